@@ -1,0 +1,8 @@
+//! Bulk SMS over SMPP with a journal.
+pub mod address;
+pub mod import;
+pub mod journal;
+pub mod smsc;
+pub mod template;
+pub mod text;
+pub mod wire;

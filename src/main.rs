@@ -1,0 +1,2 @@
+//! The `smppost` program.
+fn main() {}

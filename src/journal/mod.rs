@@ -1,1 +1,317 @@
-//! (to come)
+//! The one door to SQLite: the journal's file, its tables and everything that reads or writes them.
+//!
+//! - [`key`] the numbers that name parts, attempts and receipts; [`state`] the rule that turns facts into a state (pure)
+//! - [`lock`], [`marks`] the files beside the journal: one sender at a time, and how far each session had written
+//! - [`intake`] the import's way in; [`feed`] reads queued messages ahead and encodes them
+//! - [`ids`] message ids to attempts, in memory; [`facts`] reads back what is known of a message
+//! - [`recover`] what is done at the start, under the lock; [`keeper`] the journal thread, the only writer while it sends
+//! - [`query`] reads for lists and reports
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub mod key;
+pub mod state;
+
+/// The schema, as in `schema.sql`.
+pub const SCHEMA: &str = include_str!("../../schema.sql");
+/// `PRAGMA application_id` of a journal: "SMPP".
+const APPLICATION_ID: i64 = 0x534D_5050;
+/// `PRAGMA user_version` that this program writes and reads.
+pub const VERSION: i64 = 1;
+/// Older SQLite can lose commits when two connections write a WAL.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// How long a statement waits for another process's transaction. An import's chunks are far shorter.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+/// WAL pages after which a commit checkpoints: rarer than SQLite's 1,000, since each one syncs two files.
+const CHECKPOINT_PAGES: i64 = 8_000;
+/// Page cache of a connection, in KiB.
+const CACHE_KIB: i64 = 16_384;
+
+/// What can go wrong with a journal.
+#[derive(Debug)]
+pub enum JournalError {
+    /// There is no such file, and it was not to be made.
+    Missing(PathBuf),
+    /// The file could not be made, opened or read.
+    Io(PathBuf, io::Error),
+    /// The file is something else than a journal.
+    Foreign(PathBuf),
+    /// A newer version of the program made it.
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+    /// SQLite finds the file damaged.
+    Damaged(PathBuf, String),
+    /// The disk, or the space allowed, is full.
+    Full(PathBuf),
+    /// The file or its folder cannot be written.
+    ReadOnly(PathBuf),
+    /// Another sender holds the journal.
+    Held(PathBuf),
+    /// Another import is running on the journal.
+    ImportHeld(PathBuf),
+    /// The journal belongs to another account.
+    OtherAccount {
+        /// The file.
+        path: PathBuf,
+        /// The account that it records.
+        recorded: String,
+        /// The account of this run.
+        wanted: String,
+    },
+    /// No campaign has that name.
+    NoCampaign {
+        /// The name asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// The file vanished or was replaced while it was in use.
+    Replaced(PathBuf),
+    /// SQLite is older than what the journal's promises need.
+    OldSqlite(String),
+    /// A setting that the promises rest on did not take.
+    Pragma {
+        /// The setting.
+        name: &'static str,
+        /// What was wanted.
+        wanted: String,
+        /// What it is.
+        found: String,
+    },
+    /// The journal contradicts itself.
+    Inconsistent(String),
+    /// Anything else that SQLite says.
+    Sqlite(rusqlite::Error),
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(path) => write!(
+                f,
+                "no journal at {}: import or send a campaign first, or name another file with --journal",
+                path.display()
+            ),
+            Self::Io(path, error) => write!(f, "journal {}: {error}", path.display()),
+            Self::Foreign(path) => write!(
+                f,
+                "{} is not a journal of smppost; it was left untouched (name another file with --journal)",
+                path.display()
+            ),
+            Self::Newer { path, found } => write!(
+                f,
+                "journal {} was made by a newer smppost (version {found} of the file, this program knows up to {VERSION}); \
+                 it was left untouched: use the newer program",
+                path.display()
+            ),
+            Self::Damaged(path, words) => write!(
+                f,
+                "journal {0} is damaged ({words}). Nothing was sent and nothing changed. To recover: copy {0} and {0}-wal \
+                 to a safe place, run `sqlite3 {0} .recover | sqlite3 recovered.db`, check it with `smppost verify \
+                 --journal recovered.db`, and go on with that file",
+                path.display()
+            ),
+            Self::Full(path) => write!(
+                f,
+                "no space left for journal {}: sending stopped; make space and run `smppost resume`",
+                path.display()
+            ),
+            Self::ReadOnly(path) => write!(
+                f,
+                "journal {} cannot be written: check the permissions of the file and its folder (reports still work)",
+                path.display()
+            ),
+            Self::Held(path) => write!(
+                f,
+                "another smppost is sending or listening with journal {}: wait for it, stop it, or use another journal",
+                path.display()
+            ),
+            Self::ImportHeld(path) => {
+                write!(f, "another import into journal {} is running: wait for it to end", path.display())
+            }
+            Self::OtherAccount { path, recorded, wanted } => write!(
+                f,
+                "journal {} belongs to {recorded}, this run is for {wanted}: one journal serves one account; name \
+                 another file with --journal",
+                path.display()
+            ),
+            Self::NoCampaign { name, known } if known.is_empty() => {
+                write!(f, "no campaign {name:?}: the journal holds none yet")
+            }
+            Self::NoCampaign { name, known } => {
+                write!(f, "no campaign {name:?} in the journal; there are: {}", known.join(", "))
+            }
+            Self::Replaced(path) => write!(
+                f,
+                "journal {} was deleted or replaced while in use: sending stopped. Put the file back, then run \
+                 `smppost resume`",
+                path.display()
+            ),
+            Self::OldSqlite(found) => {
+                write!(f, "SQLite {found} is too old: 3.51.3 or newer is needed for a journal that keeps its word")
+            }
+            Self::Pragma { name, wanted, found } => {
+                write!(f, "SQLite did not take the setting {name}: wanted {wanted}, found {found}")
+            }
+            Self::Inconsistent(words) => write!(f, "the journal contradicts itself: {words}; run `smppost verify`"),
+            Self::Sqlite(error) => write!(f, "journal: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for JournalError {}
+
+impl From<rusqlite::Error> for JournalError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl JournalError {
+    /// Puts the file's name to the errors of SQLite that an operator can do something about.
+    pub fn at(self, path: &Path) -> Self {
+        use rusqlite::ErrorCode as Code;
+        let Self::Sqlite(error) = self else { return self };
+        match error.sqlite_error_code() {
+            Some(Code::DiskFull) => Self::Full(path.into()),
+            Some(Code::ReadOnly) => Self::ReadOnly(path.into()),
+            Some(Code::DatabaseCorrupt) => Self::Damaged(path.into(), error.to_string()),
+            Some(Code::NotADatabase) => Self::Foreign(path.into()),
+            Some(Code::CannotOpen) => Self::Io(path.into(), io::Error::other(error.to_string())),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// Milliseconds since 1970, UTC: the journal's clock.
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64)
+}
+
+/// Opens the journal at `path` for writing, making it where there is none.
+pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
+    // Made by us, so that it is private from its first octet; SQLite gives its side files the same permissions.
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(JournalError::Io(path.into(), error)),
+    }
+    open_existing(path)
+}
+
+/// Opens the journal at `path` for writing; it must be there.
+pub fn open_existing(path: &Path) -> Result<Connection, JournalError> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| error.at(path))
+}
+
+/// Opens the journal at `path` for reading only.
+pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| error.at(path))
+}
+
+fn open(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        return Err(JournalError::OldSqlite(rusqlite::version().into()));
+    }
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => {
+            return Err(JournalError::Io(path.into(), io::Error::other("it is a folder, not a file")));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(JournalError::Missing(path.into())),
+        Err(error) => return Err(JournalError::Io(path.into(), error)),
+    }
+    let mut connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    if mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        check_version(&connection, path, true)?;
+        if connection.is_readonly(rusqlite::MAIN_DB)? {
+            return Err(JournalError::ReadOnly(path.into()));
+        }
+        set(&connection, "journal_mode", "wal", "wal")?;
+        set(&connection, "synchronous", "FULL", "2")?;
+        set(&connection, "foreign_keys", "ON", "1")?;
+        set(&connection, "wal_autocheckpoint", &CHECKPOINT_PAGES.to_string(), &CHECKPOINT_PAGES.to_string())?;
+        create_where_empty(&mut connection)?;
+    }
+    check_version(&connection, path, false)?;
+    set(&connection, "cache_size", &format!("-{CACHE_KIB}"), &format!("-{CACHE_KIB}"))?;
+    Ok(connection)
+}
+
+/// Makes the tables in an empty file. Two processes may try at once: the second finds them made.
+fn create_where_empty(connection: &mut Connection) -> Result<(), JournalError> {
+    if pragma(connection, "user_version")? != "0" {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if pragma(&transaction, "user_version")? == "0" {
+        transaction.execute_batch(SCHEMA)?;
+        let mut insert = transaction.prepare("INSERT INTO status_name (command_status, name) VALUES (?1, ?2)")?;
+        for status in crate::wire::status::CommandStatus::all() {
+            insert.execute((status.0, status.name()))?;
+        }
+        drop(insert);
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Refuses what is not a journal of a version that this program knows. An `empty` file may be let through, to be filled.
+fn check_version(connection: &Connection, path: &Path, empty: bool) -> Result<(), JournalError> {
+    let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (id, version) {
+        (0, 0) if empty && tables == 0 => Ok(()),
+        (APPLICATION_ID, VERSION) => Ok(()),
+        (APPLICATION_ID, found) if found > VERSION => Err(JournalError::Newer { path: path.into(), found }),
+        _ => Err(JournalError::Foreign(path.into())),
+    }
+}
+
+/// Sets a PRAGMA and reads it back: a promise must not rest on a setting that silently did not take.
+fn set(connection: &Connection, name: &'static str, value: &str, expected: &str) -> Result<(), JournalError> {
+    connection.execute_batch(&format!("PRAGMA {name} = {value}"))?;
+    let found = pragma(connection, name)?;
+    if found == expected {
+        Ok(())
+    } else {
+        Err(JournalError::Pragma { name, wanted: expected.into(), found })
+    }
+}
+
+fn pragma(connection: &Connection, name: &str) -> Result<String, JournalError> {
+    let value = connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0))?;
+    Ok(match value {
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        rusqlite::types::Value::Text(text) => text,
+        other => format!("{other:?}"),
+    })
+}
+
+/// The file `<journal><suffix>` beside the journal.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Opens (making it, private, where needed) a side file for reading and writing.
+pub(crate) fn open_side_file(path: &Path) -> io::Result<fs::File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,375 @@
+-- The journal of smppost: one SQLite file for one account.
+--
+-- Tables hold facts, appended and never rewritten (exceptions: the counts of a campaign, the state of a message whose
+-- story is not the plain one, and the end of a session). Views at the end are the public, stable part; tables may change
+-- between versions.
+--
+-- Numbers that carry structure:
+--   message.id   is the number of the message's first part: a message of three parts takes id, id+1 and id+2, and the next
+--                message follows. A campaign is therefore a range of numbers, and so is an intent to send.
+--   attempt      is (part << 12) | try, try counting from 0: all that is known of a message lies in one range of keys.
+--   receipt.id   is (attempt << 8) | n, n counting from 0; a receipt that matched nothing when it came has a negative id.
+--   serial       numbers the attempts in the order in which they may be written; the write mark is such a number.
+-- Times are milliseconds since 1970, UTC. Views show ISO 8601.
+
+PRAGMA application_id = 0x534D5050;
+PRAGMA user_version = 1;
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE campaign (
+    id             INTEGER PRIMARY KEY,
+    name           TEXT NOT NULL UNIQUE,
+    file           TEXT NOT NULL,
+    digest         TEXT,                        -- SHA-256 of the file, in hex
+    options        TEXT NOT NULL,               -- JSON: all that, with the file, decides what is sent
+    source         TEXT NOT NULL DEFAULT '',    -- sender of the rows that name none
+    first_id       INTEGER NOT NULL,            -- its messages are first_id <= id < end_id
+    end_id         INTEGER NOT NULL,
+    created_at     INTEGER NOT NULL,
+    imported_at    INTEGER,                     -- NULL: not whole (yet); hidden, and undone at the next start
+    cancelled_at   INTEGER,
+    duplicate_rows INTEGER NOT NULL DEFAULT 0,
+    rejected_rows  INTEGER NOT NULL DEFAULT 0,
+    CHECK (first_id <= end_id)
+) STRICT;
+CREATE INDEX campaign_by_first_id ON campaign (first_id);
+
+-- The messages of a campaign by state, kept in the transaction that changes them.
+CREATE TABLE campaign_count (
+    campaign_id      INTEGER PRIMARY KEY REFERENCES campaign (id) ON DELETE CASCADE,
+    messages         INTEGER NOT NULL DEFAULT 0,
+    parts            INTEGER NOT NULL DEFAULT 0,
+    queued           INTEGER NOT NULL DEFAULT 0 CHECK (queued >= 0),
+    sending          INTEGER NOT NULL DEFAULT 0 CHECK (sending >= 0),
+    accepted         INTEGER NOT NULL DEFAULT 0 CHECK (accepted >= 0),
+    delivered        INTEGER NOT NULL DEFAULT 0 CHECK (delivered >= 0),
+    partly_delivered INTEGER NOT NULL DEFAULT 0 CHECK (partly_delivered >= 0),
+    failed           INTEGER NOT NULL DEFAULT 0 CHECK (failed >= 0),
+    rejected         INTEGER NOT NULL DEFAULT 0 CHECK (rejected >= 0),
+    in_doubt         INTEGER NOT NULL DEFAULT 0 CHECK (in_doubt >= 0),
+    cancelled        INTEGER NOT NULL DEFAULT 0 CHECK (cancelled >= 0),
+    suppressed       INTEGER NOT NULL DEFAULT 0 CHECK (suppressed >= 0),
+    first_sent_at    INTEGER,
+    last_sent_at     INTEGER
+) STRICT;
+
+CREATE TABLE message (
+    id          INTEGER PRIMARY KEY,
+    line        INTEGER NOT NULL,               -- line of the CSV file on which the row begins
+    destination TEXT NOT NULL,                  -- digits, no plus sign
+    source      TEXT,                           -- NULL: the campaign's
+    text        TEXT NOT NULL,
+    encoding    INTEGER NOT NULL,               -- 0 GSM 7-bit, 1 UCS2
+    parts       INTEGER NOT NULL CHECK (parts BETWEEN 1 AND 255),
+    fields      TEXT                            -- JSON: submit_sm fields given in the row; NULL: none
+) STRICT;
+
+CREATE TABLE skipped_row (
+    id          INTEGER PRIMARY KEY,
+    campaign_id INTEGER NOT NULL,
+    line        INTEGER NOT NULL,
+    duplicate   INTEGER NOT NULL CHECK (duplicate IN (0, 1)),
+    reason      TEXT NOT NULL,
+    row         TEXT NOT NULL
+) STRICT;
+CREATE INDEX skipped_row_by_campaign ON skipped_row (campaign_id);
+
+-- Numbers that are never sent to.
+CREATE TABLE suppression (
+    destination TEXT PRIMARY KEY,
+    added_at    INTEGER NOT NULL,
+    reason      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE session (
+    id           INTEGER PRIMARY KEY,
+    opened_at    INTEGER NOT NULL,
+    closed_at    INTEGER,                       -- NULL: open, or its process died
+    boot_id      TEXT NOT NULL,                 -- the write mark is worth something only in the boot that wrote it
+    first_serial INTEGER NOT NULL,              -- no earlier attempt is this session's
+    peer         TEXT NOT NULL,
+    system_id    TEXT NOT NULL,
+    bind         TEXT NOT NULL,
+    smpp_version TEXT NOT NULL,
+    reason       TEXT
+) STRICT;
+
+-- An intent: a run of parts, each given a sequence number, committed before any of them is written. Part first_part + k
+-- has sequence number first_sequence_number + k and serial first_serial + k.
+CREATE TABLE claim (
+    first_serial          INTEGER PRIMARY KEY,
+    try                   INTEGER NOT NULL,
+    first_part            INTEGER NOT NULL,
+    parts                 INTEGER NOT NULL CHECK (parts > 0),
+    first_message         INTEGER NOT NULL,     -- the message of first_part
+    session_id            INTEGER NOT NULL,
+    first_sequence_number INTEGER NOT NULL CHECK (first_sequence_number BETWEEN 1 AND 2147483647),
+    claimed_at            INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX claim_by_part ON claim (try, first_part);
+
+-- The SMSC's answer to an attempt.
+CREATE TABLE answer (
+    attempt        INTEGER PRIMARY KEY,
+    answered_at    INTEGER NOT NULL,
+    command_status INTEGER NOT NULL,
+    outcome        INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 2),  -- 0 accepted, 1 to retry, 2 rejected
+    message_id     TEXT
+) STRICT;
+
+-- What was found out or decided about an attempt other than by its answer. The newest one holds; an answer beats all.
+CREATE TABLE verdict (
+    id      INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    kind    INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 6),
+            -- 1 in doubt, 2 not written, 3 resend, 4 assume sent, 5 abandon, 6 retry although rejected
+    reason  TEXT NOT NULL
+) STRICT;
+CREATE INDEX verdict_by_attempt ON verdict (attempt);
+
+CREATE TABLE receipt (
+    id          INTEGER PRIMARY KEY,
+    received_at INTEGER NOT NULL,
+    state       INTEGER,                        -- SMPP's message_state; 100 failed, for SMSCs that say only that
+    final       INTEGER NOT NULL CHECK (final IN (0, 1)),
+    rule        INTEGER NOT NULL,               -- how it was matched: 0 not at all, 1 exact id, 2 equivalent id,
+                                                -- 3 user_message_reference, 4 attempt in doubt, 5 the operator
+    error       TEXT,
+    message_id  TEXT,                           -- NULL: the same as in the answer
+    source      TEXT,                           -- addresses of the receipt, where it matched nothing
+    destination TEXT,
+    text        ANY,                            -- as received: TEXT where it is UTF-8, else BLOB
+    tlvs        BLOB                            -- optional parameters as received
+) STRICT;
+
+-- A receipt matched after it was stored, or matched anew. The newest row of a receipt holds; attempt NULL takes it back.
+CREATE TABLE receipt_match (
+    id         INTEGER PRIMARY KEY,
+    receipt_id INTEGER NOT NULL,
+    attempt    INTEGER,
+    rule       INTEGER NOT NULL,
+    at         INTEGER NOT NULL
+) STRICT;
+CREATE INDEX receipt_match_by_receipt ON receipt_match (receipt_id);
+CREATE INDEX receipt_match_by_attempt ON receipt_match (attempt);
+
+-- Messages from handsets, and receipts that could not be read.
+CREATE TABLE inbound (
+    id          INTEGER PRIMARY KEY,
+    received_at INTEGER NOT NULL,
+    session_id  INTEGER NOT NULL,
+    source      TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    esm_class   INTEGER NOT NULL,
+    data_coding INTEGER NOT NULL,
+    text        TEXT NOT NULL,                  -- decoded
+    pdu         BLOB NOT NULL                   -- the whole PDU as received
+) STRICT;
+
+-- The state of messages whose story is not the plain one (one part, one attempt, one final receipt). The plain ones
+-- are read off their facts by message_status.
+CREATE TABLE message_state (
+    message INTEGER PRIMARY KEY,
+    state   INTEGER NOT NULL
+) STRICT;
+
+-- Decisions taken while a sender may be running; it honours them at its next claim.
+CREATE TABLE control (
+    id          INTEGER PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    campaign_id INTEGER NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('cancel', 'resend', 'assume-sent', 'abandon', 'retry-rejected')),
+    detail      TEXT,
+    applied_at  INTEGER
+) STRICT;
+
+CREATE TABLE state (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+INSERT INTO state (id, name) VALUES
+    (0, 'queued'), (1, 'sending'), (2, 'accepted'), (3, 'delivered'), (4, 'partly_delivered'), (5, 'failed'),
+    (6, 'rejected'), (7, 'in_doubt'), (8, 'cancelled'), (9, 'suppressed');
+
+CREATE TABLE status_name (
+    command_status INTEGER PRIMARY KEY,
+    name           TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE part_number (
+    n INTEGER PRIMARY KEY
+) STRICT;
+INSERT INTO part_number (n)
+    WITH RECURSIVE up (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < 255) SELECT n FROM up;
+
+-- Public views -------------------------------------------------------------------------------------------------------
+
+CREATE VIEW campaign_summary AS
+SELECT c.name AS campaign, n.messages, n.parts,
+       n.queued, n.sending, n.accepted, n.delivered, n.partly_delivered, n.failed, n.rejected, n.in_doubt, n.cancelled,
+       n.suppressed, c.duplicate_rows, c.rejected_rows,
+       strftime('%Y-%m-%dT%H:%M:%fZ', n.first_sent_at / 1000.0, 'unixepoch') AS first_sent_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', n.last_sent_at / 1000.0, 'unixepoch') AS last_sent_at
+  FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id
+ WHERE c.imported_at IS NOT NULL
+ ORDER BY c.id;
+
+-- One row a message, with its state as a number and its times in milliseconds: what message_status and
+-- delivery_latency are made of.
+CREATE VIEW message_fact AS
+SELECT c.id AS campaign_id, c.name AS campaign, m.id AS message, m.line, m.destination,
+       coalesce(m.source, c.source) AS source, m.text, m.encoding, m.parts,
+       c.imported_at AS queued_at,
+       (SELECT CASE WHEN k.first_part + k.parts > m.id THEN k.claimed_at END FROM claim k
+         WHERE k.try = 0 AND k.first_part <= m.id ORDER BY k.first_part DESC LIMIT 1) AS sent_at,
+       (SELECT max(a.answered_at) FROM answer a
+         WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)) AS answered_at,
+       coalesce(
+           s.state,
+           (SELECT CASE r.state WHEN 2 THEN 3 ELSE 5 END FROM receipt r WHERE r.id = (m.id << 20) AND r.final = 1),
+           (SELECT CASE a.outcome WHEN 0 THEN 2 ELSE 6 END FROM answer a WHERE a.attempt = (m.id << 12)),
+           (SELECT CASE WHEN k.first_part + k.parts > m.id THEN 1 END FROM claim k
+             WHERE k.try = 0 AND k.first_part <= m.id ORDER BY k.first_part DESC LIMIT 1),
+           CASE WHEN c.cancelled_at IS NOT NULL THEN 8 ELSE 0 END) AS state
+  FROM campaign c
+  JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
+  LEFT JOIN message_state s ON s.message = m.id
+ WHERE c.imported_at IS NOT NULL;
+
+-- Every receipt with the attempt that it belongs to (NULL: none).
+CREATE VIEW receipt_fact AS
+SELECT r.id, r.received_at, r.state, r.final, r.error, r.text, r.tlvs, r.message_id,
+       CASE WHEN x.id IS NOT NULL THEN x.attempt WHEN r.id >= 0 THEN r.id >> 8 END AS attempt,
+       CASE WHEN x.id IS NOT NULL THEN x.rule ELSE r.rule END AS rule
+  FROM receipt r
+  LEFT JOIN receipt_match x ON x.id = (SELECT max(y.id) FROM receipt_match y WHERE y.receipt_id = r.id);
+
+CREATE VIEW message_status AS
+SELECT f.campaign, f.line, f.destination, f.source, f.text,
+       CASE f.encoding WHEN 0 THEN 'gsm7' WHEN 1 THEN 'ucs2' ELSE f.encoding END AS encoding, f.parts,
+       t.name AS state,
+       (SELECT a.command_status FROM answer a
+         WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
+         ORDER BY a.outcome = 2 DESC, a.answered_at DESC, a.attempt DESC LIMIT 1) AS command_status,
+       (SELECT group_concat(i.message_id, ' ') FROM (
+           SELECT a.message_id FROM answer a
+            WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12) AND a.outcome = 0
+            ORDER BY a.attempt) i) AS message_ids,
+       CASE f.state
+           WHEN 3 THEN NULL
+           WHEN 6 THEN (SELECT coalesce(n.name, 'status ' || a.command_status)
+                          FROM answer a LEFT JOIN status_name n ON n.command_status = a.command_status
+                         WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
+                           AND a.outcome = 2 ORDER BY a.attempt DESC LIMIT 1)
+           WHEN 7 THEN (SELECT v.reason FROM verdict v
+                         WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12)
+                         ORDER BY v.id DESC LIMIT 1)
+           ELSE coalesce(
+               (SELECT r.error FROM receipt r
+                 WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1
+                   AND r.state <> 2 ORDER BY r.id DESC LIMIT 1),
+               (SELECT r.error FROM receipt_match x JOIN receipt_fact r ON r.id = x.receipt_id
+                 WHERE x.attempt >= (f.message << 12) AND x.attempt < ((f.message + f.parts) << 12)
+                   AND r.attempt = x.attempt AND r.final = 1 AND r.state <> 2 ORDER BY x.id DESC LIMIT 1),
+               (SELECT v.reason FROM verdict v
+                 WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12) AND f.state = 5
+                 ORDER BY v.id DESC LIMIT 1))
+       END AS error,
+       strftime('%Y-%m-%dT%H:%M:%fZ', f.queued_at / 1000.0, 'unixepoch') AS queued_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', f.sent_at / 1000.0, 'unixepoch') AS sent_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', f.answered_at / 1000.0, 'unixepoch') AS answered_at,
+       CASE WHEN f.state IN (3, 4, 5) THEN
+           strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(
+               max((SELECT max(r.received_at) FROM receipt r
+                     WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1),
+                   0),
+               f.answered_at) / 1000.0, 'unixepoch')
+            WHEN f.state = 6 THEN strftime('%Y-%m-%dT%H:%M:%fZ', f.answered_at / 1000.0, 'unixepoch')
+       END AS done_at
+  FROM message_fact f JOIN state t ON t.id = f.state;
+
+CREATE VIEW attempt_log AS
+SELECT c.name AS campaign, m.line, p.n AS part, k.try + 1 AS attempt, k.session_id,
+       k.first_sequence_number + (m.id + p.n - 1 - k.first_part) AS sequence_number,
+       strftime('%Y-%m-%dT%H:%M:%fZ', k.claimed_at / 1000.0, 'unixepoch') AS claimed_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', a.answered_at / 1000.0, 'unixepoch') AS answered_at,
+       CASE WHEN a.outcome = 0 THEN 'accepted' WHEN a.outcome = 1 THEN 'to retry' WHEN a.outcome = 2 THEN 'rejected'
+            ELSE coalesce((SELECT CASE v.kind WHEN 1 THEN 'in doubt' WHEN 2 THEN 'not written' WHEN 3 THEN 'in doubt, resent'
+                                              WHEN 4 THEN 'in doubt, assumed sent' WHEN 5 THEN 'in doubt, abandoned' END
+                             FROM verdict v WHERE v.attempt = (((m.id + p.n - 1) << 12) | k.try)
+                            ORDER BY v.id DESC LIMIT 1), 'claimed')
+       END AS state,
+       a.command_status, a.message_id
+  FROM claim k
+  JOIN message m ON m.id >= k.first_message AND m.id < k.first_part + k.parts
+  JOIN part_number p ON p.n <= m.parts
+                    AND m.id + p.n - 1 >= k.first_part AND m.id + p.n - 1 < k.first_part + k.parts
+  JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
+                              ORDER BY d.first_id DESC LIMIT 1)
+  LEFT JOIN answer a ON a.attempt = (((m.id + p.n - 1) << 12) | k.try);
+
+CREATE VIEW receipt_log AS
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS received_at,
+       coalesce(r.message_id, a.message_id) AS message_id,
+       CASE r.state WHEN 0 THEN 'SCHEDULED' WHEN 1 THEN 'ENROUTE' WHEN 2 THEN 'DELIVERED' WHEN 3 THEN 'EXPIRED'
+                    WHEN 4 THEN 'DELETED' WHEN 5 THEN 'UNDELIVERABLE' WHEN 6 THEN 'ACCEPTED' WHEN 7 THEN 'UNKNOWN'
+                    WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' WHEN 100 THEN 'FAILED' ELSE r.state END AS state,
+       r.error,
+       CASE r.rule WHEN 0 THEN 'unmatched' WHEN 1 THEN 'exact id' WHEN 2 THEN 'equivalent id'
+                   WHEN 3 THEN 'user_message_reference' WHEN 4 THEN 'attempt in doubt' WHEN 5 THEN 'operator'
+                   WHEN 6 THEN 'ambiguous' END AS rule,
+       c.name AS campaign, m.line, (r.attempt >> 12) - m.id + 1 AS part,
+       r.text
+  FROM receipt_fact r
+  LEFT JOIN answer a ON a.attempt = r.attempt
+  LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)
+  LEFT JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
+                                   ORDER BY d.first_id DESC LIMIT 1);
+
+CREATE VIEW rejected_row AS
+SELECT c.name AS campaign, s.line, s.reason, s.row
+  FROM skipped_row s JOIN campaign c ON c.id = s.campaign_id
+ WHERE c.imported_at IS NOT NULL AND s.duplicate = 0;
+
+CREATE VIEW duplicate_row AS
+SELECT c.name AS campaign, s.line, s.reason, s.row
+  FROM skipped_row s JOIN campaign c ON c.id = s.campaign_id
+ WHERE c.imported_at IS NOT NULL AND s.duplicate = 1;
+
+CREATE VIEW status_breakdown AS
+SELECT c.name AS campaign, a.command_status, coalesce(n.name, 'unknown') AS name, count(*) AS attempts
+  FROM campaign c
+  JOIN answer a ON a.attempt >= (c.first_id << 12) AND a.attempt < (c.end_id << 12)
+  LEFT JOIN status_name n ON n.command_status = a.command_status
+ WHERE c.imported_at IS NOT NULL
+ GROUP BY c.id, a.command_status;
+
+CREATE VIEW throughput_per_minute AS
+WITH minute_fact (campaign_id, minute, submitted, accepted, delivered) AS (
+    SELECT c.id, k.claimed_at / 60000, sum(k.parts), 0, 0
+      FROM campaign c JOIN claim k ON k.first_part >= c.first_id AND k.first_part < c.end_id GROUP BY 1, 2
+    UNION ALL
+    SELECT c.id, a.answered_at / 60000, 0, count(*), 0
+      FROM campaign c JOIN answer a ON a.attempt >= (c.first_id << 12) AND a.attempt < (c.end_id << 12)
+     WHERE a.outcome = 0 GROUP BY 1, 2
+    UNION ALL
+    SELECT c.id, r.received_at / 60000, 0, 0, count(*)
+      FROM campaign c JOIN receipt r ON r.id >= (c.first_id << 20) AND r.id < (c.end_id << 20)
+     WHERE r.state = 2 AND r.final = 1 GROUP BY 1, 2)
+SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%MZ', f.minute * 60, 'unixepoch') AS minute,
+       sum(f.submitted) AS submitted, sum(f.accepted) AS accepted, sum(f.delivered) AS delivered
+  FROM minute_fact f JOIN campaign c ON c.id = f.campaign_id
+ WHERE c.imported_at IS NOT NULL
+ GROUP BY f.campaign_id, f.minute;
+
+CREATE VIEW delivery_latency AS
+SELECT f.campaign, f.line, f.answered_at - f.sent_at AS answer_ms,
+       (r.received_at - f.sent_at) / 1000.0 AS delivery_s
+  FROM message_fact f
+  LEFT JOIN receipt r ON r.id = (f.message << 20) AND r.final = 1 AND r.state = 2
+ WHERE f.answered_at IS NOT NULL;

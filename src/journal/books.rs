@@ -1,0 +1,200 @@
+//! The counts of each campaign by state, and the stored states of messages whose story is not the plain one: kept in
+//! memory as differences while a transaction runs, written once before it commits.
+
+use super::JournalError;
+use super::facts::{MessageFacts, message_of, stored_state};
+use super::key::State;
+use hashbrown::HashMap;
+use rusqlite::Connection;
+
+/// What to do with an attempt in doubt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InDoubtPolicy {
+    /// Leave it to the operator: at most once.
+    #[default]
+    Hold,
+    /// Send it again: at least once.
+    Resend,
+    /// Count it as taken.
+    AssumeSent,
+}
+
+/// A campaign as the journal thread keeps it.
+#[derive(Clone, Debug)]
+pub struct CampaignBook {
+    /// Its number in the journal.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// Its messages are `first_id..end_id`.
+    pub first_id: i64,
+    /// See `first_id`.
+    pub end_id: i64,
+    /// What is not sent yet shall not be.
+    pub cancelled: bool,
+    /// Every message asks for a receipt whatever its fate.
+    pub awaits_receipts: bool,
+    /// For what is in doubt.
+    pub in_doubt: InDoubtPolicy,
+    /// Messages by state, as of the transaction that runs.
+    pub counts: [i64; State::COUNT],
+    written: [i64; State::COUNT],
+    sent_at: Option<(i64, i64)>,
+}
+
+/// The books of all campaigns.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// In the order of their messages' numbers.
+    pub campaigns: Vec<CampaignBook>,
+    touched: HashMap<i64, Touched>,
+}
+
+#[derive(Debug)]
+struct Touched {
+    campaign: u32,
+    parts: u8,
+    before: State,
+    stored: bool,
+}
+
+impl Books {
+    /// Reads the campaigns that are whole.
+    pub fn load(connection: &Connection) -> Result<Self, JournalError> {
+        let mut statement = connection.prepare(
+            "SELECT c.id, c.name, c.first_id, c.end_id, c.cancelled_at IS NOT NULL, c.options, n.queued, n.sending,
+                    n.accepted, n.delivered, n.partly_delivered, n.failed, n.rejected, n.in_doubt, n.cancelled,
+                    n.suppressed
+               FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id
+              WHERE c.imported_at IS NOT NULL ORDER BY c.first_id, c.id",
+        )?;
+        let campaigns = statement
+            .query_map([], |row| {
+                let mut counts = [0; State::COUNT];
+                for (n, count) in counts.iter_mut().enumerate() {
+                    *count = row.get(6 + n)?;
+                }
+                let options: super::campaign::CampaignOptions =
+                    serde_json::from_str(&row.get::<_, String>(5)?).unwrap_or_default();
+                Ok(CampaignBook {
+                    id: row.get(0)?,
+                    name: row.get(1)?,
+                    first_id: row.get(2)?,
+                    end_id: row.get(3)?,
+                    cancelled: row.get(4)?,
+                    awaits_receipts: options.receipts == super::campaign::Receipts::All,
+                    in_doubt: options.in_doubt,
+                    counts,
+                    written: counts,
+                    sent_at: None,
+                })
+            })?
+            .collect::<Result<_, _>>()?;
+        Ok(Self { campaigns, touched: HashMap::new() })
+    }
+
+    /// The index of the campaign that owns `part`.
+    pub fn campaign_of(&self, part: i64) -> Option<u32> {
+        let after = self.campaigns.partition_point(|campaign| campaign.first_id <= part);
+        let found = self.campaigns[..after].iter().rposition(|campaign| part < campaign.end_id)?;
+        Some(found as u32)
+    }
+
+    /// The campaign at `index`.
+    pub fn campaign(&self, index: u32) -> Option<&CampaignBook> {
+        self.campaigns.get(index as usize)
+    }
+
+    /// `count` messages of a campaign went from one state to another.
+    pub fn shift(&mut self, campaign: u32, from: State, to: State, count: i64) {
+        if let Some(book) = self.campaigns.get_mut(campaign as usize) {
+            book.counts[from as usize] -= count;
+            book.counts[to as usize] += count;
+        }
+    }
+
+    /// Something of the campaign was claimed.
+    pub fn note_sent(&mut self, campaign: u32, at: i64) {
+        if let Some(book) = self.campaigns.get_mut(campaign as usize) {
+            book.sent_at = Some(book.sent_at.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+        }
+    }
+
+    /// Facts of a message are about to change, or did, in another than the plain way: its state is worked out anew before
+    /// the transaction commits. `plain` is its state so far if it is not stored.
+    pub fn touch(&mut self, connection: &Connection, part: i64, plain: State) -> Result<(), JournalError> {
+        let Some((message, parts)) = message_of(connection, part)? else {
+            return Err(JournalError::Inconsistent(format!("part {part} belongs to no message")));
+        };
+        if self.touched.contains_key(&message) {
+            return Ok(());
+        }
+        let Some(campaign) = self.campaign_of(message) else {
+            return Err(JournalError::Inconsistent(format!("message {message} belongs to no campaign")));
+        };
+        let stored = stored_state(connection, message)?;
+        let touched = Touched { campaign, parts, before: stored.unwrap_or(plain), stored: stored.is_some() };
+        self.touched.insert(message, touched);
+        Ok(())
+    }
+
+    /// Writes what changed. Last thing in a transaction.
+    pub fn settle(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        if !self.touched.is_empty() {
+            let mut store = connection.prepare_cached(
+                "INSERT INTO message_state (message, state) VALUES (?1, ?2)
+                 ON CONFLICT (message) DO UPDATE SET state = excluded.state",
+            )?;
+            let touched = std::mem::take(&mut self.touched);
+            for (message, touched) in &touched {
+                let facts = MessageFacts::load(connection, *message, touched.parts)?;
+                let cancelled = self.campaign(touched.campaign).is_some_and(|campaign| campaign.cancelled);
+                let state = facts.state(cancelled);
+                if state != touched.before || !touched.stored {
+                    store.execute((message, state as i64))?;
+                    self.shift(touched.campaign, touched.before, state, 1);
+                }
+            }
+        }
+        for book in &mut self.campaigns {
+            if book.counts == book.written && book.sent_at.is_none() {
+                continue;
+            }
+            let mut difference = [0; State::COUNT];
+            for (n, change) in difference.iter_mut().enumerate() {
+                *change = book.counts[n] - book.written[n];
+            }
+            // Differences, not totals: `import` and `suppress` may have counted meanwhile.
+            let (first, last) = book.sent_at.map_or((None, None), |(first, last)| (Some(first), Some(last)));
+            connection
+                .prepare_cached(
+                    "UPDATE campaign_count SET queued = queued + ?2, sending = sending + ?3, accepted = accepted + ?4,
+                            delivered = delivered + ?5, partly_delivered = partly_delivered + ?6, failed = failed + ?7,
+                            rejected = rejected + ?8, in_doubt = in_doubt + ?9, cancelled = cancelled + ?10,
+                            suppressed = suppressed + ?11,
+                            first_sent_at = coalesce(min(first_sent_at, ?12), first_sent_at, ?12),
+                            last_sent_at = coalesce(max(last_sent_at, ?13), last_sent_at, ?13)
+                      WHERE campaign_id = ?1",
+                )?
+                .execute(rusqlite::params![
+                    book.id,
+                    difference[0],
+                    difference[1],
+                    difference[2],
+                    difference[3],
+                    difference[4],
+                    difference[5],
+                    difference[6],
+                    difference[7],
+                    difference[8],
+                    difference[9],
+                    first,
+                    last
+                ])?;
+            book.written = book.counts;
+            book.sent_at = None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! What, with its file, decides what a campaign sends: kept as JSON in the journal, compared when the same name comes
+//! again.
+
+use super::books::InDoubtPolicy;
+use serde::{Deserialize, Serialize};
+
+/// Which receipts are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Receipts {
+    /// For every message, whatever becomes of it (registered_delivery 1).
+    #[default]
+    All,
+    /// Only for messages that are not delivered (registered_delivery 2).
+    Failures,
+    /// None (registered_delivery 0).
+    None,
+}
+
+/// The options of a campaign. Every field has a default, so that an older journal can be read.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CampaignOptions {
+    /// Column of the destinations.
+    pub to_column: String,
+    /// The template that makes the text; `None`: the text column, literally.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Column of the texts, where there is no template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_column: Option<String>,
+    /// Sender for rows that name none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub from: String,
+    /// Receipts asked for.
+    pub receipts: Receipts,
+    /// For what is in doubt.
+    pub in_doubt: InDoubtPolicy,
+    /// Send to a number as often as it stands in the file.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_duplicates: bool,
+    /// `auto`, `gsm7` or `ucs2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alphabet: Option<String>,
+    /// The submit_sm fields given for the whole campaign, as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<serde_json::Value>,
+}
+
+impl CampaignOptions {
+    /// The options in which `self` (recorded) and `other` (wanted) differ: name, recorded and wanted value.
+    pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let as_map = |options: &Self| match serde_json::to_value(options) {
+            Ok(serde_json::Value::Object(map)) => map,
+            _ => serde_json::Map::new(),
+        };
+        let (recorded, wanted) = (as_map(self), as_map(other));
+        let show = |value: Option<&serde_json::Value>| value.map_or_else(|| "none".to_owned(), ToString::to_string);
+        let mut names: Vec<&String> = recorded.keys().chain(wanted.keys()).collect();
+        names.sort();
+        names.dedup();
+        names
+            .into_iter()
+            .filter(|name| recorded.get(*name) != wanted.get(*name))
+            .map(|name| (name.replace('_', "-"), show(recorded.get(name)), show(wanted.get(name))))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f11_differences_are_named() {
+        let recorded = CampaignOptions { text: Some("Hi".into()), ..Default::default() };
+        let wanted = CampaignOptions { text: Some("Ho".into()), receipts: Receipts::None, ..Default::default() };
+        assert_eq!(recorded.differences(&recorded), []);
+        let names: Vec<_> = recorded.differences(&wanted).into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["receipts", "text"]);
+        assert_eq!(recorded.differences(&wanted)[1], ("text".into(), "\"Hi\"".into(), "\"Ho\"".into()));
+    }
+}

@@ -1,0 +1,125 @@
+//! Reads back what is known of one message: the slow way to its state, taken where its story is not the plain one.
+
+use super::JournalError;
+use super::key::{Attempt, Outcome, State, Verdict};
+use super::state::{AttemptFacts, message_state};
+use rusqlite::{Connection, OptionalExtension};
+
+/// A message and what is known of each attempt of each of its parts.
+#[derive(Debug)]
+pub struct MessageFacts {
+    /// The number of its first part.
+    pub message: i64,
+    /// For each part, its attempts in order.
+    pub parts: Vec<Vec<AttemptFacts>>,
+}
+
+impl MessageFacts {
+    /// Reads the facts of `message`, which has `parts` parts.
+    pub fn load(connection: &Connection, message: i64, parts: u8) -> Result<Self, JournalError> {
+        let end = message + i64::from(parts);
+        let mut facts = vec![Vec::<AttemptFacts>::new(); usize::from(parts)];
+        let mut claims = connection.prepare_cached(
+            "SELECT first_part, parts FROM claim WHERE try = ?1 AND first_part < ?2 ORDER BY first_part DESC",
+        )?;
+        for tried in 0.. {
+            let mut found = false;
+            let mut rows = claims.query((tried, end))?;
+            while let Some(row) = rows.next()? {
+                let (first, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+                if first + count <= message {
+                    break;
+                }
+                for part in first.max(message)..(first + count).min(end) {
+                    found = true;
+                    let attempts = &mut facts[(part - message) as usize];
+                    attempts.resize(tried as usize + 1, AttemptFacts::default());
+                }
+            }
+            if !found {
+                break;
+            }
+        }
+        let mut at = |attempt: Attempt, note: &mut dyn FnMut(&mut AttemptFacts)| {
+            if let Some(facts) = facts
+                .get_mut((attempt.part() - message) as usize)
+                .and_then(|attempts| attempts.get_mut(usize::from(attempt.tried())))
+            {
+                note(facts);
+            }
+        };
+        let range = Attempt::range(message, end);
+        let mut statement = connection
+            .prepare_cached("SELECT attempt, outcome FROM answer WHERE attempt >= ?1 AND attempt < ?2")?;
+        let mut rows = statement.query(range)?;
+        while let Some(row) = rows.next()? {
+            let outcome = match row.get(1)? {
+                0 => Outcome::Accepted,
+                1 => Outcome::Retry,
+                _ => Outcome::Rejected,
+            };
+            at(Attempt(row.get(0)?), &mut |facts| facts.answer = Some(outcome));
+        }
+        let mut statement = connection.prepare_cached(
+            "SELECT attempt, kind FROM verdict WHERE attempt >= ?1 AND attempt < ?2 ORDER BY id",
+        )?;
+        let mut rows = statement.query(range)?;
+        while let Some(row) = rows.next()? {
+            let verdict = Verdict::from_number(row.get(1)?);
+            at(Attempt(row.get(0)?), &mut |facts| facts.verdict = verdict);
+        }
+        let delivered = |facts: &mut AttemptFacts, state: Option<i64>| {
+            facts.receipt = Some(facts.receipt == Some(true) || state == Some(2));
+        };
+        // Receipts stored under the attempt, unless they were matched anew since.
+        let mut statement = connection.prepare_cached(
+            "SELECT r.id, r.state FROM receipt r WHERE r.id >= ?1 AND r.id < ?2 AND r.final = 1
+                AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)",
+        )?;
+        let mut rows = statement.query(Attempt::receipt_range(message, end))?;
+        while let Some(row) = rows.next()? {
+            let state: Option<i64> = row.get(1)?;
+            at(Attempt::of_receipt(row.get(0)?), &mut |facts| delivered(facts, state));
+        }
+        // Receipts matched to it later, unless they were taken back since.
+        let mut statement = connection.prepare_cached(
+            "SELECT x.attempt, r.state FROM receipt_match x JOIN receipt r ON r.id = x.receipt_id
+              WHERE x.attempt >= ?1 AND x.attempt < ?2 AND r.final = 1
+                AND x.id = (SELECT max(y.id) FROM receipt_match y WHERE y.receipt_id = x.receipt_id)",
+        )?;
+        let mut rows = statement.query(range)?;
+        while let Some(row) = rows.next()? {
+            let state: Option<i64> = row.get(1)?;
+            at(Attempt(row.get(0)?), &mut |facts| delivered(facts, state));
+        }
+        Ok(Self { message, parts: facts })
+    }
+
+    /// The message's state.
+    pub fn state(&self, cancelled: bool) -> State {
+        message_state(self.parts.iter().map(Vec::as_slice), cancelled)
+    }
+
+    /// The attempt that would be next for part `n` (from 0).
+    pub fn next_attempt(&self, n: usize) -> Attempt {
+        Attempt::new(self.message + n as i64, self.parts[n].len() as u16)
+    }
+}
+
+/// The message that owns `part`, and how many parts it has.
+pub fn message_of(connection: &Connection, part: i64) -> Result<Option<(i64, u8)>, JournalError> {
+    Ok(connection
+        .prepare_cached("SELECT id, parts FROM message WHERE id <= ?1 ORDER BY id DESC LIMIT 1")?
+        .query_row([part], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .filter(|&(message, parts): &(i64, u8)| part < message + i64::from(parts)))
+}
+
+/// The stored state of a message, where it has one.
+pub fn stored_state(connection: &Connection, message: i64) -> Result<Option<State>, JournalError> {
+    Ok(connection
+        .prepare_cached("SELECT state FROM message_state WHERE message = ?1")?
+        .query_row([message], |row| row.get(0))
+        .optional()?
+        .and_then(State::from_number))
+}

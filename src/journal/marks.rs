@@ -1,0 +1,111 @@
+//! The write mark: how far each session had handed its attempts to the socket.
+//!
+//! Just before a writer hands octets to the socket it notes the serial of the last attempt that they hold, by a plain
+//! write to `<journal>-marks`, not synced: a process that dies leaves the note in the page cache, and a machine that
+//! dies starts with another boot id, under which the note is not believed. So after `kill -9` only what was handed to
+//! the socket and not answered is in doubt; what was only claimed is queued again.
+
+use super::{JournalError, beside, open_side_file};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Sessions that can be open at once.
+pub const SLOTS: usize = 64;
+/// A record: session id, serial, and both of them mixed, as a check.
+const RECORD: usize = 24;
+
+/// The file of marks, shared by the writers of all sessions.
+#[derive(Clone, Debug)]
+pub struct Marks(Arc<File>);
+
+/// The mark of one session.
+#[derive(Debug)]
+pub struct Mark {
+    file: Arc<File>,
+    slot: usize,
+    session: i64,
+}
+
+impl Marks {
+    /// Opens the file beside `journal`, making it where there is none.
+    pub fn open(journal: &Path) -> Result<Self, JournalError> {
+        let path = beside(journal, "-marks");
+        open_side_file(&path).map(|file| Self(Arc::new(file))).map_err(|error| JournalError::Io(path, error))
+    }
+
+    /// The marks in the file: session ids with the serial of the last attempt that may have left. Records that do not
+    /// check are left out, so that their sessions count as unmarked.
+    pub fn read(&self) -> Vec<(i64, i64)> {
+        let mut octets = [0; RECORD * SLOTS];
+        let mut length = 0;
+        while length < octets.len() {
+            match self.0.read_at(&mut octets[length..], length as u64) {
+                Ok(0) | Err(_) => break,
+                Ok(n) => length += n,
+            }
+        }
+        octets[..length].chunks_exact(RECORD).filter_map(decode).collect()
+    }
+
+    /// Forgets all marks. Only after recovery is committed: a mark still needed must not vanish.
+    pub fn reset(&self) -> std::io::Result<()> {
+        self.0.set_len(0)
+    }
+
+    /// The mark of `session`, in a `slot` that no other open session uses. Says at once that nothing was written yet
+    /// (`serial_before` is one less than the session's first).
+    pub fn begin(&self, slot: usize, session: i64, serial_before: i64) -> std::io::Result<Mark> {
+        let mark = Mark { file: Arc::clone(&self.0), slot: slot % SLOTS, session };
+        mark.note(serial_before)?;
+        Ok(mark)
+    }
+}
+
+impl Mark {
+    /// Notes that attempts up to `serial` may have left from now on.
+    pub fn note(&self, serial: i64) -> std::io::Result<()> {
+        let mut record = [0; RECORD];
+        record[..8].copy_from_slice(&self.session.to_le_bytes());
+        record[8..16].copy_from_slice(&serial.to_le_bytes());
+        record[16..].copy_from_slice(&check(self.session, serial).to_le_bytes());
+        self.file.write_all_at(&record, (self.slot * RECORD) as u64)
+    }
+}
+
+/// The id of this boot of the machine; empty where it cannot be told, and then no mark is believed.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().to_owned())
+}
+
+fn decode(record: &[u8]) -> Option<(i64, i64)> {
+    let number = |at: usize| record.get(at..at + 8)?.try_into().ok().map(i64::from_le_bytes);
+    let (session, serial, sum) = (number(0)?, number(8)?, number(16)?);
+    (session > 0 && sum == check(session, serial)).then_some((session, serial))
+}
+
+fn check(session: i64, serial: i64) -> i64 {
+    (session ^ serial.rotate_left(17)).wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_read_back_and_broken_ones_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.db");
+        let marks = Marks::open(&journal).unwrap();
+        assert_eq!(marks.read(), []);
+        let first = marks.begin(0, 7, 0).unwrap();
+        let second = marks.begin(1, 8, 41).unwrap();
+        first.note(12).unwrap();
+        assert_eq!(Marks::open(&journal).unwrap().read(), [(7, 12), (8, 41)]);
+        second.file.write_all_at(&[9], RECORD as u64 + 8).unwrap();
+        assert_eq!(marks.read(), [(7, 12)]);
+        marks.reset().unwrap();
+        assert_eq!(marks.read(), []);
+    }
+}

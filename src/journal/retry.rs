@@ -1,0 +1,112 @@
+//! Parts that are to be tried again, by the time at which they are due. In memory: the journal's facts say it all.
+
+use super::JournalError;
+use super::books::Books;
+use super::facts::MessageFacts;
+use super::key::{Attempt, State};
+use super::state::{is_to_send, may_go_on};
+use hashbrown::{HashMap, HashSet};
+use rusqlite::Connection;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+/// Delays before a part that the SMSC refused for now is tried again; after the last it is rejected. Throttling has a
+/// delay of its own and is without limit.
+pub const DELAYS_MS: [i64; 4] = [1_000, 5_000, 15_000, 60_000];
+/// Delay before a throttled part is tried again; the rate is cut at the same time.
+pub const THROTTLED_DELAY_MS: i64 = 200;
+
+/// A part to be tried again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Waiting {
+    /// When, in milliseconds since 1970.
+    pub due_ms: i64,
+    /// The attempt that it will be.
+    pub attempt: Attempt,
+    /// Its message.
+    pub message: i64,
+    /// Index of its campaign.
+    pub campaign: u32,
+    /// How many tries were refused for reasons other than throttling.
+    pub refused: u8,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub struct Retries {
+    heap: BinaryHeap<Reverse<Waiting>>,
+    queued: HashSet<Attempt>,
+}
+
+impl Retries {
+    /// Adds a part, unless the very attempt is queued already.
+    pub fn push(&mut self, waiting: Waiting) {
+        if self.queued.insert(waiting.attempt) {
+            self.heap.push(Reverse(waiting));
+        }
+    }
+
+    /// The next part that is due.
+    pub fn pop_due(&mut self, now_ms: i64) -> Option<Waiting> {
+        if self.heap.peek()?.0.due_ms > now_ms {
+            return None;
+        }
+        let Reverse(waiting) = self.heap.pop()?;
+        self.queued.remove(&waiting.attempt);
+        Some(waiting)
+    }
+
+    /// How long until something is due; `None`: nothing is queued.
+    pub fn due_in(&self, now_ms: i64) -> Option<Duration> {
+        self.heap.peek().map(|first| Duration::from_millis((first.0.due_ms - now_ms).max(0) as u64))
+    }
+
+    /// Whether nothing is queued.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+}
+
+/// Queues, due at once, all parts of the `active` campaigns that were tried or begun and are to be sent again. A campaign
+/// in `limit_end` is looked at only up to that message.
+pub fn load(
+    connection: &Connection,
+    books: &Books,
+    active: &[u32],
+    limit_end: &HashMap<u32, i64>,
+    retries: &mut Retries,
+) -> Result<(), JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
+          WHERE s.message >= ?1 AND s.message < ?2 AND s.state IN (?3, ?4)",
+    )?;
+    for &index in active {
+        let Some(book) = books.campaign(index) else { continue };
+        if book.cancelled {
+            continue;
+        }
+        let end = limit_end.get(&index).copied().unwrap_or(book.end_id);
+        let mut rows = statement.query((book.first_id, end, State::Queued as u8, State::Sending as u8))?;
+        while let Some(row) = rows.next()? {
+            let (message, parts) = (row.get(0)?, row.get(1)?);
+            let facts = MessageFacts::load(connection, message, parts)?;
+            // Nothing tried yet: the feeder brings it.
+            if facts.parts.iter().all(Vec::is_empty) || !may_go_on(&facts.parts) {
+                continue;
+            }
+            for (n, attempts) in facts.parts.iter().enumerate().filter(|(_, attempts)| is_to_send(attempts)) {
+                let refused = attempts.iter().filter(|attempt| attempt.answer.is_some()).count();
+                retries.push(Waiting {
+                    due_ms: 0,
+                    attempt: facts.next_attempt(n),
+                    message,
+                    campaign: index,
+                    // Throttled tries are counted too here: a restart forgives at least as many as it adds.
+                    refused: refused.min(DELAYS_MS.len() - 1) as u8,
+                });
+            }
+        }
+    }
+    Ok(())
+}

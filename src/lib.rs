@@ -1,5 +1,7 @@
 //! Bulk SMS over SMPP with a journal.
 pub mod address;
+pub mod escape;
+pub mod fields;
 pub mod import;
 pub mod journal;
 pub mod smsc;

@@ -1,0 +1,1 @@
+//! Per-message fields of submit_sm.

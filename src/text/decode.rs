@@ -1,0 +1,112 @@
+//! What an SMSC delivers, as text: lossy where it must be, never an error.
+
+use std::borrow::Cow;
+
+use super::gsm;
+
+/// What `data_coding` 0 means to an SMSC ("SMSC default alphabet"; SMPP v3.4, 5.2.19).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DefaultAlphabet {
+    /// GSM 03.38, one septet an octet.
+    #[default]
+    Gsm7,
+    /// ASCII or Latin-1: the octets are the characters.
+    Latin1,
+    /// UTF-8.
+    Utf8,
+}
+
+/// Which part of which long message an inbound text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Concatenation {
+    /// Equal in all parts of one message.
+    pub reference: u16,
+    /// Parts of the message, at least 1.
+    pub total: u8,
+    /// From 1 to `total`.
+    pub number: u8,
+}
+
+/// The text of a short message, without its user data header (see [`split_udh`]).
+///
+/// What cannot be read becomes U+FFFD; binary data and unknown codings are read as Latin-1, which loses nothing.
+pub fn decode(data_coding: u8, octets: &[u8], default: DefaultAlphabet) -> String {
+    match data_coding {
+        0x00 | 0x10..=0x13 | 0xF0..=0xF3 => match default {
+            DefaultAlphabet::Gsm7 => decode_gsm(octets),
+            DefaultAlphabet::Latin1 => decode_latin1(octets),
+            DefaultAlphabet::Utf8 => String::from_utf8_lossy(octets).into_owned(),
+        },
+        0x01 => String::from_utf8_lossy(octets).into_owned(),
+        0x05 => decode_by(encoding_rs::SHIFT_JIS, octets),
+        0x06 => decode_by(encoding_rs::ISO_8859_5, octets),
+        0x07 => decode_by(encoding_rs::ISO_8859_8, octets),
+        0x08 | 0x18..=0x1B => decode_ucs2(octets),
+        0x0E => decode_by(encoding_rs::EUC_KR, octets),
+        _ => decode_latin1(octets),
+    }
+}
+
+/// Parts a short message into its user data header (without the length octet) and its text.
+///
+/// For messages whose `esm_class` has the UDHI bit. A header longer than the message is no header: it all is text.
+pub fn split_udh(octets: &[u8]) -> (&[u8], &[u8]) {
+    match octets.split_first() {
+        Some((&length, rest)) if usize::from(length) <= rest.len() => rest.split_at(usize::from(length)),
+        _ => (&[], octets),
+    }
+}
+
+/// Finds the concatenation element of a user data header, with an 8-bit or a 16-bit reference.
+pub fn concatenation(udh: &[u8]) -> Option<Concatenation> {
+    let mut rest = udh;
+    while let [tag, length, tail @ ..] = rest {
+        let value = tail.get(..usize::from(*length))?;
+        let (reference, total, number) = match (*tag, value) {
+            (0x00, &[reference, total, number]) => (u16::from(reference), total, number),
+            (0x08, &[high, low, total, number]) => (u16::from_be_bytes([high, low]), total, number),
+            _ => {
+                rest = &tail[value.len()..];
+                continue;
+            }
+        };
+        return (1..=total).contains(&number).then_some(Concatenation { reference, total, number });
+    }
+    None
+}
+
+fn decode_gsm(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len());
+    let mut octets = octets.iter().copied();
+    while let Some(octet) = octets.next() {
+        match octet {
+            // An unknown pair shows as the default alphabet's character, an escape at the end as a blank.
+            gsm::ESCAPE => match octets.next() {
+                Some(code) => text.push(gsm::extended(code).unwrap_or_else(|| gsm::character(code))),
+                None => text.push(' '),
+            },
+            0x00..=0x7F => text.push(gsm::character(octet)),
+            _ => text.push(char::REPLACEMENT_CHARACTER),
+        }
+    }
+    text
+}
+
+fn decode_latin1(octets: &[u8]) -> String {
+    octets.iter().map(|&octet| char::from(octet)).collect()
+}
+
+fn decode_ucs2(octets: &[u8]) -> String {
+    let (pairs, odd) = octets.as_chunks::<2>();
+    let units = pairs.iter().map(|&pair| u16::from_be_bytes(pair));
+    let mut text: String = char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    if !odd.is_empty() {
+        text.push(char::REPLACEMENT_CHARACTER);
+    }
+    text
+}
+
+fn decode_by(encoding: &'static encoding_rs::Encoding, octets: &[u8]) -> String {
+    let (text, _): (Cow<'_, str>, bool) = encoding.decode_without_bom_handling(octets);
+    text.into_owned()
+}

@@ -1,0 +1,246 @@
+//! Texts on the wire: which alphabet, how many parts, which octets. Pure: nothing here does I/O.
+//!
+//! [`segment`] says what a text will cost and is quick enough to be asked of every row of a campaign; [`Encoder`] makes the
+//! octets of its parts when they are sent; [`decode`] reads what an SMSC delivers.
+//!
+//! A part never ends inside an extension pair, a surrogate pair or, unless one cluster alone overflows a part, inside a
+//! grapheme cluster, so a family emoji arrives whole.
+
+mod decode;
+mod encode;
+mod gsm;
+mod split;
+
+use std::fmt;
+
+pub use decode::{Concatenation, DefaultAlphabet, concatenation, decode, split_udh};
+pub use encode::{ESM_CLASS_UDHI, Encoder, PartHeader, Reference, encode_part};
+use split::Split;
+
+/// Parts that one message can have: the UDH counts them in one octet.
+pub const MAX_PARTS: usize = 255;
+
+/// How the characters of a message become octets. The integers are what the journal stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Encoding {
+    /// The GSM 03.38 default alphabet, one septet an octet (unpacked).
+    Gsm7 = 0,
+    /// UTF-16BE, which is what UCS2 is in practice.
+    Ucs2 = 1,
+}
+
+impl Encoding {
+    /// The encoding stored as this integer, if there is one.
+    pub fn from_stored(stored: u8) -> Option<Encoding> {
+        match stored {
+            0 => Some(Encoding::Gsm7),
+            1 => Some(Encoding::Ucs2),
+            _ => None,
+        }
+    }
+
+    /// The integer that the journal stores.
+    pub fn stored(self) -> u8 {
+        self as u8
+    }
+
+    /// `gsm7` or `ucs2`, as in reports and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Gsm7 => "gsm7",
+            Encoding::Ucs2 => "ucs2",
+        }
+    }
+
+    /// The `data_coding` octet (SMPP v3.4, 5.2.19).
+    pub fn data_coding(self) -> u8 {
+        match self {
+            Encoding::Gsm7 => 0x00,
+            Encoding::Ucs2 => 0x08,
+        }
+    }
+
+    /// The encoding that a `data_coding` asks for, with or without a message class (3GPP TS 23.038, 4), where it is one of
+    /// ours. Flash messages are 0x10 and 0x18.
+    pub fn of_data_coding(data_coding: u8) -> Option<Encoding> {
+        match data_coding {
+            0x00 | 0x10..=0x13 | 0xF0..=0xF3 => Some(Encoding::Gsm7),
+            0x08 | 0x18..=0x1B => Some(Encoding::Ucs2),
+            _ => None,
+        }
+    }
+
+    /// Units that a message of one part holds: 160 septets or 70 UCS2 units.
+    pub fn units_single(self) -> usize {
+        match self {
+            Encoding::Gsm7 => 160,
+            Encoding::Ucs2 => 70,
+        }
+    }
+
+    /// Units that each part of a longer message holds, beside its UDH.
+    pub fn units_per_part(self, width: ReferenceWidth) -> usize {
+        match (self, width) {
+            (Encoding::Gsm7, ReferenceWidth::Bits8) => 153,
+            (Encoding::Gsm7, ReferenceWidth::Bits16) => 152,
+            (Encoding::Ucs2, ReferenceWidth::Bits8) => 67,
+            (Encoding::Ucs2, ReferenceWidth::Bits16) => 66,
+        }
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The width of the number that ties the parts of a long message together (3GPP TS 23.040, 9.2.3.24.1 and 9.2.3.24.8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ReferenceWidth {
+    /// One octet: every handset reads it, 256 long messages to one number before it repeats.
+    #[default]
+    Bits8,
+    /// Two octets: one septet less in each part.
+    Bits16,
+}
+
+/// Which encoding to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Choice {
+    /// GSM 7-bit where every character fits, else UCS2.
+    #[default]
+    Auto,
+    /// GSM 7-bit; a character that does not fit is an error.
+    Gsm7,
+    /// UCS2 always.
+    Ucs2,
+}
+
+impl From<Encoding> for Choice {
+    fn from(encoding: Encoding) -> Choice {
+        match encoding {
+            Encoding::Gsm7 => Choice::Gsm7,
+            Encoding::Ucs2 => Choice::Ucs2,
+        }
+    }
+}
+
+/// What decides the parts of a text. Defaults to an automatic encoding and an 8-bit reference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// The encoding to use. Defaults to [`Choice::Auto`].
+    pub choice: Choice,
+    /// The width of the concatenation reference. Defaults to [`ReferenceWidth::Bits8`].
+    pub reference_width: ReferenceWidth,
+}
+
+impl From<Choice> for Policy {
+    fn from(choice: Choice) -> Policy {
+        Policy { choice, ..Policy::default() }
+    }
+}
+
+/// What a text will cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segmentation {
+    /// How it is encoded.
+    pub encoding: Encoding,
+    /// Parts, that is `submit_sm` requests: 1 to 255.
+    pub parts: u8,
+    /// Its length in septets or UCS2 units, without any UDH.
+    pub units: usize,
+    /// The first character that made an automatic choice fall on UCS2.
+    pub forced_by: Option<char>,
+}
+
+impl Segmentation {
+    /// The `data_coding` octet of each part.
+    pub fn data_coding(&self) -> u8 {
+        self.encoding.data_coding()
+    }
+}
+
+/// Why a text cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextError {
+    /// GSM 7-bit was asked for and a character is not in it.
+    NotInAlphabet {
+        /// The character.
+        character: char,
+        /// Its place in the text, in characters from 1.
+        position: usize,
+    },
+    /// It would need more than 255 parts.
+    TooManyParts {
+        /// Its length in septets or UCS2 units.
+        units: usize,
+        /// The encoding that was counted in.
+        encoding: Encoding,
+    },
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TextError::NotInAlphabet { character, position } => write!(
+                f,
+                "character {position} ({}) is not in the GSM alphabet: replace it, or let the encoding be chosen",
+                crate::escape::name_character(*character)
+            ),
+            TextError::TooManyParts { units, encoding } => {
+                write!(f, "{units} {encoding} units need more than {MAX_PARTS} parts: shorten the text")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TextError {}
+
+/// The encoding, length and parts of a text. Allocates nothing; an ASCII text is measured in one pass over its octets.
+///
+/// ```
+/// use smppost::text::{Encoding, Policy, segment};
+///
+/// let long = segment(&"x".repeat(161), Policy::default())?;
+/// assert_eq!((long.encoding, long.parts), (Encoding::Gsm7, 2));
+/// let emoji = segment("Hello 👋", Policy::default())?;
+/// assert_eq!((emoji.encoding, emoji.units, emoji.forced_by), (Encoding::Ucs2, 8, Some('👋')));
+/// # Ok::<(), smppost::text::TextError>(())
+/// ```
+pub fn segment(text: &str, policy: Policy) -> Result<Segmentation, TextError> {
+    let (encoding, units, forced_by) = measure(text, policy.choice)?;
+    let parts = match units <= encoding.units_single() {
+        true => 1,
+        false => Split::new(text, encoding, units, policy.reference_width).count_limited(),
+    };
+    match u8::try_from(parts) {
+        Ok(parts) => Ok(Segmentation { encoding, parts, units, forced_by }),
+        Err(_) => Err(TextError::TooManyParts { units, encoding }),
+    }
+}
+
+/// The encoding that a choice falls on, the length in its units, and what forced UCS2.
+fn measure(text: &str, choice: Choice) -> Result<(Encoding, usize, Option<char>), TextError> {
+    if choice == Choice::Ucs2 {
+        return Ok((Encoding::Ucs2, ucs2_units(text), None));
+    }
+    let at = match gsm::septets(text) {
+        Ok(septets) => return Ok((Encoding::Gsm7, septets, None)),
+        Err(at) => at,
+    };
+    let character = text[at..].chars().next().unwrap_or_default();
+    match choice {
+        Choice::Gsm7 => Err(TextError::NotInAlphabet { character, position: text[..at].chars().count() + 1 }),
+        _ => Ok((Encoding::Ucs2, ucs2_units(text), Some(character))),
+    }
+}
+
+/// One unit for each character, and a second for those outside the BMP, whose UTF-8 form starts with 0xF0 or more.
+fn ucs2_units(text: &str) -> usize {
+    text.bytes().map(|octet| usize::from(octet & 0xC0 != 0x80) + usize::from(octet >= 0xF0)).sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+use proptest::prelude::*;
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::*;
+
+/// Short messages of all parts, and their headers.
+fn encode_all(text: &str, encoding: Encoding, reference: Reference) -> Vec<(PartHeader, Vec<u8>)> {
+    let mut encoder = Encoder::new(text, encoding, reference).unwrap();
+    let mut parts = Vec::new();
+    loop {
+        let mut octets = Vec::new();
+        match encoder.next_into(&mut octets) {
+            Some(header) => parts.push((header, octets)),
+            None => return parts,
+        }
+    }
+}
+
+fn body(header: &PartHeader, octets: &[u8]) -> Vec<u8> {
+    if header.esm_class == ESM_CLASS_UDHI { split_udh(octets).1.to_vec() } else { octets.to_vec() }
+}
+
+#[test]
+fn lengths_at_the_borders() {
+    use Encoding::{Gsm7, Ucs2};
+    let x = |n: usize| "x".repeat(n);
+    let zhe = |n: usize| "ж".repeat(n);
+    let family = "👨\u{200d}👩\u{200d}👧"; // 8 units, one cluster
+    for (text, encoding, units, parts, parts_16) in [
+        (String::new(), Gsm7, 0, 1, 1),
+        (x(1), Gsm7, 1, 1, 1),
+        (x(160), Gsm7, 160, 1, 1),
+        (x(161), Gsm7, 161, 2, 2),
+        (x(304), Gsm7, 304, 2, 2),
+        (x(305), Gsm7, 305, 2, 3),
+        (x(306), Gsm7, 306, 2, 3),
+        (x(307), Gsm7, 307, 3, 3),
+        (x(459), Gsm7, 459, 3, 4),
+        (x(158) + "€", Gsm7, 160, 1, 1),
+        (x(159) + "€", Gsm7, 161, 2, 2),
+        ("€".repeat(80), Gsm7, 160, 1, 1),
+        ("€".repeat(81), Gsm7, 162, 2, 2),
+        // A euro sign that would straddle septet 153 moves on whole, and costs its part one septet.
+        (x(152) + "€" + &x(152), Gsm7, 306, 3, 3),
+        (x(151) + "€" + &x(153), Gsm7, 306, 2, 3),
+        (zhe(70), Ucs2, 70, 1, 1),
+        (zhe(71), Ucs2, 71, 2, 2),
+        (zhe(132), Ucs2, 132, 2, 2),
+        (zhe(133), Ucs2, 133, 2, 3),
+        (zhe(134), Ucs2, 134, 2, 3),
+        (zhe(135), Ucs2, 135, 3, 3),
+        ("👋".repeat(35), Ucs2, 70, 1, 1),
+        ("👋".repeat(36), Ucs2, 72, 2, 2),
+        // 33 emoji in a part of 67 units: the 67th unit stays free.
+        ("👋".repeat(66), Ucs2, 132, 2, 2),
+        ("👋".repeat(67), Ucs2, 134, 3, 3),
+        (zhe(66) + "👋" + &zhe(66), Ucs2, 134, 3, 3),
+        (zhe(65) + "👋" + &zhe(67), Ucs2, 134, 2, 3),
+        // A cluster is not torn: the family moves to the second part, and the third is needed.
+        (zhe(60) + family + &zhe(60), Ucs2, 128, 3, 3),
+        (zhe(59) + family + &zhe(60), Ucs2, 127, 2, 3),
+    ] {
+        let wide = Policy { reference_width: ReferenceWidth::Bits16, ..Policy::default() };
+        let (narrow, wide) = (segment(&text, Policy::default()).unwrap(), segment(&text, wide).unwrap());
+        assert_eq!((narrow.encoding, narrow.units, narrow.parts), (encoding, units, parts), "{text}");
+        assert_eq!(wide.parts, parts_16, "{text}");
+        assert_eq!(encode_all(&text, encoding, Reference::Bits8(7)).len(), usize::from(parts), "{text}");
+        assert_eq!(encode_all(&text, encoding, Reference::Bits16(7)).len(), usize::from(parts_16), "{text}");
+    }
+}
+
+#[test]
+fn at_most_255_parts() {
+    for (text, units, encoding) in
+        [("x".repeat(255 * 153), 255 * 153, Encoding::Gsm7), ("ж".repeat(255 * 67), 255 * 67, Encoding::Ucs2)]
+    {
+        let longest = segment(&text, Policy::default()).unwrap();
+        assert_eq!((longest.parts, longest.units), (255, units));
+        assert_eq!(encode_all(&text, encoding, Reference::Bits8(0)).len(), 255);
+        let over = TextError::TooManyParts { units: units + 1, encoding };
+        let text = text + "x";
+        assert_eq!(segment(&text, Policy::default()), Err(over));
+        assert_eq!(Encoder::new(&text, encoding, Reference::Bits8(0)).map(|_| ()), Err(over));
+    }
+}
+
+#[test]
+fn the_choice_of_encoding() {
+    let gsm = |text| segment(text, Choice::Gsm7.into());
+    for (text, encoding, forced_by) in [
+        ("Hello @£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ", Encoding::Gsm7, None),
+        ("^{}\\[~]|€\u{c}", Encoding::Gsm7, None),
+        ("Fran\u{e7}ois", Encoding::Ucs2, Some('ç')),
+        ("it\u{2019}s", Encoding::Ucs2, Some('\u{2019}')),
+        ("a\tb", Encoding::Ucs2, Some('\t')),
+        ("\u{1b}", Encoding::Ucs2, Some('\u{1b}')),
+    ] {
+        let chosen = segment(text, Policy::default()).unwrap();
+        assert_eq!((chosen.encoding, chosen.forced_by), (encoding, forced_by), "{text}");
+        assert_eq!(gsm(text).is_ok(), forced_by.is_none(), "{text}");
+        assert_eq!(segment(text, Choice::Ucs2.into()).unwrap().encoding, Encoding::Ucs2);
+    }
+    let error = gsm("Zoë’s café").unwrap_err();
+    assert_eq!(error, TextError::NotInAlphabet { character: 'ë', position: 3 });
+    assert!(error.to_string().starts_with("character 3 ('ë', U+00EB) is not in the GSM alphabet"), "{error}");
+}
+
+#[test]
+fn octets_on_the_wire() {
+    for (text, encoding, expected) in [
+        ("@a€", Encoding::Gsm7, &[0x00, 0x61, 0x1B, 0x65][..]),
+        ("{Ω}", Encoding::Gsm7, &[0x1B, 0x28, 0x15, 0x1B, 0x29]),
+        ("aж👋", Encoding::Ucs2, &[0x00, 0x61, 0x04, 0x36, 0xD8, 0x3D, 0xDC, 0x4B]),
+    ] {
+        let parts = encode_all(text, encoding, Reference::Bits8(0));
+        let header = PartHeader { number: 1, total: 1, esm_class: 0, data_coding: encoding.data_coding() };
+        assert_eq!(parts, [(header, expected.to_vec())]);
+    }
+    let long = "x".repeat(161);
+    let parts = encode_all(&long, Encoding::Gsm7, Reference::Bits8(0xAB));
+    assert_eq!((parts[0].1.len(), parts[1].1.len()), (159, 14));
+    assert_eq!(parts[1].1[..7], [0x05, 0x00, 0x03, 0xAB, 2, 2, b'x']);
+    assert_eq!(parts[1].0, PartHeader { number: 2, total: 2, esm_class: 0x40, data_coding: 0 });
+    let parts = encode_all(&long, Encoding::Gsm7, Reference::Bits16(0xABCD));
+    assert_eq!(parts[0].1[..8], [0x06, 0x08, 0x04, 0xAB, 0xCD, 2, 1, b'x']);
+}
+
+#[test]
+fn one_part_alone() {
+    let text = "x".repeat(400);
+    let all = encode_all(&text, Encoding::Gsm7, Reference::Bits8(9));
+    for number in 0..=4 {
+        let mut octets = Vec::new();
+        let header = encode_part(&text, Encoding::Gsm7, Reference::Bits8(9), number, &mut octets).unwrap();
+        let expected = number.checked_sub(1).and_then(|i| all.get(usize::from(i)));
+        assert_eq!(header.map(|header| (header, octets)), expected.cloned(), "part {number}");
+    }
+}
+
+#[test]
+fn inbound_is_read_leniently() {
+    use DefaultAlphabet::{Gsm7, Latin1, Utf8};
+    for (data_coding, octets, default, expected) in [
+        (0x00, &b"\x00\x1Be\x1Bx\x1B\xFF"[..], Gsm7, "@€xà"),
+        (0x00, b"a\x1B", Gsm7, "a "),
+        (0x00, b"a\xFF", Gsm7, "a\u{fffd}"),
+        (0x00, b"a@\xE9", Latin1, "a@é"),
+        (0x00, b"\xC3\xA9\xFF", Utf8, "é\u{fffd}"),
+        (0x01, b"abc\xFF", Gsm7, "abc\u{fffd}"),
+        (0x03, b"\xE9\x00", Gsm7, "é\0"),
+        (0x04, b"\x01\xFF", Gsm7, "\u{1}ÿ"),
+        (0x06, b"\xB6", Gsm7, "Ж"),
+        (0x08, b"\x04\x36\xD8", Gsm7, "ж\u{fffd}"),
+        (0x08, b"\xD8\x3D\x00a", Gsm7, "\u{fffd}a"),
+        (0x08, b"\xFE\xFF\x00a", Gsm7, "\u{feff}a"),
+        (0x10, b"\x00", Gsm7, "@"),
+        (0x18, b"\x04\x36", Gsm7, "ж"),
+        (0xF5, b"\x80", Gsm7, "\u{80}"),
+    ] {
+        assert_eq!(decode(data_coding, octets, default), expected, "{data_coding:#x} {octets:x?}");
+    }
+}
+
+#[test]
+fn user_data_headers() {
+    let part = |reference, total, number| Some(Concatenation { reference, total, number });
+    for (octets, expected, text) in [
+        (&b"\x05\x00\x03\xAB\x02\x01hi"[..], part(0xAB, 2, 1), "hi"),
+        (b"\x06\x08\x04\xAB\xCD\x03\x02hi", part(0xABCD, 3, 2), "hi"),
+        (b"\x0B\x05\x04\x0B\x84\x23\xF0\x00\x03\x01\x02\x02x", part(1, 2, 2), "x"),
+        (b"\x05\x00\x03\xAB\x02\x03hi", None, "hi"),
+        (b"\x05\x00\x03\xAB\x02\x00hi", None, "hi"),
+        (b"\x03\x00\x09\x01x", None, "x"),
+        (b"\x00x", None, "x"),
+        (b"\x09short", None, "\tshort"),
+        (b"", None, ""),
+    ] {
+        let (udh, rest) = split_udh(octets);
+        assert_eq!((concatenation(udh), rest), (expected, text.as_bytes()), "{octets:x?}");
+    }
+}
+
+/// Texts that mix alphabets, pairs and clusters, long enough for several parts.
+fn texts() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => "[ -~]{0,40}",
+        3 => "[€^{}~@£ΩÇé\\[\\]\r\n]{0,20}",
+        2 => "[жçñ’]{0,30}",
+        2 => "(👋|👨\u{200d}👩\u{200d}👧|🇬🇧|e\u{301}|각|\u{200d}|\r\n){0,12}",
+        1 => any::<String>(),
+    ];
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+fn gsm_texts() -> impl Strategy<Value = String> {
+    "[ -_a-~€ΩÇé\r\n]{0,500}"
+}
+
+fn check(text: &str, choice: Choice, reference: Reference) -> Result<(), TestCaseError> {
+    let policy = Policy { choice, reference_width: reference.width() };
+    let segmentation = segment(text, policy).unwrap();
+    let encoding = segmentation.encoding;
+    let parts = encode_all(text, encoding, reference);
+    prop_assert_eq!(parts.len(), usize::from(segmentation.parts));
+    let limit = match parts.len() {
+        1 => encoding.units_single(),
+        _ => encoding.units_per_part(reference.width()),
+    };
+    let mut pieces = Vec::new();
+    for (i, (header, octets)) in parts.iter().enumerate() {
+        prop_assert_eq!(usize::from(header.number), i + 1);
+        prop_assert_eq!(usize::from(header.total), parts.len());
+        if parts.len() > 1 {
+            let found = concatenation(split_udh(octets).0).unwrap();
+            prop_assert_eq!((found.number, found.total), (header.number, header.total));
+        }
+        let body = body(header, octets);
+        let unit_octets = if encoding == Encoding::Gsm7 { 1 } else { 2 };
+        prop_assert!(body.len() <= limit * unit_octets);
+        // A pair that was torn would not read back part by part.
+        pieces.push(decode(header.data_coding, &body, DefaultAlphabet::Gsm7));
+    }
+    prop_assert_eq!(pieces.concat(), text);
+    let clusters: Vec<usize> = text.grapheme_indices(true).map(|(at, _)| at).collect();
+    let mut cut = 0;
+    for piece in &pieces[..pieces.len() - 1] {
+        cut += piece.len();
+        if let Err(i) = clusters.binary_search(&cut) {
+            let cluster = &text[clusters[i - 1]..clusters.get(i).copied().unwrap_or(text.len())];
+            let units = if encoding == Encoding::Gsm7 { cluster.len() } else { ucs2_units(cluster) };
+            prop_assert!(units > limit, "torn: {:?} of {} units", cluster, units);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn any_text_comes_back_from_its_parts(text in texts(), reference in any::<u16>()) {
+        check(&text, Choice::Auto, Reference::Bits8(reference as u8))?;
+        check(&text, Choice::Ucs2, Reference::Bits16(reference))?;
+    }
+
+    #[test]
+    fn any_gsm_text_comes_back_from_its_parts(text in gsm_texts(), reference in any::<u16>()) {
+        check(&text, Choice::Gsm7, Reference::Bits8(reference as u8))?;
+        check(&text, Choice::Gsm7, Reference::Bits16(reference))?;
+    }
+
+    #[test]
+    fn a_cluster_longer_than_a_part_is_cut_all_the_same(marks in 60usize..400) {
+        let text = format!("жe{}x", "\u{301}".repeat(marks));
+        let segmentation = segment(&text, Policy::default()).unwrap();
+        let parts = encode_all(&text, Encoding::Ucs2, Reference::Bits8(1));
+        prop_assert_eq!(parts.len(), usize::from(segmentation.parts));
+        let pieces: String = parts.iter().map(|(h, o)| decode(8, &body(h, o), DefaultAlphabet::Gsm7)).collect();
+        prop_assert_eq!(pieces, text);
+    }
+
+    #[test]
+    fn nothing_inbound_panics(data_coding: u8, octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for default in [DefaultAlphabet::Gsm7, DefaultAlphabet::Latin1, DefaultAlphabet::Utf8] {
+            decode(data_coding, &octets, default);
+        }
+        let (udh, text) = split_udh(&octets);
+        prop_assert!(udh.len() + text.len() <= octets.len());
+        concatenation(udh);
+    }
+}

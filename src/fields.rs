@@ -1,1 +1,473 @@
-//! Per-message fields of submit_sm.
+//! Fields of `submit_sm` that an operator sets, for a campaign by options or row by row in columns of the fields' own names.
+//!
+//! They are kept in the journal as compact JSON that holds only what was set. Pure: nothing here does I/O.
+
+mod time;
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What an operator set; everything else is as the program has it. Ranges are those of SMPP v3.4, 5.2.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubmitFields {
+    /// At most 5 ASCII characters; empty for the SMSC's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_type: Option<String>,
+    /// 0 to 6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_addr_ton: Option<u8>,
+    /// 0 to 18.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_addr_npi: Option<u8>,
+    /// 0 to 6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dest_addr_ton: Option<u8>,
+    /// 0 to 18.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dest_addr_npi: Option<u8>,
+    /// 0 to 255. The UDHI bit of long messages is added to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub esm_class: Option<u8>,
+    /// 0 to 255.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol_id: Option<u8>,
+    /// 0 to 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority_flag: Option<u8>,
+    /// 16 characters, absolute or relative.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_delivery_time: Option<String>,
+    /// 16 characters, absolute or relative.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validity_period: Option<String>,
+    /// 0 to 31.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registered_delivery: Option<u8>,
+    /// 0 or 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replace_if_present_flag: Option<u8>,
+    /// 0 to 255. One that names GSM 7-bit or UCS2 (0x10 and 0x18 are flash messages) decides the encoding of the text too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_coding: Option<u8>,
+    /// 0 to 254.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sm_default_msg_id: Option<u8>,
+    /// Optional parameters, in ascending order of their tags.
+    #[serde(skip_serializing_if = "Tlvs::is_empty")]
+    pub tlvs: Tlvs,
+}
+
+/// Optional parameters by tag, each tag once. In JSON an object: `{"0x1400":"6869"}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tlvs(Vec<(u16, Vec<u8>)>);
+
+impl Tlvs {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tags and values, in ascending order of the tags.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> {
+        self.0.iter().map(|(tag, value)| (*tag, value.as_slice()))
+    }
+
+    /// The value of a tag.
+    pub fn get(&self, tag: u16) -> Option<&[u8]> {
+        self.0.binary_search_by_key(&tag, |(tag, _)| *tag).ok().map(|i| self.0[i].1.as_slice())
+    }
+
+    /// Sets the value of a tag, in place of an earlier one.
+    pub fn set(&mut self, tag: u16, value: Vec<u8>) {
+        match self.0.binary_search_by_key(&tag, |(tag, _)| *tag) {
+            Ok(i) => self.0[i].1 = value,
+            Err(i) => self.0.insert(i, (tag, value)),
+        }
+    }
+}
+
+/// A field that can be set by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// `service_type`
+    ServiceType,
+    /// `source_addr_ton`
+    SourceAddrTon,
+    /// `source_addr_npi`
+    SourceAddrNpi,
+    /// `dest_addr_ton`
+    DestAddrTon,
+    /// `dest_addr_npi`
+    DestAddrNpi,
+    /// `esm_class`
+    EsmClass,
+    /// `protocol_id`
+    ProtocolId,
+    /// `priority_flag`
+    PriorityFlag,
+    /// `schedule_delivery_time`
+    ScheduleDeliveryTime,
+    /// `validity_period`
+    ValidityPeriod,
+    /// `registered_delivery`
+    RegisteredDelivery,
+    /// `replace_if_present_flag`
+    ReplaceIfPresentFlag,
+    /// `data_coding`
+    DataCoding,
+    /// `sm_default_msg_id`
+    SmDefaultMsgId,
+    /// `tlv:0x1400`: an optional parameter by its tag.
+    Tlv(u16),
+}
+
+/// Each field's name but the optional parameters', in the order of the PDU.
+pub const FIELD_NAMES: [(&str, Field); 14] = [
+    ("service_type", Field::ServiceType),
+    ("source_addr_ton", Field::SourceAddrTon),
+    ("source_addr_npi", Field::SourceAddrNpi),
+    ("dest_addr_ton", Field::DestAddrTon),
+    ("dest_addr_npi", Field::DestAddrNpi),
+    ("esm_class", Field::EsmClass),
+    ("protocol_id", Field::ProtocolId),
+    ("priority_flag", Field::PriorityFlag),
+    ("schedule_delivery_time", Field::ScheduleDeliveryTime),
+    ("validity_period", Field::ValidityPeriod),
+    ("registered_delivery", Field::RegisteredDelivery),
+    ("replace_if_present_flag", Field::ReplaceIfPresentFlag),
+    ("data_coding", Field::DataCoding),
+    ("sm_default_msg_id", Field::SmDefaultMsgId),
+];
+
+/// Optional parameters that the program itself decides, since they carry the text and its parts: sar_msg_ref_num,
+/// sar_total_segments, sar_segment_seqnum, message_payload.
+const OWN_TAGS: [u16; 4] = [0x020C, 0x020E, 0x020F, 0x0424];
+
+/// Longest value of an optional parameter, octets.
+const TLV_OCTETS_MAX: usize = 65_535;
+
+impl Field {
+    /// The field of this name; `None` for a name that is no field's, an error for a `tlv:` that cannot be set.
+    pub fn from_name(name: &str) -> Result<Option<Field>, FieldError> {
+        let Some(tag) = name.strip_prefix("tlv:") else {
+            return Ok(FIELD_NAMES.iter().find(|(known, _)| *known == name).map(|&(_, field)| field));
+        };
+        let digits = tag.strip_prefix("0x").or_else(|| tag.strip_prefix("0X"));
+        let tag = digits.filter(|digits| is_hex(digits)).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        match tag {
+            Some(tag) if OWN_TAGS.contains(&tag) => Err(FieldError::new(name, Problem::OwnTag)),
+            Some(tag) => Ok(Some(Field::Tlv(tag))),
+            None => Err(FieldError::new(name, Problem::Tag)),
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Field::Tlv(tag) => write!(f, "tlv:0x{tag:04X}"),
+            _ => f.write_str(FIELD_NAMES.iter().find(|(_, field)| field == self).map_or("", |(name, _)| name)),
+        }
+    }
+}
+
+/// A value that a field cannot take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field, as it was named.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a value or a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A number out of the range, or no number at all.
+    Range {
+        /// As it was typed.
+        value: String,
+        /// The largest that is allowed; the smallest is 0.
+        max: u8,
+    },
+    /// A text that is too long or has other than ASCII characters.
+    Text {
+        /// The most characters that are allowed.
+        max: usize,
+    },
+    /// A time in no known form.
+    Time(String),
+    /// A duration that the relative form cannot hold.
+    Duration(String),
+    /// `0x` followed by other than pairs of hexadecimal digits.
+    Hex,
+    /// An optional parameter that is too long.
+    Length,
+    /// A `tlv:` without a tag of up to four hexadecimal digits.
+    Tag,
+    /// An optional parameter that the program sets by itself.
+    OwnTag,
+}
+
+impl FieldError {
+    fn new(field: &str, problem: Problem) -> FieldError {
+        FieldError { field: field.to_owned(), problem }
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.field)?;
+        match &self.problem {
+            Problem::Range { value, max } => write!(f, "`{value}` is not a number from 0 to {max}"),
+            Problem::Text { max } => write!(f, "at most {max} ASCII characters are allowed"),
+            Problem::Time(value) => write!(
+                f,
+                "`{value}` is not a time: write a duration such as 2h, 30m or 3d, or SMPP's YYMMDDhhmmsstnnp or YYMMDDhhmmss000R"
+            ),
+            Problem::Duration(value) => {
+                write!(f, "`{value}` is not between 1s and 31d: write SMPP's YYMMDDhhmmss000R for more")
+            }
+            Problem::Hex => {
+                f.write_str("after 0x come pairs of hexadecimal digits; for a text that starts so, write it in hex")
+            }
+            Problem::Length => write!(f, "an optional parameter has at most {TLV_OCTETS_MAX} octets"),
+            Problem::Tag => {
+                f.write_str("name the tag as tlv:0x and up to four hexadecimal digits, for example tlv:0x1400")
+            }
+            Problem::OwnTag => {
+                f.write_str("this parameter carries the text or its parts and is set by the program alone")
+            }
+        }
+    }
+}
+
+impl std::error::Error for FieldError {}
+
+impl SubmitFields {
+    /// Sets a field by name. `Ok(false)`: there is no field of that name. An empty value leaves the field as it was.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<bool, FieldError> {
+        match Field::from_name(name)? {
+            Some(field) => self.set_field(field, value).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Sets a field. Numbers are decimal or `0x` hexadecimal; an optional parameter is `0x` and pairs of hexadecimal digits,
+    /// or else a text, in UTF-8. An empty value leaves the field as it was.
+    pub fn set_field(&mut self, field: Field, value: &str) -> Result<(), FieldError> {
+        let value = value.trim();
+        if value.is_empty() {
+            return Ok(());
+        }
+        let number = |max: u8| {
+            let problem = || Problem::Range { value: value.to_owned(), max };
+            parse_number(value).filter(|number| *number <= max).map(Some).ok_or_else(problem)
+        };
+        let mut set = || -> Result<(), Problem> {
+            match field {
+                Field::ServiceType => self.service_type = Some(parse_text(value, 5)?),
+                Field::SourceAddrTon => self.source_addr_ton = number(6)?,
+                Field::SourceAddrNpi => self.source_addr_npi = number(18)?,
+                Field::DestAddrTon => self.dest_addr_ton = number(6)?,
+                Field::DestAddrNpi => self.dest_addr_npi = number(18)?,
+                Field::EsmClass => self.esm_class = number(255)?,
+                Field::ProtocolId => self.protocol_id = number(255)?,
+                Field::PriorityFlag => self.priority_flag = number(3)?,
+                Field::ScheduleDeliveryTime => self.schedule_delivery_time = Some(time::parse(value)?),
+                Field::ValidityPeriod => self.validity_period = Some(time::parse(value)?),
+                Field::RegisteredDelivery => self.registered_delivery = number(31)?,
+                Field::ReplaceIfPresentFlag => self.replace_if_present_flag = number(1)?,
+                Field::DataCoding => self.data_coding = number(255)?,
+                Field::SmDefaultMsgId => self.sm_default_msg_id = number(254)?,
+                Field::Tlv(tag) => self.tlvs.set(tag, parse_tlv(value)?),
+            }
+            Ok(())
+        };
+        set().map_err(|problem| FieldError { field: field.to_string(), problem })
+    }
+
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == SubmitFields::default()
+    }
+
+    /// Replaces the contents of `out` by the compact JSON of what is set.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        out.clear();
+        // Neither strings, integers nor a Vec can fail to be written.
+        let _ = serde_json::to_writer(out, self);
+    }
+
+    /// The compact JSON of what is set: `{"validity_period":"000000020000000R"}`.
+    pub fn to_json(&self) -> String {
+        let mut out = Vec::new();
+        self.write_json(&mut out);
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Reads what [`to_json`](SubmitFields::to_json) wrote.
+    pub fn from_json(json: &str) -> Result<SubmitFields, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+}
+
+fn parse_number(value: &str) -> Option<u8> {
+    match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
+        Some(digits) if is_hex(digits) => u8::from_str_radix(digits, 16).ok(),
+        Some(_) => None,
+        None if value.bytes().all(|octet| octet.is_ascii_digit()) => value.parse().ok(),
+        None => None,
+    }
+}
+
+fn parse_text(value: &str, max: usize) -> Result<String, Problem> {
+    match value.len() <= max && value.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
+        true => Ok(value.to_owned()),
+        false => Err(Problem::Text { max }),
+    }
+}
+
+fn parse_tlv(value: &str) -> Result<Vec<u8>, Problem> {
+    let octets = match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
+        Some(digits) => parse_hex(digits).ok_or(Problem::Hex)?,
+        None => value.as_bytes().to_vec(),
+    };
+    if octets.len() > TLV_OCTETS_MAX { Err(Problem::Length) } else { Ok(octets) }
+}
+
+fn is_hex(digits: &str) -> bool {
+    !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_hexdigit())
+}
+
+fn parse_hex(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, odd) = digits.as_bytes().as_chunks::<2>();
+    let nibble = |octet: u8| char::from(octet).to_digit(16).map(|nibble| nibble as u8);
+    let octet = |pair: &[u8; 2]| Some((nibble(pair[0])? << 4) | nibble(pair[1])?);
+    if odd.is_empty() { pairs.iter().map(octet).collect() } else { None }
+}
+
+impl Serialize for Tlvs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter().map(|(tag, value)| {
+            let hex: String = value.iter().map(|octet| format!("{octet:02x}")).collect();
+            (format!("0x{tag:04X}"), hex)
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Tlvs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tlvs, D::Error> {
+        use serde::de::Error;
+        let map = std::collections::BTreeMap::<String, String>::deserialize(deserializer)?;
+        let mut tlvs = Tlvs::default();
+        for (tag, hex) in map {
+            let digits = tag.strip_prefix("0x").unwrap_or(&tag);
+            let tag = u16::from_str_radix(digits, 16).map_err(D::Error::custom)?;
+            tlvs.set(tag, parse_hex(&hex).ok_or_else(|| D::Error::custom("not hexadecimal"))?);
+        }
+        Ok(tlvs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_kept_as_json() {
+        for (name, value, json) in [
+            ("service_type", "WAP", r#"{"service_type":"WAP"}"#),
+            ("source_addr_ton", "5", r#"{"source_addr_ton":5}"#),
+            ("source_addr_npi", "18", r#"{"source_addr_npi":18}"#),
+            ("dest_addr_ton", "0", r#"{"dest_addr_ton":0}"#),
+            ("dest_addr_npi", " 1 ", r#"{"dest_addr_npi":1}"#),
+            ("esm_class", "0x80", r#"{"esm_class":128}"#),
+            ("protocol_id", "0x41", r#"{"protocol_id":65}"#),
+            ("priority_flag", "3", r#"{"priority_flag":3}"#),
+            ("schedule_delivery_time", "261123120000004+", r#"{"schedule_delivery_time":"261123120000004+"}"#),
+            ("validity_period", "2h", r#"{"validity_period":"000000020000000R"}"#),
+            ("registered_delivery", "17", r#"{"registered_delivery":17}"#),
+            ("replace_if_present_flag", "1", r#"{"replace_if_present_flag":1}"#),
+            ("data_coding", "0x18", r#"{"data_coding":24}"#),
+            ("sm_default_msg_id", "254", r#"{"sm_default_msg_id":254}"#),
+            ("tlv:0x1400", "hi", r#"{"tlvs":{"0x1400":"6869"}}"#),
+            ("tlv:0x204", "0x00fF", r#"{"tlvs":{"0x0204":"00ff"}}"#),
+            ("tlv:0x204", "0x", r#"{"tlvs":{"0x0204":""}}"#),
+            ("priority_flag", "", "{}"),
+        ] {
+            let mut fields = SubmitFields::default();
+            assert_eq!(fields.set(name, value), Ok(true), "{name}");
+            assert_eq!(fields.to_json(), json);
+            assert_eq!(SubmitFields::from_json(json).unwrap(), fields);
+            assert_eq!(fields.is_empty(), json == "{}");
+        }
+        assert_eq!(SubmitFields::default().set("colour", "red"), Ok(false));
+        assert!(SubmitFields::from_json(r#"{"colour":"red"}"#).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_set() {
+        let range = |value: &str, max| Problem::Range { value: value.to_owned(), max };
+        for (name, value, problem) in [
+            ("priority_flag", "4", range("4", 3)),
+            ("priority_flag", "-1", range("-1", 3)),
+            ("priority_flag", "+1", range("+1", 3)),
+            ("data_coding", "256", range("256", 255)),
+            ("data_coding", "0x", range("0x", 255)),
+            ("data_coding", "0x+1", range("0x+1", 255)),
+            ("source_addr_ton", "7", range("7", 6)),
+            ("dest_addr_npi", "19", range("19", 18)),
+            ("replace_if_present_flag", "yes", range("yes", 1)),
+            ("service_type", "TOOLONG", Problem::Text { max: 5 }),
+            ("service_type", "é", Problem::Text { max: 5 }),
+            ("validity_period", "tomorrow", Problem::Time("tomorrow".to_owned())),
+            ("tlv:0x1400", "0x123", Problem::Hex),
+            ("tlv:0x1400", "0xzz", Problem::Hex),
+            ("tlv:1400", "x", Problem::Tag),
+            ("tlv:0x14000", "x", Problem::Tag),
+            ("tlv:0x+12", "x", Problem::Tag),
+            ("tlv:0x0424", "x", Problem::OwnTag),
+        ] {
+            let mut fields = SubmitFields::default();
+            let error = fields.set(name, value).unwrap_err();
+            assert_eq!(error, FieldError::new(name, problem));
+            assert!(error.to_string().starts_with(name), "{error}");
+            assert!(fields.is_empty());
+        }
+    }
+
+    #[test]
+    fn optional_parameters_are_ordered_and_single() {
+        let mut fields = SubmitFields::default();
+        for (name, value) in [("tlv:0x1401", "b"), ("tlv:0x0204", "a"), ("tlv:0x1401", "c")] {
+            fields.set(name, value).unwrap();
+        }
+        assert_eq!(fields.tlvs.iter().collect::<Vec<_>>(), [(0x0204, &b"a"[..]), (0x1401, b"c")]);
+        assert_eq!((fields.tlvs.get(0x1401), fields.tlvs.get(1)), (Some(&b"c"[..]), None));
+    }
+
+    #[test]
+    fn names_are_those_of_the_fields() {
+        for (name, field) in FIELD_NAMES {
+            assert_eq!(field.to_string(), name);
+            assert_eq!(Field::from_name(name), Ok(Some(field)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_set_panics(name in "(tlv:)?[0-9a-fx]{0,7}", value in any::<String>()) {
+            let mut fields = SubmitFields::default();
+            let _ = fields.set(&name, &value);
+            for (name, _) in FIELD_NAMES {
+                let _ = fields.set(name, &value).map_err(|error| error.to_string());
+            }
+            prop_assert_eq!(SubmitFields::from_json(&fields.to_json()).unwrap(), fields);
+        }
+    }
+}

@@ -6,7 +6,7 @@ use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
 use super::retry::{DELAYS_MS, THROTTLED_DELAY_MS};
 use super::{JournalError, now_ms};
 use crate::wire::{CommandStatus, MessageState, Pdu, StatusClass};
-use rusqlite::types::ValueRef;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -241,7 +241,8 @@ impl Keeper {
             Ok((_, Pdu::DataSm(sm))) => (sm.source.addr, sm.destination.addr, sm.esm_class, sm.data_coding, sm.text()),
             _ => (&b""[..], &b""[..], 0, 0, &b""[..]),
         };
-        let decoded = crate::text::decode_inbound(esm_class, data_coding, text);
+        let body = if crate::wire::values::esm_class::has_udh(esm_class) { crate::text::split_udh(text).1 } else { text };
+        let decoded = crate::text::decode(data_coding, body, crate::text::DefaultAlphabet::default());
         self.connection
             .prepare_cached(
                 "INSERT INTO inbound (received_at, session_id, source, destination, esm_class, data_coding, text, pdu)
@@ -283,9 +284,9 @@ fn text_of(octets: &[u8]) -> Cow<'_, str> {
 }
 
 /// Octets of a receipt's text: TEXT where they are, else a BLOB.
-fn as_value(octets: &[u8]) -> ValueRef<'_> {
+fn as_value(octets: &[u8]) -> ToSqlOutput<'_> {
     match std::str::from_utf8(octets) {
-        Ok(text) if !text.contains('\0') => ValueRef::Text(text.as_bytes()),
-        _ => ValueRef::Blob(octets),
+        Ok(text) if !text.contains('\0') => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        _ => ToSqlOutput::Borrowed(ValueRef::Blob(octets)),
     }
 }

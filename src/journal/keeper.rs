@@ -470,7 +470,7 @@ impl Keeper {
                 self.next_serial,
                 first.attempt.tried(),
                 first.attempt.part(),
-                items.len(),
+                items.len() as i64,
                 first.message,
                 session,
                 first_sequence_number,

@@ -2,12 +2,15 @@
 //!
 //! - [`key`] the numbers that name parts, attempts and receipts; [`state`] the rule that turns facts into a state (pure)
 //! - [`lock`], [`marks`] the files beside the journal: one sender at a time, and how far each session had written
-//! - [`intake`] the import's way in; [`feed`] reads queued messages ahead and encodes them
-//! - [`ids`] message ids to attempts, in memory; [`facts`] reads back what is known of a message
-//! - [`recover`] what is done at the start, under the lock; [`keeper`] the journal thread, the only writer while it sends
-//! - [`query`] reads for lists and reports
+//! - [`campaign`] the options of a campaign; [`intake`] the import's way in; [`feed`] reads queued messages ahead and
+//!   encodes them
+//! - [`facts`] reads back what is known of a message; [`books`] keeps counts and stored states
+//! - [`recover`] what is done at the start, under the lock; [`keeper`] the journal thread, the only writer while it sends;
+//!   [`came`] what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
+//!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it
+//! - [`events`] what sessions and the journal thread say to each other
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -15,8 +18,26 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub mod books;
+mod came;
+pub mod campaign;
+pub mod control;
+pub mod events;
+pub mod facts;
+pub mod feed;
+pub mod ids;
+pub mod intake;
+pub mod keeper;
 pub mod key;
+pub mod lock;
+pub mod marks;
+pub mod recover;
+pub mod retry;
+pub mod sequence;
 pub mod state;
+pub mod strays;
+
+pub use came::words;
 
 /// The schema, as in `schema.sql`.
 pub const SCHEMA: &str = include_str!("../../schema.sql");
@@ -301,6 +322,35 @@ fn pragma(connection: &Connection, name: &str) -> Result<String, JournalError> {
     })
 }
 
+/// The number of the campaign of that name.
+pub fn campaign_id(connection: &Connection, name: &str) -> Result<i64, JournalError> {
+    let found = connection
+        .query_row("SELECT id FROM campaign WHERE name = ?1 AND imported_at IS NOT NULL", [name], |row| row.get(0))
+        .optional()?;
+    match found {
+        Some(id) => Ok(id),
+        None => {
+            let mut statement =
+                connection.prepare("SELECT name FROM campaign WHERE imported_at IS NOT NULL ORDER BY id DESC LIMIT 20")?;
+            let known = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Err(JournalError::NoCampaign { name: name.into(), known })
+        }
+    }
+}
+
+/// Notes the account that the journal serves, or refuses another one than it notes. A rehearsal against the built-in
+/// simulator counts as an account of its own.
+pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
+    connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('account', ?1)", [account])?;
+    let recorded: String =
+        connection.query_row("SELECT value FROM meta WHERE key = 'account'", [], |row| row.get(0))?;
+    if recorded == account {
+        Ok(())
+    } else {
+        Err(JournalError::OtherAccount { path: path.into(), recorded, wanted: account.into() })
+    }
+}
+
 /// The file `<journal><suffix>` beside the journal.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -312,6 +362,3 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 pub(crate) fn open_side_file(path: &Path) -> io::Result<fs::File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
-
-#[cfg(test)]
-mod tests;

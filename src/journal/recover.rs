@@ -7,6 +7,7 @@ use super::marks::{Marks, boot_id};
 use super::{JournalError, now_ms};
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
+use std::path::Path;
 
 /// What recovery found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,12 +49,12 @@ impl Proof {
 }
 
 /// Recovers, in one transaction; marks are reset after it is on disk.
-pub fn recover(connection: &Connection, marks: &Marks) -> Result<(Books, Recovered), JournalError> {
+pub fn recover(connection: &Connection, path: &Path, marks: &Marks) -> Result<(Books, Recovered), JournalError> {
     let written: HashMap<i64, i64> = marks.read().into_iter().collect();
     let boot = boot_id();
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let mut recovered =
-        Recovered { undone_imports: super::intake::undo_unfinished(connection)?, ..Recovered::default() };
+        Recovered { undone_imports: super::intake::undo_unfinished(connection, path)?, ..Recovered::default() };
     let mut books = Books::load(connection)?;
     let mut statement = connection.prepare("SELECT id, boot_id, first_serial FROM session WHERE closed_at IS NULL")?;
     let unsettled: HashMap<i64, (Proof, i64)> = statement
@@ -70,7 +71,7 @@ pub fn recover(connection: &Connection, marks: &Marks) -> Result<(Books, Recover
         )?;
         let mut rows = claims.query([first_serial])?;
         while let Some(row) = rows.next()? {
-            let Some(&(proof, _)) = unsettled.get(&row.get(4)?) else { continue };
+            let Some(&(proof, _)) = unsettled.get(&row.get::<_, i64>(4)?) else { continue };
             let (serial, tried, first, parts): (i64, u16, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
             for attempt in without_fate(connection, tried, first, parts)? {
                 let left = proof.may_have_left(serial + attempt.part() - first);

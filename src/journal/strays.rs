@@ -38,7 +38,7 @@ impl Strays {
                 AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = receipt.id)
               ORDER BY id LIMIT ?1",
         )?;
-        let mut rows = statement.query([STRAYS_MAX])?;
+        let mut rows = statement.query([STRAYS_MAX as i64])?;
         while let Some(row) = rows.next()? {
             let key = ids.key(row.get_ref(2)?.as_str().unwrap_or_default().as_bytes());
             strays.add(key, row.get(0)?, row.get(1)?);

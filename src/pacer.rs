@@ -1,0 +1,343 @@
+//! The account's token bucket: how many PDUs may be written when, over all connections.
+//!
+//! [`Bucket`] is pure: time is an argument. [`Pacer`] shares it among the writers behind a lock that is held for the
+//! arithmetic only. Tokens are taken when the octets are about to be written, not when parts are claimed, so that a slow
+//! disk does not bunch up what the SMSC sees.
+
+use parking_lot::Mutex;
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// The share of the burst that is used: the rest is slack for what happens between the write and the SMSC's clock.
+const BURST_USED: f64 = 0.75;
+/// A full rate is reached again this long after the last throttling.
+const RECOVERY: Duration = Duration::from_secs(10);
+/// Cuts are at least this far apart.
+const CUT_INTERVAL: Duration = Duration::from_secs(1);
+/// Never slower than this, in PDUs a second.
+const RATE_MIN: f64 = 1.0;
+/// Slots of the count of what was accepted in the last second.
+const SLOTS: usize = 10;
+
+/// How fast an account may send.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Rate {
+    /// PDUs a second, above 0.
+    PerSecond(f64),
+    /// As fast as the SMSC answers.
+    Unlimited,
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("unlimited") {
+            return Ok(Self::Unlimited);
+        }
+        match text.parse::<f64>() {
+            Ok(rate) if rate.is_finite() && rate > 0.0 && rate <= 1e9 => Ok(Self::PerSecond(rate)),
+            _ => Err("a number of messages a second above 0, or `unlimited`".into()),
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PerSecond(rate) => write!(f, "{rate}/s"),
+            Self::Unlimited => f.write_str("unlimited"),
+        }
+    }
+}
+
+/// A token bucket whose rate gives way to throttling and comes back.
+#[derive(Debug)]
+pub struct Bucket {
+    full: Rate,
+    tokens: f64,
+    at: Instant,
+    cut: Option<Cut>,
+    accepted: Accepted,
+}
+
+/// What throttling left of the rate.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    rate: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    /// A bucket with one token in it, so that the first message need not wait.
+    pub fn new(full: Rate, now: Instant) -> Self {
+        Self { full, tokens: 1.0, at: now, cut: None, accepted: Accepted::new(now) }
+    }
+
+    /// Takes up to `want` tokens.
+    pub fn take(&mut self, now: Instant, want: usize) -> usize {
+        let Rate::PerSecond(rate) = self.rate(now) else { return want };
+        self.fill(now, rate);
+        // A hair below a whole token is one: sums of fractions are never exact.
+        let granted = ((self.tokens + 1e-9).floor() as usize).min(want);
+        self.tokens -= granted as f64;
+        granted
+    }
+
+    /// How long until `want` tokens are there, or as many as are worth waking up for.
+    pub fn ready_in(&self, now: Instant, want: usize) -> Duration {
+        let Rate::PerSecond(rate) = self.rate(now) else { return Duration::ZERO };
+        let there = self.tokens + rate * now.saturating_duration_since(self.at).as_secs_f64();
+        let wait = (want as f64).min(worth_waking(rate)) - there;
+        if wait <= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(wait / rate) }
+    }
+
+    /// The rate at this moment.
+    pub fn rate(&self, now: Instant) -> Rate {
+        let Some(cut) = self.cut else { return self.full };
+        let quiet = now.saturating_duration_since(cut.at).as_secs_f64() / RECOVERY.as_secs_f64();
+        if quiet >= 1.0 {
+            return self.full;
+        }
+        // Cubic: long near the rate that was found to be taken, then quickly on, should the limit have gone.
+        let full = match self.full {
+            Rate::PerSecond(rate) => rate,
+            Rate::Unlimited => cut.rate * 10.0,
+        };
+        Rate::PerSecond(cut.rate + (full - cut.rate).max(0.0) * quiet.powi(3))
+    }
+
+    /// The SMSC took so many.
+    pub fn accepted(&mut self, now: Instant, count: usize) {
+        self.accepted.add(now, count);
+    }
+
+    /// The SMSC throttled: down to what it took in the last second, at most once a second.
+    pub fn throttled(&mut self, now: Instant) {
+        if self.cut.is_some_and(|cut| now.saturating_duration_since(cut.at) < CUT_INTERVAL) {
+            return;
+        }
+        let taken = self.accepted.last_second(now) as f64;
+        let rate = match self.rate(now) {
+            Rate::PerSecond(rate) => taken.min(rate),
+            Rate::Unlimited => taken,
+        };
+        self.cut = Some(Cut { rate: rate.max(RATE_MIN), at: now });
+        self.tokens = self.tokens.min(0.0);
+        self.at = now;
+    }
+
+    fn fill(&mut self, now: Instant, rate: f64) {
+        let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.tokens = (self.tokens + rate * elapsed).min(capacity(rate));
+        self.at = self.at.max(now);
+    }
+}
+
+/// The burst that an account may have beyond its rate: 2%, at least 2.
+pub fn burst(rate: f64) -> f64 {
+    (rate * 0.02).max(2.0)
+}
+
+fn capacity(rate: f64) -> f64 {
+    burst(rate) * BURST_USED
+}
+
+/// Tokens worth waking a writer for: two thirds of what the bucket holds, so that being late by the last third costs
+/// nothing.
+fn worth_waking(rate: f64) -> f64 {
+    (capacity(rate) * 2.0 / 3.0).floor().max(1.0)
+}
+
+/// How many were accepted in the last second, in tenths of it.
+#[derive(Debug)]
+struct Accepted {
+    start: Instant,
+    slots: [(u64, usize); SLOTS],
+}
+
+impl Accepted {
+    fn new(now: Instant) -> Self {
+        Self { start: now, slots: [(0, 0); SLOTS] }
+    }
+
+    fn slot(&self, now: Instant) -> u64 {
+        (now.saturating_duration_since(self.start).as_secs_f64() * SLOTS as f64) as u64 + SLOTS as u64
+    }
+
+    fn add(&mut self, now: Instant, count: usize) {
+        let slot = self.slot(now);
+        let entry = &mut self.slots[slot as usize % SLOTS];
+        if entry.0 != slot {
+            *entry = (slot, 0);
+        }
+        entry.1 += count;
+    }
+
+    fn last_second(&self, now: Instant) -> usize {
+        let newest = self.slot(now);
+        self.slots.iter().filter(|(slot, _)| slot + SLOTS as u64 > newest).map(|(_, count)| count).sum()
+    }
+}
+
+/// The bucket, shared by the writers of all connections.
+#[derive(Debug)]
+pub struct Pacer(Mutex<Bucket>);
+
+impl Pacer {
+    /// A pacer for an account.
+    pub fn new(rate: Rate) -> Self {
+        Self(Mutex::new(Bucket::new(rate, Instant::now())))
+    }
+
+    /// Takes up to `want` tokens now.
+    pub fn take(&self, want: usize) -> usize {
+        self.0.lock().take(Instant::now(), want)
+    }
+
+    /// How long until `want` tokens are there, or as many as are worth waking up for.
+    pub fn ready_in(&self, want: usize) -> Duration {
+        self.0.lock().ready_in(Instant::now(), want)
+    }
+
+    /// The rate at this moment.
+    pub fn rate(&self) -> Rate {
+        self.0.lock().rate(Instant::now())
+    }
+
+    /// Answers came: so many accepted, and whether any was throttled.
+    pub fn answered(&self, accepted: usize, throttled: bool) {
+        let mut bucket = self.0.lock();
+        let now = Instant::now();
+        bucket.accepted(now, accepted);
+        if throttled {
+            bucket.throttled(now);
+        }
+    }
+
+    /// How many parts to have claimed ahead of the writing: what is written in the next moments, so that the disk is never
+    /// waited for, and no more.
+    pub fn claim_ahead(&self) -> usize {
+        match self.rate() {
+            Rate::Unlimited => AHEAD_MAX,
+            Rate::PerSecond(rate) => ((rate * AHEAD.as_secs_f64()) as usize).clamp(1, AHEAD_MAX),
+        }
+    }
+}
+
+/// See [`Pacer::claim_ahead`].
+const AHEAD: Duration = Duration::from_millis(40);
+const AHEAD_MAX: usize = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn after(start: Instant, seconds: f64) -> Instant {
+        start + Duration::from_secs_f64(seconds)
+    }
+
+    /// Runs a bucket with a writer that wakes as it is told and `late` seconds later; returns when each token was taken.
+    fn run(rate: f64, seconds: f64, late: impl Fn(usize) -> f64) -> Vec<f64> {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(Rate::PerSecond(rate), start);
+        let (mut at, mut taken, mut wakes) = (0.0, Vec::new(), 0);
+        while at < seconds {
+            let granted = bucket.take(after(start, at), 1_000);
+            taken.extend(std::iter::repeat_n(at, granted));
+            at += bucket.ready_in(after(start, at), 1_000).as_secs_f64() + late(wakes) + 1e-7;
+            wakes += 1;
+        }
+        taken
+    }
+
+    #[test]
+    fn the_rate_is_used_and_no_sliding_second_holds_more_than_rate_and_burst() {
+        for rate in [1.0, 30.0, 100.0, 500.0, 5_000.0] {
+            for late in [0.0, 0.000_1, 0.002] {
+                let taken = run(rate, 60.0, |n| if n % 3 == 0 { late } else { 0.0 });
+                let used = taken.len() as f64 / (rate * 60.0);
+                assert!((0.99..=1.005).contains(&used) || rate == 1.0, "{rate}/s, {late} s late: {used}");
+                let most = taken
+                    .iter()
+                    .enumerate()
+                    .map(|(n, from)| taken[n..].iter().take_while(|at| **at < from + 1.0).count())
+                    .max()
+                    .unwrap_or(0);
+                assert!(most as f64 <= rate + burst(rate), "{rate}/s: {most} in one second");
+            }
+        }
+    }
+
+    #[test]
+    fn f15_rates_that_are_none_are_refused() {
+        for text in ["0", "-1", "NaN", "inf", "fast", "", "1e99"] {
+            assert!(text.parse::<Rate>().is_err(), "{text}");
+        }
+        assert_eq!("unlimited".parse(), Ok(Rate::Unlimited));
+        assert_eq!("0.5".parse(), Ok(Rate::PerSecond(0.5)));
+    }
+
+    /// An SMSC with a limit over a sliding second; returns accepted and throttled after `settle` seconds.
+    fn against_limit(configured: Rate, limit: usize, seconds: f64, settle: f64) -> (usize, usize) {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(configured, start);
+        let (mut window, mut accepted, mut throttled) = (std::collections::VecDeque::new(), 0, 0);
+        let mut at = 0.0;
+        while at < seconds {
+            let now = after(start, at);
+            for _ in 0..bucket.take(now, 5) {
+                while window.front().is_some_and(|first| *first <= at - 1.0) {
+                    window.pop_front();
+                }
+                if window.len() < limit {
+                    window.push_back(at);
+                    bucket.accepted(now, 1);
+                    accepted += usize::from(at >= settle);
+                } else {
+                    bucket.throttled(now);
+                    throttled += usize::from(at >= settle);
+                }
+            }
+            at += bucket.ready_in(now, 5).as_secs_f64().max(0.001);
+        }
+        (accepted, throttled)
+    }
+
+    #[test]
+    fn f24_a_lower_limit_is_found_and_used() {
+        for configured in [Rate::PerSecond(100.0), Rate::Unlimited] {
+            let (accepted, throttled) = against_limit(configured, 21, 70.0, 10.0);
+            assert!(accepted as f64 >= 0.9 * 20.0 * 60.0, "{configured}: {accepted} accepted");
+            let share = throttled as f64 / (accepted + throttled) as f64;
+            assert!(share < 0.05, "{configured}: {share} throttled");
+        }
+    }
+
+    #[test]
+    fn f24_the_full_rate_is_back_after_ten_quiet_seconds() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(Rate::PerSecond(100.0), start);
+        bucket.throttled(start);
+        assert_eq!(bucket.rate(start), Rate::PerSecond(RATE_MIN));
+        let Rate::PerSecond(half_way) = bucket.rate(after(start, 5.0)) else { panic!("limited") };
+        assert!(half_way > RATE_MIN && half_way < 100.0);
+        assert_eq!(bucket.rate(after(start, 10.0)), Rate::PerSecond(100.0));
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_are_never_made_from_nothing(rate in 0.5..10_000.0f64, steps in prop::collection::vec((0.0..0.5f64, 0usize..50), 1..200)) {
+            let start = Instant::now();
+            let mut bucket = Bucket::new(Rate::PerSecond(rate), start);
+            let (mut at, mut taken) = (0.0, 0);
+            for (pause, want) in steps {
+                at += pause;
+                taken += bucket.take(after(start, at), want);
+                prop_assert!(taken as f64 <= 1.0 + capacity(rate) + rate * at + 1e-3);
+            }
+        }
+    }
+}

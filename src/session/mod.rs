@@ -1,0 +1,223 @@
+//! Sessions: a connection's two threads. The writer connects, binds, writes and reconnects; the reader that it starts for
+//! each session reads, answers what can be answered at once, and hands everything else to the journal.
+
+mod bind;
+mod reader;
+mod writer;
+
+use crate::journal::events::ToJournal;
+use crate::journal::marks::Marks;
+use crate::pacer::Pacer;
+use crate::wire::BindKind;
+use crossbeam_channel::{Receiver, Sender};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use bind::BindError;
+pub use writer::run;
+
+/// A secret: shown nowhere.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a secret.
+    pub fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
+    /// The secret itself, for the bind request and nothing else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// The versions of SMPP that can be spoken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Version {
+    /// No transceiver, no TLVs.
+    V33,
+    /// The default.
+    V34,
+    /// As 3.4, announced as 5.0.
+    V50,
+}
+
+impl Version {
+    /// The octet of interface_version (SMPP v3.4, 5.2.4).
+    pub fn octet(self) -> u8 {
+        match self {
+            Self::V33 => 0x33,
+            Self::V34 => 0x34,
+            Self::V50 => 0x50,
+        }
+    }
+
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V33 => "3.3",
+            Self::V34 => "3.4",
+            Self::V50 => "5.0",
+        }
+    }
+}
+
+/// How an account is reached. The same for all its connections.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User name, at most 15 octets.
+    pub system_id: String,
+    /// Password, at most 64 octets; more than 8 is against the specification, and common.
+    pub password: Secret,
+    /// As a rule empty.
+    pub system_type: String,
+    /// Which way messages go.
+    pub bind: BindKind,
+    /// The version announced.
+    pub version: Version,
+    /// Requests outstanding on a session, at least 1.
+    pub window: usize,
+    /// The timers.
+    pub timers: Timers,
+}
+
+/// The timers of a connection. Each error names the one that expired.
+#[derive(Clone, Copy, Debug)]
+pub struct Timers {
+    /// For the TCP connection. Defaults to 10 s.
+    pub connect: Duration,
+    /// For the answer to the bind. Defaults to 10 s.
+    pub bind: Duration,
+    /// For the answer to any request; also for the rest of a PDU that has begun to arrive. Defaults to 30 s.
+    pub response: Duration,
+    /// An enquire_link is sent when nothing came for this long. Defaults to 30 s.
+    pub enquire_link: Duration,
+    /// For the peer to take what is written. Defaults to 30 s.
+    pub write: Duration,
+    /// Connecting is given up when no connection was bound for this long; `None`: never.
+    pub give_up_after: Option<Duration>,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            bind: Duration::from_secs(10),
+            response: Duration::from_secs(30),
+            enquire_link: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            give_up_after: None,
+        }
+    }
+}
+
+/// What a connection tells the program.
+#[derive(Debug)]
+pub enum Notice {
+    /// A session is bound.
+    Bound {
+        /// Which connection, from 0.
+        slot: usize,
+        /// Address of the SMSC.
+        peer: String,
+        /// What the SMSC calls itself.
+        smsc: String,
+    },
+    /// A session ended, or none came about; another try follows after `retry_in`.
+    Lost {
+        /// Which connection.
+        slot: usize,
+        /// Why.
+        reason: String,
+        /// Until the next try.
+        retry_in: Duration,
+    },
+    /// The SMSC refuses the account: trying again would be hammering.
+    Refused {
+        /// Which connection.
+        slot: usize,
+        /// Why.
+        reason: String,
+    },
+    /// The connection has ended as it was told to.
+    Finished {
+        /// Which connection.
+        slot: usize,
+    },
+}
+
+/// What every connection works with.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The account.
+    pub account: Arc<Account>,
+    /// The account's token bucket.
+    pub pacer: Arc<Pacer>,
+    /// The write marks.
+    pub marks: Marks,
+    /// The journal thread.
+    pub journal: Sender<ToJournal>,
+    /// The program.
+    pub notices: Sender<Notice>,
+    /// Disconnected: send nothing more, wait for answers, unbind.
+    pub finish: Receiver<()>,
+}
+
+/// Delays between tries to connect: at most 250 ms before the first, doubling to 30 s, each with jitter.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    tries: u32,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(250);
+    const LONGEST: Duration = Duration::from_secs(30);
+
+    /// The next delay. `random` is in 0..1.
+    pub fn next(&mut self, random: f64) -> Duration {
+        let full = Self::FIRST.saturating_mul(1 << self.tries.min(16)).min(Self::LONGEST);
+        self.tries += 1;
+        full.mul_f64(0.5 + random / 2.0)
+    }
+
+    /// A submit was accepted: the next loss starts anew.
+    pub fn reset(&mut self) {
+        self.tries = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f21_backoff_starts_within_250_ms_doubles_to_30_s_and_starts_anew() {
+        let mut backoff = Backoff::default();
+        let delays: Vec<_> = (0..10).map(|_| backoff.next(0.999_999)).collect();
+        assert!(delays[0] <= Duration::from_millis(250));
+        assert!(delays.windows(2).all(|pair| pair[1] >= pair[0]));
+        assert!(delays[9] <= Duration::from_secs(30) && delays[9] > Duration::from_secs(29));
+        backoff.reset();
+        assert!(backoff.next(0.0) >= Duration::from_millis(125));
+        assert!(backoff.next(0.0) < backoff.next(1.0));
+    }
+
+    #[test]
+    fn f50_a_secret_is_not_shown() {
+        let secret = Secret::new("s3cr3t".into());
+        assert!(!format!("{secret:?}").contains("s3cr3t"));
+        assert_eq!(secret.reveal(), "s3cr3t");
+    }
+}

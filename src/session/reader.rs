@@ -1,0 +1,305 @@
+//! The reading half of a session: frames and decodes, frees slots of the window, keeps the response timers, and hands to
+//! the journal whatever has to be on disk before it is answered.
+
+use super::Timers;
+use crate::journal::events::{Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::link::ReadHalf;
+use crate::pacer::Pacer;
+use crate::wire::{
+    CommandId, CommandStatus, FrameBuffer, Header, Pdu, Receipt, StatusClass, Tlvs, decode, decode_header,
+    decode_message_id, encode_enquire_link_resp, encode_generic_nack,
+};
+use crate::window::Window;
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Batches with inbound PDUs that may wait for their commit at a time. A reader that has used them up stops reading, and
+/// TCP pushes back.
+pub const CREDITS: usize = 64;
+
+/// What the reader tells its writer.
+#[derive(Debug)]
+pub enum FromReader {
+    /// Slots of the window are free.
+    Freed,
+    /// PDUs to be written as they are.
+    Reply(Vec<u8>),
+    /// The peer wants to end the session, and waits for an answer to this sequence number.
+    Unbind(u32),
+    /// The peer answered our unbind.
+    UnbindAnswered,
+    /// The peer could not make sense of something and does not say of what.
+    Nack(CommandStatus),
+}
+
+/// What reader and writer of a session share beside the window.
+#[derive(Debug)]
+pub struct Pulse {
+    start: Instant,
+    heard_ms: AtomicU64,
+    accepted: AtomicBool,
+}
+
+impl Pulse {
+    pub fn new() -> Self {
+        Self { start: Instant::now(), heard_ms: AtomicU64::new(0), accepted: AtomicBool::new(false) }
+    }
+
+    fn hear(&self) {
+        self.heard_ms.store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// When the peer was last heard.
+    pub fn heard_at(&self) -> Instant {
+        self.start + Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
+    }
+
+    /// Whether a submit was accepted on this session.
+    pub fn has_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+/// The reader's own.
+pub struct Reader {
+    pub link: ReadHalf,
+    pub frames: FrameBuffer,
+    pub session: i64,
+    pub timers: Timers,
+    pub window: Arc<Mutex<Window>>,
+    pub pulse: Arc<Pulse>,
+    pub pacer: Arc<Pacer>,
+    pub journal: Sender<ToJournal>,
+    pub writer: Sender<FromReader>,
+    pub credits: Sender<()>,
+}
+
+/// An answer found in a read, before the window has been asked whose it is.
+struct Found {
+    sequence_number: u32,
+    command_status: u32,
+    message_id: Range<u32>,
+}
+
+impl Reader {
+    /// Reads until the connection ends; says why it did.
+    pub fn run(mut self) -> String {
+        // Short enough for the response timers, long enough to cost nothing.
+        let tick = (self.timers.response / 4).clamp(Duration::from_millis(10), Duration::from_millis(500));
+        if let Err(error) = self.link.set_timeout(tick) {
+            return format!("the socket: {error}");
+        }
+        let mut found = Vec::new();
+        let mut partial_since: Option<Instant> = None;
+        let mut checked = Instant::now();
+        loop {
+            // First what is there already: the answer to the bind may have come with more.
+            if let Err(reason) = self.take_frames(&mut found) {
+                return reason;
+            }
+            let now = Instant::now();
+            partial_since = self.frames.has_partial().then(|| partial_since.unwrap_or(now));
+            if partial_since.is_some_and(|since| now - since >= self.timers.response) {
+                return format!("a PDU did not arrive whole within the response timeout ({:?})", self.timers.response);
+            }
+            if now - checked >= tick {
+                checked = now;
+                if !self.expire(now) {
+                    return STOPPED.into();
+                }
+            }
+            match self.link.read(self.frames.spare()) {
+                Ok(None) => {}
+                Ok(Some(0)) => return "the SMSC closed the connection".into(),
+                Ok(Some(count)) => {
+                    self.frames.filled(count);
+                    self.pulse.hear();
+                    // A PDU that goes on arriving has begun anew when the one before it was whole.
+                    if self.frames.pending() == count {
+                        partial_since = None;
+                    }
+                }
+                Err(error) => return format!("the connection broke: {error}"),
+            }
+        }
+    }
+
+    /// Response timers: what has waited too long is in doubt, and its slot free.
+    fn expire(&self, now: Instant) -> bool {
+        let sent = self.window.lock().expire(now, self.timers.response);
+        if sent.is_empty() {
+            return true;
+        }
+        log::warn!("{} requests without an answer within the response timeout: in doubt", sent.len());
+        let _ = self.writer.try_send(FromReader::Freed);
+        self.journal.send(ToJournal::TimedOut { session: self.session, sent }).is_ok()
+    }
+
+    fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
+        let mut batch = Batch::default();
+        let mut replies = Vec::new();
+        loop {
+            match self.frames.next_frame() {
+                Ok(Some(frame)) => {
+                    let Some(header) = decode_header(frame) else { continue };
+                    match header.command_id {
+                        CommandId::SUBMIT_SM_RESP => found.push(Found {
+                            sequence_number: header.sequence_number,
+                            command_status: header.command_status.0,
+                            message_id: batch.keep(decode_message_id(frame)),
+                        }),
+                        CommandId::DELIVER_SM => {
+                            batch.acknowledge.deliver.push(header.sequence_number);
+                            take_inbound(frame, &mut batch);
+                        }
+                        CommandId::DATA_SM => {
+                            batch.acknowledge.data.push(header.sequence_number);
+                            take_inbound(frame, &mut batch);
+                        }
+                        _ => rare(header, &mut replies, found, &self.writer)?,
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, &mut replies);
+                    let _ = self.writer.send(FromReader::Reply(replies));
+                    return Err(format!("what the SMSC sends cannot be framed: {error}"));
+                }
+            }
+        }
+        self.attribute(found, &mut batch);
+        if !replies.is_empty() && self.writer.send(FromReader::Reply(replies)).is_err() {
+            return Err(STOPPED.into());
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
+            return Err(STOPPED.into());
+        }
+        self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())
+    }
+
+    /// Finds out whose answers these are: one look at the window for all of them.
+    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) {
+        if found.is_empty() {
+            return;
+        }
+        let (mut accepted, mut throttled, mut unknown) = (0, false, 0);
+        let mut window = self.window.lock();
+        for answer in found.drain(..) {
+            let Some((sent, _)) = window.answered(answer.sequence_number) else {
+                unknown += 1;
+                continue;
+            };
+            match CommandStatus(answer.command_status).class() {
+                StatusClass::Accepted => accepted += 1,
+                StatusClass::Throttled => throttled = true,
+                StatusClass::Temporary => {}
+                StatusClass::Account | StatusClass::Permanent if !sent.plain => window.refuse(sent.message),
+                StatusClass::Account | StatusClass::Permanent => {}
+            }
+            batch.answers.push(Answer { sent, command_status: answer.command_status, message_id: answer.message_id });
+        }
+        drop(window);
+        if unknown > 0 {
+            log::warn!("{unknown} answers with a sequence number that is not outstanding: ignored");
+        }
+        if accepted > 0 {
+            self.pulse.accepted.store(true, Ordering::Relaxed);
+        }
+        if accepted > 0 || throttled {
+            self.pacer.answered(accepted, throttled);
+        }
+        // A wake-up: where the writer has not seen the last one yet, it is as good.
+        let _ = self.writer.try_send(FromReader::Freed);
+    }
+}
+
+/// Why a reader ends when its writer or the journal thread is gone.
+const STOPPED: &str = "the program stops";
+
+/// Everything that is neither an answer to a submit_sm nor an inbound message.
+fn rare(
+    header: Header,
+    replies: &mut Vec<u8>,
+    found: &mut Vec<Found>,
+    writer: &Sender<FromReader>,
+) -> Result<(), String> {
+    let told = match header.command_id {
+        CommandId::ENQUIRE_LINK => {
+            encode_enquire_link_resp(header.sequence_number, replies);
+            return Ok(());
+        }
+        CommandId::GENERIC_NACK if header.sequence_number != 0 => {
+            // As good as an answer: this request was not understood. Told as an error even where the status says none.
+            let command_status = match header.command_status {
+                CommandStatus::OK => CommandStatus::SYSTEM_ERROR.0,
+                status => status.0,
+            };
+            found.push(Found { sequence_number: header.sequence_number, command_status, message_id: 0..0 });
+            return Ok(());
+        }
+        CommandId::GENERIC_NACK => writer.send(FromReader::Nack(header.command_status)),
+        CommandId::UNBIND => writer.send(FromReader::Unbind(header.sequence_number)),
+        CommandId::UNBIND_RESP => writer.send(FromReader::UnbindAnswered),
+        CommandId::ALERT_NOTIFICATION | CommandId::OUTBIND => return Ok(()),
+        id if id.is_response() => return Ok(()),
+        id => {
+            log::warn!("a request that an SMSC has no business sending ({}): refused", id.name());
+            encode_generic_nack(header.sequence_number, CommandStatus::INVALID_COMMAND_ID, replies);
+            return Ok(());
+        }
+    };
+    told.map_err(|_| STOPPED.to_owned())
+}
+
+/// A deliver_sm or data_sm: a receipt if it can be read as one, else inbound.
+fn take_inbound(frame: &[u8], batch: &mut Batch) {
+    let taken = match decode(frame) {
+        Ok((_, Pdu::DeliverSm(sm))) => {
+            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], batch)
+        }
+        Ok((_, Pdu::DataSm(sm))) => {
+            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], batch)
+        }
+        _ => false,
+    };
+    if !taken {
+        let pdu = batch.keep(frame);
+        batch.inbound.push(InboundEvent { pdu });
+    }
+}
+
+fn take_receipt(
+    receipt: Option<Receipt<'_>>,
+    text: &[u8],
+    tlvs: Tlvs<'_>,
+    [source, destination]: [&[u8]; 2],
+    batch: &mut Batch,
+) -> bool {
+    let Some(receipt) = receipt else { return false };
+    let Some(id) = receipt.id() else { return false };
+    let state = receipt.state();
+    let error = match (&receipt.err, receipt.network_error_code) {
+        (Some(error), _) => batch.keep(error),
+        (None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
+        (None, _) => 0..0,
+    };
+    let event = ReceiptEvent {
+        message_id: batch.keep(id),
+        state,
+        is_final: state.is_some_and(|state| receipt.is_final(state, false)),
+        error,
+        text: batch.keep(text),
+        tlvs: batch.keep(tlvs.octets()),
+        source: batch.keep(source),
+        destination: batch.keep(destination),
+    };
+    batch.receipts.push(event);
+    true
+}

@@ -1,0 +1,513 @@
+//! The writing half of a session, and the life of its connection: bind, send, settle, reconnect.
+
+use super::bind::{Bound, bind};
+use super::reader::{CREDITS, FromReader, Pulse, Reader};
+use super::{Backoff, Notice, Shared};
+use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
+use crate::journal::marks::Mark;
+use crate::link::WriteHalf;
+use crate::wire::{
+    BindKind, CommandId, CommandStatus, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link,
+    encode_header_only, patch_sequence_number,
+};
+use crate::window::Window;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Octets handed to the socket at once. After a crash, what one such write held is what may be in doubt.
+const WRITE_OCTETS_MAX: usize = 64 * 1024;
+/// How long the end of a session may take to settle and to be agreed upon.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// enquire_link and unbind use these sequence numbers; 1 was the bind's.
+const CONTROL_NUMBERS: std::ops::Range<u32> = 2..crate::journal::sequence::FIRST;
+
+/// The life of connection number `slot`: binds, sends until it is told to finish, and comes back when it is cut off.
+pub fn run(slot: usize, shared: &Shared) {
+    let mut backoff = Backoff::default();
+    let mut unbound_since = Instant::now();
+    loop {
+        let reason = match bind(&shared.account) {
+            Ok(bound) => {
+                let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone() };
+                if shared.notices.send(notice).is_err() {
+                    return;
+                }
+                match Session::open(slot, shared, bound) {
+                    Ok(session) => {
+                        let (end, accepted) = session.run();
+                        if accepted {
+                            backoff.reset();
+                        }
+                        unbound_since = Instant::now();
+                        match end {
+                            End::Finished => break,
+                            End::JournalGone => return,
+                            End::Lost(reason) => reason,
+                        }
+                    }
+                    Err(reason) => reason,
+                }
+            }
+            Err(error) if error.is_final() => {
+                let _ = shared.notices.send(Notice::Refused { slot, reason: error.to_string() });
+                return;
+            }
+            Err(error) => error.to_string(),
+        };
+        if shared.account.timers.give_up_after.is_some_and(|limit| unbound_since.elapsed() >= limit) {
+            let _ = shared.notices.send(Notice::Refused { slot, reason: format!("given up: {reason}") });
+            return;
+        }
+        let retry_in = backoff.next(fastrand::f64());
+        if shared.notices.send(Notice::Lost { slot, reason, retry_in }).is_err() {
+            return;
+        }
+        // Either the time passes, or the program ends.
+        if !matches!(shared.finish.recv_timeout(retry_in), Err(RecvTimeoutError::Timeout)) {
+            break;
+        }
+    }
+    let _ = shared.notices.send(Notice::Finished { slot });
+}
+
+/// How a session ended.
+enum End {
+    /// As it was told to.
+    Finished,
+    /// The connection is gone; there shall be another.
+    Lost(String),
+    /// Without a journal nothing can be done.
+    JournalGone,
+}
+
+/// Why a session is being brought to its end.
+enum Leaving {
+    /// The program wants to end: unbind.
+    Finish,
+    /// The SMSC does: answer its unbind, if there was one.
+    Peer { reason: String, unbind: Option<u32> },
+}
+
+struct Session<'a> {
+    shared: &'a Shared,
+    id: i64,
+    link: WriteHalf,
+    window: Arc<Mutex<Window>>,
+    pulse: Arc<Pulse>,
+    mark: Mark,
+    from_journal: Receiver<ToSession>,
+    from_reader: Receiver<FromReader>,
+    credits: Receiver<()>,
+    reader: std::thread::JoinHandle<String>,
+    /// Claimed parts, in the order in which they are to be written.
+    queue: VecDeque<Run>,
+    queued: usize,
+    /// A request for parts is outstanding.
+    wanted: bool,
+    out: Vec<u8>,
+    next_control: u32,
+    enquired_at: Option<Instant>,
+    leaving: Option<(Leaving, Instant)>,
+    unbinding: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Enters the session in the journal and starts its reader.
+    fn open(slot: usize, shared: &'a Shared, bound: Bound) -> Result<Self, String> {
+        let (to_session, from_journal) = bounded(CREDITS + 8);
+        let (reply, number) = bounded(1);
+        let facts = SessionFacts {
+            peer: bound.peer,
+            system_id: shared.account.system_id.clone(),
+            bind: match shared.account.bind {
+                BindKind::Transceiver => "trx",
+                BindKind::Transmitter => "tx",
+                BindKind::Receiver => "rx",
+            },
+            smpp_version: shared.account.version.name(),
+        };
+        let gone = |_| "the journal is gone".to_owned();
+        shared.journal.send(ToJournal::Open { facts, session: to_session, reply }).map_err(|_| gone(()))?;
+        let number = number.recv().map_err(|_| gone(()))?;
+        let mark = shared
+            .marks
+            .begin(slot, number.id, number.serial_before)
+            .map_err(|error| format!("the file of write marks: {error}"))?;
+        let (to_writer, from_reader) = bounded(1_024);
+        let (credit, credits) = bounded(CREDITS);
+        let window = Arc::new(Mutex::new(Window::new(shared.account.window)));
+        let pulse = Arc::new(Pulse::new());
+        let reader = Reader {
+            link: bound.reader,
+            frames: bound.frames,
+            session: number.id,
+            timers: shared.account.timers,
+            window: Arc::clone(&window),
+            pulse: Arc::clone(&pulse),
+            pacer: Arc::clone(&shared.pacer),
+            journal: shared.journal.clone(),
+            writer: to_writer,
+            credits: credit,
+        };
+        let reader = std::thread::Builder::new()
+            .name(format!("reader-{slot}"))
+            .spawn(move || reader.run())
+            .map_err(|error| format!("no thread for the reader: {error}"))?;
+        Ok(Self {
+            shared,
+            id: number.id,
+            link: bound.writer,
+            window,
+            pulse,
+            mark,
+            from_journal,
+            from_reader,
+            credits,
+            reader,
+            queue: VecDeque::new(),
+            queued: 0,
+            wanted: false,
+            out: Vec::with_capacity(WRITE_OCTETS_MAX + 4_096),
+            next_control: CONTROL_NUMBERS.start,
+            enquired_at: None,
+            leaving: None,
+            unbinding: false,
+        })
+    }
+
+    fn run(mut self) -> (End, bool) {
+        let end = loop {
+            let next = match self.step() {
+                Ok(next) => next,
+                Err(reason) => break End::Lost(reason),
+            };
+            let event = {
+                let finish = if self.leaving.is_none() { self.shared.finish.clone() } else { never() };
+                select! {
+                    recv(self.from_journal) -> message => Event::Journal(message.ok()),
+                    recv(self.from_reader) -> message => Event::Reader(message.ok()),
+                    recv(finish) -> _ => Event::Finish,
+                    default(next) => Event::Tick,
+                }
+            };
+            match self.heed(event) {
+                Ok(()) => {}
+                Err(end) => break end,
+            }
+            // Whatever else is there already goes into the same write.
+            while let Ok(message) = self.from_journal.try_recv() {
+                self.from_journal_came(message);
+            }
+            if matches!(&self.leaving, Some((Leaving::Peer { .. }, _))) && self.has_settled() {
+                break self.farewell_to_peer();
+            }
+        };
+        let accepted = self.pulse.has_accepted();
+        (self.close(end), accepted)
+    }
+
+    /// One round: writes what may be written, asks for what is wanted. Returns how long nothing more is to be done.
+    fn step(&mut self) -> Result<Duration, String> {
+        let ready_in = self.write_parts()?;
+        if !self.out.is_empty() {
+            self.flush()?;
+        }
+        self.want();
+        let link = self.keep_link()?;
+        let leaving = self.leave()?;
+        if !self.out.is_empty() {
+            self.flush()?;
+        }
+        Ok(ready_in.min(link).min(leaving))
+    }
+
+    /// Encodes claimed parts as far as window and tokens allow.
+    fn write_parts(&mut self) -> Result<Duration, String> {
+        let idle = Duration::from_secs(3_600);
+        if self.leaving.is_some() {
+            self.withdraw_queue();
+            return Ok(idle);
+        }
+        loop {
+            let free = self.window.lock().free().min(self.queued);
+            if free == 0 {
+                return Ok(idle);
+            }
+            let granted = self.shared.pacer.take(free);
+            if granted == 0 {
+                return Ok(self.shared.pacer.ready_in(free).max(Duration::from_micros(50)));
+            }
+            let left = self.encode(granted)?;
+            if left > 0 {
+                // Withdrawn parts took no token after all; the next round takes less.
+                log::debug!("{left} tokens were not used");
+            }
+        }
+    }
+
+    /// Encodes and writes up to `granted` parts. Returns how many tokens were left over.
+    fn encode(&mut self, mut granted: usize) -> Result<usize, String> {
+        let now = Instant::now();
+        let mut withdrawn = Vec::new();
+        while granted > 0 {
+            let Some(run) = self.queue.front_mut() else { break };
+            let mut window = self.window.lock();
+            let mut last = None;
+            while granted > 0 && self.out.len() < WRITE_OCTETS_MAX && !run.items.is_empty() {
+                let item = &run.chunk.items[run.items.start];
+                let sent = sent_of(run);
+                if item.parts > 1 && window.is_refused(item.message) {
+                    withdrawn.push(sent);
+                } else {
+                    let start = self.out.len();
+                    self.out.extend_from_slice(&run.chunk.octets[item.start as usize..item.end as usize]);
+                    patch_sequence_number(&mut self.out[start..], sent.sequence_number);
+                    window.insert(sent, now);
+                    last = Some(run.first_serial);
+                    granted -= 1;
+                }
+                advance(run);
+                self.queued -= 1;
+            }
+            drop(window);
+            let is_through = run.items.is_empty();
+            if let Some(serial) = last {
+                // Noted before the octets go: the other way round a crash between the two would send them twice.
+                self.mark.note(serial).map_err(|error| format!("the file of write marks: {error}"))?;
+            }
+            if is_through {
+                self.queue.pop_front();
+            }
+            if self.out.len() >= WRITE_OCTETS_MAX {
+                self.flush()?;
+            }
+        }
+        if !withdrawn.is_empty() {
+            let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent: withdrawn });
+        }
+        Ok(granted)
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        let outcome = self.link.write(&self.out).map_err(|error| format!("the connection broke: {error}"));
+        self.out.clear();
+        outcome
+    }
+
+    /// Asks for parts before the queue runs dry.
+    fn want(&mut self) {
+        if self.wanted || self.leaving.is_some() || !self.shared.account.bind.can_submit() {
+            return;
+        }
+        let ahead = self.shared.pacer.claim_ahead();
+        if self.queued <= ahead / 2 {
+            self.wanted = true;
+            let _ = self.shared.journal.send(ToJournal::Want { session: self.id, parts: ahead - self.queued });
+        }
+    }
+
+    /// enquire_link when nothing is heard; the end when that is not answered either.
+    fn keep_link(&mut self) -> Result<Duration, String> {
+        let timers = &self.shared.account.timers;
+        let heard = self.pulse.heard_at();
+        if self.enquired_at.is_some_and(|at| heard > at) {
+            self.enquired_at = None;
+        }
+        let now = Instant::now();
+        let due = match self.enquired_at {
+            Some(at) => at + timers.response,
+            None => heard + timers.enquire_link,
+        };
+        if now < due {
+            return Ok(due - now);
+        }
+        if self.enquired_at.is_some() {
+            return Err(format!(
+                "the SMSC is silent: no answer to enquire_link within the response timeout ({:?})",
+                timers.response
+            ));
+        }
+        let number = self.control_number();
+        encode_enquire_link(number, &mut self.out);
+        self.enquired_at = Some(now);
+        Ok(timers.response)
+    }
+
+    /// Brings a session to its end: once everything written is answered, or has waited long enough, unbind.
+    fn leave(&mut self) -> Result<Duration, String> {
+        let Some((leaving, since)) = &self.leaving else { return Ok(Duration::from_secs(3_600)) };
+        let since = *since;
+        if matches!(leaving, Leaving::Peer { .. }) {
+            return Ok(Duration::from_millis(50));
+        }
+        if !self.unbinding && (self.window.lock().is_empty() || since.elapsed() >= self.shared.account.timers.response) {
+            self.unbinding = true;
+            self.leaving = Some((Leaving::Finish, Instant::now()));
+            let number = self.control_number();
+            encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut self.out);
+        } else if self.unbinding && since.elapsed() >= FAREWELL {
+            return Err(UNBOUND.into());
+        }
+        Ok(Duration::from_millis(50))
+    }
+
+    fn has_settled(&self) -> bool {
+        let Some((_, since)) = &self.leaving else { return false };
+        self.window.lock().is_empty() || since.elapsed() >= FAREWELL
+    }
+
+    fn farewell_to_peer(&mut self) -> End {
+        let Some((Leaving::Peer { reason, unbind }, _)) = self.leaving.take() else { return End::Finished };
+        if let Some(number) = unbind {
+            encode_header_only(CommandId::UNBIND_RESP, CommandStatus::OK, number, &mut self.out);
+            let _ = self.flush();
+        }
+        End::Lost(reason)
+    }
+
+    fn heed(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Tick => {}
+            Event::Finish => self.leaving = Some((Leaving::Finish, Instant::now())),
+            Event::Journal(None) => return Err(End::JournalGone),
+            Event::Journal(Some(message)) => self.from_journal_came(message),
+            // The reader has ended; what it says when it is joined is why.
+            Event::Reader(None) => return Err(End::Lost(String::new())),
+            Event::Reader(Some(message)) => match message {
+                FromReader::Freed => {}
+                FromReader::Reply(octets) => self.out.extend_from_slice(&octets),
+                FromReader::Unbind(number) => {
+                    let reason = "the SMSC unbound".to_owned();
+                    self.leaving = Some((Leaving::Peer { reason, unbind: Some(number) }, Instant::now()));
+                }
+                FromReader::Nack(status) => {
+                    let reason = format!("the SMSC could not read what it got: {}", crate::journal::words(status));
+                    self.leaving = Some((Leaving::Peer { reason, unbind: None }, Instant::now()));
+                }
+                FromReader::UnbindAnswered if self.unbinding => return Err(End::Finished),
+                FromReader::UnbindAnswered => {}
+            },
+        }
+        Ok(())
+    }
+
+    fn from_journal_came(&mut self, message: ToSession) {
+        match message {
+            ToSession::Send(runs) => {
+                self.wanted = false;
+                self.queued += runs.iter().map(|run| run.items.len()).sum::<usize>();
+                self.queue.extend(runs);
+            }
+            ToSession::Stored(acknowledge) => {
+                self.acknowledge(&acknowledge);
+                let _ = self.credits.try_recv();
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, acknowledge: &Acknowledge) {
+        for &number in &acknowledge.deliver {
+            encode_deliver_sm_resp(number, CommandStatus::OK, &mut self.out);
+        }
+        for &number in &acknowledge.data {
+            encode_data_sm_resp(number, CommandStatus::OK, &mut self.out);
+        }
+    }
+
+    /// Gives back what was claimed and is not going to be written.
+    fn withdraw_queue(&mut self) {
+        let sent = self.take_queue();
+        if !sent.is_empty() {
+            let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent });
+        }
+    }
+
+    fn take_queue(&mut self) -> Vec<Sent> {
+        self.queued = 0;
+        let mut sent = Vec::new();
+        for mut run in self.queue.drain(..) {
+            while !run.items.is_empty() {
+                sent.push(sent_of(&run));
+                advance(&mut run);
+            }
+        }
+        sent
+    }
+
+    fn control_number(&mut self) -> u32 {
+        let number = self.next_control;
+        self.next_control = if number + 1 < CONTROL_NUMBERS.end { number + 1 } else { CONTROL_NUMBERS.start };
+        number
+    }
+
+    /// Ends the session: the reader first, so that every answer that came is with the journal before what had none.
+    fn close(mut self, end: End) -> End {
+        self.link.shutdown();
+        // A reader that waits for a credit or for room sees that nobody is there any more.
+        self.credits = never();
+        self.from_reader = never();
+        let reader = std::mem::replace(&mut self.reader, std::thread::spawn(String::new));
+        let said = reader.join().unwrap_or_else(|_| "the reader panicked".into());
+        let end = match end {
+            End::Lost(reason) if reason.is_empty() && self.unbinding => End::Finished,
+            End::Lost(reason) if reason == UNBOUND => End::Finished,
+            End::Lost(reason) if reason.is_empty() => End::Lost(said),
+            end => end,
+        };
+        let reason = match &end {
+            End::Lost(reason) => reason.clone(),
+            End::Finished => "unbound".into(),
+            End::JournalGone => return end,
+        };
+        // The journal drops its end, so that the last of what it had sent is seen.
+        if self.shared.journal.send(ToJournal::Closing { session: self.id }).is_err() {
+            return End::JournalGone;
+        }
+        while let Ok(message) = self.from_journal.recv() {
+            if let ToSession::Send(_) = &message {
+                self.from_journal_came(message);
+            }
+        }
+        let unwritten = self.take_queue();
+        let unanswered = self.window.lock().drain();
+        let closed = ToJournal::Closed { session: self.id, reason, unanswered, unwritten };
+        match self.shared.journal.send(closed) {
+            Ok(()) => end,
+            Err(_) => End::JournalGone,
+        }
+    }
+}
+
+/// The peer did not answer our unbind: no matter.
+const UNBOUND: &str = "unbound without an answer";
+
+enum Event {
+    Tick,
+    Finish,
+    Journal(Option<ToSession>),
+    Reader(Option<FromReader>),
+}
+
+/// The first part of a run, as it will be remembered.
+fn sent_of(run: &Run) -> Sent {
+    let item = &run.chunk.items[run.items.start];
+    Sent {
+        attempt: item.attempt,
+        message: item.message,
+        sequence_number: run.first_sequence_number,
+        campaign: item.campaign,
+        plain: item.is_plain(),
+        refused: item.refused,
+        late: false,
+    }
+}
+
+/// Drops the first part of a run.
+fn advance(run: &mut Run) {
+    run.items.start += 1;
+    run.first_serial += 1;
+    run.first_sequence_number += 1;
+}

@@ -1,0 +1,130 @@
+//! The requests of one session that are not answered yet. Pure: time is an argument.
+
+use crate::journal::events::Sent;
+use hashbrown::HashMap;
+use std::time::{Duration, Instant};
+
+/// Attempts outstanding on a session, by sequence number. Written by the session's writer, read by its reader.
+#[derive(Debug)]
+pub struct Window {
+    size: usize,
+    outstanding: HashMap<u32, (Sent, Instant)>,
+    /// Their response timer expired: their slot is free, their number still known.
+    late: HashMap<u32, Sent>,
+    /// Messages of which a part was refused for good: their other parts are not to be written.
+    refused: Vec<i64>,
+}
+
+/// Messages remembered as refused while parts of theirs may still be claimed ahead.
+const REFUSED_MAX: usize = 4_096;
+
+impl Window {
+    /// A window for `size` requests at a time.
+    pub fn new(size: usize) -> Self {
+        Self {
+            size,
+            outstanding: HashMap::with_capacity(size.min(4_096)),
+            late: HashMap::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// How many more requests may be written.
+    pub fn free(&self) -> usize {
+        self.size.saturating_sub(self.outstanding.len())
+    }
+
+    /// How many requests are outstanding.
+    pub fn len(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Whether none is outstanding.
+    pub fn is_empty(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+
+    /// A request is about to be written.
+    pub fn insert(&mut self, sent: Sent, now: Instant) {
+        self.outstanding.insert(sent.sequence_number, (sent, now));
+    }
+
+    /// The request that an answer names; `None`: none, or it was answered before.
+    pub fn answered(&mut self, sequence_number: u32) -> Option<(Sent, Option<Instant>)> {
+        if let Some((sent, written_at)) = self.outstanding.remove(&sequence_number) {
+            return Some((sent, Some(written_at)));
+        }
+        self.late.remove(&sequence_number).map(|sent| (Sent { late: true, ..sent }, None))
+    }
+
+    /// Requests written `timeout` ago or earlier: their slots become free, a late answer still finds them.
+    pub fn expire(&mut self, now: Instant, timeout: Duration) -> Vec<Sent> {
+        let expired: Vec<Sent> = self
+            .outstanding
+            .extract_if(|_, (_, written_at)| now.saturating_duration_since(*written_at) >= timeout)
+            .map(|(_, (sent, _))| sent)
+            .collect();
+        for sent in &expired {
+            self.late.insert(sent.sequence_number, *sent);
+        }
+        expired
+    }
+
+    /// A part of this message was refused for good.
+    pub fn refuse(&mut self, message: i64) {
+        if self.refused.len() >= REFUSED_MAX {
+            self.refused.drain(..REFUSED_MAX / 2);
+        }
+        self.refused.push(message);
+    }
+
+    /// Whether a part of this message was refused for good.
+    pub fn is_refused(&self, message: i64) -> bool {
+        self.refused.contains(&message)
+    }
+
+    /// Everything unanswered, when the session has ended. Those whose timer had expired were reported before.
+    pub fn drain(&mut self) -> Vec<Sent> {
+        self.late.clear();
+        self.outstanding.drain().map(|(_, (sent, _))| sent).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::key::Attempt;
+
+    fn sent(sequence_number: u32) -> Sent {
+        Sent {
+            attempt: Attempt::new(i64::from(sequence_number), 0),
+            message: i64::from(sequence_number),
+            sequence_number,
+            campaign: 0,
+            plain: true,
+            refused: 0,
+            late: false,
+        }
+    }
+
+    #[test]
+    fn f27_answers_find_their_request_in_any_order_once_and_late() {
+        let start = Instant::now();
+        let mut window = Window::new(3);
+        for number in 1..=3 {
+            window.insert(sent(number), start);
+        }
+        assert_eq!(window.free(), 0);
+        assert_eq!(window.answered(3).unwrap().0.attempt, Attempt::new(3, 0));
+        assert!(window.answered(3).is_none());
+        assert!(window.expire(start + Duration::from_secs(1), Duration::from_secs(2)).is_empty());
+        assert_eq!(window.expire(start + Duration::from_secs(2), Duration::from_secs(2)).len(), 2);
+        assert_eq!(window.free(), 3);
+        let (late, _) = window.answered(1).unwrap();
+        assert!(late.late);
+        assert!(window.answered(1).is_none());
+        window.insert(sent(4), start);
+        assert_eq!(window.drain().len(), 1);
+        assert!(window.answered(2).is_none(), "numbers are kept until the session ends");
+    }
+}

@@ -196,6 +196,16 @@ impl<'a> Sender<'a> {
         }
     }
 
+    /// The shortest writing that [`parse`](Sender::parse) reads as this sender again: a `+` is kept only where a number
+    /// would be taken for a short code without it.
+    pub fn canonical(typed: &'a str) -> &'a str {
+        let text = typed.trim();
+        match text.strip_prefix('+') {
+            Some(digits) if digits.len() > SHORT_CODE_DIGITS_MAX && is_digits(digits) => digits,
+            _ => text,
+        }
+    }
+
     /// `source_addr_ton` and `source_addr_npi`.
     pub fn ton_npi(&self) -> (u8, u8) {
         match self.kind {
@@ -388,6 +398,7 @@ mod tests {
         ] {
             let sender = Sender::parse(typed).unwrap();
             assert_eq!((sender, sender.ton_npi()), (Sender { text, kind }, ton_npi), "{typed:?}");
+            assert_eq!(Sender::parse(Sender::canonical(typed)), Ok(sender));
         }
         for (typed, error) in [
             ("TwelveLetter", SenderError::TooManyCharacters(12)),

@@ -223,7 +223,8 @@ const DELIMITER: u8 = 4;
 
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
-    let separators = b"\0 \t\r\n;,|&\"'{}[]()<>";
+    // Brackets are not among them: an id may be a GUID in braces, and ids are opaque.
+    let separators = b"\0 \t\r\n;,|&\"'";
     let mut index = 0;
     while index < separators.len() {
         classes[separators[index] as usize] = SEPARATOR;

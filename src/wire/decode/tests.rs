@@ -162,10 +162,10 @@ fn what_is_unknown_is_handed_on() {
 
 #[test]
 fn lists_are_read_lazily() {
-    let body = b"\0\x05\0Shop\0\x03\x01\x01\x01447\0\x02friends\0\x01\0\0123\0\0\0\0\0\0\0\0\0\0\x02hi";
+    let body = b"\0\x05\0Shop\0\x03\x01\x01\x01447\0\x02friends\0\x01\0\x00123\0\0\0\0\0\0\0\0\0\0\x02hi";
     let octets = frame(CommandId::SUBMIT_MULTI, 0, &body[..]);
-    // The body lacks one octet of the fixed fields if the text is not the last two octets.
     let Ok((_, Pdu::SubmitMulti(multi))) = decode(&octets) else { panic!("{:?}", decode(&octets)) };
+    assert_eq!(multi.message.short_message, b"hi");
     let list: Vec<_> = multi.destinations.iter().collect();
     assert_eq!(
         list,

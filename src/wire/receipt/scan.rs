@@ -192,15 +192,16 @@ impl<'t> Scanner<'t> {
         }
         self.value_word();
         let mut end = self.at;
-        while is_date {
-            // A date may go on after a blank: `26-11-23 09:15:30`, `23 Nov 2026`.
-            self.skip(BLANK);
-            let word = self.value_word();
-            if !goes_on_a_date(word) {
-                self.at = end;
-                break;
+        if is_date {
+            // It may go on after a blank: `26-11-23 09:15:30`, `23 Nov 2026`.
+            loop {
+                self.skip(BLANK);
+                if !goes_on_a_date(self.value_word()) {
+                    break;
+                }
+                end = self.at;
             }
-            end = self.at;
+            self.at = end;
         }
         &self.text[start..end]
     }

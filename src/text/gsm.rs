@@ -61,6 +61,24 @@ pub(super) fn septets(text: &str) -> Result<usize, usize> {
     if sum < UNFIT { Ok(sum as usize) } else { septets_by_character(text) }
 }
 
+/// Appends the codes of a text that [`septets`] has measured. Most texts are runs of ASCII, which go octet by octet.
+pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len());
+    let mut rest = text;
+    loop {
+        let octets = rest.as_bytes();
+        let run = octets.iter().position(|&octet| COST[octet as usize] != 1).unwrap_or(octets.len());
+        out.extend(octets[..run].iter().map(|&octet| LOW[octet as usize] as u8));
+        let mut characters = rest[run..].chars();
+        let Some(c) = characters.next() else { return };
+        match code(c).to_be_bytes() {
+            [0, code] => out.push(code),
+            [_, code] => out.extend_from_slice(&[ESCAPE, code]),
+        }
+        rest = characters.as_str();
+    }
+}
+
 /// The character of a code of the default alphabet; the escape itself reads as a blank, as the standard asks.
 pub(super) fn character(code: u8) -> char {
     match DEFAULT[usize::from(code & 0x7F)] {

@@ -39,7 +39,8 @@ const GREEK: [u16; 23] = greek();
 /// Septets for each octet of a UTF-8 text, or [`UNFIT`] for an octet that decides nothing on its own.
 const COST: [u64; 256] = cost();
 
-/// Larger than the septets of any text that fits in memory, so that one sum tells both the length and whether it counts.
+/// Larger than the septets of any text that fits in memory, so that one sum tells both the length and whether it
+/// counts.
 const UNFIT: u64 = 1 << 48;
 
 /// The code of a character: below 0x80 alone, `0x1Bxx` for two septets, or [`NONE`].

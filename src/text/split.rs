@@ -1,7 +1,7 @@
 //! The one place that decides where a long text is cut.
 //!
-//! [`segment`](super::segment) counts what [`Split`] yields and [`Encoder`](super::Encoder) encodes what it yields, so the
-//! number of parts in the journal and the number on the wire cannot differ.
+//! [`segment`](super::segment) counts what [`Split`] yields and [`Encoder`](super::Encoder) encodes what it yields, so
+//! the number of parts in the journal and the number on the wire cannot differ.
 
 use unicode_segmentation::GraphemeCursor;
 

@@ -171,8 +171,9 @@ pub struct Sender<'a> {
 impl<'a> Sender<'a> {
     /// Checks a sender as it was typed.
     ///
-    /// A name has at most 11 characters out of ASCII letters, digits, blank and ``!"#%&'()*+,-./:;<=>?_``: GSM characters
-    /// that read the same in ASCII, since SMSCs differ in how they take others. A number has at most 15 digits.
+    /// A name has at most 11 characters out of ASCII letters, digits, blank and ``!"#%&'()*+,-./:;<=>?_``: GSM
+    /// characters that read the same in ASCII, since SMSCs differ in how they take others. A number has at most 15
+    /// digits.
     pub fn parse(typed: &'a str) -> Result<Sender<'a>, SenderError> {
         let text = typed.trim();
         if text.is_empty() {

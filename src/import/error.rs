@@ -3,6 +3,7 @@
 use std::{fmt, io};
 
 use crate::address::{DestinationError, SenderError};
+use crate::escape::name_value;
 use crate::fields::FieldError;
 use crate::template::{MissingValue, TemplateError};
 use crate::text::TextError;
@@ -77,7 +78,7 @@ impl fmt::Display for ImportError {
             ImportError::Empty => f.write_str("the file is empty: it needs a header line and rows"),
             ImportError::HeaderOnly => f.write_str("the file has a header and no rows: there is nothing to send"),
             ImportError::NoColumn { column, cure, columns, looks_like_a_row } => {
-                let columns: Vec<_> = columns.iter().map(|name| crate::escape::escape_terminal(name)).collect();
+                let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
                 write!(f, "there is no column `{column}`: {cure}; the columns are: {}", columns.join(", "))?;
                 match looks_like_a_row {
                     true => f.write_str(" (is this a row? the first line must name the columns)"),
@@ -85,7 +86,7 @@ impl fmt::Display for ImportError {
                 }
             }
             ImportError::AmbiguousColumn(column) => {
-                write!(f, "there is more than one column `{column}`: rename or remove all but one")
+                write!(f, "there is more than one column `{}`: rename or remove all but one", name_value(column))
             }
             ImportError::UnclosedQuote { line } => write!(
                 f,

@@ -4,11 +4,12 @@
 const SHARDS: usize = 64;
 const SHARD_BITS: u32 = SHARDS.ilog2();
 
-/// Slots of the first shard when it is new. The others start with up to a growth step more, so that they do not all grow at
-/// the same time and the set as a whole stays near its mean load.
+/// Slots of the first shard when it is new. The others start with up to a growth step more, so that they do not all
+/// grow at the same time and the set as a whole stays near its mean load.
 const FIRST_SLOTS: usize = 64;
 
-/// An exact set of [`Destination::key`](crate::address::Destination::key)s, 9 to 11 octets each at any time in its growth.
+/// An exact set of [`Destination::key`](crate::address::Destination::key)s, 9 to 11 octets each at any time in its
+/// growth.
 ///
 /// Ten million numbers fit in 110 MB; a table that doubles would need 80 MB and 160 MB side by side.
 #[derive(Clone, Debug)]
@@ -103,7 +104,8 @@ impl Shard {
     }
 }
 
-/// Spreads keys that differ in their last digits over all bits (the finaliser of MurmurHash3, which loses none of them).
+/// Spreads keys that differ in their last digits over all bits (the finaliser of MurmurHash3, which loses none of
+/// them).
 fn mix(key: u64) -> u64 {
     let mut hash = key;
     hash = (hash ^ (hash >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);

@@ -1,8 +1,8 @@
 //! Records out of a CSV file (RFC 4180, and what spreadsheets make of it).
 //!
-//! The project's own splitter, because an operator must be told the physical line on which a record starts and on which an
-//! unclosed quote was opened, must get the rejected row back as it was written, and because a file with such a quote must
-//! not be swallowed into memory. What it yields is held equal to the `csv` crate by a test.
+//! The project's own splitter, because an operator must be told the physical line on which a record starts and on which
+//! an unclosed quote was opened, must get the rejected row back as it was written, and because a file with such a quote
+//! must not be swallowed into memory. What it yields is held equal to the `csv` crate by a test.
 
 use std::io::Read;
 use std::ops::Range;

@@ -117,7 +117,8 @@ impl Tally {
         busiest(self.senders.iter().map(|(sender, &messages)| (sender.as_str(), messages)))
     }
 
-    /// The first characters that made messages UCS2, and how many each, the busiest first: what to replace to save parts.
+    /// The first characters that made messages UCS2, and how many each, the busiest first: what to replace to save
+    /// parts.
     pub fn forcing_characters(&self) -> Vec<(char, u64)> {
         busiest(self.forced.iter().map(|(&character, &messages)| (character, messages)))
     }

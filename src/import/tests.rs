@@ -361,6 +361,35 @@ fn a_tally_adds_up() {
     assert_eq!((tally.seconds_at(5.5), tally.seconds_at(0.0)), (Some(2.0), None));
 }
 
+/// `samples/welcome.csv` is what a newcomer sends first: it has to show each thing once, and only numbers of the range
+/// that Ofcom keeps for fiction.
+#[test]
+fn the_sample_shows_each_thing_once() {
+    let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/welcome.csv")).unwrap();
+    let mut reader = RowReader::open(file.as_slice(), Settings::default()).unwrap();
+    let (mut tally, mut texts) = (Tally::new(), std::collections::HashSet::new());
+    while let Some(event) = reader.next().unwrap() {
+        tally.note(&event);
+        if let Event::Row(row) = event {
+            assert!(row.destination.digits().starts_with("447700900") && row.destination.digits().len() == 12);
+            texts.insert(row.text.to_owned());
+        }
+    }
+    let by_parts: Vec<_> = tally.by_parts.iter().map(|(&parts, &messages)| (parts, messages)).collect();
+    assert_eq!((tally.rows, tally.messages, tally.duplicates, tally.parts), (240, 238, 1, 240));
+    assert_eq!(by_parts, [(1, 237), (3, 1)]);
+    assert_eq!(tally.rejected.keys().collect::<Vec<_>>(), [&"to_spreadsheet"]);
+    assert_eq!((tally.rejected_rows(), tally.leading_zeros), (1, 0));
+    assert_eq!(tally.forcing_characters(), [('🎉', 1)]);
+    assert_eq!(tally.senders().iter().map(|(sender, _)| *sender).collect::<Vec<_>>(), ["Welcome", "447700900999"]);
+    let many = |wanted: &dyn Fn(&str) -> bool| texts.iter().filter(|text| wanted(text)).count();
+    assert_eq!((many(&|text| text.contains('€')), many(&|text| text.contains('\n'))), (1, 1));
+    assert!(texts.len() > 100);
+    let named = Settings { text: TextSource::Template("Hi {name} in {city}!".to_owned()), ..Settings::default() };
+    let filled = read(&file, named).unwrap();
+    assert_eq!(filled.iter().filter(|event| event.contains(" Hi ")).count(), 238);
+}
+
 /// Files made of the pieces that matter.
 fn files() -> impl Strategy<Value = String> {
     proptest::collection::vec("[ab,;\"\r\n ]|\"\"|\"a\",|é", 0..40).prop_map(|pieces| pieces.concat())

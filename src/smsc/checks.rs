@@ -1,5 +1,6 @@
 //! What the provider checks in a message, and the status that it answers.
-use crate::wire::{DataSm, Sm, Tag, data_coding, esm_class};
+use crate::wire::values::{data_coding, esm_class};
+use crate::wire::{DataSm, Sm, Tag};
 
 /// Command statuses that the simulator answers (v3.4 section 5.1.3).
 pub(super) mod status {

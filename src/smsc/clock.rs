@@ -13,19 +13,26 @@ pub(super) fn write_iso(us: u64, out: &mut Vec<u8>) {
     let seconds = us / 1_000_000;
     let (year, month, day) = civil(seconds / 86_400);
     write_dec(year, 4, out);
-    for (separator, value) in [
-        (b'-', month),
-        (b'-', day),
-        (b'T', seconds / 3_600 % 24),
-        (b':', seconds / 60 % 60),
-        (b':', seconds % 60),
-    ] {
+    for (separator, value) in
+        [(b'-', month), (b'-', day), (b'T', seconds / 3_600 % 24), (b':', seconds / 60 % 60), (b':', seconds % 60)]
+    {
         out.push(separator);
         write_dec(value, 2, out);
     }
     out.push(b'.');
     write_dec(us % 1_000_000, 6, out);
     out.push(b'Z');
+}
+
+/// Appends an absolute time of v3.4 section 7.1.1 in UTC, `YYMMDDhhmmsstnnp`.
+pub(super) fn write_smpp_time(us: u64, out: &mut Vec<u8>) {
+    let seconds = us / 1_000_000;
+    let (year, month, day) = civil(seconds / 86_400);
+    for value in [year % 100, month, day, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60] {
+        write_dec(value, 2, out);
+    }
+    write_dec(us / 100_000 % 10, 1, out);
+    out.extend_from_slice(b"00+");
 }
 
 /// The date of a receipt, `YYMMDDhhmm`, remembered as long as the minute stays the same.
@@ -90,6 +97,9 @@ mod tests {
         let mut out = Vec::new();
         write_iso(20_780 * 86_400_000_000 + 33_300_000_042, &mut out);
         assert_eq!(out, b"2026-11-23T09:15:00.000042Z");
+        out.clear();
+        write_smpp_time(20_780 * 86_400_000_000 + 33_300_900_042, &mut out);
+        assert_eq!(out, b"261123091500900+");
         let mut minute = MinuteText::default();
         assert_eq!(minute.of(0), b"7001010000");
         assert_eq!(minute.of(20_780 * 86_400 + 33_359), b"2611230915");

@@ -152,7 +152,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        for text in ["", "drop", "silence", "silence=x", "reorder=2", "error", "error=x", "error=0x64:x", "slow-answers=5"] {
+        for text in
+            ["", "drop", "silence", "silence=x", "reorder=2", "error", "error=x", "error=0x64:x", "slow-answers=5"]
+        {
             assert!(Faults::default().set(text).is_err(), "{text}");
         }
     }

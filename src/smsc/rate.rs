@@ -57,9 +57,7 @@ mod tests {
 
     #[test]
     fn tolerance_is_five_percent_but_at_least_two() {
-        for (rate, percent, limit) in
-            [(30, 5, 32), (1, 5, 3), (500, 5, 525), (100, 5, 105), (30, 0, 30), (41, 5, 44)]
-        {
+        for (rate, percent, limit) in [(30, 5, 32), (1, 5, 3), (500, 5, 525), (100, 5, 105), (30, 0, 30), (41, 5, 44)] {
             assert_eq!(SlidingRate::new(rate, percent).take(ms(0), u64::MAX), limit, "rate {rate}, {percent}%");
         }
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::clock::MinuteText;
 use super::ids::{IdForm, ReceiptIdForm};
 use super::settings::Outcomes;
-use crate::wire::{CommandId, Tag, esm_class};
+use crate::wire::values::esm_class;
+use crate::wire::{CommandId, Tag};
 
 /// Octets of an address that are kept (the limit of a v3.4 address without its NUL).
 const ADDRESS_OCTETS: usize = 20;
@@ -229,7 +230,12 @@ pub(super) struct ReceiptWriter {
 
 impl ReceiptWriter {
     /// A writer of usual receipts.
-    pub(super) fn new(answer_id: IdForm, receipt_id: Option<ReceiptIdForm>, v33: bool, long_service_type: bool) -> Self {
+    pub(super) fn new(
+        answer_id: IdForm,
+        receipt_id: Option<ReceiptIdForm>,
+        v33: bool,
+        long_service_type: bool,
+    ) -> Self {
         let (submitted, done) = (MinuteText::default(), MinuteText::default());
         ReceiptWriter { answer_id, receipt_id, v33, long_service_type, submitted, done, scratch: Vec::new() }
     }
@@ -316,8 +322,7 @@ mod tests {
     use super::*;
 
     fn receipt(number: u64, fate: Fate) -> Receipt {
-        let mut receipt =
-            Receipt::new(number, 0, Party::new(5, 0, b"Sender"), Party::new(1, 1, b"491700000001"), fate);
+        let mut receipt = Receipt::new(number, 0, Party::new(5, 0, b"Sender"), Party::new(1, 1, b"491700000001"), fate);
         receipt.quote(b"Hello, this text is longer than twenty octets");
         receipt
     }

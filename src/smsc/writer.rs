@@ -86,7 +86,9 @@ impl Writer {
             }
             if state.woken && !something {
                 state.woken = false;
-                self.note_bind(&state);
+                let bound = state.bound.clone();
+                drop(state);
+                self.note_bind(bound);
                 return true;
             }
             state.writer_waits = something;
@@ -101,11 +103,12 @@ impl Writer {
     }
 
     /// Takes over what a bind settled, once there was one.
-    fn note_bind(&mut self, state: &Outbox) {
+    fn note_bind(&mut self, bound: Option<Arc<Bound>>) {
         if self.bound.is_none()
-            && let Some(bound) = &state.bound
+            && let Some(bound) = bound
         {
-            self.bound = Some((Arc::clone(bound), self.shared.receipt_writer(bound.v33)));
+            let writer = self.shared.receipt_writer(bound.v33);
+            self.bound = Some((bound, writer));
         }
     }
 
@@ -134,7 +137,9 @@ impl Writer {
         self.out.clear();
         let mut state = self.session.state.lock();
         state.writing = false;
-        self.note_bind(&state);
+        let bound = state.bound.clone();
+        drop(state);
+        self.note_bind(bound);
         true
     }
 
@@ -191,10 +196,10 @@ impl Writer {
         let settings = &self.shared.settings;
         if now >= self.patrol_at {
             self.patrol_at = now + PATROL;
+            self.requeue_unanswered();
             if self.bound.is_none() && now > self.opened + settings.bind_timeout {
                 self.session.end();
             }
-            self.requeue_unanswered();
             let enquired = self.session.state.lock().enquired;
             if enquired.is_some_and(|sent| now > sent + settings.response_timeout) {
                 log::info!("smsc: session {}: enquire_link was not answered", self.session.id);
@@ -213,7 +218,7 @@ impl Writer {
         self.enquire_at.map_or(self.patrol_at, |at| at.min(self.patrol_at))
     }
 
-    fn requeue_unanswered(&mut self) {
+    fn requeue_unanswered(&self) {
         let now = self.shared.started.elapsed();
         let Some(limit) = now.checked_sub(self.shared.settings.response_timeout) else { return };
         let Some((bound, _)) = &self.bound else { return };

@@ -209,3 +209,55 @@ fn quirks_show() {
         assert_eq!(first_of(quirk, part(octets)).len(), count, "{quirk}");
     }
 }
+
+/// Whatever becomes of sessions, every receipt is answered at last, on one of them.
+#[test]
+fn no_receipt_is_lost_over_many_lost_sessions() {
+    let smsc = smsc(|settings| {
+        settings.receipt_delay = "1ms..200ms".parse().unwrap();
+        settings.message_id = IdForm::Uuid;
+    });
+    let total = 20_000;
+    let mut transmitter = Client::bound(&smsc, BindKind::Transmitter, "demo");
+    let submitting = std::thread::spawn(move || {
+        let mut ids = HashSet::new();
+        for _ in 0..total / 100 {
+            (0..100).for_each(|_| assert!(transmitter.send(&Pdu::SubmitSm(message())) > 0));
+            (0..100).for_each(|_| assert!(ids.insert(transmitter.receive().message_id())));
+        }
+        ids
+    });
+    let mut answered = HashSet::new();
+    let until = Instant::now() + 3 * PATIENCE;
+    let mut session = 0;
+    while answered.len() < total {
+        assert!(Instant::now() < until, "{} of {total}, {}", answered.len(), smsc.stats());
+        session += 1;
+        let mut receiver = Client::connect(smsc.local_addr());
+        if receiver.bind(BindKind::Receiver, "demo", "", 0x34).status() != 0 {
+            continue;
+        }
+        for _ in 0..200 * session {
+            let Some(receipt) = receiver.receive_within(Duration::from_millis(300)) else { break };
+            let text = receipt.text();
+            answered.insert(text[3..text.find(" sub:").unwrap()].to_owned());
+            receiver.answer_receipt(&receipt, 0);
+        }
+    }
+    assert_eq!(answered, submitting.join().unwrap());
+}
+
+#[test]
+fn the_codec_reads_them() {
+    let smsc = smsc(|settings| {
+        quick(settings);
+        settings.outcomes = "rejected=1".parse().unwrap();
+    });
+    let mut client = Client::bound(&smsc, BindKind::Transceiver, "demo");
+    let id = client.request(&Pdu::SubmitSm(message())).message_id();
+    let frame = client.take_receipt(0);
+    let Pdu::DeliverSm(sm) = frame.pdu() else { panic!("{frame:?}") };
+    let receipt = smppost::wire::Receipt::of(sm.esm_class, sm.text(), sm.tlvs).unwrap();
+    assert_eq!((receipt.tlv_id, receipt.text_id.as_deref()), (Some(id.as_bytes()), Some(id.as_bytes())));
+    assert_eq!((receipt.tlv_state, receipt.err.as_deref()), (Some(8), Some(&b"008"[..])));
+}

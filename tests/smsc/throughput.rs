@@ -171,3 +171,25 @@ fn with_the_ledger() {
 fn in_lockstep() {
     measured("window 1", 100_000, 2e4, || blast(0, 100_000, 1, |_| {}));
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn waiting_receipts_are_small() {
+    let resident = || {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+        text.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
+    };
+    let smsc = smsc(|_| {});
+    let mut client = Client::bound(&smsc, BindKind::Transmitter, "demo");
+    let (batch, total) = (1_000, 3_000_000);
+    let before = resident();
+    for _ in 0..total / batch {
+        let mut octets = Vec::new();
+        (0..batch).for_each(|n| encode(&Pdu::SubmitSm(message()), n as u32, CommandStatus::OK, &mut octets).unwrap());
+        client.stream.write_all(&octets).unwrap();
+        (0..batch).for_each(|_| drop(client.receive()));
+    }
+    let each = (resident() - before) as f64 / total as f64;
+    println!("{} receipts wait, {each:.0} octets each", smsc.stats().receipts_waiting);
+    assert!(each < 200.0);
+}

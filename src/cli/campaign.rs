@@ -6,6 +6,7 @@ use crate::fields::{FIELD_NAMES, SubmitFields};
 use crate::import::FileEncoding;
 use crate::journal::books::InDoubtPolicy;
 use crate::journal::campaign::{CampaignOptions, Receipts};
+use crate::journal::state::ReceiptsFor;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -34,6 +35,9 @@ pub struct CampaignArgs {
     /// Which delivery receipts to ask for
     #[arg(long, value_enum, default_value_t = ReceiptsArg::All)]
     receipts: ReceiptsArg,
+    /// For which parts of a long message the SMSC sends receipts; with first or last, that receipt counts for all parts
+    #[arg(long, value_enum, default_value_t = ReceiptsForArg::All)]
+    receipts_for: ReceiptsForArg,
     /// What to do with messages that may have left and were never answered
     #[arg(long, value_enum, default_value_t = InDoubtArg::Hold)]
     in_doubt: InDoubtArg,
@@ -63,6 +67,13 @@ enum ReceiptsArg {
     All,
     Failures,
     None,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ReceiptsForArg {
+    All,
+    First,
+    Last,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -129,6 +140,11 @@ impl CampaignArgs {
                 ReceiptsArg::All => Receipts::All,
                 ReceiptsArg::Failures => Receipts::Failures,
                 ReceiptsArg::None => Receipts::None,
+            },
+            receipts_for: match self.receipts_for {
+                ReceiptsForArg::All => ReceiptsFor::All,
+                ReceiptsForArg::First => ReceiptsFor::First,
+                ReceiptsForArg::Last => ReceiptsFor::Last,
             },
             in_doubt: match self.in_doubt {
                 InDoubtArg::Hold => InDoubtPolicy::Hold,

@@ -1,8 +1,9 @@
 //! Options that say how the account is reached.
 
 use super::CliError;
+use crate::journal::keeper::stop_word;
 use crate::pacer::Rate;
-use crate::session::{Account, Secret, Timers, Version};
+use crate::session::{Account, ReceiptCodes, ReceiptReading, Secret, Timers, Version};
 use crate::wire::BindKind;
 use clap::Args;
 use std::path::PathBuf;
@@ -56,6 +57,41 @@ pub struct ConnectionArgs {
     give_up_after: Option<Duration>,
 }
 
+/// What comes in, and what it means.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Receipts and inbound messages")]
+pub struct InboundArgs {
+    /// The SMSC's own delivery codes where a number stands as stat, as CODE=STATE,...
+    /// (0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,5=UNDELIVERABLE) [default: SMPP's]
+    #[arg(long, value_name = "TABLE")]
+    receipt_codes: Option<ReceiptCodes>,
+    /// --receipt-codes hold for the TLV message_state too
+    #[arg(long, requires = "receipt_codes")]
+    receipt_codes_in_state: bool,
+    /// A receipt that says ACCEPTED is the last one
+    #[arg(long)]
+    accepted_is_final: bool,
+    /// Messages that put their sender on the suppression list, separated by commas; case and blanks do not count
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    stop_words: Vec<String>,
+}
+
+impl InboundArgs {
+    /// What receipts mean.
+    pub fn reading(&self) -> ReceiptReading {
+        ReceiptReading {
+            codes: self.receipt_codes.clone().unwrap_or_default(),
+            codes_in_state: self.receipt_codes_in_state,
+            accepted_is_final: self.accepted_is_final,
+        }
+    }
+
+    /// The stop words, folded.
+    pub fn stop_words(&self) -> Vec<String> {
+        self.stop_words.iter().map(|word| stop_word(word)).filter(|word| !word.is_empty()).collect()
+    }
+}
+
 /// The account's name in the journal.
 pub fn account_name(account: &Account) -> String {
     let host = if crate::link::is_loopback(&account.host) { "localhost" } else { &account.host };
@@ -100,6 +136,7 @@ impl ConnectionArgs {
                 write: self.write_timeout,
                 give_up_after: self.give_up_after,
             },
+            receipts: ReceiptReading::default(),
         })
     }
 }

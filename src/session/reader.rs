@@ -1,11 +1,12 @@
 //! The reading half of a session: frames and decodes, frees slots of the window, keeps the response timers, and hands to
 //! the journal whatever has to be on disk before it is answered.
 
-use super::Timers;
+use super::{ReceiptReading, Timers};
 use crate::journal::events::{Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
 use crate::link::ReadHalf;
 use crate::pacer::Pacer;
 use crate::window::Window;
+use crate::wire::tlv::Tag;
 use crate::wire::{
     CommandId, CommandStatus, FrameBuffer, Header, Pdu, Receipt, StatusClass, Tlvs, decode, decode_header,
     decode_message_id, encode_enquire_link_resp, encode_generic_nack,
@@ -70,6 +71,7 @@ pub struct Reader {
     pub frames: FrameBuffer,
     pub session: i64,
     pub timers: Timers,
+    pub reading: ReceiptReading,
     pub window: Arc<Mutex<Window>>,
     pub pulse: Arc<Pulse>,
     pub pacer: Arc<Pacer>,
@@ -154,11 +156,11 @@ impl Reader {
                         }),
                         CommandId::DELIVER_SM => {
                             batch.acknowledge.deliver.push(header.sequence_number);
-                            take_inbound(frame, &mut batch);
+                            take_inbound(frame, &self.reading, &mut batch);
                         }
                         CommandId::DATA_SM => {
                             batch.acknowledge.data.push(header.sequence_number);
-                            take_inbound(frame, &mut batch);
+                            take_inbound(frame, &self.reading, &mut batch);
                         }
                         _ => rare(header, &mut replies, found, &self.writer)?,
                     }
@@ -196,10 +198,12 @@ impl Reader {
                 unknown += 1;
                 continue;
             };
-            match CommandStatus(answer.command_status).class() {
+            let status = CommandStatus(answer.command_status);
+            match status.class() {
                 StatusClass::Accepted => accepted += 1,
                 StatusClass::Throttled => throttled = true,
                 StatusClass::Temporary => {}
+                _ if sent.is_refused_for_reference(status) => {}
                 StatusClass::Account | StatusClass::Permanent if !sent.plain => window.refuse(sent.message),
                 StatusClass::Account | StatusClass::Permanent => {}
             }
@@ -259,13 +263,13 @@ fn rare(
 }
 
 /// A deliver_sm or data_sm: a receipt if it can be read as one, else inbound.
-fn take_inbound(frame: &[u8], batch: &mut Batch) {
+fn take_inbound(frame: &[u8], reading: &ReceiptReading, batch: &mut Batch) {
     let taken = match decode(frame) {
         Ok((_, Pdu::DeliverSm(sm))) => {
-            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], batch)
+            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], reading, batch)
         }
         Ok((_, Pdu::DataSm(sm))) => {
-            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], batch)
+            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], reading, batch)
         }
         _ => false,
     };
@@ -280,11 +284,17 @@ fn take_receipt(
     text: &[u8],
     tlvs: Tlvs<'_>,
     [source, destination]: [&[u8]; 2],
+    reading: &ReceiptReading,
     batch: &mut Batch,
 ) -> bool {
     let Some(receipt) = receipt else { return false };
-    let Some(id) = receipt.id() else { return false };
-    let state = receipt.state();
+    // Without an id the reference that we gave the message names it as well.
+    let id = match receipt.id() {
+        Some(id) => id,
+        None if tlvs.get_u16(Tag::USER_MESSAGE_REFERENCE).is_some() => b"",
+        None => return false,
+    };
+    let state = reading.state(&receipt);
     let error = match (&receipt.err, receipt.network_error_code) {
         (Some(error), _) => batch.keep(error),
         (None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
@@ -292,8 +302,8 @@ fn take_receipt(
     };
     let event = ReceiptEvent {
         message_id: batch.keep(id),
-        state,
-        is_final: state.is_some_and(|state| receipt.is_final(state, false)),
+        state: state.map(|(state, _)| state),
+        is_final: state.is_some_and(|(_, is_final)| is_final),
         error,
         text: batch.keep(text),
         tlvs: batch.keep(tlvs.octets()),

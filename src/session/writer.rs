@@ -232,7 +232,7 @@ impl<'a> Session<'a> {
             return Ok(idle);
         }
         loop {
-            let free = self.window.lock().free().min(self.queued);
+            let free = self.window.lock().room(self.queued);
             if free == 0 {
                 return Ok(idle);
             }

@@ -6,6 +6,7 @@ pub mod import;
 pub mod journal;
 pub mod link;
 pub mod pacer;
+pub mod report;
 pub mod session;
 pub mod smsc;
 pub mod template;

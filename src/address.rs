@@ -171,8 +171,9 @@ pub struct Sender<'a> {
 impl<'a> Sender<'a> {
     /// Checks a sender as it was typed.
     ///
-    /// A name has at most 11 characters out of ASCII letters, digits, blank and ``!"#%&'()*+,-./:;<=>?_``: GSM characters
-    /// that read the same in ASCII, since SMSCs differ in how they take others. A number has at most 15 digits.
+    /// A name has at most 11 characters out of ASCII letters, digits, blank and ``!"#%&'()*+,-./:;<=>?_``: GSM
+    /// characters that read the same in ASCII, since SMSCs differ in how they take others. A number has at most 15
+    /// digits.
     pub fn parse(typed: &'a str) -> Result<Sender<'a>, SenderError> {
         let text = typed.trim();
         if text.is_empty() {
@@ -193,6 +194,16 @@ impl<'a> Sender<'a> {
         match text.len() {
             long if long > SENDER_CHARACTERS_MAX => Err(SenderError::TooManyCharacters(long)),
             _ => Ok(Sender { text, kind: SenderKind::Alphanumeric }),
+        }
+    }
+
+    /// The shortest writing that [`parse`](Sender::parse) reads as this sender again: a `+` is kept only where a number
+    /// would be taken for a short code without it.
+    pub fn canonical(typed: &'a str) -> &'a str {
+        let text = typed.trim();
+        match text.strip_prefix('+') {
+            Some(digits) if digits.len() > SHORT_CODE_DIGITS_MAX && is_digits(digits) => digits,
+            _ => text,
         }
     }
 
@@ -388,6 +399,7 @@ mod tests {
         ] {
             let sender = Sender::parse(typed).unwrap();
             assert_eq!((sender, sender.ton_npi()), (Sender { text, kind }, ton_npi), "{typed:?}");
+            assert_eq!(Sender::parse(Sender::canonical(typed)), Ok(sender));
         }
         for (typed, error) in [
             ("TwelveLetter", SenderError::TooManyCharacters(12)),

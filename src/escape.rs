@@ -54,6 +54,15 @@ pub(crate) fn name_character(c: char) -> String {
     name
 }
 
+/// A foreign value in words of a message: escaped, and cut short where it is longer than anyone would read.
+pub(crate) fn name_value(value: &str) -> Cow<'_, str> {
+    const CHARACTERS_MAX: usize = 60;
+    match value.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => Cow::Owned(format!("{}...", escape_terminal(&value[..end]))),
+        None => escape_terminal(value),
+    }
+}
+
 fn is_unsafe(c: char) -> bool {
     match c {
         ' '..='~' => false,
@@ -83,6 +92,13 @@ mod tests {
             assert_eq!(escape_terminal(text), expected);
             assert_eq!(matches!(escape_terminal(text), Cow::Borrowed(_)), text == expected);
         }
+    }
+
+    #[test]
+    fn f52_values_in_messages_are_escaped_and_short() {
+        assert_eq!(name_value("a\u{1b}"), "a\\u{1b}");
+        assert_eq!(name_value(&"é".repeat(60)), "é".repeat(60));
+        assert_eq!(name_value(&"é".repeat(61)), "é".repeat(60) + "...");
     }
 
     #[test]

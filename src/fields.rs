@@ -1,4 +1,5 @@
-//! Fields of `submit_sm` that an operator sets, for a campaign by options or row by row in columns of the fields' own names.
+//! Fields of `submit_sm` that an operator sets, for a campaign by options or row by row in columns of the fields' own
+//! names.
 //!
 //! They are kept in the journal as compact JSON that holds only what was set. Pure: nothing here does I/O.
 
@@ -7,6 +8,8 @@ mod time;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::escape::name_value;
 
 /// What an operator set; everything else is as the program has it. Ranges are those of SMPP v3.4, 5.2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +51,8 @@ pub struct SubmitFields {
     /// 0 or 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replace_if_present_flag: Option<u8>,
-    /// 0 to 255. One that names GSM 7-bit or UCS2 (0x10 and 0x18 are flash messages) decides the encoding of the text too.
+    /// 0 to 255. One that names GSM 7-bit or UCS2 (0x10 and 0x18 are flash messages) decides the encoding of the text
+    /// too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_coding: Option<u8>,
     /// 0 to 254.
@@ -219,16 +223,17 @@ impl FieldError {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.field)?;
+        write!(f, "{}: ", name_value(&self.field))?;
         match &self.problem {
-            Problem::Range { value, max } => write!(f, "`{value}` is not a number from 0 to {max}"),
+            Problem::Range { value, max } => write!(f, "`{}` is not a number from 0 to {max}", name_value(value)),
             Problem::Text { max } => write!(f, "at most {max} ASCII characters are allowed"),
             Problem::Time(value) => write!(
                 f,
-                "`{value}` is not a time: write a duration such as 2h, 30m or 3d, or SMPP's YYMMDDhhmmsstnnp or YYMMDDhhmmss000R"
+                "`{}` is not a time: write a duration such as 2h, 30m or 3d, or SMPP's YYMMDDhhmmsstnnp or YYMMDDhhmmss000R",
+                name_value(value)
             ),
             Problem::Duration(value) => {
-                write!(f, "`{value}` is not between 1s and 31d: write SMPP's YYMMDDhhmmss000R for more")
+                write!(f, "`{}` is not between 1s and 31d: write SMPP's YYMMDDhhmmss000R for more", name_value(value))
             }
             Problem::Hex => {
                 f.write_str("after 0x come pairs of hexadecimal digits; for a text that starts so, write it in hex")
@@ -255,8 +260,8 @@ impl SubmitFields {
         }
     }
 
-    /// Sets a field. Numbers are decimal or `0x` hexadecimal; an optional parameter is `0x` and pairs of hexadecimal digits,
-    /// or else a text, in UTF-8. An empty value leaves the field as it was.
+    /// Sets a field. Numbers are decimal or `0x` hexadecimal; an optional parameter is `0x` and pairs of hexadecimal
+    /// digits, or else a text, in UTF-8. An empty value leaves the field as it was.
     pub fn set_field(&mut self, field: Field, value: &str) -> Result<(), FieldError> {
         let value = value.trim();
         if value.is_empty() {

@@ -1,12 +1,20 @@
 //! Bulk SMS over SMPP with a journal.
 pub mod address;
+pub mod campaign;
+pub mod cli;
+pub mod config;
 pub mod escape;
 pub mod fields;
 pub mod import;
 pub mod journal;
 pub mod link;
 pub mod pacer;
+pub mod pipeline;
+pub mod preview;
+pub mod progress;
+pub mod report;
 pub mod session;
+pub mod signals;
 pub mod smsc;
 pub mod template;
 pub mod text;

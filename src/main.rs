@@ -1,2 +1,5 @@
-//! The `smppost` program.
-fn main() {}
+//! The `smppost` program: see [`smppost::cli`].
+
+fn main() -> std::process::ExitCode {
+    smppost::cli::main()
+}

@@ -1,9 +1,12 @@
 //! Texts with columns in them: `Hi {name}, your code is {code}`. Pure: nothing here does I/O.
 //!
-//! `{column}` is replaced by the row's value, `{column|default}` by the default where the row has none, `{{` and `}}` are
-//! the braces themselves. Values are put in as they are, without the blanks around them; braces in a value mean nothing.
+//! `{column}` is replaced by the row's value, `{column|default}` by the default where the row has none, `{{` and `}}`
+//! are the braces themselves. Values are put in as they are, without the blanks around them; braces in a value mean
+//! nothing.
 
 use std::fmt;
+
+use crate::escape::name_value;
 
 /// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +111,7 @@ impl fmt::Display for TemplateError {
                 write!(f, "the placeholder at character {at} of the text names no column")
             }
             TemplateError::UnknownColumn { column, columns } => {
+                let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
                 write!(f, "the text names column `{column}`, but the file has only: {}", columns.join(", "))
             }
             TemplateError::AmbiguousColumn(column) => {

@@ -49,7 +49,7 @@ pub fn ranges(
 ) -> Result<Vec<FeedRange>, JournalError> {
     let mut ranges = Vec::new();
     for &campaign in active {
-        let Some(book) = books.campaign(campaign) else { continue };
+        let Some(book) = books.campaign(campaign).filter(|book| !book.cancelled) else { continue };
         let claimed: Option<i64> = connection
             .query_row(
                 "SELECT first_part + parts FROM claim WHERE try = 0 AND first_part >= ?1 AND first_part < ?2
@@ -126,9 +126,6 @@ fn feed(
     ranges: &[FeedRange],
     chunks: &ChannelSender<Result<Chunk, JournalError>>,
 ) -> Result<(), JournalError> {
-    if ranges.iter().all(|range| range.from >= range.limit_end) {
-        return Ok(());
-    }
     let connection = open_read_only(path)?;
     let mut encoder = PartEncoder::default();
     let mut statement = connection.prepare(
@@ -246,7 +243,8 @@ impl PartEncoder {
             Some(json) => fields_of(own, json).map_err(|error| wrong(&error.to_string()))?,
         };
         tlvs.clear();
-        for (tag, value) in fields.tlvs.iter() {
+        let inherited = defaults.fields.tlvs.iter().filter(|(tag, _)| fields.tlvs.get(*tag).is_none());
+        for (tag, value) in inherited.chain(fields.tlvs.iter()) {
             push_tlv(tlvs, Tag(tag), value).map_err(|error| wrong(&error.to_string()))?;
         }
         let or = |own: Option<u8>, campaign: Option<u8>, default: u8| own.or(campaign).unwrap_or(default);

@@ -137,7 +137,11 @@ impl Keeper {
         let strays = super::strays::Strays::load(&connection, &ids)?;
         let mut retries = Retries::default();
         super::retry::load(&connection, &books, &settings.active, &limit_end, &mut retries)?;
-        let feeder = Feeder::spawn(&settings.path, ranges)?;
+        let feeder = if ranges.iter().any(|range| range.from < range.limit_end) {
+            Some(Feeder::spawn(&settings.path, ranges)?)
+        } else {
+            None
+        };
         let data_version = data_version(&connection)?;
         let mut keeper = Self {
             inode: (meta.dev(), meta.ino()),
@@ -147,7 +151,7 @@ impl Keeper {
             strays,
             retries,
             sessions: HashMap::new(),
-            feeder: Some(feeder),
+            feeder,
             chunk: None,
             sequence: Sequence::after(last_number),
             held: Held::new(),

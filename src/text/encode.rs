@@ -121,16 +121,7 @@ fn write_udh(reference: Reference, total: u8, number: u8, out: &mut Vec<u8>) {
 /// The text has been measured in this encoding, so each character has a code.
 fn write_text(text: &str, encoding: Encoding, out: &mut Vec<u8>) {
     match encoding {
-        Encoding::Gsm7 => {
-            out.reserve(text.len());
-            for c in text.chars() {
-                let [high, low] = gsm::code(c).to_be_bytes();
-                if high != 0 {
-                    out.push(gsm::ESCAPE);
-                }
-                out.push(low);
-            }
-        }
+        Encoding::Gsm7 => gsm::encode(text, out),
         Encoding::Ucs2 => {
             out.reserve(2 * text.len());
             for unit in text.encode_utf16() {

@@ -39,7 +39,8 @@ const GREEK: [u16; 23] = greek();
 /// Septets for each octet of a UTF-8 text, or [`UNFIT`] for an octet that decides nothing on its own.
 const COST: [u64; 256] = cost();
 
-/// Larger than the septets of any text that fits in memory, so that one sum tells both the length and whether it counts.
+/// Larger than the septets of any text that fits in memory, so that one sum tells both the length and whether it
+/// counts.
 const UNFIT: u64 = 1 << 48;
 
 /// The code of a character: below 0x80 alone, `0x1Bxx` for two septets, or [`NONE`].
@@ -59,6 +60,24 @@ pub(super) fn code(c: char) -> u16 {
 pub(super) fn septets(text: &str) -> Result<usize, usize> {
     let sum: u64 = text.as_bytes().iter().map(|&octet| COST[octet as usize]).sum();
     if sum < UNFIT { Ok(sum as usize) } else { septets_by_character(text) }
+}
+
+/// Appends the codes of a text that [`septets`] has measured. Most texts are runs of ASCII, which go octet by octet.
+pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len());
+    let mut rest = text;
+    loop {
+        let octets = rest.as_bytes();
+        let run = octets.iter().position(|&octet| COST[octet as usize] != 1).unwrap_or(octets.len());
+        out.extend(octets[..run].iter().map(|&octet| LOW[octet as usize] as u8));
+        let mut characters = rest[run..].chars();
+        let Some(c) = characters.next() else { return };
+        match code(c).to_be_bytes() {
+            [0, code] => out.push(code),
+            [_, code] => out.extend_from_slice(&[ESCAPE, code]),
+        }
+        rest = characters.as_str();
+    }
 }
 
 /// The character of a code of the default alphabet; the escape itself reads as a blank, as the standard asks.

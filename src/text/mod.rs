@@ -1,7 +1,7 @@
 //! Texts on the wire: which alphabet, how many parts, which octets. Pure: nothing here does I/O.
 //!
-//! [`segment`] says what a text will cost and is quick enough to be asked of every row of a campaign; [`Encoder`] makes the
-//! octets of its parts when they are sent; [`decode`] reads what an SMSC delivers.
+//! [`segment`] says what a text will cost and is quick enough to be asked of every row of a campaign; [`Encoder`] makes
+//! the octets of its parts when they are sent; [`decode`] reads what an SMSC delivers.
 //!
 //! A part never ends inside an extension pair, a surrogate pair or, unless one cluster alone overflows a part, inside a
 //! grapheme cluster, so a family emoji arrives whole.
@@ -61,8 +61,8 @@ impl Encoding {
         }
     }
 
-    /// The encoding that a `data_coding` asks for, with or without a message class (3GPP TS 23.038, 4), where it is one of
-    /// ours. Flash messages are 0x10 and 0x18.
+    /// The encoding that a `data_coding` asks for, with or without a message class (3GPP TS 23.038, 4), where it is one
+    /// of ours. Flash messages are 0x10 and 0x18.
     pub fn of_data_coding(data_coding: u8) -> Option<Encoding> {
         match data_coding {
             0x00 | 0x10..=0x13 | 0xF0..=0xF3 => Some(Encoding::Gsm7),

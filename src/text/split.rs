@@ -1,7 +1,7 @@
 //! The one place that decides where a long text is cut.
 //!
-//! [`segment`](super::segment) counts what [`Split`] yields and [`Encoder`](super::Encoder) encodes what it yields, so the
-//! number of parts in the journal and the number on the wire cannot differ.
+//! [`segment`](super::segment) counts what [`Split`] yields and [`Encoder`](super::Encoder) encodes what it yields, so
+//! the number of parts in the journal and the number on the wire cannot differ.
 
 use unicode_segmentation::GraphemeCursor;
 
@@ -13,7 +13,7 @@ pub(super) struct Split<'a> {
     text: &'a str,
     at: usize,
     encoding: Encoding,
-    /// Units (septets or UCS2 units) that a part holds.
+    /// Units (septets or UCS2 units) that a part holds; no limit where all of them fit into one.
     capacity: usize,
     /// An empty text is still one part.
     started: bool,
@@ -22,8 +22,7 @@ pub(super) struct Split<'a> {
 impl<'a> Split<'a> {
     /// `units` is the length of the text in units of the encoding: it decides whether a UDH is needed at all.
     pub(super) fn new(text: &'a str, encoding: Encoding, units: usize, width: ReferenceWidth) -> Split<'a> {
-        let single = encoding.units_single();
-        let capacity = if units <= single { single } else { encoding.units_per_part(width) };
+        let capacity = if units <= encoding.units_single() { usize::MAX } else { encoding.units_per_part(width) };
         Split { text, at: 0, encoding, capacity, started: false }
     }
 
@@ -42,6 +41,10 @@ impl<'a> Iterator for Split<'a> {
         }
         self.started = true;
         let start = self.at;
+        if self.capacity == usize::MAX {
+            self.at = self.text.len();
+            return Some(self.text);
+        }
         let full = start + fitting(&self.text[start..], self.encoding, self.capacity);
         self.at = if full == self.text.len() { full } else { before_cluster(self.text, start, full) };
         Some(&self.text[start..self.at])

@@ -335,3 +335,6 @@ impl<'a> Reader<'a> {
         DecodeError::Truncated { command_id: self.command_id, field, offset: self.at }
     }
 }
+
+#[cfg(test)]
+mod tests;

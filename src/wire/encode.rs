@@ -292,10 +292,12 @@ fn body(pdu: &Pdu<'_>, status: CommandStatus, out: &mut Vec<u8>) -> Result<(), E
             let list = answer.unsuccess;
             out.push(list.count);
             let start = out.len();
+            let mut count = 0;
             for each in list.iter() {
                 each.push_to(out)?;
+                count += 1;
             }
-            if out[start..] != *list.octets {
+            if count != list.count || out[start..] != *list.octets {
                 return Err(EncodeError::DamagedList { field: "unsuccess_sme" });
             }
             tlvs(answer.tlvs, out)
@@ -359,10 +361,12 @@ fn submit_multi(multi: &SubmitMulti<'_>, out: &mut Vec<u8>) -> Result<(), Encode
     }
     out.push(count);
     let start = out.len();
+    let mut found = 0;
     for destination in multi.destinations.iter() {
         destination.push_to(out)?;
+        found += 1;
     }
-    if out[start..] != *octets {
+    if found != count || out[start..] != *octets {
         return Err(EncodeError::DamagedList { field: "dest_address" });
     }
     sm_after_destination(&multi.message, out)
@@ -464,3 +468,6 @@ fn tlvs(tlvs: Tlvs<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     out.extend_from_slice(tlvs.octets());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@
 //! What is sent is strict: every limit of the specification holds, or encoding fails and the buffer is as it was.
 //! What is received is lenient: whatever can still be read of a PDU is read, because a refused PDU is a lost receipt.
 //!
-//! The way of an inbound octet: [`FrameBuffer`] cuts the stream into PDUs, [`decode`] turns one into a [`Header`] and a
-//! [`Pdu`] that borrow from the buffer, [`Receipt::of`] reads a delivery receipt out of a message. Outbound: [`encode`]
+//! The way of an inbound octet: [`FrameBuffer`] cuts the stream into PDUs, [`decode()`] turns one into a [`Header`] and a
+//! [`Pdu`] that borrow from the buffer, [`Receipt::of`] reads a delivery receipt out of a message. Outbound: [`encode()`]
 //! appends a [`Pdu`] to a `Vec<u8>`; answers that are sent once per message have functions of their own in it
 //! ([`encode_deliver_sm_resp`] and its like). Neither direction allocates per PDU once its buffers have grown.
 //!

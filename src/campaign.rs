@@ -1,0 +1,235 @@
+//! Campaigns from files: `import` and `check`. Reads the file once, row by row, and hands the rows to the journal, or to a
+//! tally alone.
+
+use crate::address::Sender;
+use crate::fields::SubmitFields;
+use crate::import::{Event, FileEncoding, ImportError, RowReader, Settings, Tally, TextSource, digest_of};
+use crate::journal::campaign::CampaignOptions;
+use crate::journal::intake::{Counts, Intake, NewMessage, existing};
+use crate::journal::{self, JournalError};
+use crate::text::{Choice, Policy};
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A campaign as the operator describes it.
+#[derive(Clone, Debug)]
+pub struct CampaignFile {
+    /// The CSV file.
+    pub path: PathBuf,
+    /// The campaign's name.
+    pub name: String,
+    /// What decides, with the file, what is sent.
+    pub options: CampaignOptions,
+    /// How the file is written; does not change what is sent as long as it is read right.
+    pub reading: Reading,
+}
+
+/// How a file is read.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// The delimiter; `None`: as the header shows.
+    pub delimiter: Option<u8>,
+    /// The characters.
+    pub encoding: FileEncoding,
+    /// Refuse the file at its first bad row.
+    pub strict: bool,
+}
+
+/// What can go wrong with a campaign's file.
+#[derive(Debug)]
+pub enum CampaignError {
+    /// The file cannot be opened.
+    Open(PathBuf, io::Error),
+    /// The file cannot be read as a campaign.
+    Import(PathBuf, ImportError),
+    /// The journal.
+    Journal(JournalError),
+    /// A campaign of that name exists and differs.
+    Differs {
+        /// Its name.
+        name: String,
+        /// In what: option, recorded and wanted value.
+        differences: Vec<(String, String, String)>,
+    },
+    /// The options contradict themselves.
+    Options(String),
+}
+
+impl fmt::Display for CampaignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Journal(error) => error.fmt(f),
+            Self::Differs { name, differences } => {
+                write!(f, "campaign {name:?} is in the journal already, and differs:")?;
+                for (option, recorded, wanted) in differences {
+                    write!(f, "\n  {option}: recorded {recorded}, now {wanted}")?;
+                }
+                write!(
+                    f,
+                    "\nNothing was changed. To go on with the recorded one: smppost resume {name}. To send this as another \
+                     campaign: --campaign NEW-NAME"
+                )
+            }
+            Self::Options(words) => f.write_str(words),
+        }
+    }
+}
+
+impl std::error::Error for CampaignError {}
+
+impl From<JournalError> for CampaignError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+/// What an import did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// The campaign is new.
+    New(Counts),
+    /// The very same campaign was there already, with so many messages.
+    Already(i64),
+}
+
+/// Imports the campaign, unless it is there already. All of the file goes in or nothing of it. `progress` is told the
+/// rows and octets read so far, now and then.
+pub fn import(
+    campaign: &CampaignFile,
+    journal: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Imported, CampaignError> {
+    let open = || File::open(&campaign.path).map_err(|error| CampaignError::Open(campaign.path.clone(), error));
+    let at_file = |error| CampaignError::Import(campaign.path.clone(), error);
+    let connection = journal::open_or_create(journal)?;
+    if let Some(recorded) = existing(&connection, &campaign.name)? {
+        let digest = digest_of(open()?).map_err(|error| CampaignError::Open(campaign.path.clone(), error))?;
+        let mut differences = recorded.options.differences(&campaign.options);
+        if recorded.digest != hex(&digest) {
+            differences.insert(0, ("file".into(), short(&recorded.digest), short(&hex(&digest))));
+        }
+        return if differences.is_empty() {
+            Ok(Imported::Already(recorded.messages))
+        } else {
+            Err(CampaignError::Differs { name: campaign.name.clone(), differences })
+        };
+    }
+    let suppressed = journal::control::suppressed(&connection)?;
+    drop(connection);
+    // The header is read before anything is written.
+    let mut reader = reader(campaign, open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let from = Sender::parse(&campaign.options.from).map_or("", |sender| sender.text).to_owned();
+    let mut intake = Intake::begin(journal, &campaign.name, &file, &campaign.options)?;
+    let outcome = store(&mut reader, &mut intake, &from, progress).and_then(|()| match reader.digest() {
+        Some(digest) => Ok(hex(&digest)),
+        None => Err(Stored::Read(ImportError::Io(io::Error::other("the file ended before its end")))),
+    });
+    match outcome {
+        Ok(digest) => Ok(Imported::New(intake.finish(&digest)?)),
+        Err(error) => {
+            // The next start would undo it as well; an operator who looks now should find nothing of it.
+            let undone = intake.abandon();
+            match error {
+                Stored::Read(error) => Err(at_file(error)),
+                Stored::Journal(error) => Err(error.into()),
+            }
+            .and_then(|()| undone.map_err(CampaignError::from))
+            .map(|()| Imported::Already(0))
+        }
+    }
+}
+
+enum Stored {
+    Read(ImportError),
+    Journal(JournalError),
+}
+
+fn store(
+    reader: &mut RowReader<File>,
+    intake: &mut Intake,
+    from: &str,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), Stored> {
+    let mut rows = 0u64;
+    while let Some(event) = reader.next().map_err(Stored::Read)? {
+        match event {
+            Event::Row(row) => intake.add(NewMessage {
+                line: row.line,
+                destination: row.destination.digits(),
+                source: row.source.filter(|source| *source != from),
+                text: row.text,
+                encoding: row.segmentation.encoding.stored(),
+                parts: row.segmentation.parts,
+                fields: row.fields,
+                suppressed: row.suppressed,
+            }),
+            Event::Rejected(rejected) => intake.skip(rejected.line, false, &rejected.reason.to_string(), rejected.row),
+            Event::Duplicate(duplicate) => {
+                intake.skip(duplicate.line, true, "its number came in an earlier row", duplicate.row)
+            }
+        }
+        .map_err(Stored::Journal)?;
+        rows += 1;
+        if rows % 65_536 == 0 {
+            progress(rows, reader.octets());
+        }
+    }
+    Ok(())
+}
+
+/// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
+/// suppression list only.
+pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignError> {
+    let suppressed = match journal::open_read_only(journal) {
+        Ok(connection) => journal::control::suppressed(&connection)?,
+        Err(_) => Default::default(),
+    };
+    let file = File::open(&campaign.path).map_err(|error| CampaignError::Open(campaign.path.clone(), error))?;
+    let mut reader = reader(campaign, file)?.with_suppressed(move |key| suppressed.contains(&key));
+    let mut tally = Tally::new();
+    while let Some(event) = reader.next().map_err(|error| CampaignError::Import(campaign.path.clone(), error))? {
+        tally.note(&event);
+    }
+    Ok(tally)
+}
+
+fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, CampaignError> {
+    let options = &campaign.options;
+    let choice = match options.alphabet.as_deref() {
+        None | Some("auto") => Choice::Auto,
+        Some("gsm7") => Choice::Gsm7,
+        Some("ucs2") => Choice::Ucs2,
+        Some(other) => return Err(CampaignError::Options(format!("--alphabet {other}: use auto, gsm7 or ucs2"))),
+    };
+    let settings = Settings {
+        delimiter: campaign.reading.delimiter,
+        file_encoding: campaign.reading.encoding,
+        to_column: options.to_column.clone(),
+        text: match (&options.text, &options.text_column) {
+            (Some(template), _) => TextSource::Template(template.clone()),
+            (None, Some(column)) => TextSource::Column(column.clone()),
+            (None, None) => TextSource::Column("text".into()),
+        },
+        from: (!options.from.is_empty()).then(|| options.from.clone()),
+        allow_duplicates: options.allow_duplicates,
+        strict: campaign.reading.strict,
+        // The campaign's own are kept once, with its options, not with every message.
+        fields: SubmitFields::default(),
+        policy: Policy { choice, ..Policy::default() },
+    };
+    RowReader::open(file, settings).map_err(|error| CampaignError::Import(campaign.path.clone(), error))
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Enough of a digest to tell two files apart by eye.
+fn short(digest: &str) -> String {
+    format!("sha256 {}…", digest.get(..12).unwrap_or(digest))
+}

@@ -1,0 +1,179 @@
+//! Why a file, or a row of it, is refused: what, where, and how to mend it.
+
+use std::{fmt, io};
+
+use crate::address::{DestinationError, SenderError};
+use crate::escape::name_value;
+use crate::fields::FieldError;
+use crate::template::{MissingValue, TemplateError};
+use crate::text::TextError;
+
+/// Why a whole file is refused. Nothing of it is to be kept then.
+#[derive(Debug)]
+pub enum ImportError {
+    /// It cannot be read.
+    Io(io::Error),
+    /// It is UTF-16 and was not said to be.
+    Utf16,
+    /// Octets that are not in the encoding that was given.
+    Malformed {
+        /// Physical line, from 1.
+        line: u64,
+        /// Octets before them in the file.
+        octet: u64,
+    },
+    /// It has no line with anything on it.
+    Empty,
+    /// It has a header and no rows.
+    HeaderOnly,
+    /// A column that is needed is not there.
+    NoColumn {
+        /// Its name.
+        column: String,
+        /// What to do instead of adding it.
+        cure: &'static str,
+        /// The columns that there are.
+        columns: Vec<String>,
+        /// The first line has a number in it, so it hardly is a header.
+        looks_like_a_row: bool,
+    },
+    /// A column that is needed is there more than once.
+    AmbiguousColumn(String),
+    /// A quoted field is never closed, or closed where it cannot end.
+    UnclosedQuote {
+        /// The physical line on which it was opened.
+        line: u64,
+    },
+    /// A row of more than 1 MiB.
+    RowTooLong {
+        /// The physical line on which it starts.
+        line: u64,
+    },
+    /// A delimiter that cannot be one.
+    Delimiter(u8),
+    /// The text given for the campaign is no template, or does not fit the header.
+    Template(TemplateError),
+    /// The sender given for the campaign.
+    Sender(SenderError),
+    /// A column that is named like a field but cannot be one.
+    Field(FieldError),
+    /// The first bad row, where none is allowed.
+    BadRow {
+        /// The physical line on which it starts.
+        line: u64,
+        /// What is wrong with it.
+        reason: Reason,
+    },
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImportError::Io(error) => write!(f, "cannot be read: {error}"),
+            ImportError::Utf16 => f.write_str("the file is UTF-16, not UTF-8: give --encoding utf-16"),
+            ImportError::Malformed { line, octet } => write!(
+                f,
+                "line {line}, octet {octet}: not in the file's encoding; if it is not UTF-8, give --encoding latin1|utf-16"
+            ),
+            ImportError::Empty => f.write_str("the file is empty: it needs a header line and rows"),
+            ImportError::HeaderOnly => f.write_str("the file has a header and no rows: there is nothing to send"),
+            ImportError::NoColumn { column, cure, columns, looks_like_a_row } => {
+                let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
+                write!(f, "there is no column `{column}`: {cure}; the columns are: {}", columns.join(", "))?;
+                match looks_like_a_row {
+                    true => f.write_str(" (is this a row? the first line must name the columns)"),
+                    false => Ok(()),
+                }
+            }
+            ImportError::AmbiguousColumn(column) => {
+                write!(f, "there is more than one column `{}`: rename or remove all but one", name_value(column))
+            }
+            ImportError::UnclosedQuote { line } => write!(
+                f,
+                "line {line}: a quote (\") is opened here and not closed where the field ends: close it, or write \"\" for a quote in a text"
+            ),
+            ImportError::RowTooLong { line } => {
+                write!(f, "line {line}: a row of more than 1 MiB starts here: is this a CSV file?")
+            }
+            ImportError::Delimiter(delimiter) => write!(
+                f,
+                "`{}` cannot be the delimiter: use one ASCII character that is no quote, letter, digit or line end",
+                delimiter.escape_ascii()
+            ),
+            ImportError::Template(error) => error.fmt(f),
+            ImportError::Sender(error) => error.fmt(f),
+            ImportError::Field(error) => error.fmt(f),
+            ImportError::BadRow { line, reason } => {
+                write!(f, "line {line}: {reason}; without --strict such rows are kept aside and the others are sent")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ImportError {}
+
+/// Why one row is refused. The others go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It has more or fewer fields than the header.
+    Columns {
+        /// Fields of the header.
+        expected: usize,
+        /// Fields of the row.
+        found: usize,
+    },
+    /// Text follows a closing quote.
+    StrayQuote,
+    /// Its number.
+    Destination(DestinationError),
+    /// Its sender.
+    Sender(SenderError),
+    /// No value for a column of the template.
+    Missing(MissingValue),
+    /// No text.
+    EmptyText,
+    /// A NUL in its text.
+    Nul,
+    /// Its text.
+    Text(TextError),
+    /// A value in a column that is named like a field.
+    Field(FieldError),
+}
+
+impl Reason {
+    /// A short stable name, which the journal and reports use.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Reason::Columns { .. } => "columns",
+            Reason::StrayQuote => "quote",
+            Reason::Destination(error) => error.code(),
+            Reason::Sender(error) => error.code(),
+            Reason::Missing(_) => "text_missing",
+            Reason::EmptyText => "text_empty",
+            Reason::Nul => "text_nul",
+            Reason::Text(TextError::NotInAlphabet { .. }) => "text_alphabet",
+            Reason::Text(TextError::TooManyParts { .. }) => "text_long",
+            Reason::Field(_) => "field",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Columns { expected, found } => {
+                write!(f, "the row has {found} fields and the header {expected}: quote fields with a delimiter in them")
+            }
+            Reason::StrayQuote => f.write_str("text follows a closing quote: write \"\" for a quote in a quoted field"),
+            Reason::Destination(error) => error.fmt(f),
+            Reason::Sender(error) => error.fmt(f),
+            Reason::Missing(error) => error.fmt(f),
+            Reason::EmptyText => f.write_str("the text is empty"),
+            Reason::Nul => f.write_str("the text has a NUL character in it"),
+            Reason::Text(error) => error.fmt(f),
+            Reason::Field(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Reason {}

@@ -1,0 +1,23 @@
+//! A campaign's CSV file, read as a stream: each row checked, put into words, measured, and told from those before it.
+//!
+//! [`RowReader`] lends one [`Event`] at a time and keeps nothing of a row but its number, so ten million rows need
+//! little more memory than [`KeySet`] does. A bad row is an event; only what makes the file as a whole doubtful is an
+//! [`ImportError`], and then nothing of it is to be kept. [`Tally`] adds events up for `smppost check`.
+//!
+//! Nothing here knows the journal: its side of the import calls this one.
+
+mod error;
+mod keys;
+mod reader;
+mod records;
+mod source;
+mod tally;
+
+pub use error::{ImportError, Reason};
+pub use keys::KeySet;
+pub use reader::{Duplicate, Event, Rejected, Row, RowReader, Settings, TextSource};
+pub use source::{FileEncoding, digest_of};
+pub use tally::{EncodingTally, Longest, Rejections, Tally};
+
+#[cfg(test)]
+mod tests;

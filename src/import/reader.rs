@@ -1,0 +1,443 @@
+//! Rows out of records.
+
+use std::io::Read;
+
+use super::error::{ImportError, Reason};
+use super::keys::KeySet;
+use super::records::{Located, Records};
+use super::source::{CHUNK_OCTETS, FileEncoding};
+use crate::address::{Destination, Sender};
+use crate::fields::{Field, SubmitFields};
+use crate::template::{BoundTemplate, Found, Record, Template, find_column};
+use crate::text::{self, Choice, Encoding, Policy, Segmentation};
+
+/// Delimiters that are looked for in a header, the likelier first.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Column of the senders, where there is one.
+const FROM_COLUMN: &str = "from";
+
+/// How a file is to be read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Defaults to the one of `,` `;` tab `|` that the header shows.
+    pub delimiter: Option<u8>,
+    /// Defaults to UTF-8.
+    pub file_encoding: FileEncoding,
+    /// The column of the numbers. Defaults to `to`.
+    pub to_column: String,
+    /// Where the texts come from. Defaults to the column `text`.
+    pub text: TextSource,
+    /// The sender of rows that do not name their own in a column `from`. Defaults to the SMSC's own.
+    pub from: Option<String>,
+    /// Whether a number may get more than one message. Defaults to false.
+    pub allow_duplicates: bool,
+    /// Whether the first bad row refuses the file. Defaults to false.
+    pub strict: bool,
+    /// Fields of every message; columns of the fields' names beat them row by row. Defaults to none.
+    pub fields: SubmitFields,
+    /// How texts are encoded. Defaults to automatic, with an 8-bit reference.
+    pub policy: Policy,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            delimiter: None,
+            file_encoding: FileEncoding::Utf8,
+            to_column: "to".to_owned(),
+            text: TextSource::Column("text".to_owned()),
+            from: None,
+            allow_duplicates: false,
+            strict: false,
+            fields: SubmitFields::default(),
+            policy: Policy::default(),
+        }
+    }
+}
+
+/// Where the texts of a campaign come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextSource {
+    /// One text for all, with `{column}`s in it.
+    Template(String),
+    /// A column of texts that are sent as they are.
+    Column(String),
+}
+
+/// What became of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// It is a message.
+    Row(Row<'a>),
+    /// It is not, for a reason of its own.
+    Rejected(Rejected<'a>),
+    /// Its number already has its message.
+    Duplicate(Duplicate<'a>),
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The physical line on which the row starts, from 1.
+    pub line: u64,
+    /// The number, as digits and as a key.
+    pub destination: Destination<'a>,
+    /// The sender, to be read by [`Sender::parse`]; `None` for the SMSC's default.
+    pub source: Option<&'a str>,
+    /// The text, never empty.
+    pub text: &'a str,
+    /// Its encoding and parts.
+    pub segmentation: Segmentation,
+    /// All fields that are set for this message, those of the campaign among them, as JSON
+    /// ([`SubmitFields::from_json`]); `None` if there are none.
+    pub fields: Option<&'a str>,
+    /// The number is not to be sent to.
+    pub suppressed: bool,
+}
+
+/// A row that is not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected<'a> {
+    /// The physical line on which the row starts, from 1.
+    pub line: u64,
+    /// Why.
+    pub reason: Reason,
+    /// The row as it was written, without its line end.
+    pub row: &'a str,
+}
+
+/// A row whose number came before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate<'a> {
+    /// The physical line on which the row starts, from 1.
+    pub line: u64,
+    /// The number.
+    pub destination: Destination<'a>,
+    /// The row as it was written, without its line end.
+    pub row: &'a str,
+}
+
+/// Says of a [`Destination::key`] whether it must not be sent to.
+type Suppressed = Box<dyn Fn(u64) -> bool + Send>;
+
+/// Reads a campaign file row by row.
+///
+/// ```
+/// use smppost::import::{Event, RowReader, Settings};
+///
+/// let file = "to,text\n+447700900123,Hello\n44,too short\n";
+/// let mut reader = RowReader::open(file.as_bytes(), Settings::default())?;
+/// while let Some(event) = reader.next()? {
+///     match event {
+///         Event::Row(row) => assert_eq!((row.destination.digits(), row.text), ("447700900123", "Hello")),
+///         Event::Rejected(rejected) => assert_eq!((rejected.line, rejected.reason.code()), (3, "to_short")),
+///         Event::Duplicate(_) => unreachable!(),
+///     }
+/// }
+/// assert!(reader.digest().is_some());
+/// # Ok::<(), smppost::import::ImportError>(())
+/// ```
+pub struct RowReader<R> {
+    records: Records<R>,
+    header: Vec<String>,
+    plan: Plan,
+    seen: KeySet,
+    suppressed: Option<Suppressed>,
+    /// The text of the current row, where it comes from a template.
+    rendered: String,
+    /// The fields of the current row as JSON; those of the campaign while no column sets any.
+    json: Vec<u8>,
+    rows: u64,
+    finished: bool,
+}
+
+/// The settings, applied to a header.
+struct Plan {
+    to: usize,
+    text: Text,
+    from_column: Option<usize>,
+    from: Option<String>,
+    field_columns: Vec<(usize, Field)>,
+    fields: SubmitFields,
+    policy: Policy,
+    allow_duplicates: bool,
+    strict: bool,
+}
+
+enum Text {
+    Template(BoundTemplate),
+    Column(usize),
+}
+
+/// What a good row amounts to, apart from its text and fields, which are in buffers.
+struct Accepted<'a> {
+    destination: Destination<'a>,
+    source: Option<&'a str>,
+    segmentation: Segmentation,
+}
+
+impl<R: Read> RowReader<R> {
+    /// Reads the header and holds the settings against it, so that what they ask for in vain is refused before any row.
+    pub fn open(input: R, settings: Settings) -> Result<RowReader<R>, ImportError> {
+        let mut records = Records::new(input, settings.file_encoding, DELIMITERS[0], CHUNK_OCTETS);
+        let header = read_header(&mut records, settings.delimiter, &settings.to_column)?;
+        let plan = Plan::new(&header, settings)?;
+        let mut json = Vec::new();
+        if !plan.fields.is_empty() {
+            plan.fields.write_json(&mut json);
+        }
+        Ok(RowReader {
+            records,
+            header,
+            plan,
+            seen: KeySet::new(),
+            suppressed: None,
+            rendered: String::new(),
+            json,
+            rows: 0,
+            finished: false,
+        })
+    }
+
+    /// Asks of every message, by [`Destination::key`], whether it must not be sent.
+    pub fn with_suppressed(mut self, suppressed: impl Fn(u64) -> bool + Send + 'static) -> RowReader<R> {
+        self.suppressed = Some(Box::new(suppressed));
+        self
+    }
+
+    /// The names of the columns.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// Rows read so far, good or bad.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Octets of the file read so far, up to a chunk ahead of the rows: what progress is measured by.
+    pub fn octets(&self) -> u64 {
+        self.records.octets()
+    }
+
+    /// SHA-256 of the raw octets of the whole file; `None` until [`next`](RowReader::next) has said that it ended.
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        if self.finished { self.records.digest() } else { None }
+    }
+
+    /// The next row, or `None` at the end of the file. After an error the reader is of no more use.
+    #[expect(clippy::should_implement_trait, reason = "an event borrows from the reader, which Iterator cannot say")]
+    pub fn next(&mut self) -> Result<Option<Event<'_>>, ImportError> {
+        let Some(located) = self.records.advance()? else {
+            if self.rows == 0 {
+                return Err(ImportError::HeaderOnly);
+            }
+            self.finished = true;
+            return Ok(None);
+        };
+        self.rows += 1;
+        let line = located.line;
+        let checked = check(&self.plan, self.header.len(), &self.records, &located, &mut self.rendered, &mut self.json);
+        let Accepted { destination, source, segmentation } = match checked {
+            Ok(accepted) => accepted,
+            Err(reason) if self.plan.strict => return Err(ImportError::BadRow { line, reason }),
+            Err(reason) => {
+                return Ok(Some(Event::Rejected(Rejected { line, reason, row: self.records.raw(&located) })));
+            }
+        };
+        // Only a message takes its number: a row that was refused must not cost the next one its place.
+        if !self.plan.allow_duplicates && !self.seen.insert(destination.key()) {
+            let row = self.records.raw(&located);
+            return Ok(Some(Event::Duplicate(Duplicate { line, destination, row })));
+        }
+        let text = match self.plan.text {
+            Text::Template(_) => self.rendered.as_str(),
+            Text::Column(column) => self.records.field(column).unwrap_or_default(),
+        };
+        let fields = std::str::from_utf8(&self.json).ok().filter(|json| !json.is_empty());
+        let suppressed = self.suppressed.as_ref().is_some_and(|suppressed| suppressed(destination.key()));
+        Ok(Some(Event::Row(Row { line, destination, source, text, segmentation, fields, suppressed })))
+    }
+}
+
+impl<R: Read> Record for Records<R> {
+    fn value(&self, column: usize) -> Option<&str> {
+        self.field(column)
+    }
+}
+
+/// Holds a record against the plan; leaves its text and fields in the buffers.
+fn check<'a, R: Read>(
+    plan: &'a Plan,
+    columns: usize,
+    records: &'a Records<R>,
+    located: &Located,
+    rendered: &mut String,
+    json: &mut Vec<u8>,
+) -> Result<Accepted<'a>, Reason> {
+    if located.stray_quote {
+        return Err(Reason::StrayQuote);
+    }
+    if records.len() != columns {
+        return Err(Reason::Columns { expected: columns, found: records.len() });
+    }
+    let value = |column: usize| records.field(column).unwrap_or_default();
+    let destination = Destination::parse(value(plan.to)).map_err(Reason::Destination)?;
+    let own = plan.from_column.map(|column| value(column).trim()).filter(|own| !own.is_empty());
+    let source = match own {
+        Some(own) => {
+            Sender::parse(own).map_err(Reason::Sender)?;
+            Some(Sender::canonical(own))
+        }
+        None => plan.from.as_deref(),
+    };
+    let text = match &plan.text {
+        Text::Column(column) => value(*column),
+        Text::Template(template) => {
+            rendered.clear();
+            template.render(records, rendered).map_err(Reason::Missing)?;
+            rendered.as_str()
+        }
+    };
+    if text.trim_start().is_empty() {
+        return Err(Reason::EmptyText);
+    }
+    let mut policy = plan.policy;
+    if !plan.field_columns.is_empty() {
+        let mut fields = plan.fields.clone();
+        for &(column, field) in &plan.field_columns {
+            fields.set_field(field, value(column)).map_err(Reason::Field)?;
+        }
+        policy = policy_for(plan.policy, &fields);
+        json.clear();
+        if !fields.is_empty() {
+            fields.write_json(json);
+        }
+    }
+    let segmentation = text::segment(text, policy).map_err(|error| match error {
+        text::TextError::NotInAlphabet { character: '\0', .. } => Reason::Nul,
+        error => Reason::Text(error),
+    })?;
+    // A NUL is in no GSM alphabet, so a text that has one is UCS2 by now.
+    if segmentation.encoding == Encoding::Ucs2 && text.contains('\0') {
+        return Err(Reason::Nul);
+    }
+    Ok(Accepted { destination, source, segmentation })
+}
+
+/// A data_coding that was set by hand decides the encoding, so that the octets are what it says they are.
+fn policy_for(policy: Policy, fields: &SubmitFields) -> Policy {
+    match (policy.choice, fields.data_coding.and_then(Encoding::of_data_coding)) {
+        (Choice::Auto, Some(encoding)) => Policy { choice: encoding.into(), ..policy },
+        _ => policy,
+    }
+}
+
+impl Plan {
+    fn new(header: &[String], settings: Settings) -> Result<Plan, ImportError> {
+        let to = needed(header, &settings.to_column, "add it, or name the one with the numbers by --to-column")?;
+        let text = match &settings.text {
+            TextSource::Template(template) => Text::Template(
+                Template::parse(template).and_then(|template| template.bind(header)).map_err(ImportError::Template)?,
+            ),
+            TextSource::Column(column) => Text::Column(needed(
+                header,
+                column,
+                "add it, or give the text by --text or its column by --text-column",
+            )?),
+        };
+        let from_column = match find_column(header, FROM_COLUMN) {
+            Found::One(column) => Some(column),
+            Found::None => None,
+            Found::Several => return Err(ImportError::AmbiguousColumn(FROM_COLUMN.to_owned())),
+        };
+        let mut field_columns: Vec<(usize, Field)> = Vec::new();
+        for (column, name) in header.iter().enumerate() {
+            if let Some(field) = Field::from_name(name).map_err(ImportError::Field)? {
+                if field_columns.iter().any(|&(_, known)| known == field) {
+                    return Err(ImportError::AmbiguousColumn(name.clone()));
+                }
+                field_columns.push((column, field));
+            }
+        }
+        let from = settings.from.as_deref().unwrap_or_default();
+        Sender::parse(from).map_err(ImportError::Sender)?;
+        Ok(Plan {
+            to,
+            text,
+            from_column,
+            from: Some(Sender::canonical(from).to_owned()).filter(|from| !from.is_empty()),
+            field_columns,
+            policy: policy_for(settings.policy, &settings.fields),
+            fields: settings.fields,
+            allow_duplicates: settings.allow_duplicates,
+            strict: settings.strict,
+        })
+    }
+}
+
+fn needed(header: &[String], column: &str, cure: &'static str) -> Result<usize, ImportError> {
+    match find_column(header, column) {
+        Found::One(index) => Ok(index),
+        Found::Several => Err(ImportError::AmbiguousColumn(column.to_owned())),
+        Found::None => Err(ImportError::NoColumn {
+            column: column.to_owned(),
+            cure,
+            columns: header.to_vec(),
+            looks_like_a_row: header.iter().any(|name| Destination::parse(name).is_ok()),
+        }),
+    }
+}
+
+/// The names of the columns, trimmed; finds the delimiter first if it was not given.
+fn read_header<R: Read>(
+    records: &mut Records<R>,
+    delimiter: Option<u8>,
+    to_column: &str,
+) -> Result<Vec<String>, ImportError> {
+    if let Some(delimiter) = delimiter
+        && (!delimiter.is_ascii() || delimiter.is_ascii_alphanumeric() || b"\"\r\n\0".contains(&delimiter))
+    {
+        return Err(ImportError::Delimiter(delimiter));
+    }
+    let named = records.take_sep_line()?;
+    let delimiter = delimiter.or(named);
+    let delimiter = match delimiter {
+        Some(delimiter) => delimiter,
+        None => detect_delimiter(records, to_column)?,
+    };
+    records.set_delimiter(delimiter);
+    if records.advance()?.is_none() {
+        return Err(ImportError::Empty);
+    }
+    Ok((0..records.len()).map(|i| records.field(i).unwrap_or_default().trim().to_owned()).collect())
+}
+
+/// The delimiter under which the header has the number's column or, failing that, the most columns.
+fn detect_delimiter<R: Read>(records: &mut Records<R>, to_column: &str) -> Result<u8, ImportError> {
+    let mut best = (DELIMITERS[0], false, 0);
+    let mut failed = None;
+    for delimiter in DELIMITERS {
+        records.set_delimiter(delimiter);
+        match records.locate() {
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(ImportError::Empty),
+            // Quotes that make no sense under this delimiter may make sense under the next.
+            Err(error @ (ImportError::UnclosedQuote { .. } | ImportError::RowTooLong { .. })) => {
+                failed = Some(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        let names: Vec<_> = (0..records.len()).map(|i| records.field(i).unwrap_or_default().trim()).collect();
+        let has_numbers = find_column(&names, to_column) != Found::None;
+        if (has_numbers, names.len()) > (best.1, best.2) {
+            best = (delimiter, has_numbers, names.len());
+        }
+    }
+    match failed {
+        Some(error) if best.2 <= 1 => Err(error),
+        _ => Ok(best.0),
+    }
+}

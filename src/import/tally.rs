@@ -1,0 +1,186 @@
+//! What a campaign would come to.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::reader::{Event, Rejected, Row};
+use crate::text::Encoding;
+
+/// Lines that are kept for each reason of rejection.
+const LINES_SHOWN: usize = 10;
+/// Different senders that are counted each; the rest are counted together.
+const SENDERS_MAX: usize = 1000;
+/// Different characters that are counted each.
+const CHARACTERS_MAX: usize = 4096;
+
+/// Adds up the events of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Rows of any kind.
+    pub rows: u64,
+    /// Messages that would be sent.
+    pub messages: u64,
+    /// Parts that they have, which is what is sent, paced and paid for.
+    pub parts: u64,
+    /// Messages that the suppression list holds back; not among `messages`.
+    pub suppressed: u64,
+    /// Rows whose number came before.
+    pub duplicates: u64,
+    /// Lines of the first of them.
+    pub duplicate_lines: Vec<u64>,
+    /// Rows rejected, by the code of the reason.
+    pub rejected: BTreeMap<&'static str, Rejections>,
+    /// Messages of each number of parts.
+    pub by_parts: BTreeMap<u8, u64>,
+    /// Messages whose number starts with 0, so that it hardly is international.
+    pub leading_zeros: u64,
+    /// Messages of senders beyond the first thousand different ones.
+    pub other_senders: u64,
+    gsm7: EncodingTally,
+    ucs2: EncodingTally,
+    senders: HashMap<String, u64>,
+    forced: HashMap<char, u64>,
+    longest: Option<Longest>,
+}
+
+/// Rows that were rejected for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejections {
+    /// How many.
+    pub rows: u64,
+    /// The lines of the first ten.
+    pub lines: Vec<u64>,
+    /// The words for the first.
+    pub words: String,
+}
+
+/// Messages of one encoding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EncodingTally {
+    /// How many.
+    pub messages: u64,
+    /// Their parts.
+    pub parts: u64,
+    /// The first text, and the character that forced it into this encoding.
+    pub sample: Option<(String, Option<char>)>,
+}
+
+/// The message of the most parts, and among those the first of the most units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Longest {
+    /// The physical line on which its row starts.
+    pub line: u64,
+    /// Its parts.
+    pub parts: u8,
+    /// Its length in septets or UCS2 units.
+    pub units: usize,
+    /// Its encoding.
+    pub encoding: Encoding,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new() -> Tally {
+        Tally::default()
+    }
+
+    /// Adds one event.
+    pub fn note(&mut self, event: &Event<'_>) {
+        self.rows += 1;
+        match event {
+            Event::Row(row) if row.suppressed => self.suppressed += 1,
+            Event::Row(row) => self.note_row(row),
+            Event::Rejected(rejected) => self.note_rejected(rejected),
+            Event::Duplicate(duplicate) => {
+                self.duplicates += 1;
+                if self.duplicate_lines.len() < LINES_SHOWN {
+                    self.duplicate_lines.push(duplicate.line);
+                }
+            }
+        }
+    }
+
+    /// Rows rejected for any reason.
+    pub fn rejected_rows(&self) -> u64 {
+        self.rejected.values().map(|rejections| rejections.rows).sum()
+    }
+
+    /// Messages of one encoding.
+    pub fn encoding(&self, encoding: Encoding) -> &EncodingTally {
+        match encoding {
+            Encoding::Gsm7 => &self.gsm7,
+            Encoding::Ucs2 => &self.ucs2,
+        }
+    }
+
+    /// Senders and their messages, the busiest first; the empty one is the SMSC's default.
+    pub fn senders(&self) -> Vec<(&str, u64)> {
+        busiest(self.senders.iter().map(|(sender, &messages)| (sender.as_str(), messages)))
+    }
+
+    /// The first characters that made messages UCS2, and how many each, the busiest first: what to replace to save
+    /// parts.
+    pub fn forcing_characters(&self) -> Vec<(char, u64)> {
+        busiest(self.forced.iter().map(|(&character, &messages)| (character, messages)))
+    }
+
+    /// The longest message.
+    pub fn longest(&self) -> Option<&Longest> {
+        self.longest.as_ref()
+    }
+
+    /// Seconds that the parts take at a rate of so many PDUs a second, without retries; `None` for a rate that is none.
+    pub fn seconds_at(&self, pdus_per_second: f64) -> Option<f64> {
+        (pdus_per_second > 0.0).then(|| self.parts as f64 / pdus_per_second)
+    }
+
+    fn note_row(&mut self, row: &Row<'_>) {
+        let segmentation = &row.segmentation;
+        self.messages += 1;
+        self.parts += u64::from(segmentation.parts);
+        *self.by_parts.entry(segmentation.parts).or_default() += 1;
+        self.leading_zeros += u64::from(row.destination.digits().starts_with('0'));
+        let encoding = match segmentation.encoding {
+            Encoding::Gsm7 => &mut self.gsm7,
+            Encoding::Ucs2 => &mut self.ucs2,
+        };
+        encoding.messages += 1;
+        encoding.parts += u64::from(segmentation.parts);
+        encoding.sample.get_or_insert_with(|| (row.text.to_owned(), segmentation.forced_by));
+        if let Some(character) = segmentation.forced_by
+            && (self.forced.len() < CHARACTERS_MAX || self.forced.contains_key(&character))
+        {
+            *self.forced.entry(character).or_default() += 1;
+        }
+        let sender = row.source.unwrap_or_default();
+        if let Some(messages) = self.senders.get_mut(sender) {
+            *messages += 1;
+        } else if self.senders.len() < SENDERS_MAX {
+            self.senders.insert(sender.to_owned(), 1);
+        } else {
+            self.other_senders += 1;
+        }
+        let size = (segmentation.parts, segmentation.units);
+        if self.longest.as_ref().is_none_or(|longest| size > (longest.parts, longest.units)) {
+            let (parts, units) = size;
+            self.longest = Some(Longest { line: row.line, parts, units, encoding: segmentation.encoding });
+        }
+    }
+
+    fn note_rejected(&mut self, rejected: &Rejected<'_>) {
+        let rejections = self.rejected.entry(rejected.reason.code()).or_default();
+        if rejections.rows == 0 {
+            rejections.words = rejected.reason.to_string();
+        }
+        rejections.rows += 1;
+        if rejections.lines.len() < LINES_SHOWN {
+            rejections.lines.push(rejected.line);
+        }
+    }
+}
+
+/// The highest counts first, equal ones in their own order.
+fn busiest<T: Ord + Copy>(counts: impl Iterator<Item = (T, u64)>) -> Vec<(T, u64)> {
+    let mut counts: Vec<_> = counts.collect();
+    counts.sort_by(|(a, many_a), (b, many_b)| many_b.cmp(many_a).then(a.cmp(b)));
+    counts
+}

@@ -1,0 +1,401 @@
+//! A run of sending from the lock to the last unbind: recovers the journal, starts its thread and the connections, watches
+//! until everything is sent and receipted (or told to stop), and ends them in the order that loses nothing.
+
+use crate::journal::books::Books;
+use crate::journal::events::ToJournal;
+use crate::journal::keeper::{Board, Keeper, KeeperSettings, Status};
+use crate::journal::key::State;
+use crate::journal::lock::SenderLock;
+use crate::journal::marks::Marks;
+use crate::journal::recover::{Recovered, recover};
+use crate::journal::{self, JournalError};
+use crate::pacer::{Pacer, Rate};
+use crate::session::{self, Account, Notice, Shared};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, tick};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Events that wait for the journal thread.
+const EVENTS: usize = 1_024;
+/// How often progress is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// Message ids kept in memory: 2^21 table slots, 52 MB.
+const IDS_IN_MEMORY: usize = 1_800_000;
+
+/// What to send, and how.
+#[derive(Clone, Debug)]
+pub struct SendSettings {
+    /// The journal's file.
+    pub journal: PathBuf,
+    /// How the account is reached.
+    pub account: Account,
+    /// The account's name in the journal: one journal serves one account.
+    pub account_name: String,
+    /// How many connections.
+    pub connections: usize,
+    /// PDUs a second, over all connections.
+    pub rate: Rate,
+    /// Of each campaign, only the first so many messages.
+    pub limit: Option<u64>,
+    /// How long to wait for receipts after the last answer or receipt.
+    pub wait_receipts: Duration,
+    /// Which campaigns; empty: all that are not finished, oldest first.
+    pub campaigns: Vec<String>,
+    /// Receipts of earlier runs can still come: false for the built-in simulator, which is new in every run.
+    pub old_receipts_come: bool,
+}
+
+/// Why a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// Everything is sent.
+    Done,
+    /// There was nothing to send, and no connection was made.
+    NothingToDo,
+    /// As asked for by a signal.
+    Interrupted,
+    /// An answer condemned the account or its settings; the rest stays queued.
+    Halted(String),
+    /// No connection could be bound, and trying on would not help.
+    Refused(String),
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ended: Ended,
+    /// The journal's last word.
+    pub status: Status,
+    /// What an earlier run's death had left.
+    pub recovered: Recovered,
+    /// The campaigns that it was about.
+    pub campaigns: Vec<String>,
+    /// How long it took, from the first bind on.
+    pub elapsed: Duration,
+}
+
+/// How a run stands: for the progress line.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The journal's last word.
+    pub status: Status,
+    /// Sessions that are bound.
+    pub bound: usize,
+    /// The rate at this moment.
+    pub rate: Rate,
+    /// What the connections have to say.
+    pub notices: Vec<String>,
+}
+
+/// What can go wrong with a run.
+#[derive(Debug)]
+pub enum SendError {
+    /// The journal.
+    Journal(JournalError),
+    /// A thread could not be started.
+    Thread(std::io::Error),
+    /// A thread ended in a way that it must not.
+    Died(&'static str),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Journal(error) => error.fmt(f),
+            Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
+            Self::Died(which) => write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+
+impl From<JournalError> for SendError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+/// Sends, under the sender's lock. `interrupt` asks to stop claiming, drain answers and unbind. `show` is called about ten times a second.
+pub fn send(
+    settings: &SendSettings,
+    _lock: &SenderLock,
+    interrupt: &Receiver<()>,
+    show: &mut dyn FnMut(&Progress),
+) -> Result<Outcome, SendError> {
+    let path = &settings.journal;
+    let connection = journal::open_existing(path)?;
+    let at = |error: JournalError| error.at(path);
+    journal::claim_account(&connection, path, &settings.account_name).map_err(at)?;
+    let marks = Marks::open(path)?;
+    let (mut books, recovered) = recover(&connection, path, &marks).map_err(at)?;
+    apply_controls(&connection, &mut books).map_err(at)?;
+    let active = choose(&connection, &books, &settings.campaigns)?;
+    let campaigns: Vec<String> =
+        active.iter().filter_map(|&index| books.campaign(index)).map(|campaign| campaign.name.clone()).collect();
+    let board = Board::default();
+    let keeper_settings = KeeperSettings {
+        path: path.clone(),
+        active: active.clone(),
+        limit: settings.limit,
+        ids_in_memory: IDS_IN_MEMORY,
+    };
+    let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
+    let first = board.lock().clone();
+    let receipts_may_come = settings.account.bind.can_receive();
+    if first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come) {
+        drop(keeper);
+        return Ok(Outcome {
+            ended: Ended::NothingToDo,
+            status: first,
+            recovered,
+            campaigns,
+            elapsed: Duration::ZERO,
+        });
+    }
+    let mut run = Run::start(settings, keeper, board, marks)?;
+    let ended = run.watch(settings, interrupt, receipts_may_come, show);
+    let elapsed = run.started.elapsed();
+    let status = run.end(show)?;
+    Ok(Outcome { ended, status, recovered, campaigns, elapsed })
+}
+
+/// Honours what other commands appended while no sender ran.
+pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> Result<(), JournalError> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    journal::control::apply(connection, books)?;
+    books.settle(connection)?;
+    connection.execute_batch("COMMIT")?;
+    Ok(())
+}
+
+/// The indices of the campaigns to send.
+fn choose(connection: &rusqlite::Connection, books: &Books, names: &[String]) -> Result<Vec<u32>, JournalError> {
+    let unfinished = |counts: &[i64]| {
+        counts[State::Queued as usize] + counts[State::Sending as usize] + counts[State::Accepted as usize] > 0
+    };
+    if names.is_empty() {
+        let all = books.campaigns.iter().enumerate();
+        return Ok(all.filter(|(_, book)| unfinished(&book.counts)).map(|(index, _)| index as u32).collect());
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        match books.campaigns.iter().position(|campaign| &campaign.name == name) {
+            Some(index) => chosen.push(index as u32),
+            // For its words.
+            None => journal::campaign_id(connection, name).map(|_| ())?,
+        }
+    }
+    Ok(chosen)
+}
+
+/// The threads of a run, and what keeps them going.
+struct Run {
+    started: Instant,
+    board: Board,
+    pacer: Arc<Pacer>,
+    journal: Option<Sender<ToJournal>>,
+    finish: Option<Sender<()>>,
+    notices: Receiver<Notice>,
+    keeper_ended: Receiver<Result<(), JournalError>>,
+    keeper_result: Option<Result<(), JournalError>>,
+    keeper: Option<JoinHandle<()>>,
+    connections: Vec<JoinHandle<()>>,
+    bound: Vec<bool>,
+    alive: usize,
+    words: Vec<String>,
+    warned: Vec<Option<String>>,
+}
+
+impl Run {
+    fn start(settings: &SendSettings, keeper: Keeper, board: Board, marks: Marks) -> Result<Self, SendError> {
+        let (journal, events) = bounded(EVENTS);
+        let (ended, keeper_ended) = bounded(1);
+        let keeper = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || {
+                let _ = ended.send(keeper.run(events));
+            })
+            .map_err(SendError::Thread)?;
+        let (notice, notices) = bounded(64);
+        let (finish, finished) = bounded(0);
+        let shared = Shared {
+            account: Arc::new(settings.account.clone()),
+            pacer: Arc::new(Pacer::new(settings.rate)),
+            marks,
+            journal: journal.clone(),
+            notices: notice,
+            finish: finished,
+        };
+        let mut connections = Vec::new();
+        for slot in 0..settings.connections {
+            let shared = shared.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("writer-{slot}"))
+                .spawn(move || session::run(slot, &shared))
+                .map_err(SendError::Thread)?;
+            connections.push(thread);
+        }
+        Ok(Self {
+            started: Instant::now(),
+            board,
+            pacer: Arc::clone(&shared.pacer),
+            journal: Some(journal),
+            finish: Some(finish),
+            notices,
+            keeper_ended,
+            keeper_result: None,
+            keeper: Some(keeper),
+            connections,
+            bound: vec![false; settings.connections],
+            alive: settings.connections,
+            words: Vec::new(),
+            warned: vec![None; settings.connections],
+        })
+    }
+
+    /// Waits for a reason to end.
+    fn watch(
+        &mut self,
+        settings: &SendSettings,
+        interrupt: &Receiver<()>,
+        receipts_may_come: bool,
+        show: &mut dyn FnMut(&Progress),
+    ) -> Ended {
+        let look = tick(LOOK);
+        let mut all_sent_at = None;
+        loop {
+            select! {
+                recv(interrupt) -> _ => {
+                    self.tell_journal(ToJournal::StopClaiming);
+                    self.words.push("interrupted: waiting for the answers that are outstanding (again to exit at once)".into());
+                    return Ended::Interrupted;
+                }
+                recv(self.keeper_ended) -> result => {
+                    self.keeper_result = result.ok();
+                    return Ended::Done;
+                }
+                recv(self.notices) -> notice => {
+                    if let Ok(notice) = notice
+                        && let Some(refused) = self.heed(notice)
+                    {
+                        return Ended::Refused(refused);
+                    }
+                }
+                recv(look) -> _ => {
+                    let status = self.show(show);
+                    if let Some(why) = status.halted {
+                        return Ended::Halted(why);
+                    }
+                    if status.all_sent {
+                        let since = *all_sent_at.get_or_insert_with(Instant::now);
+                        let news = status.last_news.map_or(since, |news| news.max(since));
+                        let waited = news.elapsed() >= settings.wait_receipts;
+                        if status.awaiting_receipts == 0 || waited || !receipts_may_come {
+                            return Ended::Done;
+                        }
+                    } else {
+                        all_sent_at = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, show: &mut dyn FnMut(&Progress)) -> Status {
+        let status = self.board.lock().clone();
+        let progress = Progress {
+            status,
+            bound: self.bound.iter().filter(|bound| **bound).count(),
+            rate: self.pacer.rate(),
+            notices: std::mem::take(&mut self.words),
+        };
+        show(&progress);
+        progress.status
+    }
+
+    /// Notes what a connection says; returns why the run must end, if it must.
+    fn heed(&mut self, notice: Notice) -> Option<String> {
+        match notice {
+            Notice::Bound { slot, peer, smsc } => {
+                self.bound[slot] = true;
+                self.warned[slot] = None;
+                let name = if smsc.is_empty() { String::new() } else { format!(" ({smsc})") };
+                self.words.push(format!("connection {}: bound to {peer}{name}", slot + 1));
+                None
+            }
+            Notice::Lost { slot, reason, retry_in } => {
+                self.bound[slot] = false;
+                // Said once, not at every try.
+                if self.warned[slot].as_deref() != Some(&reason) {
+                    let words = format!("connection {}: {reason}; next try in {:.1} s", slot + 1, retry_in.as_secs_f64());
+                    self.words.push(words);
+                    self.warned[slot] = Some(reason);
+                }
+                None
+            }
+            Notice::Refused { slot, reason } => {
+                self.bound[slot] = false;
+                self.alive -= 1;
+                if self.alive == 0 || !self.bound.contains(&true) {
+                    return Some(reason);
+                }
+                self.words.push(format!("connection {}: {reason}; going on without it", slot + 1));
+                None
+            }
+            Notice::Finished { slot } => {
+                self.bound[slot] = false;
+                None
+            }
+        }
+    }
+
+    fn tell_journal(&self, event: ToJournal) {
+        if let Some(journal) = &self.journal {
+            let _ = journal.send(event);
+        }
+    }
+
+    /// Ends the threads: connections first, each of which settles and unbinds; then the journal, when all have said their
+    /// last.
+    fn end(mut self, show: &mut dyn FnMut(&Progress)) -> Result<Status, SendError> {
+        self.tell_journal(ToJournal::StopClaiming);
+        self.finish = None;
+        let connections = std::mem::take(&mut self.connections);
+        while !connections.iter().all(JoinHandle::is_finished) {
+            match self.notices.recv_timeout(LOOK) {
+                Ok(notice) => {
+                    self.heed(notice);
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    self.show(show);
+                }
+            }
+        }
+        let mut died = false;
+        for connection in connections {
+            died |= connection.join().is_err();
+        }
+        self.journal = None;
+        let result = match self.keeper_result.take() {
+            Some(result) => Some(result),
+            None => self.keeper_ended.recv().ok(),
+        };
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
+        match result {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(error.into()),
+            None => return Err(SendError::Died("journal")),
+        }
+        if died {
+            return Err(SendError::Died("connection"));
+        }
+        Ok(self.show(show))
+    }
+}

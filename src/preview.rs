@@ -1,0 +1,158 @@
+//! What `check` shows of a campaign that was not imported.
+
+use crate::escape::escape_terminal;
+use crate::import::Tally;
+use crate::text::Encoding;
+use serde_json::json;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// For a person. `rate` is in parts a second; `None`: unlimited.
+pub fn table(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}: {} rows, {} messages to send in {} parts", escape_terminal(name), tally.rows, tally.messages, tally.parts)?;
+    for encoding in [Encoding::Gsm7, Encoding::Ucs2] {
+        let counted = tally.encoding(encoding);
+        if counted.messages == 0 {
+            continue;
+        }
+        writeln!(out, "  {encoding}: {} messages, {} parts", counted.messages, counted.parts)?;
+        if let Some((sample, forced_by)) = &counted.sample {
+            write!(out, "    for example: {}", escape_terminal(&excerpt(sample)))?;
+            match forced_by {
+                Some(character) => writeln!(out, " (UCS2 because of {})", named(*character))?,
+                None => writeln!(out)?,
+            }
+        }
+    }
+    if tally.by_parts.len() > 1 {
+        let counts: Vec<String> =
+            tally.by_parts.iter().map(|(parts, messages)| format!("{messages} of {parts}")).collect();
+        writeln!(out, "  messages by parts: {}", counts.join(", "))?;
+    }
+    if let Some(longest) = tally.longest().filter(|longest| longest.parts > 1) {
+        writeln!(out, "  longest: line {}, {} parts ({} units of {})", longest.line, longest.parts, longest.units, longest.encoding)?;
+    }
+    let forcing = tally.forcing_characters();
+    if !forcing.is_empty() {
+        let words: Vec<String> =
+            forcing.iter().take(5).map(|(character, messages)| format!("{} ({messages})", named(*character))).collect();
+        writeln!(out, "  characters outside GSM 7-bit, which more than double the parts of long texts: {}", words.join(", "))?;
+    }
+    let senders = tally.senders();
+    let words: Vec<String> = senders
+        .iter()
+        .take(5)
+        .map(|(sender, messages)| match *sender {
+            "" => format!("the SMSC's default ({messages})"),
+            sender => format!("{} ({messages})", escape_terminal(sender)),
+        })
+        .collect();
+    if !words.is_empty() {
+        let more = senders.len().saturating_sub(5);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        writeln!(out, "  senders: {}{more}", words.join(", "))?;
+    }
+    if tally.leading_zeros > 0 {
+        writeln!(out, "  {} numbers start with 0: is the country code missing?", tally.leading_zeros)?;
+    }
+    if tally.suppressed > 0 {
+        writeln!(out, "  {} messages to suppressed numbers will not be sent", tally.suppressed)?;
+    }
+    if tally.duplicates > 0 {
+        writeln!(
+            out,
+            "  {} duplicate rows will be skipped (line {}): --allow-duplicates sends them",
+            tally.duplicates,
+            lines(&tally.duplicate_lines, tally.duplicates)
+        )?;
+    }
+    if !tally.rejected.is_empty() {
+        writeln!(out, "  {} bad rows will be kept aside:", tally.rejected_rows())?;
+        for rejections in tally.rejected.values() {
+            let shown = lines(&rejections.lines, rejections.rows);
+            writeln!(out, "    {} (line {shown}): {}", rejections.rows, escape_terminal(&rejections.words))?;
+        }
+    }
+    match rate.and_then(|rate| tally.seconds_at(rate).map(|seconds| (rate, seconds))) {
+        Some((rate, seconds)) => writeln!(out, "  sending takes {} at {rate} parts/s", span(seconds)),
+        None => writeln!(out, "  sending takes as long as the SMSC takes"),
+    }
+}
+
+/// For a program.
+pub fn json(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) -> io::Result<()> {
+    let encodings = [Encoding::Gsm7, Encoding::Ucs2].map(|encoding| {
+        let counted = tally.encoding(encoding);
+        json!({ "encoding": encoding.name(), "messages": counted.messages, "parts": counted.parts })
+    });
+    let rejected: Vec<_> = tally
+        .rejected
+        .iter()
+        .map(|(code, rejections)| {
+            json!({ "code": code, "reason": rejections.words, "rows": rejections.rows, "lines": rejections.lines })
+        })
+        .collect();
+    let value = json!({
+        "campaign": name,
+        "rows": tally.rows,
+        "messages": tally.messages,
+        "parts": tally.parts,
+        "encodings": encodings,
+        "messages_by_parts": tally.by_parts,
+        "forced_to_ucs2_by": tally.forcing_characters().iter().map(|(character, messages)| json!({
+            "character": character, "messages": messages })).collect::<Vec<_>>(),
+        "senders": tally.senders().iter().map(|(sender, messages)| json!({
+            "sender": sender, "messages": messages })).collect::<Vec<_>>(),
+        "duplicate_rows": tally.duplicates,
+        "duplicate_lines": tally.duplicate_lines,
+        "suppressed": tally.suppressed,
+        "rejected_rows": tally.rejected_rows(),
+        "rejected": rejected,
+        "seconds": rate.and_then(|rate| tally.seconds_at(rate)),
+    });
+    serde_json::to_writer_pretty(&mut *out, &value)?;
+    writeln!(out)
+}
+
+/// The beginning of a text, enough to know it by.
+fn excerpt(text: &str) -> String {
+    const CHARACTERS: usize = 60;
+    let mut short: String = text.chars().take(CHARACTERS).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+fn named(character: char) -> String {
+    format!("{} U+{:04X}", escape_terminal(character.encode_utf8(&mut [0; 4])), u32::from(character))
+}
+
+fn lines(shown: &[u64], all: u64) -> String {
+    let words: Vec<String> = shown.iter().map(ToString::to_string).collect();
+    let more = if (shown.len() as u64) < all { ", …" } else { "" };
+    format!("{}{more}", words.join(", "))
+}
+
+/// A time span as a person says it.
+fn span(seconds: f64) -> String {
+    let whole = Duration::from_secs_f64(seconds.max(0.0)).as_secs();
+    match whole {
+        0 => "less than a second".into(),
+        1..=119 => format!("{whole} s"),
+        120..=7_199 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3_600, whole / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        for (seconds, words) in [(0.4, "less than a second"), (90.0, "90 s"), (125.0, "2 min 5 s"), (7_260.0, "2 h 1 min")] {
+            assert_eq!(span(seconds), words);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! query_sm, cancel_sm and replace_sm, for the messages that are still kept.
+use super::checks::status;
+use super::clock::write_smpp_time;
+use super::reader::Reader;
+use super::receipts::Fate;
+use crate::wire::{CancelSm, CommandStatus, Header, Pdu, QuerySm, QuerySmResp, ReplaceSm, encode};
+
+impl Reader {
+    /// Tells what became of a message.
+    pub(super) fn handle_query(&mut self, header: Header, query: &QuerySm<'_>) {
+        if !self.can_submit() {
+            return self.answer(header, status::BIND_STATE);
+        }
+        let now = self.batch.now;
+        let found = self.with_kept(|kept, form| {
+            let message = kept.find(form.parse(query.message_id)?, query.source.addr)?;
+            Some((message.fate_at(now), now.saturating_sub(message.due)))
+        });
+        let Some((fate, ago)) = found else { return self.answer(header, status::QUERY_FAILED) };
+        let mut final_date = Vec::new();
+        if fate != Fate::Enroute {
+            write_smpp_time(self.batch.now_us.saturating_sub(ago.as_micros() as u64), &mut final_date);
+        }
+        let answer = Pdu::QuerySmResp(QuerySmResp {
+            message_id: query.message_id,
+            final_date: &final_date,
+            message_state: fate.message_state(),
+            ..QuerySmResp::default()
+        });
+        if encode(&answer, header.sequence_number, CommandStatus::OK, &mut self.batch.out).is_err() {
+            self.answer(header, status::MESSAGE_ID);
+        }
+    }
+
+    /// Deletes a message that is not final yet; without an id, all between two addresses.
+    pub(super) fn handle_cancel(&mut self, header: Header, cancel: &CancelSm<'_>) {
+        if !self.can_submit() {
+            return self.answer(header, status::BIND_STATE);
+        }
+        let now = self.batch.now;
+        let done = self.with_kept(|kept, form| {
+            if cancel.message_id.is_empty() {
+                return (kept.cancel_all(cancel.source.addr, cancel.destination.addr, now) > 0).then_some(());
+            }
+            let message = kept.find(form.parse(cancel.message_id)?, cancel.source.addr)?;
+            (now < message.due).then(|| message.cancel(now))
+        });
+        self.answer(header, if done.is_some() { status::OK } else { status::CANCEL_FAILED });
+    }
+
+    /// Replaces the text of a message that is not final yet. The simulator has no use for the new one.
+    pub(super) fn handle_replace(&mut self, header: Header, replace: &ReplaceSm<'_>) {
+        if !self.can_submit() {
+            return self.answer(header, status::BIND_STATE);
+        }
+        let now = self.batch.now;
+        let done = self.with_kept(|kept, form| {
+            let message = kept.find(form.parse(replace.message_id)?, replace.source.addr)?;
+            (now < message.due).then_some(())
+        });
+        self.answer(header, if done.is_some() { status::OK } else { status::REPLACE_FAILED });
+    }
+
+    fn with_kept<T>(&self, look: impl FnOnce(&mut super::kept::Kept, super::ids::IdForm) -> Option<T>) -> Option<T> {
+        let kept = self.shared.kept.as_ref()?;
+        look(&mut kept.lock(), self.id_form())
+    }
+}

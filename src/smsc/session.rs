@@ -1,0 +1,153 @@
+//! A connection as its threads share it: the outbox, and the rules by which reader and writer use the one socket.
+//!
+//! The reader must go on reading whatever the peer does, or two peers that both wait for the other to read would wait
+//! for ever. So it never blocks on a write for longer than [`WRITE_SLICE`]: what the network does not take at once goes
+//! to `pending`, and the session's writer, which may block, sends it. `writing` says who holds the socket; no lock is
+//! held over a write. A peer that lets too much pile up is cut off.
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::account::Account;
+use super::deliveries::Deliveries;
+use crate::wire::BindKind;
+
+/// How long one write may block. The reader's stall when a peer stops reading is at most this.
+pub(super) const WRITE_SLICE: Duration = Duration::from_millis(10);
+/// Octets that may wait for a peer that does not read: some three million answers.
+const PENDING_OCTETS_MAX: usize = 64 << 20;
+
+/// What reader, writer and the rest of the simulator share of a connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: u64,
+    pub(super) stream: TcpStream,
+    /// Whether everything goes out octet by octet.
+    octetwise: bool,
+    pub(super) state: Mutex<Outbox>,
+    /// Wakes the writer.
+    pub(super) changed: Condvar,
+    pub(super) deliveries: Mutex<Deliveries>,
+}
+
+/// What waits to be written, and for whom the writer is to look after receipts.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) pending: Vec<u8>,
+    /// Answers that are held back on purpose until their time.
+    pub(super) delayed: VecDeque<(Instant, Vec<u8>)>,
+    /// A thread is writing to the socket and nobody else may.
+    pub(super) writing: bool,
+    /// The writer waits for `writing` to end.
+    pub(super) writer_waits: bool,
+    /// Something outside of the outbox changed; the writer is to look.
+    pub(super) woken: bool,
+    /// Over: both threads are to end.
+    pub(super) ended: bool,
+    pub(super) bound: Option<Arc<Bound>>,
+    /// When the oldest unanswered enquire_link of the SMSC's was sent.
+    pub(super) enquired: Option<Instant>,
+}
+
+/// What a bind settled.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) account: Arc<Account>,
+    pub(super) kind: BindKind,
+    /// Version 3.3 or older: no TLVs, hexadecimal ids.
+    pub(super) v33: bool,
+}
+
+impl Session {
+    /// A session over a connected socket.
+    pub(super) fn new(id: u64, stream: TcpStream, window: usize, octetwise: bool) -> io::Result<Session> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(WRITE_SLICE))?;
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        Ok(Session { id, stream, octetwise, state, changed, deliveries: Mutex::new(Deliveries::new(window)) })
+    }
+
+    /// Has the writer look at receipts and timers.
+    pub(super) fn wake(&self) {
+        let mut state = self.state.lock();
+        state.woken = true;
+        self.changed.notify_one();
+    }
+
+    /// Ends the session: the socket is shut, and both threads notice.
+    pub(super) fn end(&self) {
+        self.state.lock().ended = true;
+        self.changed.notify_one();
+        // It fails only where there is no connection any more.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
+    /// Sends what the reader has gathered, or leaves it to the writer; `octets` is empty afterwards. False when the
+    /// session is over.
+    pub(super) fn send(&self, octets: &mut Vec<u8>) -> bool {
+        if octets.is_empty() {
+            return true;
+        }
+        {
+            let mut state = self.state.lock();
+            if state.ended {
+                return false;
+            }
+            if state.writing || !state.pending.is_empty() {
+                state.pending.append(octets);
+                if !state.writing {
+                    self.changed.notify_one();
+                }
+                return state.pending.len() <= PENDING_OCTETS_MAX;
+            }
+            state.writing = true;
+        }
+        let outcome = self.write_some(octets);
+        let mut state = self.state.lock();
+        state.writing = false;
+        let Ok(written) = outcome else { return false };
+        if written < octets.len() {
+            state.pending.splice(..0, octets.drain(written..));
+        }
+        if !state.pending.is_empty() || state.writer_waits {
+            self.changed.notify_one();
+        }
+        octets.clear();
+        true
+    }
+
+    /// Holds octets back for `delay`; the writer sends them.
+    pub(super) fn send_later(&self, octets: &mut Vec<u8>, delay: Duration) -> bool {
+        if !octets.is_empty() {
+            let mut state = self.state.lock();
+            state.delayed.push_back((Instant::now() + delay, std::mem::take(octets)));
+            self.changed.notify_one();
+        }
+        true
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_drained(&self) -> bool {
+        let state = self.state.lock();
+        state.ended || !state.writing && state.pending.is_empty() && state.delayed.is_empty()
+    }
+
+    /// Writes what the network takes within a slice of time, which may be nothing.
+    pub(super) fn write_some(&self, octets: &[u8]) -> io::Result<usize> {
+        // One octet a segment is the point of this fault: it makes peers put PDUs together.
+        let octets = if self.octetwise { &octets[..octets.len().min(1)] } else { octets };
+        loop {
+            match (&self.stream).write(octets) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => return Ok(count),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return Ok(0),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! What the simulator can be told. The defaults are the reference provider.
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::faults::Faults;
+use super::ids::{IdForm, ReceiptIdForm};
+
+/// The behaviour of a simulator.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen; port 0 takes any free one. Defaults to 127.0.0.1:2777.
+    pub listen: SocketAddr,
+    /// Allows `listen` to be something else than loopback. Defaults to false, because anybody could bind.
+    pub expose_to_network: bool,
+    /// Bound connections that an account (a system_id) may have; one more gets 0x0D. Defaults to 2.
+    pub max_connections: usize,
+    /// Messages an account may submit in any one second, over all its connections; `None` is unlimited. Defaults to 30.
+    pub rate: Option<u32>,
+    /// How far above `rate` is still tolerated, in percent, and then at least 2 messages. 0 is exact. Defaults to 5.
+    pub rate_tolerance_percent: u32,
+    /// The only system_id that may bind; `None` takes any. Defaults to `None`.
+    pub system_id: Option<String>,
+    /// The password that a bind must give; `None` takes any. Defaults to `None`.
+    pub password: Option<Password>,
+    /// The version in the sc_interface_version TLV of bind answers; `None` leaves it out. Defaults to 0x34.
+    pub sc_interface_version: Option<u8>,
+    /// How long a connection may stay without a bind. Defaults to 60 s.
+    pub bind_timeout: Duration,
+    /// How often the simulator sends enquire_link on a session. Defaults to never.
+    pub enquire_link_interval: Option<Duration>,
+    /// How long the simulator waits for an answer to its enquire_link before it closes the session, and to a
+    /// deliver_sm before it sends it again. Defaults to 30 s.
+    pub response_timeout: Duration,
+    /// How long a peer may leave answers unread before it is cut off. Defaults to 60 s.
+    pub write_timeout: Duration,
+    /// From the answer to the receipt: the shortest and the longest time. Defaults to 100 ms for both.
+    pub receipt_delay: DelayRange,
+    /// How the fates of messages are shared out. Defaults to all delivered.
+    pub outcomes: Outcomes,
+    /// deliver_sm outstanding on a session, at most. Defaults to 1,000.
+    pub deliver_window: usize,
+    /// From a temporary refusal of a receipt to its next attempt. Defaults to 1 s.
+    pub redelivery_delay: Duration,
+    /// The shape of message ids in answers. Sessions of version 3.3 always get hexadecimal. Defaults to hexadecimal.
+    pub message_id: IdForm,
+    /// The shape of ids in receipts. Defaults to that of the answers.
+    pub receipt_id: Option<ReceiptIdForm>,
+    /// The number of the first message id; `None` derives one from the clock, so that a restart repeats none. Defaults
+    /// to `None`.
+    pub first_message_id: Option<u64>,
+    /// How receipts deviate from the usual. Defaults to not at all.
+    pub quirks: Quirks,
+    /// How many of the latest messages query_sm, cancel_sm and replace_sm know. Defaults to 0.
+    pub keep_messages: usize,
+    /// A file to which a JSON line is appended for each message received, before it is answered. Defaults to none.
+    pub ledger: Option<PathBuf>,
+    /// Where every random decision starts. Defaults to 1.
+    pub seed: u64,
+    /// What is to go wrong. Defaults to nothing.
+    pub faults: Faults,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2777),
+            expose_to_network: false,
+            max_connections: 2,
+            rate: Some(30),
+            rate_tolerance_percent: 5,
+            system_id: None,
+            password: None,
+            sc_interface_version: Some(0x34),
+            bind_timeout: Duration::from_secs(60),
+            enquire_link_interval: None,
+            response_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+            receipt_delay: DelayRange::constant(Duration::from_millis(100)),
+            outcomes: Outcomes::default(),
+            deliver_window: 1_000,
+            redelivery_delay: Duration::from_secs(1),
+            message_id: IdForm::Hex,
+            receipt_id: None,
+            first_message_id: None,
+            quirks: Quirks::default(),
+            keep_messages: 0,
+            ledger: None,
+            seed: 1,
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// A password that never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Takes the password as it is to be sent.
+    pub fn new(password: impl Into<String>) -> Self {
+        Password(password.into())
+    }
+
+    /// Whether `given`, as it came in a bind, is the password.
+    pub fn is(&self, given: &[u8]) -> bool {
+        self.0.as_bytes() == given
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// A delay drawn evenly between two bounds; `100ms` or `50ms..2s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DelayRange {
+    /// The shortest.
+    pub least: Duration,
+    /// The longest, never below `least`.
+    pub most: Duration,
+}
+
+impl DelayRange {
+    /// Always the same delay.
+    pub const fn constant(delay: Duration) -> Self {
+        DelayRange { least: delay, most: delay }
+    }
+
+    /// Draws one, in whole microseconds.
+    pub(super) fn draw(self, random: &mut fastrand::Rng) -> Duration {
+        if self.least == self.most {
+            return self.least;
+        }
+        let span = (self.most - self.least).as_micros() as u64;
+        self.least + Duration::from_micros(random.u64(0..=span))
+    }
+}
+
+impl FromStr for DelayRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let range = match text.split_once("..") {
+            None => DelayRange::constant(parse_duration(text)?),
+            Some((least, most)) => DelayRange { least: parse_duration(least)?, most: parse_duration(most)? },
+        };
+        if range.least > range.most {
+            return Err("the shortest delay is longer than the longest".to_owned());
+        }
+        Ok(range)
+    }
+}
+
+/// How often each fate befalls a message, as weights; `delivered=95,undelivered=3,expired=1,rejected=1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Weight of DELIVRD.
+    pub delivered: u32,
+    /// Weight of UNDELIV.
+    pub undelivered: u32,
+    /// Weight of EXPIRED.
+    pub expired: u32,
+    /// Weight of REJECTD.
+    pub rejected: u32,
+}
+
+impl Default for Outcomes {
+    fn default() -> Self {
+        Outcomes { delivered: 1, undelivered: 0, expired: 0, rejected: 0 }
+    }
+}
+
+impl FromStr for Outcomes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut outcomes = Outcomes { delivered: 0, undelivered: 0, expired: 0, rejected: 0 };
+        for share in text.split(',') {
+            let (name, weight) = share.split_once('=').ok_or_else(|| format!("{share:?} is not NAME=WEIGHT"))?;
+            let weight = weight.parse().map_err(|_| format!("{weight:?} is not a whole number"))?;
+            match name {
+                "delivered" => outcomes.delivered = weight,
+                "undelivered" => outcomes.undelivered = weight,
+                "expired" => outcomes.expired = weight,
+                "rejected" => outcomes.rejected = weight,
+                _ => return Err(format!("{name:?} is none of delivered, undelivered, expired, rejected")),
+            }
+        }
+        let weights = [outcomes.delivered, outcomes.undelivered, outcomes.expired, outcomes.rejected];
+        match weights.iter().try_fold(0u32, |sum, weight| sum.checked_add(*weight)) {
+            None => Err("the weights are too large".to_owned()),
+            Some(0) => Err("all weights are 0".to_owned()),
+            Some(_) => Ok(outcomes),
+        }
+    }
+}
+
+/// How often something happens: to about every N-th, drawn at random; 0 is never, 1 always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Every(pub u32);
+
+impl Every {
+    /// Always.
+    pub const ALWAYS: Every = Every(1);
+
+    /// Whether it happens this time.
+    pub(super) fn draw(self, random: &mut fastrand::Rng) -> bool {
+        match self.0 {
+            0 => false,
+            1 => true,
+            n => random.u32(..n) == 0,
+        }
+    }
+}
+
+/// How receipts deviate, each to about every N-th message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// The receipt goes out before the answer to its submit_sm.
+    pub early: Every,
+    /// The receipt comes twice.
+    pub duplicate: Every,
+    /// The receipt comes ten times later, and at least 10 s.
+    pub late: Every,
+    /// No text, only the TLVs receipted_message_id and message_state.
+    pub tlv_only: Every,
+    /// No TLVs, only the text.
+    pub text_only: Every,
+    /// As data_sm with message_payload instead of deliver_sm.
+    pub data_sm: Every,
+    /// Of a long message, only the last part gets a receipt.
+    pub last_part_only: Every,
+    /// Of a long message, only the first part gets a receipt.
+    pub first_part_only: Every,
+    /// A notification with ENROUTE goes before the receipt, asked for or not.
+    pub intermediate: Every,
+}
+
+impl Quirks {
+    /// The names that [`set`](Self::set) knows, with what they do.
+    pub const NAMES: [(&'static str, &'static str); 9] = [
+        ("early", "before the answer to its submit_sm"),
+        ("duplicate", "twice"),
+        ("late", "ten times later, and at least 10 s"),
+        ("tlv-only", "without the text"),
+        ("text-only", "without TLVs"),
+        ("data-sm", "as data_sm with message_payload"),
+        ("last-part-only", "of a long message only for its last part"),
+        ("first-part-only", "of a long message only for its first part"),
+        ("intermediate", "preceded by a notification ENROUTE"),
+    ];
+
+    /// Sets one by `NAME` or `NAME=N` (about every N-th).
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn set(&mut self, text: &str) -> Result<(), String> {
+        let (name, every) = match text.split_once('=') {
+            None => (text, Every::ALWAYS),
+            Some((name, n)) => (name, Every(n.parse().map_err(|_| format!("{n:?} is not a whole number"))?)),
+        };
+        let field = match name {
+            "early" => &mut self.early,
+            "duplicate" => &mut self.duplicate,
+            "late" => &mut self.late,
+            "tlv-only" => &mut self.tlv_only,
+            "text-only" => &mut self.text_only,
+            "data-sm" => &mut self.data_sm,
+            "last-part-only" => &mut self.last_part_only,
+            "first-part-only" => &mut self.first_part_only,
+            "intermediate" => &mut self.intermediate,
+            _ => {
+                let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
+                return Err(format!("{name:?} is none of {}", names.join(", ")));
+            }
+        };
+        *field = every;
+        Ok(())
+    }
+}
+
+/// Reads a duration such as `500ms`, `3s`, `2m` or `1h`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| format!("{text:?} is not a duration such as 500ms, 3s, 2m or 1h"))?;
+    let ms = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(format!("{text:?} has no unit of ms, s, m or h")),
+    };
+    number.checked_mul(ms).map(Duration::from_millis).ok_or_else(|| format!("{text:?} is too long"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit() {
+        for (text, ms) in [("500ms", 500), ("3s", 3_000), ("2m", 120_000), ("1h", 3_600_000), ("0s", 0)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)));
+        }
+        for text in ["", "5", "s", "1.5s", "-1s", "9999999999999999999h", "18446744073709551615h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn delays_are_one_or_a_range() {
+        let range: DelayRange = "50ms..2s".parse().unwrap();
+        assert_eq!((range.least.as_millis(), range.most.as_millis()), (50, 2_000));
+        let mut random = fastrand::Rng::with_seed(1);
+        assert!((0..1_000).map(|_| range.draw(&mut random)).all(|d| d >= range.least && d <= range.most));
+        assert_eq!("1s".parse(), Ok(DelayRange::constant(Duration::from_secs(1))));
+        assert!("2s..1s".parse::<DelayRange>().is_err());
+    }
+
+    #[test]
+    fn outcomes_and_quirks_say_what_is_wrong() {
+        let outcomes: Outcomes = "delivered=95,undelivered=3,expired=1,rejected=1".parse().unwrap();
+        assert_eq!((outcomes.delivered, outcomes.rejected), (95, 1));
+        for text in ["", "delivered", "delivered=0", "lost=1", "delivered=x", "delivered=4294967295,expired=1"] {
+            assert!(text.parse::<Outcomes>().is_err(), "{text}");
+        }
+        let mut quirks = Quirks::default();
+        for (name, _) in Quirks::NAMES {
+            quirks.set(name).unwrap();
+        }
+        quirks.set("late=5").unwrap();
+        assert_eq!(quirks.late, Every(5));
+        assert!(quirks.set("sideways").is_err());
+    }
+
+    #[test]
+    fn a_password_does_not_show_in_debug_output() {
+        let settings = Settings { password: Some(Password::new("hunter2")), ..Settings::default() };
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}

@@ -18,7 +18,8 @@ pub fn password(file: Option<&Path>) -> Result<Secret, String> {
             Ok(password) => password,
             Err(std::env::VarError::NotUnicode(_)) => return Err("SMPPOST_PASSWORD is not UTF-8".into()),
             Err(std::env::VarError::NotPresent) if std::io::stdin().is_terminal() => {
-                rpassword::prompt_password("Password: ").map_err(|error| format!("no password could be read: {error}"))?
+                rpassword::prompt_password("Password: ")
+                    .map_err(|error| format!("no password could be read: {error}"))?
             }
             Err(std::env::VarError::NotPresent) => {
                 return Err("the password is missing: set SMPPOST_PASSWORD, or name a file with --password-file \

@@ -50,10 +50,8 @@ pub fn connect(
     timeout: Duration,
     write_timeout: Duration,
 ) -> Result<(ReadHalf, WriteHalf, SocketAddr), ConnectError> {
-    let addresses: Vec<SocketAddr> = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| ConnectError::Resolve(host.to_owned(), error))?
-        .collect();
+    let addresses: Vec<SocketAddr> =
+        (host, port).to_socket_addrs().map_err(|error| ConnectError::Resolve(host.to_owned(), error))?.collect();
     let mut last = ConnectError::Resolve(host.to_owned(), io::Error::other("the name resolves to nothing"));
     for address in addresses {
         match TcpStream::connect_timeout(&address, timeout).and_then(|stream| halves(stream, write_timeout)) {

@@ -107,7 +107,9 @@ impl fmt::Display for SendError {
         match self {
             Self::Journal(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
-            Self::Died(which) => write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed"),
+            Self::Died(which) => {
+                write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed")
+            }
         }
     }
 }
@@ -149,13 +151,7 @@ pub fn send(
     let receipts_may_come = settings.account.bind.can_receive();
     if first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come) {
         drop(keeper);
-        return Ok(Outcome {
-            ended: Ended::NothingToDo,
-            status: first,
-            recovered,
-            campaigns,
-            elapsed: Duration::ZERO,
-        });
+        return Ok(Outcome { ended: Ended::NothingToDo, status: first, recovered, campaigns, elapsed: Duration::ZERO });
     }
     let mut run = Run::start(settings, keeper, board, marks)?;
     let ended = run.watch(settings, interrupt, receipts_may_come, show);
@@ -332,7 +328,8 @@ impl Run {
                 self.bound[slot] = false;
                 // Said once, not at every try.
                 if self.warned[slot].as_deref() != Some(&reason) {
-                    let words = format!("connection {}: {reason}; next try in {:.1} s", slot + 1, retry_in.as_secs_f64());
+                    let words =
+                        format!("connection {}: {reason}; next try in {:.1} s", slot + 1, retry_in.as_secs_f64());
                     self.words.push(words);
                     self.warned[slot] = Some(reason);
                 }

@@ -9,7 +9,14 @@ use std::time::Duration;
 
 /// For a person. `rate` is in parts a second; `None`: unlimited.
 pub fn table(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}: {} rows, {} messages to send in {} parts", escape_terminal(name), tally.rows, tally.messages, tally.parts)?;
+    writeln!(
+        out,
+        "{}: {} rows, {} messages to send in {} parts",
+        escape_terminal(name),
+        tally.rows,
+        tally.messages,
+        tally.parts
+    )?;
     for encoding in [Encoding::Gsm7, Encoding::Ucs2] {
         let counted = tally.encoding(encoding);
         if counted.messages == 0 {
@@ -30,13 +37,21 @@ pub fn table(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) 
         writeln!(out, "  messages by parts: {}", counts.join(", "))?;
     }
     if let Some(longest) = tally.longest().filter(|longest| longest.parts > 1) {
-        writeln!(out, "  longest: line {}, {} parts ({} units of {})", longest.line, longest.parts, longest.units, longest.encoding)?;
+        writeln!(
+            out,
+            "  longest: line {}, {} parts ({} units of {})",
+            longest.line, longest.parts, longest.units, longest.encoding
+        )?;
     }
     let forcing = tally.forcing_characters();
     if !forcing.is_empty() {
         let words: Vec<String> =
             forcing.iter().take(5).map(|(character, messages)| format!("{} ({messages})", named(*character))).collect();
-        writeln!(out, "  characters outside GSM 7-bit, which more than double the parts of long texts: {}", words.join(", "))?;
+        writeln!(
+            out,
+            "  characters outside GSM 7-bit, which more than double the parts of long texts: {}",
+            words.join(", ")
+        )?;
     }
     let senders = tally.senders();
     let words: Vec<String> = senders
@@ -151,7 +166,9 @@ mod tests {
 
     #[test]
     fn spans() {
-        for (seconds, words) in [(0.4, "less than a second"), (90.0, "90 s"), (125.0, "2 min 5 s"), (7_260.0, "2 h 1 min")] {
+        for (seconds, words) in
+            [(0.4, "less than a second"), (90.0, "90 s"), (125.0, "2 min 5 s"), (7_260.0, "2 h 1 min")]
+        {
             assert_eq!(span(seconds), words);
         }
     }

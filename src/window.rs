@@ -21,12 +21,7 @@ const REFUSED_MAX: usize = 4_096;
 impl Window {
     /// A window for `size` requests at a time.
     pub fn new(size: usize) -> Self {
-        Self {
-            size,
-            outstanding: HashMap::with_capacity(size.min(4_096)),
-            late: HashMap::new(),
-            refused: Vec::new(),
-        }
+        Self { size, outstanding: HashMap::with_capacity(size.min(4_096)), late: HashMap::new(), refused: Vec::new() }
     }
 
     /// How many more requests may be written.

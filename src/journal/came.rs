@@ -173,7 +173,8 @@ impl Keeper {
         let error_text = text_of(error);
         let text = batch.octets(&receipt.text);
         let tlvs = batch.octets(&receipt.tlvs);
-        let (source, destination) = (text_of(batch.octets(&receipt.source)), text_of(batch.octets(&receipt.destination)));
+        let (source, destination) =
+            (text_of(batch.octets(&receipt.source)), text_of(batch.octets(&receipt.destination)));
         self.connection
             .prepare_cached(
                 "INSERT INTO receipt (id, received_at, state, final, rule, error, message_id, source, destination, text, tlvs)
@@ -225,13 +226,7 @@ impl Keeper {
             .query_row((attempt.receipt(0), attempt.receipt(RECEIPTS_MAX)), |row| row.get(0))?)
     }
 
-    fn inbound(
-        &mut self,
-        session: i64,
-        inbound: &InboundEvent,
-        batch: &Batch,
-        now: i64,
-    ) -> Result<(), JournalError> {
+    fn inbound(&mut self, session: i64, inbound: &InboundEvent, batch: &Batch, now: i64) -> Result<(), JournalError> {
         self.status.inbound += 1;
         let pdu = batch.octets(&inbound.pdu);
         let (source, destination, esm_class, data_coding, text) = match crate::wire::decode(pdu) {
@@ -241,7 +236,8 @@ impl Keeper {
             Ok((_, Pdu::DataSm(sm))) => (sm.source.addr, sm.destination.addr, sm.esm_class, sm.data_coding, sm.text()),
             _ => (&b""[..], &b""[..], 0, 0, &b""[..]),
         };
-        let body = if crate::wire::values::esm_class::has_udh(esm_class) { crate::text::split_udh(text).1 } else { text };
+        let body =
+            if crate::wire::values::esm_class::has_udh(esm_class) { crate::text::split_udh(text).1 } else { text };
         let decoded = crate::text::decode(data_coding, body, crate::text::DefaultAlphabet::default());
         self.connection
             .prepare_cached(

@@ -49,11 +49,10 @@ pub fn request_cancel(connection: &Connection, campaign: &str) -> Result<(), Jou
 
 /// Applies what was appended and not applied yet, inside the caller's transaction. Says whether there was anything.
 pub fn apply(connection: &Connection, books: &mut Books) -> Result<bool, JournalError> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, campaign_id, kind FROM control WHERE applied_at IS NULL ORDER BY id")?;
-    let due: Vec<(i64, i64, String)> = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<_, _>>()?;
+    let mut statement =
+        connection.prepare_cached("SELECT id, campaign_id, kind FROM control WHERE applied_at IS NULL ORDER BY id")?;
+    let due: Vec<(i64, i64, String)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
     for (id, campaign_id, kind) in &due {
         let index = books.campaigns.iter().position(|campaign| campaign.id == *campaign_id);
         if let Some(index) = index
@@ -75,8 +74,9 @@ fn cancel(connection: &Connection, books: &mut Books, index: u32) -> Result<(), 
     let (id, first, end) = (book.id, book.first_id, book.end_id);
     connection.execute("UPDATE campaign SET cancelled_at = ?2 WHERE id = ?1", (id, now_ms()))?;
     // Those whose story is not plain are worked out one by one; of the plain ones, the queued are taken back at once.
-    let mut statement = connection
-        .prepare_cached("SELECT message FROM message_state WHERE message >= ?1 AND message < ?2 AND state IN (?3, ?4)")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT message FROM message_state WHERE message >= ?1 AND message < ?2 AND state IN (?3, ?4)",
+    )?;
     let touched: Vec<i64> = statement
         .query_map((first, end, State::Queued as u8, State::Sending as u8), |row| row.get(0))?
         .collect::<Result<_, _>>()?;

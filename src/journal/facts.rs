@@ -49,8 +49,8 @@ impl MessageFacts {
             }
         };
         let range = Attempt::range(message, end);
-        let mut statement = connection
-            .prepare_cached("SELECT attempt, outcome FROM answer WHERE attempt >= ?1 AND attempt < ?2")?;
+        let mut statement =
+            connection.prepare_cached("SELECT attempt, outcome FROM answer WHERE attempt >= ?1 AND attempt < ?2")?;
         let mut rows = statement.query(range)?;
         while let Some(row) = rows.next()? {
             let outcome = match row.get(1)? {
@@ -60,9 +60,8 @@ impl MessageFacts {
             };
             at(Attempt(row.get(0)?), &mut |facts| facts.answer = Some(outcome));
         }
-        let mut statement = connection.prepare_cached(
-            "SELECT attempt, kind FROM verdict WHERE attempt >= ?1 AND attempt < ?2 ORDER BY id",
-        )?;
+        let mut statement = connection
+            .prepare_cached("SELECT attempt, kind FROM verdict WHERE attempt >= ?1 AND attempt < ?2 ORDER BY id")?;
         let mut rows = statement.query(range)?;
         while let Some(row) = rows.next()? {
             let verdict = Verdict::from_number(row.get(1)?);

@@ -167,9 +167,8 @@ pub fn encode_again(
 ) -> Result<(), JournalError> {
     debug_assert!(books.campaign(waiting.campaign).is_some());
     let defaults = CampaignDefaults::of_message(connection, message)?;
-    let mut statement = connection.prepare_cached(
-        "SELECT id, destination, source, text, encoding, parts, fields FROM message WHERE id = ?1",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT id, destination, source, text, encoding, parts, fields FROM message WHERE id = ?1")?;
     let mut rows = statement.query([message])?;
     if let Some(row) = rows.next()? {
         PartEncoder::default().encode(row, waiting.campaign, &defaults, Some(waiting), chunk)?;
@@ -233,8 +232,7 @@ impl PartEncoder {
         let destination = row.get_ref(1)?.as_str().map_err(|_| wrong("its destination is no text"))?;
         let destination = Destination::parse(destination).map_err(|error| wrong(&error.to_string()))?;
         let source = row.get_ref(2)?.as_str_or_null().map_err(|_| wrong("its source is no text"))?;
-        let source =
-            Sender::parse(source.unwrap_or(&defaults.source)).map_err(|error| wrong(&error.to_string()))?;
+        let source = Sender::parse(source.unwrap_or(&defaults.source)).map_err(|error| wrong(&error.to_string()))?;
         let text = row.get_ref(3)?.as_str().map_err(|_| wrong("its text is no text"))?;
         let encoding = Encoding::from_stored(row.get(4)?).ok_or_else(|| wrong("its encoding is unknown"))?;
         let parts: u8 = row.get(5)?;

@@ -243,9 +243,8 @@ pub fn undo_unfinished(connection: &Connection, path: &Path) -> Result<usize, Jo
 
 fn undo_all_unfinished(connection: &Connection) -> Result<usize, JournalError> {
     let mut statement = connection.prepare("SELECT id, first_id, end_id FROM campaign WHERE imported_at IS NULL")?;
-    let unfinished: Vec<(i64, i64, i64)> = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<_, _>>()?;
+    let unfinished: Vec<(i64, i64, i64)> =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
     for &(id, first, end) in &unfinished {
         connection.execute("DELETE FROM message WHERE id >= ?1 AND id < ?2", [first, end])?;
         connection.execute("DELETE FROM message_state WHERE message >= ?1 AND message < ?2", [first, end])?;

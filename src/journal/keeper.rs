@@ -121,7 +121,9 @@ impl Keeper {
         board: Board,
     ) -> Result<Self, JournalError> {
         let next_serial: i64 = connection
-            .query_row("SELECT first_serial + parts FROM claim ORDER BY first_serial DESC LIMIT 1", [], |row| row.get(0))
+            .query_row("SELECT first_serial + parts FROM claim ORDER BY first_serial DESC LIMIT 1", [], |row| {
+                row.get(0)
+            })
             .or_else(none_is(1))?;
         let last_number: u32 = connection
             .query_row(
@@ -176,7 +178,8 @@ impl Keeper {
     pub fn run(mut self, events: Receiver<ToJournal>) -> Result<(), JournalError> {
         let mut inbox = Vec::with_capacity(EVENTS_PER_COMMIT_MAX);
         loop {
-            let hungry = self.claiming && self.chunk.is_none() && self.sessions.values().any(|session| session.wanted > 0);
+            let hungry =
+                self.claiming && self.chunk.is_none() && self.sessions.values().any(|session| session.wanted > 0);
             let wait = self.wait();
             let feed = match &self.feeder {
                 Some(feeder) if hungry => feeder.chunks().clone(),
@@ -364,7 +367,10 @@ impl Keeper {
     pub(super) fn again(&mut self, sent: &Sent, delay_ms: i64) -> Result<(), JournalError> {
         let tried = sent.attempt.tried() + 1;
         if tried >= TRIES_MAX {
-            return Err(JournalError::Inconsistent(format!("part {} was tried {TRIES_MAX} times", sent.attempt.part())));
+            return Err(JournalError::Inconsistent(format!(
+                "part {} was tried {TRIES_MAX} times",
+                sent.attempt.part()
+            )));
         }
         self.retries.push(Waiting {
             due_ms: now_ms() + delay_ms,

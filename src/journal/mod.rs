@@ -306,11 +306,7 @@ fn check_version(connection: &Connection, path: &Path, empty: bool) -> Result<()
 fn set(connection: &Connection, name: &'static str, value: &str, expected: &str) -> Result<(), JournalError> {
     connection.execute_batch(&format!("PRAGMA {name} = {value}"))?;
     let found = pragma(connection, name)?;
-    if found == expected {
-        Ok(())
-    } else {
-        Err(JournalError::Pragma { name, wanted: expected.into(), found })
-    }
+    if found == expected { Ok(()) } else { Err(JournalError::Pragma { name, wanted: expected.into(), found }) }
 }
 
 fn pragma(connection: &Connection, name: &str) -> Result<String, JournalError> {
@@ -330,8 +326,8 @@ pub fn campaign_id(connection: &Connection, name: &str) -> Result<i64, JournalEr
     match found {
         Some(id) => Ok(id),
         None => {
-            let mut statement =
-                connection.prepare("SELECT name FROM campaign WHERE imported_at IS NOT NULL ORDER BY id DESC LIMIT 20")?;
+            let mut statement = connection
+                .prepare("SELECT name FROM campaign WHERE imported_at IS NOT NULL ORDER BY id DESC LIMIT 20")?;
             let known = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
             Err(JournalError::NoCampaign { name: name.into(), known })
         }

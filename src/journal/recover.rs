@@ -72,7 +72,8 @@ pub fn recover(connection: &Connection, path: &Path, marks: &Marks) -> Result<(B
         let mut rows = claims.query([first_serial])?;
         while let Some(row) = rows.next()? {
             let Some(&(proof, _)) = unsettled.get(&row.get::<_, i64>(4)?) else { continue };
-            let (serial, tried, first, parts): (i64, u16, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            let (serial, tried, first, parts): (i64, u16, i64, i64) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
             for attempt in without_fate(connection, tried, first, parts)? {
                 let left = proof.may_have_left(serial + attempt.part() - first);
                 books.touch(connection, attempt.part(), State::Sending)?;
@@ -127,19 +128,17 @@ pub fn pronounce(
     verdict: Verdict,
     reason: &str,
 ) -> Result<(), JournalError> {
-    connection
-        .prepare_cached("INSERT INTO verdict (attempt, at, kind, reason) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((attempt.0, now_ms(), verdict as u8, reason))?;
+    connection.prepare_cached("INSERT INTO verdict (attempt, at, kind, reason) VALUES (?1, ?2, ?3, ?4)")?.execute((
+        attempt.0,
+        now_ms(),
+        verdict as u8,
+        reason,
+    ))?;
     Ok(())
 }
 
 /// The attempts of a claim that have neither answer nor verdict.
-fn without_fate(
-    connection: &Connection,
-    tried: u16,
-    first: i64,
-    parts: i64,
-) -> Result<Vec<Attempt>, JournalError> {
+fn without_fate(connection: &Connection, tried: u16, first: i64, parts: i64) -> Result<Vec<Attempt>, JournalError> {
     let (from, to) = Attempt::range(first, first + parts);
     let mut statement = connection.prepare_cached(
         "SELECT attempt FROM answer WHERE attempt >= ?1 AND attempt < ?2
@@ -165,7 +164,11 @@ mod tests {
             (None, "a", "a", 11, true),
             (Some(10), "", "", 11, true),
         ] {
-            assert_eq!(Proof::of(mark, session_boot, boot).may_have_left(serial), left, "{mark:?} {session_boot} {boot}");
+            assert_eq!(
+                Proof::of(mark, session_boot, boot).may_have_left(serial),
+                left,
+                "{mark:?} {session_boot} {boot}"
+            );
         }
     }
 }

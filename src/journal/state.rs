@@ -213,7 +213,9 @@ mod tests {
 
     #[test]
     fn cancelling_takes_back_what_never_went() {
-        for (parts, state) in [("-", State::Cancelled), ("tn", State::Cancelled), ("a-", State::Accepted), ("c", State::Sending)] {
+        for (parts, state) in
+            [("-", State::Cancelled), ("tn", State::Cancelled), ("a-", State::Accepted), ("c", State::Sending)]
+        {
             let parts: Vec<_> = parts.chars().map(facts).collect();
             assert_eq!(message_state(parts.iter().map(Vec::as_slice), true), state);
         }

@@ -31,7 +31,8 @@ pub struct Strays {
 impl Strays {
     /// Reads the unmatched receipts of the journal.
     pub fn load(connection: &Connection, ids: &Ids) -> Result<Self, JournalError> {
-        let next_id: i64 = connection.query_row("SELECT coalesce(min(min(id), 0), 0) - 1 FROM receipt", [], |row| row.get(0))?;
+        let next_id: i64 =
+            connection.query_row("SELECT coalesce(min(min(id), 0), 0) - 1 FROM receipt", [], |row| row.get(0))?;
         let mut strays = Self { by_id: HashMap::new(), count: 0, next_id };
         let mut statement = connection.prepare(
             "SELECT id, final, message_id FROM receipt WHERE id < 0 AND message_id IS NOT NULL
@@ -91,8 +92,7 @@ pub fn load_ids(connection: &Connection, capacity: usize) -> Result<Ids, Journal
           WHERE a.outcome = 0 AND a.message_id IS NOT NULL
           ORDER BY a.attempt",
     )?;
-    let newest: i64 =
-        connection.query_row("SELECT coalesce(max(attempt), 0) FROM answer", [], |row| row.get(0))?;
+    let newest: i64 = connection.query_row("SELECT coalesce(max(attempt), 0) FROM answer", [], |row| row.get(0))?;
     let recent = Attempt::new((Attempt(newest).part() - RECENT).max(0), 0);
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

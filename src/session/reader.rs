@@ -5,11 +5,11 @@ use super::Timers;
 use crate::journal::events::{Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
 use crate::link::ReadHalf;
 use crate::pacer::Pacer;
+use crate::window::Window;
 use crate::wire::{
     CommandId, CommandStatus, FrameBuffer, Header, Pdu, Receipt, StatusClass, Tlvs, decode, decode_header,
     decode_message_id, encode_enquire_link_resp, encode_generic_nack,
 };
-use crate::window::Window;
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 use std::ops::Range;

@@ -6,11 +6,11 @@ use super::{Backoff, Notice, Shared};
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
 use crate::link::WriteHalf;
+use crate::window::Window;
 use crate::wire::{
     BindKind, CommandId, CommandStatus, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link,
     encode_header_only, patch_sequence_number,
 };
-use crate::window::Window;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -343,7 +343,8 @@ impl<'a> Session<'a> {
         if matches!(leaving, Leaving::Peer { .. }) {
             return Ok(Duration::from_millis(50));
         }
-        if !self.unbinding && (self.window.lock().is_empty() || since.elapsed() >= self.shared.account.timers.response) {
+        if !self.unbinding && (self.window.lock().is_empty() || since.elapsed() >= self.shared.account.timers.response)
+        {
             self.unbinding = true;
             self.leaving = Some((Leaving::Finish, Instant::now()));
             let number = self.control_number();

@@ -64,8 +64,8 @@ pub struct SmscArgs {
     /// Time from the answer to the receipt: 100ms, or a range such as 50ms..2s
     #[arg(long, default_value = "100ms", value_name = "DELAY")]
     receipt_delay: DelayRange,
-    /// Shares of the outcomes, as weights
-    #[arg(long, default_value = "delivered=1", value_name = "delivered=95,undelivered=3,expired=1,rejected=1")]
+    /// Shares of the outcomes, as weights: delivered=95,undelivered=3,expired=1,rejected=1
+    #[arg(long, default_value = "delivered=1", value_name = "SHARES")]
     outcomes: Outcomes,
     /// Receipts sent and not yet answered, per session
     #[arg(long, default_value_t = 1_000, value_name = "N")]

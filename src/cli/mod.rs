@@ -1,0 +1,203 @@
+//! The command line: what can be typed, and what each command does with it. stdout is data, stderr is words.
+
+mod campaign;
+mod connection;
+mod send;
+
+use crate::campaign::CampaignError;
+use crate::journal::JournalError;
+use crate::pipeline::SendError;
+use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
+use crate::smsc::cli::SmscArgs;
+use clap::{Parser, Subcommand};
+use send::{CancelArgs, CheckArgs, ImportArgs, ResumeArgs, SendArgs};
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Bulk SMS over SMPP with a journal: at most once by default, every doubt listed.
+#[derive(Debug, Parser)]
+#[command(name = "smppost", version, max_term_width = 100)]
+pub struct Cli {
+    /// The journal's file [default: smppost.db; with --simulate smppost-simulated.db]
+    #[arg(long, global = true, env = "SMPPOST_JOURNAL", value_name = "FILE")]
+    journal: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Import a campaign (once) and send it; run again, it goes on where it stopped
+    Send(SendArgs),
+    /// Import a campaign without sending it
+    Import(ImportArgs),
+    /// Show what a campaign would come to: parts, encodings, rejects, time. Writes nothing
+    Check(CheckArgs),
+    /// Go on with what is not finished
+    Resume(ResumeArgs),
+    /// Campaigns and how far they are
+    List(ListArgs),
+    /// What became of a campaign's messages
+    Report(ReportArgs),
+    /// Take back what is not sent yet
+    Cancel(CancelArgs),
+    /// A command_status, what it means and what to do about it
+    Explain(ExplainArgs),
+    /// Check a journal against itself
+    Verify(VerifyArgs),
+    /// Run the built-in SMSC simulator
+    Smsc(SmscArgs),
+}
+
+/// What can go wrong with a command.
+#[derive(Debug)]
+pub enum CliError {
+    /// Typed wrong.
+    Usage(String),
+    /// A campaign's file.
+    Campaign(CampaignError),
+    /// Sending.
+    Send(SendError),
+    /// The journal.
+    Journal(JournalError),
+    /// A report.
+    Report(crate::report::ReportError),
+    /// The simulator.
+    Smsc(crate::smsc::SmscError),
+    /// A terminal or file.
+    Io(io::Error),
+    /// Anything that ends a run and has words of its own.
+    Words(String),
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(words) | Self::Words(words) => f.write_str(words),
+            Self::Campaign(error) => error.fmt(f),
+            Self::Send(error) => error.fmt(f),
+            Self::Journal(error) => error.fmt(f),
+            Self::Report(error) => error.fmt(f),
+            Self::Smsc(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident($error:ty)),* $(,)?) => {
+        $(impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        })*
+    };
+}
+
+from! {
+    Campaign(CampaignError),
+    Send(SendError),
+    Journal(JournalError),
+    Report(crate::report::ReportError),
+    Smsc(crate::smsc::SmscError),
+    Io(io::Error),
+}
+
+/// The documented exit codes.
+pub mod exit {
+    /// Every message accepted.
+    pub const OK: u8 = 0;
+    /// An error.
+    pub const ERROR: u8 = 1;
+    /// Typed wrong.
+    pub const USAGE: u8 = 2;
+    /// Finished, but some messages were rejected, failed, partly delivered or are in doubt.
+    pub const INCOMPLETE: u8 = 3;
+    /// Another sender holds the journal.
+    pub const HELD: u8 = 75;
+    /// Interrupted; to be resumed.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => exit::USAGE,
+            Self::Journal(JournalError::Held(_) | JournalError::ImportHeld(_))
+            | Self::Send(SendError::Journal(JournalError::Held(_)))
+            | Self::Campaign(CampaignError::Journal(JournalError::ImportHeld(_))) => exit::HELD,
+            Self::Campaign(CampaignError::Options(_)) => exit::USAGE,
+            _ => exit::ERROR,
+        }
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    match run(&cli) {
+        Ok(code) => ExitCode::from(code),
+        // Whoever read our output has enough of it.
+        Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
+        Err(CliError::Report(error)) if error.is_broken_pipe() => ExitCode::from(exit::OK),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "smppost: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<u8, CliError> {
+    let journal = |simulated: bool| {
+        let default = if simulated { "smppost-simulated.db" } else { "smppost.db" };
+        cli.journal.clone().unwrap_or_else(|| PathBuf::from(default))
+    };
+    let mut out = io::stdout().lock();
+    match &cli.command {
+        Command::Send(args) => send::send(args, &journal(args.simulate)),
+        Command::Import(args) => send::import(&args.campaign.campaign()?, &journal(false)).map(|()| exit::OK),
+        Command::Check(args) => send::check(args, &journal(false), &mut out).map(|()| exit::OK),
+        Command::Resume(args) => send::resume(args, &journal(false)),
+        Command::List(args) => Ok(args.run(&journal(false), &mut out)?),
+        Command::Report(args) => Ok(args.run(&journal(false), &mut out)?),
+        Command::Cancel(args) => send::cancel(args, &journal(false)).map(|()| exit::OK),
+        Command::Explain(args) => Ok(args.run(&mut out)?),
+        Command::Verify(args) => Ok(args.run(&journal(false), &mut out)?),
+        Command::Smsc(args) => {
+            drop(out);
+            crate::smsc::cli::run(args)?;
+            Ok(exit::OK)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn f14_no_option_takes_a_secret() {
+        use clap::CommandFactory;
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_arguments() {
+                let name = argument.get_id().as_str();
+                assert!(name == "password_file" || !name.contains("password"), "{name}");
+            }
+        }
+    }
+}

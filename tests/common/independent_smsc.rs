@@ -139,6 +139,8 @@ pub enum BindAnswer {
     Nack,
     /// Without sc_interface_version: the SMSC takes no optional parameters.
     WithoutVersion,
+    /// What a web server says.
+    Banner,
 }
 
 /// Something that the SMSC does by itself.
@@ -758,6 +760,10 @@ impl Connection<'_> {
             BindAnswer::RefusedWithBody(status) => Some((status, pdu(id, status, sequence_number, b"independent\0"))),
             BindAnswer::Nack => Some((3, pdu(0x8000_0000, 3, sequence_number, &[]))),
             BindAnswer::Silent => return,
+            BindAnswer::Banner => {
+                self.push(now, Out::Junk(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n".to_vec()));
+                return;
+            }
             BindAnswer::CloseInstead | BindAnswer::CloseAtOnce => {
                 self.shared.cut_by_us.store(true, Ordering::SeqCst);
                 self.push(now, Out::Close);
@@ -1199,7 +1205,7 @@ fn receipt_of(settings: &Settings, submit: &Submit, number: u64, (state, stat, e
         Shape::Padded => format!("{in_answer:0>14}"),
         _ => in_answer,
     };
-    let shown: String = submit.text.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
+    let shown: String = submit.text.chars().filter(|c| matches!(c, ' '..='~')).take(20).collect();
     let dlvrd = u8::from(state == 2);
     let text = match settings.shape {
         Shape::TlvOnly => String::new(),

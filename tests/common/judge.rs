@@ -583,7 +583,10 @@ impl Judge {
 
     /// The SMSC sends what cannot be read: the client has to end the session.
     pub fn junk_was_sent(&mut self) {
-        self.asked.clear();
+        // What was asked before may stay without an answer.
+        for asked in self.asked.values_mut() {
+            asked.reported = true;
+        }
     }
 
     /// The client said that it cannot read the stream.

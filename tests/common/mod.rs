@@ -28,6 +28,16 @@ pub struct Smppost {
     deadline: Duration,
 }
 
+impl Drop for Smppost {
+    /// The folder of a test that fails is kept, to be looked at.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.dir.disable_cleanup(true);
+            eprintln!("kept: {}", self.dir.path().display());
+        }
+    }
+}
+
 /// A run that has ended.
 #[derive(Debug)]
 pub struct Ended {

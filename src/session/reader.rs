@@ -40,22 +40,23 @@ pub enum FromReader {
 #[derive(Debug)]
 pub struct Pulse {
     start: Instant,
-    heard_ms: AtomicU64,
+    /// Since the start. A peer nearby answers within the millisecond in which it was asked.
+    heard_ns: AtomicU64,
     accepted: AtomicBool,
 }
 
 impl Pulse {
     pub fn new() -> Self {
-        Self { start: Instant::now(), heard_ms: AtomicU64::new(0), accepted: AtomicBool::new(false) }
+        Self { start: Instant::now(), heard_ns: AtomicU64::new(0), accepted: AtomicBool::new(false) }
     }
 
     fn hear(&self) {
-        self.heard_ms.store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.heard_ns.store(self.start.elapsed().as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// When the peer was last heard.
     pub fn heard_at(&self) -> Instant {
-        self.start + Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
+        self.start + Duration::from_nanos(self.heard_ns.load(Ordering::Relaxed))
     }
 
     /// Whether a submit was accepted on this session.

@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 const EVENTS: usize = 1_024;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// Above this rate, in PDUs a second, commits are at least [`GATHER`] apart.
+const GATHER_ABOVE: f64 = 100.0;
+const GATHER: Duration = Duration::from_millis(20);
 /// Message ids kept in memory: 2^21 table slots, 52 MB.
 const IDS_IN_MEMORY: usize = 1_800_000;
 
@@ -87,8 +90,8 @@ pub struct Outcome {
     pub recovered: Recovered,
     /// The campaigns that it was about.
     pub campaigns: Vec<String>,
-    /// How long it took, from the first bind on.
-    pub elapsed: Duration,
+    /// How long it sent, from the first attempt to connect to the last answer.
+    pub sending: Duration,
 }
 
 /// How a run stands: for the progress line.
@@ -164,6 +167,7 @@ pub fn send(
         ids_in_memory: IDS_IN_MEMORY,
         references: Arc::clone(&references),
         stop_words: settings.stop_words.clone(),
+        gather: gather(settings.rate),
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
     let first = board.lock().clone();
@@ -172,13 +176,22 @@ pub fn send(
         first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come);
     if has_nothing && settings.listen.is_none() {
         drop(keeper);
-        return Ok(Outcome { ended: Ended::NothingToDo, status: first, recovered, campaigns, elapsed: Duration::ZERO });
+        return Ok(Outcome { ended: Ended::NothingToDo, status: first, recovered, campaigns, sending: Duration::ZERO });
     }
     let mut run = Run::start(settings, keeper, board, marks, references)?;
     let ended = run.watch(settings, interrupt, receipts_may_come, show);
-    let elapsed = run.started.elapsed();
+    let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
     let status = run.end(show)?;
-    Ok(Outcome { ended, status, recovered, campaigns, elapsed })
+    Ok(Outcome { ended, status, recovered, campaigns, sending })
+}
+
+/// How far apart commits are at a rate: at low rates each answer is committed at once; at higher ones several share a
+/// commit, a few milliseconds later; without a limit they group themselves.
+fn gather(rate: Rate) -> Duration {
+    match rate {
+        Rate::PerSecond(rate) if rate > GATHER_ABOVE => GATHER,
+        _ => Duration::ZERO,
+    }
 }
 
 /// Honours what other commands appended while no sender ran.
@@ -213,6 +226,8 @@ fn choose(connection: &rusqlite::Connection, books: &Books, names: &[String]) ->
 /// The threads of a run, and what keeps them going.
 struct Run {
     started: Instant,
+    /// When there was nothing left to send or to be answered.
+    sent_at: Option<Instant>,
     board: Board,
     pacer: Arc<Pacer>,
     journal: Option<Sender<ToJournal>>,
@@ -266,6 +281,7 @@ impl Run {
         }
         Ok(Self {
             started: Instant::now(),
+            sent_at: None,
             board,
             pacer: Arc::clone(&shared.pacer),
             journal: Some(journal),
@@ -292,7 +308,6 @@ impl Run {
     ) -> Ended {
         let look = tick(LOOK);
         let over = settings.listen.and_then(|listen| listen.time).map_or_else(never, after);
-        let mut all_sent_at = None;
         loop {
             select! {
                 recv(interrupt) -> _ => {
@@ -318,14 +333,14 @@ impl Run {
                         return Ended::Halted(why);
                     }
                     if status.all_sent && settings.listen.is_none() {
-                        let since = *all_sent_at.get_or_insert_with(Instant::now);
+                        let since = *self.sent_at.get_or_insert_with(Instant::now);
                         let news = status.last_news.map_or(since, |news| news.max(since));
                         let waited = news.elapsed() >= settings.wait_receipts;
                         if status.awaiting_receipts == 0 || waited || !receipts_may_come {
                             return Ended::Done;
                         }
                     } else {
-                        all_sent_at = None;
+                        self.sent_at = None;
                     }
                 }
             }

@@ -50,7 +50,7 @@ mod tests {
         check("B8BE19", None, Some("12107289"));
         check("00b8be19", None, Some("12107289"));
         check("0xB8BE19", None, Some("12107289"));
-        check("18446744073709551615", Some("ffffffffffffffff"), Some("115365972891625775621653"));
+        check("18446744073709551615", Some("ffffffffffffffff"), Some("114598615266301018707477"));
         check("ffffffffffffffff", None, Some("18446744073709551615"));
         check("340282366920938463463374607431768211455", Some("ffffffffffffffffffffffffffffffff"), None);
         check("340282366920938463463374607431768211456", None, None);

@@ -108,6 +108,8 @@ pub struct Keeper {
     looked_at: Instant,
     pub(super) references: Arc<AtomicBool>,
     pub(super) stop_words: Vec<String>,
+    gather: Duration,
+    committed_at: Instant,
 }
 
 /// What a keeper is started with.
@@ -125,6 +127,8 @@ pub struct KeeperSettings {
     pub references: Arc<AtomicBool>,
     /// Messages from handsets that put their number on the suppression list, as [`stop_word`] folds them.
     pub stop_words: Vec<String>,
+    /// Commits are at least this far apart. Zero: as fast as the disk.
+    pub gather: Duration,
 }
 
 /// A text as stop words are compared: without blanks, in upper case.
@@ -202,6 +206,8 @@ impl Keeper {
             limit_end,
             after_commit: Vec::new(),
             looked_at: Instant::now(),
+            gather: settings.gather,
+            committed_at: Instant::now(),
             connection,
         };
         keeper.transact(&mut Vec::new(), true)?;
@@ -223,12 +229,7 @@ impl Keeper {
                 recv(events) -> event => match event {
                     Ok(event) => {
                         inbox.push(event);
-                        while inbox.len() < EVENTS_PER_COMMIT_MAX {
-                            match events.try_recv() {
-                                Ok(event) => inbox.push(event),
-                                Err(_) => break,
-                            }
-                        }
+                        self.gather(&events, &mut inbox);
                     }
                     Err(_) => break,
                 },
@@ -249,6 +250,18 @@ impl Keeper {
         Ok(())
     }
 
+    /// Takes what else is there, and at a limited rate what comes in the next moments: each commit costs the same, whatever
+    /// it holds.
+    fn gather(&self, events: &Receiver<ToJournal>, inbox: &mut Vec<ToJournal>) {
+        let until = self.committed_at + self.gather;
+        while inbox.len() < EVENTS_PER_COMMIT_MAX {
+            match events.recv_deadline(until) {
+                Ok(event) => inbox.push(event),
+                Err(_) => break,
+            }
+        }
+    }
+
     fn wait(&self) -> Duration {
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {
             self.retries.due_in(now_ms()).unwrap_or(IDLE)
@@ -259,7 +272,7 @@ impl Keeper {
     }
 
     /// One transaction: events, decisions of other processes, claims. Then what rests on it.
-    fn transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
+    pub(super) fn transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
         let mut to_write = false;
         for event in inbox.iter() {
             match event {
@@ -291,6 +304,7 @@ impl Keeper {
             self.books.settle(&self.connection)?;
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             self.status.commits += 1;
+            self.committed_at = Instant::now();
         }
         inbox.clear();
         for (session, message) in self.after_commit.drain(..) {

@@ -149,6 +149,13 @@ impl Told {
     }
 }
 
+/// Whether a receipt with these numbers can be about a message to `destination`: unless it names only others. Numbers may
+/// be written with or without the country, so their last digits count.
+fn may_be_for(numbers: [u64; 2], destination: u64) -> bool {
+    const LAST_DIGITS: u64 = 1_000_000;
+    numbers == [0, 0] || numbers.iter().any(|number| *number != 0 && number % LAST_DIGITS == destination % LAST_DIGITS)
+}
+
 /// Whether an address of a receipt is the sender of a message; a message without one has the SMSC's own.
 fn same_sender(source: &str, address: &str) -> bool {
     let (source, address) = (Sender::canonical(source), address.trim().trim_start_matches('+'));
@@ -294,7 +301,16 @@ impl Keeper {
         fitting.sort_unstable();
         fitting.dedup();
         self.claimed_before(&mut fitting, stray, told)?;
-        Ok(fitting)
+        // Sequential ids make coincidences: 16 is 10 in hexadecimal. A receipt for another number is no equivalent.
+        let mut kept = Vec::with_capacity(fitting.len());
+        for attempt in fitting {
+            if let Some(parties) = Parties::of(&self.connection, attempt.part())?
+                && may_be_for(stray.numbers, parties.number)
+            {
+                kept.push(attempt);
+            }
+        }
+        Ok(kept)
     }
 
     /// Rule 3: the part whose number ends in the reference, and goes to the number that the receipt names.

@@ -8,6 +8,7 @@
 //! - [`recover`] what is done at the start, under the lock; [`keeper`] the journal thread, the only writer while it sends;
 //!   [`came`] what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
 //!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it
+//! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`events`] what sessions and the journal thread say to each other
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -18,6 +19,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(test)]
+mod bench;
 pub mod books;
 mod came;
 pub mod campaign;
@@ -37,6 +40,9 @@ mod ladder;
 mod load;
 pub mod lock;
 pub mod marks;
+pub mod query;
+#[cfg(test)]
+mod receipt_tests;
 pub mod recover;
 pub mod retry;
 pub mod sequence;
@@ -44,6 +50,7 @@ pub mod spill;
 pub mod state;
 pub mod strays;
 pub mod suppression;
+pub mod verify;
 
 pub use came::words;
 

@@ -59,7 +59,6 @@ struct Touched {
     campaign: u32,
     parts: u8,
     before: State,
-    stored: bool,
 }
 
 impl Books {
@@ -156,12 +155,11 @@ impl Books {
         else {
             return Err(JournalError::Inconsistent(format!("message {message} belongs to no campaign")));
         };
-        let stored = stored_state(connection, message)?;
-        let before = match stored {
+        let before = match stored_state(connection, message)? {
             Some(state) => state,
             None => so_far(message, (parts, book))?,
         };
-        self.touched.insert(message, Touched { campaign, parts, before, stored: stored.is_some() });
+        self.touched.insert(message, Touched { campaign, parts, before });
         Ok(())
     }
 

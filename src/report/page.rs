@@ -10,8 +10,6 @@ use crate::journal::query::{CampaignReport, CampaignSummary, Counts, Doubt, Perc
 use crate::wire::CommandStatus;
 use std::io::{self, Write};
 
-/// Whether the program has the command that settles what is in doubt.
-const RESOLVE_EXISTS: bool = false;
 /// Kinds of failure shown; the rest is summed up.
 const KINDS_SHOWN: usize = 10;
 
@@ -144,11 +142,7 @@ pub(super) fn doubts(out: &mut dyn Write, width: usize, name: &str, messages: i6
 /// What can be done about messages in doubt.
 pub(super) fn what_to_do_in_doubt(name: &str) -> String {
     let waiting = "A late answer or a receipt may still settle them (`smppost listen` waits for those).";
-    if RESOLVE_EXISTS {
-        format!("{waiting} To decide: `smppost resolve {} --resend|--assume-sent|--abandon`.", argument(name))
-    } else {
-        waiting.to_owned()
-    }
+    format!("{waiting} To decide: `smppost resolve {} --resend|--assume-sent|--abandon`.", argument(name))
 }
 
 /// The command that lists the messages in a state.

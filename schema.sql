@@ -1,7 +1,7 @@
 -- The journal of smppost: one SQLite file for one account.
 --
 -- Tables hold facts, appended and never rewritten (exceptions: the counts of a campaign, the state of a message whose
--- story is not the plain one, and the end of a session). Views at the end are the public, stable part; tables may change
+-- story is not the plain one, the end of a session, and for which parts of its messages a campaign expects receipts). Views at the end are the public, stable part; tables may change
 -- between versions.
 --
 -- Numbers that carry structure:
@@ -211,8 +211,9 @@ CREATE TABLE control (
     id          INTEGER PRIMARY KEY,
     at          INTEGER NOT NULL,
     campaign_id INTEGER NOT NULL,
-    kind        TEXT NOT NULL CHECK (kind IN ('cancel', 'resend', 'assume-sent', 'abandon', 'retry-rejected')),
-    detail      TEXT,                           -- JSON: which lines, which command_status
+    kind        TEXT NOT NULL CHECK (kind IN ('cancel', 'resend', 'assume-sent', 'abandon', 'retry-rejected',
+                                              'receipts-for')),
+    detail      TEXT,                           -- JSON: which lines, which command_status, which parts
     applied_at  INTEGER
 ) STRICT;
 

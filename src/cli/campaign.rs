@@ -69,11 +69,25 @@ enum ReceiptsArg {
     None,
 }
 
+/// For which parts of a long message receipts come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum ReceiptsForArg {
+pub enum ReceiptsForArg {
+    /// For each part
     All,
+    /// For the first only
     First,
+    /// For the last only
     Last,
+}
+
+impl From<ReceiptsForArg> for ReceiptsFor {
+    fn from(typed: ReceiptsForArg) -> Self {
+        match typed {
+            ReceiptsForArg::All => Self::All,
+            ReceiptsForArg::First => Self::First,
+            ReceiptsForArg::Last => Self::Last,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -141,11 +155,7 @@ impl CampaignArgs {
                 ReceiptsArg::Failures => Receipts::Failures,
                 ReceiptsArg::None => Receipts::None,
             },
-            receipts_for: match self.receipts_for {
-                ReceiptsForArg::All => ReceiptsFor::All,
-                ReceiptsForArg::First => ReceiptsFor::First,
-                ReceiptsForArg::Last => ReceiptsFor::Last,
-            },
+            receipts_for: self.receipts_for.into(),
             in_doubt: match self.in_doubt {
                 InDoubtArg::Hold => InDoubtPolicy::Hold,
                 InDoubtArg::Resend => InDoubtPolicy::Resend,

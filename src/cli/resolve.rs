@@ -1,6 +1,7 @@
 //! `resolve`: what the operator decides about messages that may have left and were never answered.
 
 use super::CliError;
+use super::campaign::ReceiptsForArg;
 use crate::journal::control::{Decision, request};
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
@@ -24,6 +25,9 @@ pub struct ResolveArgs {
     /// Give them up
     #[arg(long, group = "decision")]
     abandon: bool,
+    /// Receipts come only for this part of a long message: it then counts for all parts
+    #[arg(long, group = "decision", value_enum, conflicts_with = "lines", value_name = "PART")]
+    receipts_for: Option<ReceiptsForArg>,
     /// Only the message of this line of the campaign's file; repeatable
     #[arg(long = "line", value_name = "N")]
     lines: Vec<u64>,
@@ -32,7 +36,9 @@ pub struct ResolveArgs {
 /// Appends the decision. A sender that runs applies it at its next claim; where none does, it is applied here.
 pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
     let lines = args.lines.clone();
-    let decision = if args.resend {
+    let decision = if let Some(which) = args.receipts_for {
+        Decision::ReceiptsFor(which.into())
+    } else if args.resend {
         Decision::Resend { lines }
     } else if args.assume_sent {
         Decision::AssumeSent { lines }
@@ -54,6 +60,10 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
             let before = in_doubt(&books);
             crate::pipeline::apply_controls(&connection, &mut books)?;
             let left = in_doubt(&books);
+            if args.receipts_for.is_some() {
+                display.say(&format!("{}: noted", args.campaign));
+                return Ok(());
+            }
             let (settled, done) = (before - left, if args.resend { "queued again" } else { "settled" });
             display.say(&format!("{}: {settled} messages {done}, {left} left in doubt", args.campaign));
             if args.resend && settled > 0 {

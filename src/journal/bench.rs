@@ -156,6 +156,11 @@ impl Bench {
         sent
     }
 
+    /// What the journal said to a session.
+    pub fn said(&self, session: i64) -> Vec<ToSession> {
+        self.sessions.iter().filter(|(id, _)| *id == session).flat_map(|(_, said)| said.try_iter()).collect()
+    }
+
     pub fn answer(&mut self, session: i64, sent: Sent, command_status: u32, id: &str) {
         let mut batch = Batch::default();
         let message_id = batch.keep(id.as_bytes());

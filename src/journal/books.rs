@@ -127,13 +127,13 @@ impl Books {
     /// Facts of a message are about to change, or did, in another than the plain way: its state is worked out anew before
     /// the transaction commits. `plain` is its state so far if it is not stored.
     pub fn touch(&mut self, connection: &Connection, part: i64, plain: State) -> Result<(), JournalError> {
-        self.touch_with(connection, part, &mut |_, _| Ok(plain))
+        self.touch_with(connection, part, |_, _, _| Ok(plain))
     }
 
     /// As [`touch`](Self::touch), for a message whose state so far is not at hand: it is worked out from its facts, so
     /// those must not have changed yet.
     pub fn touch_as_found(&mut self, connection: &Connection, part: i64) -> Result<(), JournalError> {
-        self.touch_with(connection, part, &mut |message, (parts, campaign)| {
+        self.touch_with(connection, part, |message, parts, campaign| {
             let facts = MessageFacts::load(connection, message, parts)?;
             Ok(facts.state(campaign.cancelled, campaign.receipts_for))
         })
@@ -143,7 +143,7 @@ impl Books {
         &mut self,
         connection: &Connection,
         part: i64,
-        so_far: &mut dyn FnMut(i64, (u8, &CampaignBook)) -> Result<State, JournalError>,
+        so_far: impl FnOnce(i64, u8, &CampaignBook) -> Result<State, JournalError>,
     ) -> Result<(), JournalError> {
         let Some((message, parts)) = message_of(connection, part)? else {
             return Err(JournalError::Inconsistent(format!("part {part} belongs to no message")));
@@ -157,7 +157,7 @@ impl Books {
         };
         let before = match stored_state(connection, message)? {
             Some(state) => state,
-            None => so_far(message, (parts, book))?,
+            None => so_far(message, parts, book)?,
         };
         self.touched.insert(message, Touched { campaign, parts, before });
         Ok(())

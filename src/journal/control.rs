@@ -5,7 +5,7 @@ use super::books::Books;
 use super::facts::{MessageFacts, message_of};
 use super::key::{Attempt, Outcome, State, Verdict};
 use super::recover::pronounce;
-use super::state::{is_in_doubt, is_rejected};
+use super::state::{ReceiptsFor, is_in_doubt, is_rejected};
 use super::{JournalError, now_ms};
 use hashbrown::HashSet;
 use rusqlite::Connection;
@@ -83,6 +83,8 @@ pub enum Decision {
         /// Only what was rejected with this command_status.
         code: Option<u32>,
     },
+    /// The SMSC sends receipts for these parts of a long message.
+    ReceiptsFor(ReceiptsFor),
 }
 
 /// The details of a decision, as they stand in the journal.
@@ -93,23 +95,26 @@ struct Detail {
     lines: Vec<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipts_for: Option<ReceiptsFor>,
 }
 
 impl Decision {
     fn store(&self) -> (&'static str, Detail) {
-        let of_lines = |lines: &Vec<u64>| Detail { lines: lines.clone(), code: None };
+        let of_lines = |lines: &Vec<u64>| Detail { lines: lines.clone(), ..Detail::default() };
         match self {
             Self::Cancel => ("cancel", Detail::default()),
             Self::Resend { lines } => ("resend", of_lines(lines)),
             Self::AssumeSent { lines } => ("assume-sent", of_lines(lines)),
             Self::Abandon { lines } => ("abandon", of_lines(lines)),
-            Self::RetryRejected { code } => ("retry-rejected", Detail { lines: Vec::new(), code: *code }),
+            Self::RetryRejected { code } => ("retry-rejected", Detail { code: *code, ..Detail::default() }),
+            Self::ReceiptsFor(which) => ("receipts-for", Detail { receipts_for: Some(*which), ..Detail::default() }),
         }
     }
 
     fn stored(kind: &str, detail: Option<&str>) -> Result<Self, JournalError> {
         let wrong = |words: String| JournalError::Inconsistent(format!("the decision {kind:?}: {words}"));
-        let Detail { lines, code } = match detail {
+        let Detail { lines, code, receipts_for } = match detail {
             None => Detail::default(),
             Some(detail) => serde_json::from_str(detail).map_err(|error| wrong(error.to_string()))?,
         };
@@ -119,6 +124,7 @@ impl Decision {
             "assume-sent" => Self::AssumeSent { lines },
             "abandon" => Self::Abandon { lines },
             "retry-rejected" => Self::RetryRejected { code },
+            "receipts-for" => Self::ReceiptsFor(receipts_for.unwrap_or_default()),
             _ => return Err(wrong("unknown".into())),
         })
     }
@@ -153,6 +159,7 @@ pub fn apply(connection: &Connection, books: &mut Books) -> Result<bool, Journal
             Decision::AssumeSent { lines } => resolve(connection, books, index as u32, Verdict::AssumeSent, &lines)?,
             Decision::Abandon { lines } => resolve(connection, books, index as u32, Verdict::Abandon, &lines)?,
             Decision::RetryRejected { code } => retry_rejected(connection, books, index as u32, code)?,
+            Decision::ReceiptsFor(which) => expect_receipts_for(connection, books, index as u32, which)?,
         }
         // One decision can rest on the states that another made.
         books.settle(connection)?;
@@ -196,6 +203,33 @@ fn resolve(
             let newest = Attempt::new(message + n as i64, attempts.len() as u16 - 1);
             pronounce(connection, newest, verdict, reason)?;
         }
+    }
+    Ok(())
+}
+
+/// Changes for which parts receipts are expected, and works out anew what waits for some.
+fn expect_receipts_for(
+    connection: &Connection,
+    books: &mut Books,
+    index: u32,
+    which: ReceiptsFor,
+) -> Result<(), JournalError> {
+    let Some(book) = books.campaigns.get_mut(index as usize) else { return Ok(()) };
+    book.receipts_for = which;
+    let (id, first, end) = (book.id, book.first_id, book.end_id);
+    let options: String = connection.query_row("SELECT options FROM campaign WHERE id = ?1", [id], |row| row.get(0))?;
+    let wrong = |error: serde_json::Error| JournalError::Inconsistent(format!("the options of campaign {id}: {error}"));
+    let mut options: super::campaign::CampaignOptions = serde_json::from_str(&options).map_err(wrong)?;
+    options.receipts_for = which;
+    let options = serde_json::to_string(&options).map_err(wrong)?;
+    connection.execute("UPDATE campaign SET options = ?2 WHERE id = ?1", (id, options))?;
+    let mut statement = connection.prepare_cached(
+        "SELECT s.message FROM message_state s JOIN message m ON m.id = s.message
+          WHERE s.message >= ?1 AND s.message < ?2 AND m.parts > 1",
+    )?;
+    let long: Vec<i64> = statement.query_map([first, end], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for message in long {
+        books.touch(connection, message, State::Accepted)?;
     }
     Ok(())
 }

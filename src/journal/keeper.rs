@@ -318,7 +318,7 @@ impl Keeper {
     }
 
     /// The journal failed: what came is to come again, and what was claimed is not on disk.
-    fn disown(&mut self, inbox: &mut Vec<ToJournal>) {
+    pub(super) fn disown(&mut self, inbox: &mut Vec<ToJournal>) {
         let _ = self.connection.execute_batch("ROLLBACK");
         for event in inbox.drain(..) {
             if let ToJournal::Came { session, batch } = event {

@@ -43,6 +43,7 @@ pub mod marks;
 pub mod query;
 #[cfg(test)]
 mod receipt_tests;
+pub mod receipts_query;
 pub mod recover;
 pub mod retry;
 pub mod sequence;

@@ -363,10 +363,9 @@ fn f32_ids_beyond_memory_and_long_finished_still_find_their_message() {
         assert!(bench.keeper().ids.len() <= 300);
         bench.open_session();
     }
-    let states = bench.states();
-    for n in 0..2_000 {
+    for (n, state) in bench.states().into_iter().enumerate() {
         let expected = if n % 7 == 0 || n % 70 == 1 { "delivered" } else { "accepted" };
-        assert_eq!(states[n], expected, "{n}");
+        assert_eq!(state, expected, "{n}");
     }
     assert_eq!(bench.number("SELECT count(*) FROM stray"), 0);
 }
@@ -424,6 +423,34 @@ fn f38_suppressing_while_a_sender_runs_spares_what_is_to_be_tried_again() {
     assert_eq!(bench.states(), ["suppressed", "suppressed"]);
     bench.restart();
     assert_eq!(bench.states(), ["suppressed", "suppressed"]);
+}
+
+#[test]
+fn f35_a_receipt_that_could_not_be_stored_is_asked_for_again() {
+    use super::events::{Batch, ToJournal, ToSession};
+    let mut bench = Bench::new(&[(A, 1)], Hold);
+    let session = bench.open_session();
+    bench.keeper().connection.execute_batch("PRAGMA query_only = ON").unwrap();
+    let mut inbox: Vec<ToJournal> = [7, 8]
+        .map(|number| {
+            let mut batch = Batch::default();
+            let pdu = batch.keep(b"no matter");
+            batch.inbound.push(super::events::InboundEvent { pdu });
+            batch.acknowledge.deliver.push(number);
+            ToJournal::Came { session, batch }
+        })
+        .into();
+    assert!(bench.keeper().transact(&mut inbox, true).is_err());
+    bench.keeper().disown(&mut inbox);
+    let refused: Vec<u32> = bench
+        .said(session)
+        .into_iter()
+        .flat_map(|message| match message {
+            ToSession::NotStored(acknowledge) => acknowledge.deliver,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(refused, [7, 8]);
 }
 
 /// Something that happens to a message's part.
@@ -527,4 +554,71 @@ proptest! {
         let two_lost = lost[4] && lost[5];
         prop_assert_eq!(&states[4], if two_lost { "in_doubt" } else { "delivered" });
     }
+}
+
+/// Memory, start and rate with many receipts outstanding: `SMPPOST_OUTSTANDING=10000000 cargo test --release
+/// many_outstanding -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes minutes and gigabytes"]
+fn f39_many_outstanding() {
+    use super::events::{Batch, ReceiptEvent, ToJournal};
+    let count: i64 = std::env::var("SMPPOST_OUTSTANDING").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let memory = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = |name| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+        format!("{} {}", line("VmRSS"), line("VmHWM"))
+    };
+    let id = |n: i64| format!("{:016x}", (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut bench = Bench::new(&[(A, 1)], Hold);
+    bench.keeper = None;
+    let writer = super::open_existing(&bench.path).unwrap();
+    writer.execute_batch("PRAGMA synchronous = OFF; BEGIN").unwrap();
+    for n in 1..=count {
+        writer
+            .prepare_cached("INSERT INTO answer (attempt, answered_at, command_status, outcome, message_id) VALUES (?1, 1, 0, 0, ?2)")
+            .unwrap()
+            .execute((super::key::Attempt::new(n, 0).0, id(n)))
+            .unwrap();
+    }
+    writer.execute("INSERT INTO claim VALUES (1, 0, 1, ?1, 1, 1, 65536, 1)", [count]).unwrap();
+    writer.execute("UPDATE campaign SET end_id = ?1", [count + 1]).unwrap();
+    writer.execute("UPDATE campaign_count SET queued = 0, accepted = ?1", [count]).unwrap();
+    writer.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(writer);
+    println!("written: {}", memory());
+    bench.ids_in_memory = 1_800_000;
+    for start in ["first start", "second start"] {
+        bench.keeper = None;
+        let before = std::time::Instant::now();
+        bench.restart();
+        println!("{start}: {:?}, {}", before.elapsed(), memory());
+    }
+    let session = bench.open_session();
+    let before = std::time::Instant::now();
+    for first in (1..=count).step_by(5_000) {
+        let mut batch = Batch::default();
+        for n in first..(first + 5_000).min(count + 1) {
+            let event = ReceiptEvent {
+                message_id: batch.keep(id(n).as_bytes()),
+                state: Some(Delivered),
+                is_final: true,
+                error: batch.keep(b"000"),
+                text: batch.keep(
+                    b"id:0123456789abcdef sub:001 dlvrd:001 submit date:2401010000 done date:2401010000 stat:DELIVRD",
+                ),
+                tlvs: batch.keep(&[0; 27]),
+                source: batch.keep(A.as_bytes()),
+                destination: batch.keep(b"Acme"),
+            };
+            batch.receipts.push(event);
+        }
+        bench.tell(ToJournal::Came { session, batch });
+    }
+    let seconds = before.elapsed().as_secs_f64();
+    println!("{:.0} receipts a second, {}", count as f64 / seconds, memory());
+    assert_eq!(bench.number("SELECT delivered FROM campaign_summary"), count);
+    bench.keeper = None;
+    let before = std::time::Instant::now();
+    bench.restart();
+    println!("third start: {:?}, {}", before.elapsed(), memory());
 }

@@ -91,6 +91,8 @@ impl Spill {
         mut ids: Vec<(u64, Attempt, bool)>,
         edge: i64,
     ) -> Result<(), JournalError> {
+        // Stragglers in memory must not draw it back.
+        let edge = edge.max(self.edge);
         let number = self.runs.last().map_or(1, |run| run.number + 1);
         let mut filter = Filter::new(ids.len());
         ids.sort_unstable_by_key(|&(hash, attempt, _)| (hash as i64, attempt));
@@ -127,6 +129,9 @@ impl Spill {
                 found.push((Attempt(row.get(0)?), row.get(1)?));
             }
         }
+        // A straggler came a second time with the run that it was taken out of memory with.
+        found.sort_unstable();
+        found.dedup_by_key(|&mut (attempt, _)| attempt);
         Ok(found)
     }
 }

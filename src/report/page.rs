@@ -7,6 +7,7 @@ use crate::escape::escape_terminal;
 use crate::journal::campaign::Receipts;
 use crate::journal::key::State;
 use crate::journal::query::{CampaignReport, CampaignSummary, Counts, Doubt, Percentiles, Rejection, Strays};
+use crate::journal::state::ReceiptsFor;
 use crate::wire::CommandStatus;
 use std::io::{self, Write};
 
@@ -205,6 +206,22 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
             words += &format!(", the oldest for {}", duration((around.now_ms - oldest.0).max(0)));
         }
         wrapped(out, width, "  outstanding  ", 15, &words)?;
+    }
+    if let Some(part) = report.receipts_only_for {
+        let part = if part == ReceiptsFor::First { "first" } else { "last" };
+        let words = format!(
+            "they seem to come only for the {part} part of long messages: to let it count for all, `smppost resolve {} \
+             --receipts-for {part}`",
+            argument(&report.summary.campaign)
+        );
+        wrapped(out, width, "  parts        ", 15, &words)?;
+    }
+    if report.possible_duplicates > 0 {
+        let words = format!(
+            "{} may have arrived twice: more than one try was taken, or one that had been given up",
+            count(report.possible_duplicates, "message")
+        );
+        wrapped(out, width, "  duplicates   ", 15, &words)?;
     }
     if unmatched > 0 {
         let words = format!("{} in this journal belong to no message: `smppost report --unmatched`", number(unmatched));

@@ -6,6 +6,8 @@ use super::{CampaignSummary, JournalError, Stamp, campaign, receipt_state_name, 
 use crate::journal::campaign::Receipts;
 use crate::journal::facts::{message_of, stored_state};
 use crate::journal::key::{Attempt, Outcome, State};
+use crate::journal::receipts_query::{possible_duplicates, receipts_only_for};
+use crate::journal::state::ReceiptsFor;
 use crate::wire::CommandStatus;
 use hashbrown::HashMap;
 use rusqlite::Connection;
@@ -44,6 +46,10 @@ pub struct CampaignReport {
     pub latency: Latency,
     /// Receipts by how they were matched.
     pub receipts: Vec<RuleCount>,
+    /// Messages that may have arrived twice.
+    pub possible_duplicates: i64,
+    /// The one part of long messages for which receipts seem to come.
+    pub receipts_only_for: Option<ReceiptsFor>,
     /// How fast it went.
     pub throughput: Throughput,
 }
@@ -522,7 +528,10 @@ impl<'a> Scan<'a> {
             answer_ms: percentiles(&self.answers_ms, |ms| ms),
             delivery_s: percentiles(&self.deliveries_ms, |ms| ms as f64 / 1_000.0),
         };
+        let (first, end) = (summary.first_id, summary.end_id);
         Ok(CampaignReport {
+            possible_duplicates: possible_duplicates(self.connection, first, end)?,
+            receipts_only_for: receipts_only_for(self.connection, first, end)?,
             attempts: self.attempts,
             statuses: statuses.collect(),
             rejections: self.rejections.finish(self.connection)?,

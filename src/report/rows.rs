@@ -55,18 +55,23 @@ pub struct Rows<'a> {
 
 enum Sink<'a> {
     Table(Table<'a>),
-    Json(&'a mut dyn Write),
+    Json(&'a mut dyn Write, Vec<u8>),
     Csv { writer: Box<csv::Writer<&'a mut dyn Write>>, raw: bool },
 }
 
 impl<'a> Rows<'a> {
     /// Begins a list. `raw`: cells of CSV as they are, formulas and all. `width`: columns of the terminal.
-    pub fn begin<R: Record>(out: &'a mut dyn Write, format: Format, raw: bool, width: usize) -> Result<Self, ReportError> {
+    pub fn begin<R: Record>(
+        out: &'a mut dyn Write,
+        format: Format,
+        raw: bool,
+        width: usize,
+    ) -> Result<Self, ReportError> {
         let out = match format {
             Format::Table => Sink::Table(Table { out, width, waiting: Vec::new(), widths: None }),
             Format::Json => {
                 out.write_all(b"[")?;
-                Sink::Json(out)
+                Sink::Json(out, Vec::new())
             }
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().buffer_capacity(1 << 16).from_writer(out);
@@ -82,9 +87,12 @@ impl<'a> Rows<'a> {
         self.rows += 1;
         match &mut self.out {
             Sink::Table(table) => table.add(record)?,
-            Sink::Json(out) => {
-                out.write_all(if self.rows > 1 { b",\n" } else { b"\n" })?;
-                write_json(*out, record)?;
+            Sink::Json(out, octets) => {
+                // Gathered first: a value is written in very many small pieces.
+                octets.clear();
+                octets.extend_from_slice(if self.rows > 1 { b",\n" } else { b"\n" });
+                record.serialize(&mut Serializer::with_formatter(&mut *octets, Harmless))?;
+                out.write_all(octets)?;
             }
             Sink::Csv { writer, raw } => {
                 for column in 0..R::COLUMNS.len() {
@@ -111,7 +119,7 @@ impl<'a> Rows<'a> {
                     writeln!(table.out, "{nothing}")?;
                 }
             }
-            Sink::Json(out) => out.write_all(if self.rows > 0 { b"\n]\n" } else { b"]\n" })?,
+            Sink::Json(out, _) => out.write_all(if self.rows > 0 { b"\n]\n" } else { b"]\n" })?,
             Sink::Csv { mut writer, .. } => writer.flush()?,
         }
         Ok(())
@@ -186,7 +194,8 @@ impl Table<'_> {
         let headers: Vec<String> =
             R::TABLE.iter().filter_map(|&n| R::COLUMNS.get(n)).map(|name| name.replace('_', " ")).collect();
         let waiting = std::mem::take(&mut self.waiting);
-        let widest = |n: usize| waiting.iter().chain([&headers]).filter_map(|row| row.get(n)).map(|c| c.chars().count()).max();
+        let widest =
+            |n: usize| waiting.iter().chain([&headers]).filter_map(|row| row.get(n)).map(|c| c.chars().count()).max();
         let mut widths: Vec<usize> = (0..headers.len()).filter_map(widest).collect();
         let last = widths.pop().unwrap_or(0);
         let before: usize = widths.iter().map(|width| width + GAP).sum();
@@ -249,8 +258,21 @@ fn put_moment(to: &mut String, stamp: Option<Stamp>) {
 
 impl Record for MessageRow {
     const COLUMNS: &'static [&'static str] = &[
-        "campaign", "line", "destination", "source", "text", "encoding", "parts", "state", "command_status",
-        "message_ids", "error", "queued_at", "sent_at", "answered_at", "done_at",
+        "campaign",
+        "line",
+        "destination",
+        "source",
+        "text",
+        "encoding",
+        "parts",
+        "state",
+        "command_status",
+        "message_ids",
+        "error",
+        "queued_at",
+        "sent_at",
+        "answered_at",
+        "done_at",
     ];
     const TABLE: &'static [usize] = &[1, 2, 7, 12, 10, 4];
 
@@ -285,8 +307,17 @@ impl Record for MessageRow {
 
 impl Record for AttemptRow {
     const COLUMNS: &'static [&'static str] = &[
-        "campaign", "line", "part", "attempt", "session_id", "sequence_number", "claimed_at", "answered_at", "state",
-        "command_status", "message_id",
+        "campaign",
+        "line",
+        "part",
+        "attempt",
+        "session_id",
+        "sequence_number",
+        "claimed_at",
+        "answered_at",
+        "state",
+        "command_status",
+        "message_id",
     ];
     const TABLE: &'static [usize] = &[1, 2, 3, 5, 6, 8, 9, 10];
 
@@ -380,8 +411,22 @@ impl Record for InboundRow {
 
 impl Record for CampaignSummary {
     const COLUMNS: &'static [&'static str] = &[
-        "campaign", "messages", "parts", "queued", "sending", "accepted", "delivered", "partly_delivered", "failed",
-        "rejected", "in_doubt", "cancelled", "suppressed", "duplicate_rows", "rejected_rows", "first_sent_at",
+        "campaign",
+        "messages",
+        "parts",
+        "queued",
+        "sending",
+        "accepted",
+        "delivered",
+        "partly_delivered",
+        "failed",
+        "rejected",
+        "in_doubt",
+        "cancelled",
+        "suppressed",
+        "duplicate_rows",
+        "rejected_rows",
+        "first_sent_at",
         "last_sent_at",
     ];
     const TABLE: &'static [usize] = &[0];

@@ -12,15 +12,23 @@ pub struct ClaimRun {
     pub first: i64,
     /// See `first`.
     pub end: i64,
+    /// The message of `first`, as the claim says.
+    pub message: i64,
     /// When.
     pub claimed_at: i64,
 }
 
 /// The claims of one try that hold parts of `from..end`, in order. The first may begin before `from`.
-pub fn claims(connection: &Connection, tried: u16, from: i64, end: i64, to: &mut Vec<ClaimRun>) -> Result<(), JournalError> {
+pub fn claims(
+    connection: &Connection,
+    tried: u16,
+    from: i64,
+    end: i64,
+    to: &mut Vec<ClaimRun>,
+) -> Result<(), JournalError> {
     to.clear();
     let mut statement = connection.prepare_cached(
-        "SELECT first_part, parts, claimed_at FROM claim
+        "SELECT first_part, parts, claimed_at, first_message FROM claim
           WHERE try = ?1 AND first_part < ?3
             AND first_part >= coalesce((SELECT k.first_part FROM claim k WHERE k.try = ?1 AND k.first_part <= ?2
                                          ORDER BY k.first_part DESC LIMIT 1), ?2)
@@ -30,7 +38,7 @@ pub fn claims(connection: &Connection, tried: u16, from: i64, end: i64, to: &mut
     while let Some(row) = rows.next()? {
         let (first, parts): (i64, i64) = (row.get(0)?, row.get(1)?);
         if first + parts > from {
-            to.push(ClaimRun { first, end: first + parts, claimed_at: row.get(2)? });
+            to.push(ClaimRun { first, end: first + parts, message: row.get(3)?, claimed_at: row.get(2)? });
         }
     }
     Ok(())
@@ -95,8 +103,8 @@ impl Matches {
     pub fn load(&mut self, connection: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
         self.moved.clear();
         self.matched.clear();
-        let mut statement =
-            connection.prepare_cached("SELECT receipt_id FROM receipt_match WHERE receipt_id >= ?1 AND receipt_id < ?2")?;
+        let mut statement = connection
+            .prepare_cached("SELECT receipt_id FROM receipt_match WHERE receipt_id >= ?1 AND receipt_id < ?2")?;
         let mut rows = statement.query(Attempt::receipt_range(from, end))?;
         while let Some(row) = rows.next()? {
             self.moved.insert(row.get(0)?);

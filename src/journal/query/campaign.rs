@@ -1,6 +1,6 @@
 //! Everything that the report of one campaign shows, in one pass over the ranges of its claims, answers and receipts.
 
-use super::chunk::{ClaimCursor, ClaimRun, Matches, claims, tries};
+use super::chunk::{ClaimRun, Matches, claims, tries};
 use super::latency::Histogram;
 use super::told::{
     CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
@@ -108,7 +108,8 @@ impl Rejections {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     attempt: i64,
-    claimed_at: Option<i64>,
+    /// When it was written, or, where it was never answered, claimed.
+    sent_at: Option<i64>,
     answered_at: i64,
     accepted: bool,
     fate: Fate,
@@ -210,23 +211,18 @@ impl<'a> Scan<'a> {
 
     fn answers(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
         self.seen.clear();
-        let mut cursor = ClaimCursor::default();
         let mut last = (0u32, 0i64);
         let mut statement = snapshot.prepare_cached(
-            "SELECT attempt, answered_at, command_status, outcome FROM answer WHERE attempt >= ?1 AND attempt < ?2
+            "SELECT attempt, answered_at, command_status, outcome, answer_ms FROM answer WHERE attempt >= ?1 AND attempt < ?2
               ORDER BY attempt",
         )?;
         let mut rows = statement.query(Attempt::range(from, end))?;
         while let Some(row) = rows.next()? {
             let attempt = Attempt(row.get(0)?);
             let (answered_at, status, outcome): (i64, u32, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            let claimed_at = match attempt.tried() {
-                0 => cursor.claimed_at(&self.first_tries, attempt.part()),
-                tried => later(&self.later_tries, tried, attempt.part()),
-            };
-            if let Some(claimed_at) = claimed_at {
-                self.answers_ms.add(answered_at - claimed_at);
-            }
+            let answer_ms: i64 = row.get(4)?;
+            self.answers_ms.add(answer_ms);
+            let sent_at = Some(answered_at - answer_ms);
             // Equal answers come in long rows.
             if last.0 != status {
                 *self.statuses.entry(last.0).or_default() += last.1;
@@ -237,7 +233,7 @@ impl<'a> Scan<'a> {
                 self.rejections.add(self.connection, self.summary, attempt, status)?;
             }
             let accepted = outcome == Outcome::Accepted as i64;
-            self.seen.push(Seen { attempt: attempt.0, claimed_at, answered_at, accepted, fate: Fate::Open });
+            self.seen.push(Seen { attempt: attempt.0, sent_at, answered_at, accepted, fate: Fate::Open });
         }
         *self.statuses.entry(last.0).or_default() += last.1;
         Ok(())
@@ -287,19 +283,19 @@ impl<'a> Scan<'a> {
         let seen = match self.seen.get_mut(*at) {
             Some(seen) if seen.attempt == attempt.0 => seen,
             _ => self.unanswered.entry(attempt.0).or_insert_with(|| {
-                let claimed_at = match attempt.tried() {
+                let sent_at = match attempt.tried() {
                     0 => find(&self.first_tries, attempt.part()),
                     tried => later(&self.later_tries, tried, attempt.part()),
                 };
-                Seen { attempt: attempt.0, claimed_at, answered_at: 0, accepted: false, fate: Fate::Open }
+                Seen { attempt: attempt.0, sent_at, answered_at: 0, accepted: false, fate: Fate::Open }
             }),
         };
         if seen.fate == Fate::Delivered {
             return;
         }
         seen.fate = fate;
-        if let (Fate::Delivered, Some(claimed_at)) = (fate, seen.claimed_at) {
-            self.deliveries_ms.add(received_at - claimed_at);
+        if let (Fate::Delivered, Some(sent_at)) = (fate, seen.sent_at) {
+            self.deliveries_ms.add(received_at - sent_at);
         }
     }
 

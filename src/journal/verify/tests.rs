@@ -39,8 +39,8 @@ fn every_contradiction_is_found() {
         ("UPDATE message_state SET state = 3 WHERE state = 7", &["campaigns", "messages"]),
         ("DELETE FROM message_state WHERE state = 4", &["campaigns", "messages"]),
         ("UPDATE answer SET outcome = 2 WHERE attempt = 3 << 12", &["campaigns"]),
-        ("INSERT INTO answer VALUES ((7 << 12), 0, 0, 0, NULL)", &["answers, verdicts and receipts"]),
-        ("INSERT INTO answer VALUES (((1 << 12) | 1), 0, 0, 0, NULL)", &["answers, verdicts and receipts"]),
+        ("INSERT INTO answer VALUES ((7 << 12), 0, 0, 0, 0, NULL)", &["answers, verdicts and receipts"]),
+        ("INSERT INTO answer VALUES (((1 << 12) | 1), 0, 0, 0, 0, NULL)", &["answers, verdicts and receipts"]),
         (
             "INSERT INTO verdict (attempt, at, kind, reason) VALUES ((99999 << 12), 0, 1, '')",
             &["answers, verdicts and receipts"],

@@ -408,6 +408,9 @@ impl<'a> Session<'a> {
                 self.acknowledge(&acknowledge);
                 let _ = self.credits.try_recv();
             }
+            ToSession::Stop => {
+                self.leaving.get_or_insert((Leaving::Finish, Instant::now()));
+            }
         }
     }
 

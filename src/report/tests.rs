@@ -4,7 +4,7 @@ use super::rows::{Format, Record, Rows};
 use super::*;
 use crate::journal::key::{Attempt, Outcome, State};
 use crate::journal::open_read_only;
-use crate::journal::query::tests::Story;
+use crate::journal::query::story::Story;
 use crate::journal::query::{self, MessageRow, Strays};
 use std::io::Write;
 

@@ -103,6 +103,33 @@ fn a_receipt_matched_later_ends_a_message_and_one_taken_back_does_not() {
 }
 
 #[test]
+fn deliveries_count_once_whichever_way_their_receipt_was_matched() {
+    let story = Story::all_kinds();
+    let latency = |text: &str| {
+        let sql = format!(
+            "SELECT l.answer_ms, l.delivery_s FROM delivery_latency l
+               JOIN message_status s ON s.campaign = l.campaign AND s.line = l.line WHERE s.text = '{text}'"
+        );
+        view(&story.connection, &sql).remove(0)
+    };
+    assert_eq!(latency("plain, delivered"), ["10", "2"]);
+    assert_eq!(latency("retried"), ["512", "6"]);
+    assert_eq!(latency("first failed, then delivered"), ["30", "0.8"]);
+    assert_eq!(latency("taken back"), ["50", ""]);
+    // Three parts, the last of them receipted last.
+    assert_eq!(latency("d"), ["10", "3.01"]);
+    let delivered = "SELECT sum(delivered) FROM throughput_per_minute WHERE campaign = 'spring'";
+    let receipts = "SELECT count(*) FROM receipt_log WHERE campaign = 'spring' AND state = 'DELIVERED'";
+    assert_eq!(view(&story.connection, delivered), view(&story.connection, receipts));
+    let number = crate::journal::key::Attempt::new(1, 0).receipt(1);
+    story
+        .connection
+        .execute("INSERT INTO receipt (id, received_at, state, final, rule) VALUES (?1, ?2, 2, 1, 1)", [number, START])
+        .unwrap();
+    assert_ne!(view(&story.connection, delivered), view(&story.connection, receipts));
+}
+
+#[test]
 fn lists_are_those_of_the_views() {
     let story = Story::all_kinds();
     let connection = open_read_only(&story.path).unwrap();
@@ -171,6 +198,7 @@ fn the_report_counts_what_the_views_show() {
         failures,
         [
             ("EXPIRED", Some("044"), 5),
+            ("ABANDONED", Some("resolve --abandon"), 1),
             ("FAILED", Some("late"), 1),
             ("UNDELIVERABLE", Some("\u{1b}7"), 1),
             ("UNDELIVERABLE", Some("2"), 1)

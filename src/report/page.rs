@@ -272,7 +272,7 @@ pub fn write_list(
         writeln!(out, "No campaigns yet: `smppost import` or `smppost send` a CSV file.")?;
         return Ok(());
     }
-    let header = ["messages", "through", "waiting", "delivered", "failed", "in doubt", "last sent (UTC)"];
+    let header = ["messages", "progress", "accepted", "delivered", "failed", "in doubt", "last sent (UTC)"];
     let rows: Vec<[String; 7]> = campaigns.iter().map(list_row).collect();
     let mut widths = header.map(str::len);
     for row in &rows {
@@ -280,21 +280,19 @@ pub fn write_list(
             *width = (*width).max(cell.chars().count());
         }
     }
-    let numbers: usize = widths.iter().map(|width| width + 2).sum();
-    let names =
-        campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max().unwrap_or(0).max(8);
-    if numbers + names <= around.width {
-        write!(out, "{:names$}", "campaign")?;
-        for (title, width) in header.iter().zip(widths) {
-            write!(out, "  {title:>width$}")?;
-        }
-        writeln!(out)?;
+    let names = campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max();
+    let names = names.unwrap_or(0).max("campaign".len());
+    // The last column is left out first, and then there is a block for each campaign.
+    let fits = |columns: usize| names + widths[..columns].iter().map(|width| width + 2).sum::<usize>() <= around.width;
+    if let Some(columns) = [header.len(), header.len() - 1].into_iter().find(|&columns| fits(columns)) {
+        let line = |name: &str, cells: &[&str]| {
+            let cells: String = cells.iter().zip(widths).map(|(cell, width)| format!("  {cell:>width$}")).collect();
+            format!("{name:names$}{cells}")
+        };
+        writeln!(out, "{}", line("campaign", &header[..columns]))?;
         for (campaign, row) in campaigns.iter().zip(&rows) {
-            write!(out, "{:names$}", escape_terminal(&campaign.campaign))?;
-            for (cell, width) in row.iter().zip(widths) {
-                write!(out, "  {cell:>width$}")?;
-            }
-            writeln!(out)?;
+            let cells: Vec<&str> = row.iter().take(columns).map(String::as_str).collect();
+            writeln!(out, "{}", line(&escape_terminal(&campaign.campaign), &cells))?;
         }
     } else {
         for (campaign, row) in campaigns.iter().zip(&rows) {

@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 const EVENTS: usize = 1_024;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// Above this rate, in PDUs a second, commits are at least [`GATHER`] apart.
+const GATHER_ABOVE: f64 = 100.0;
+const GATHER: Duration = Duration::from_millis(20);
 /// Message ids kept in memory: 2^21 table slots, 52 MB.
 const IDS_IN_MEMORY: usize = 1_800_000;
 
@@ -145,6 +148,7 @@ pub fn send(
         active: active.clone(),
         limit: settings.limit,
         ids_in_memory: IDS_IN_MEMORY,
+        gather: gather(settings.rate),
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
     let first = board.lock().clone();
@@ -158,6 +162,15 @@ pub fn send(
     let elapsed = run.started.elapsed();
     let status = run.end(show)?;
     Ok(Outcome { ended, status, recovered, campaigns, elapsed })
+}
+
+/// How far apart commits are at a rate: at low rates each answer is committed at once; at higher ones several share a
+/// commit, a few milliseconds later; without a limit they group themselves.
+fn gather(rate: Rate) -> Duration {
+    match rate {
+        Rate::PerSecond(rate) if rate > GATHER_ABOVE => GATHER,
+        _ => Duration::ZERO,
+    }
 }
 
 /// Honours what other commands appended while no sender ran.

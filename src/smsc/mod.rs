@@ -80,7 +80,9 @@ const UNBIND_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Smsc {
     shared: Arc<Shared>,
     local_addr: SocketAddr,
-    acceptor: Option<JoinHandle<()>>,
+    /// Gives the threads of all sessions once it ends.
+    acceptor: Option<JoinHandle<Vec<JoinHandle<()>>>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// What all threads of a simulator share.
@@ -132,7 +134,7 @@ impl Smsc {
         });
         let for_acceptor = Arc::clone(&shared);
         let acceptor = spawn("smsc-accept", move || accept(&for_acceptor, &listener)).map_err(SmscError::Thread)?;
-        Ok(Smsc { shared, local_addr, acceptor: Some(acceptor) })
+        Ok(Smsc { shared, local_addr, acceptor: Some(acceptor), threads: Vec::new() })
     }
 
     /// Where it listens.
@@ -148,12 +150,12 @@ impl Smsc {
 
     /// Cuts all connections as a dying SMSC would, without a word; new ones are welcome.
     pub fn cut_connections(&self) {
-        self.shared.sessions.lock().values().for_each(|session| session.end());
+        self.sessions().iter().for_each(|session| session.end());
     }
 
     /// Sends unbind on all bound sessions, as an SMSC before its maintenance does.
     pub fn unbind_all(&self) {
-        for session in self.shared.sessions.lock().values() {
+        for session in self.sessions() {
             if session.state.lock().bound.is_some() {
                 let sequence_number = session.deliveries.lock().next_sequence();
                 let mut unbind = Vec::new();
@@ -175,7 +177,9 @@ impl Smsc {
         self.stats()
     }
 
-    fn close_door(&self) {
+    /// Ends the acceptor; from then on no session begins.
+    fn close_door(&mut self) {
+        let Some(acceptor) = self.acceptor.take() else { return };
         self.shared.stopping.store(true, Ordering::SeqCst);
         // The acceptor waits in accept: a connection wakes it, and it sees that all is over.
         let mut address = self.local_addr;
@@ -183,15 +187,24 @@ impl Smsc {
             address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
         let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
+        match acceptor.join() {
+            Ok(threads) => self.threads = threads,
+            Err(_) => log::error!("smsc: the acceptor panicked"),
+        }
     }
 
     fn end(&mut self) {
-        let Some(acceptor) = self.acceptor.take() else { return };
         self.close_door();
         self.cut_connections();
-        if acceptor.join().is_err() {
-            log::error!("smsc: the acceptor panicked");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("smsc: a session panicked");
+            }
         }
+    }
+
+    fn sessions(&self) -> Vec<Arc<Session>> {
+        self.shared.sessions.lock().values().cloned().collect()
     }
 }
 
@@ -233,8 +246,8 @@ impl Shared {
     }
 }
 
-/// Takes connections until the simulator stops, and joins the threads of all of them.
-fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
+/// Takes connections until the simulator stops, and gives the threads of those that are left.
+fn accept(shared: &Arc<Shared>, listener: &TcpListener) -> Vec<JoinHandle<()>> {
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     let mut next_id = 1;
     while !shared.stopping.load(Ordering::SeqCst) {
@@ -259,15 +272,16 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
         shared.counters.connections.add(1);
         match open(shared, next_id, stream) {
             Ok(thread) => threads.push(thread),
-            Err(e) => log::warn!("smsc: session {next_id}: {e}"),
+            Err(e) => {
+                log::warn!("smsc: session {next_id}: {e}");
+                if let Some(session) = shared.sessions.lock().remove(&next_id) {
+                    session.end();
+                }
+            }
         }
         next_id += 1;
     }
-    for thread in threads {
-        if thread.join().is_err() {
-            log::error!("smsc: a session panicked");
-        }
-    }
+    threads
 }
 
 /// Starts the threads of a connection.
@@ -284,22 +298,24 @@ fn open(shared: &Arc<Shared>, id: u64, stream: TcpStream) -> io::Result<JoinHand
     let shared = Arc::clone(shared);
     spawn(&format!("smsc-read-{id}"), move || {
         reader.run();
-        session.end();
+        reader.retire();
         if writer.join().is_err() {
             log::error!("smsc: the writer of session {id} panicked");
         }
         reader.leave();
+        session.linger();
+        session.end();
         shared.sessions.lock().remove(&id);
         log::info!("smsc: session {id} ended");
     })
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-/// A first message number that a simulator started later does not use: eight hexadecimal digits, a million for each
-/// second, as far as they go.
+/// A first message number that a simulator started later is unlikely to use: eight hexadecimal digits, a million
+/// numbers for each second, around once an hour.
 fn number_from_clock() -> u64 {
     0x1000_0000 + clock::unix_us() % 0xE000_0000
 }

@@ -77,8 +77,8 @@ pub struct Outcome {
     pub recovered: Recovered,
     /// The campaigns that it was about.
     pub campaigns: Vec<String>,
-    /// How long it took, from the first bind on.
-    pub elapsed: Duration,
+    /// How long it sent, from the first attempt to connect to the last answer.
+    pub sending: Duration,
 }
 
 /// How a run stands: for the progress line.
@@ -155,13 +155,13 @@ pub fn send(
     let receipts_may_come = settings.account.bind.can_receive();
     if first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come) {
         drop(keeper);
-        return Ok(Outcome { ended: Ended::NothingToDo, status: first, recovered, campaigns, elapsed: Duration::ZERO });
+        return Ok(Outcome { ended: Ended::NothingToDo, status: first, recovered, campaigns, sending: Duration::ZERO });
     }
     let mut run = Run::start(settings, keeper, board, marks)?;
     let ended = run.watch(settings, interrupt, receipts_may_come, show);
-    let elapsed = run.started.elapsed();
+    let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
     let status = run.end(show)?;
-    Ok(Outcome { ended, status, recovered, campaigns, elapsed })
+    Ok(Outcome { ended, status, recovered, campaigns, sending })
 }
 
 /// How far apart commits are at a rate: at low rates each answer is committed at once; at higher ones several share a
@@ -205,6 +205,8 @@ fn choose(connection: &rusqlite::Connection, books: &Books, names: &[String]) ->
 /// The threads of a run, and what keeps them going.
 struct Run {
     started: Instant,
+    /// When there was nothing left to send or to be answered.
+    sent_at: Option<Instant>,
     board: Board,
     pacer: Arc<Pacer>,
     journal: Option<Sender<ToJournal>>,
@@ -251,6 +253,7 @@ impl Run {
         }
         Ok(Self {
             started: Instant::now(),
+            sent_at: None,
             board,
             pacer: Arc::clone(&shared.pacer),
             journal: Some(journal),
@@ -276,7 +279,6 @@ impl Run {
         show: &mut dyn FnMut(&Progress),
     ) -> Ended {
         let look = tick(LOOK);
-        let mut all_sent_at = None;
         loop {
             select! {
                 recv(interrupt) -> _ => {
@@ -301,14 +303,14 @@ impl Run {
                         return Ended::Halted(why);
                     }
                     if status.all_sent {
-                        let since = *all_sent_at.get_or_insert_with(Instant::now);
+                        let since = *self.sent_at.get_or_insert_with(Instant::now);
                         let news = status.last_news.map_or(since, |news| news.max(since));
                         let waited = news.elapsed() >= settings.wait_receipts;
                         if status.awaiting_receipts == 0 || waited || !receipts_may_come {
                             return Ended::Done;
                         }
                     } else {
-                        all_sent_at = None;
+                        self.sent_at = None;
                     }
                 }
             }

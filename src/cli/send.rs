@@ -9,6 +9,7 @@ use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
+use crate::report::{RunFacts, SendSummary};
 use crate::session::{Account, Secret};
 use clap::{Args, ValueEnum};
 use std::io::Write;
@@ -183,20 +184,29 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             recovered.in_doubt, recovered.requeued,
         ));
     }
-    let summary = crate::report::SendSummary::read(&settings.journal, &outcome.campaigns)?;
     let mut words = Vec::new();
+    let mut halted = None;
     match &outcome.ended {
         Ended::NothingToDo => words.extend_from_slice(b"nothing to send: all is done\n"),
-        Ended::Halted(why) => writeln!(words, "sending stopped: {why}; the rest stays queued")?,
+        Ended::Halted(why) => halted = Some(format!("{why}; the rest stays queued")),
         Ended::Refused(why) => writeln!(words, "no connection: {why}")?,
         Ended::Interrupted | Ended::Done => {}
     }
-    summary.write(outcome.elapsed, outcome.status.accepted, &settings.journal, &mut words)?;
+    let run = RunFacts {
+        sending: outcome.sending,
+        accepted: outcome.status.accepted,
+        throttled: outcome.status.throttled,
+        receipts_awaited: true,
+        halted,
+    };
+    let connection = journal::open_read_only(&settings.journal)?;
+    let summary = SendSummary::gather(&connection, &settings.journal, &outcome.campaigns, run)?;
+    summary.write(&mut words, crate::report::width())?;
     display.say(String::from_utf8_lossy(&words).trim_end());
     Ok(match &outcome.ended {
         Ended::Interrupted => exit::INTERRUPTED,
         Ended::Halted(_) | Ended::Refused(_) => exit::ERROR,
-        Ended::Done | Ended::NothingToDo => summary.exit_code(),
+        Ended::Done | Ended::NothingToDo => summary.exit().code(),
     })
 }
 

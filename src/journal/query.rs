@@ -21,7 +21,8 @@ pub use campaign::{
     campaign_report, rejections,
 };
 pub use logs::{
-    AttemptRow, InboundRow, ReceiptRow, SkippedRow, Strays, attempts, inbound, receipts, skipped_rows, strays, unmatched,
+    AttemptRow, InboundRow, ReceiptRow, SkippedRow, Strays, attempts, inbound, receipts, skipped_rows, strays,
+    unmatched,
 };
 pub use messages::{MessageRow, messages};
 

@@ -23,6 +23,7 @@ use std::io;
 use std::path::Path;
 
 pub use summary::{RunFacts, SendSummary};
+pub use text::width;
 
 /// How a command ended, as the exit code says it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

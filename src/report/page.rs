@@ -37,7 +37,13 @@ pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings
     writeln!(out)?;
     states(out, width, &summary.counts, summary.receipts_asked)?;
     if summary.counts.of(State::Sending) > 0 && around.sender_running == Some(false) {
-        wrapped(out, width, "  ", 2, &format!("No sender is running; `smppost resume {}` goes on.", argument(&summary.campaign)))?;
+        wrapped(
+            out,
+            width,
+            "  ",
+            2,
+            &format!("No sender is running; `smppost resume {}` goes on.", argument(&summary.campaign)),
+        )?;
     }
     doubts(out, width, &summary.campaign, summary.counts.of(State::InDoubt), &report.doubts)?;
     rejections(out, width, &report.rejections)?;
@@ -257,7 +263,11 @@ fn statuses(out: &mut dyn Write, report: &CampaignReport, width: usize) -> Resul
 }
 
 /// Writes the list of campaigns: a line each where the terminal is wide enough, else a few.
-pub fn write_list(out: &mut dyn Write, campaigns: &[CampaignSummary], around: &Surroundings) -> Result<(), ReportError> {
+pub fn write_list(
+    out: &mut dyn Write,
+    campaigns: &[CampaignSummary],
+    around: &Surroundings,
+) -> Result<(), ReportError> {
     if campaigns.is_empty() {
         writeln!(out, "No campaigns yet: `smppost import` or `smppost send` a CSV file.")?;
         return Ok(());
@@ -271,7 +281,8 @@ pub fn write_list(out: &mut dyn Write, campaigns: &[CampaignSummary], around: &S
         }
     }
     let numbers: usize = widths.iter().map(|width| width + 2).sum();
-    let names = campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max().unwrap_or(0).max(8);
+    let names =
+        campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max().unwrap_or(0).max(8);
     if numbers + names <= around.width {
         write!(out, "{:names$}", "campaign")?;
         for (title, width) in header.iter().zip(widths) {

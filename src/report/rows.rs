@@ -61,7 +61,12 @@ enum Sink<'a> {
 
 impl<'a> Rows<'a> {
     /// Begins a list. `raw`: cells of CSV as they are, formulas and all. `width`: columns of the terminal.
-    pub fn begin<R: Record>(out: &'a mut dyn Write, format: Format, raw: bool, width: usize) -> Result<Self, ReportError> {
+    pub fn begin<R: Record>(
+        out: &'a mut dyn Write,
+        format: Format,
+        raw: bool,
+        width: usize,
+    ) -> Result<Self, ReportError> {
         let out = match format {
             Format::Table => Sink::Table(Table { out, width, waiting: Vec::new(), widths: None }),
             Format::Json => {
@@ -186,7 +191,8 @@ impl Table<'_> {
         let headers: Vec<String> =
             R::TABLE.iter().filter_map(|&n| R::COLUMNS.get(n)).map(|name| name.replace('_', " ")).collect();
         let waiting = std::mem::take(&mut self.waiting);
-        let widest = |n: usize| waiting.iter().chain([&headers]).filter_map(|row| row.get(n)).map(|c| c.chars().count()).max();
+        let widest =
+            |n: usize| waiting.iter().chain([&headers]).filter_map(|row| row.get(n)).map(|c| c.chars().count()).max();
         let mut widths: Vec<usize> = (0..headers.len()).filter_map(widest).collect();
         let last = widths.pop().unwrap_or(0);
         let before: usize = widths.iter().map(|width| width + GAP).sum();
@@ -249,8 +255,21 @@ fn put_moment(to: &mut String, stamp: Option<Stamp>) {
 
 impl Record for MessageRow {
     const COLUMNS: &'static [&'static str] = &[
-        "campaign", "line", "destination", "source", "text", "encoding", "parts", "state", "command_status",
-        "message_ids", "error", "queued_at", "sent_at", "answered_at", "done_at",
+        "campaign",
+        "line",
+        "destination",
+        "source",
+        "text",
+        "encoding",
+        "parts",
+        "state",
+        "command_status",
+        "message_ids",
+        "error",
+        "queued_at",
+        "sent_at",
+        "answered_at",
+        "done_at",
     ];
     const TABLE: &'static [usize] = &[1, 2, 7, 12, 10, 4];
 
@@ -285,8 +304,17 @@ impl Record for MessageRow {
 
 impl Record for AttemptRow {
     const COLUMNS: &'static [&'static str] = &[
-        "campaign", "line", "part", "attempt", "session_id", "sequence_number", "claimed_at", "answered_at", "state",
-        "command_status", "message_id",
+        "campaign",
+        "line",
+        "part",
+        "attempt",
+        "session_id",
+        "sequence_number",
+        "claimed_at",
+        "answered_at",
+        "state",
+        "command_status",
+        "message_id",
     ];
     const TABLE: &'static [usize] = &[1, 2, 3, 5, 6, 8, 9, 10];
 
@@ -380,8 +408,22 @@ impl Record for InboundRow {
 
 impl Record for CampaignSummary {
     const COLUMNS: &'static [&'static str] = &[
-        "campaign", "messages", "parts", "queued", "sending", "accepted", "delivered", "partly_delivered", "failed",
-        "rejected", "in_doubt", "cancelled", "suppressed", "duplicate_rows", "rejected_rows", "first_sent_at",
+        "campaign",
+        "messages",
+        "parts",
+        "queued",
+        "sending",
+        "accepted",
+        "delivered",
+        "partly_delivered",
+        "failed",
+        "rejected",
+        "in_doubt",
+        "cancelled",
+        "suppressed",
+        "duplicate_rows",
+        "rejected_rows",
+        "first_sent_at",
         "last_sent_at",
     ];
     const TABLE: &'static [usize] = &[0];

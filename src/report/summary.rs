@@ -95,7 +95,8 @@ impl SendSummary {
             }
             if run.throttled > 0 {
                 let throttled = i64::try_from(run.throttled).unwrap_or(i64::MAX);
-                words += &format!("; throttled {} (nothing is lost by that; a lower --rate avoids it)", times(throttled));
+                words +=
+                    &format!("; throttled {} (nothing is lost by that; a lower --rate avoids it)", times(throttled));
             }
             wrapped(out, width, "This run: ", 2, &words)?;
         }
@@ -132,13 +133,15 @@ fn write_campaign(
     let in_doubt = counts.of(State::InDoubt);
     if in_doubt > 0 {
         writeln!(out, "\nIn doubt")?;
-        let words = format!("{} sent and never answered: {}", count(in_doubt, "message"), list_command(name, State::InDoubt));
+        let words =
+            format!("{} sent and never answered: {}", count(in_doubt, "message"), list_command(name, State::InDoubt));
         wrapped(out, width, "  ", 2, &words)?;
         wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name))?;
     }
     let accepted = counts.of(State::Accepted);
     if accepted > 0 && summary.receipts_asked == Receipts::All {
-        let words = format!("receipts of {} are outstanding: `smppost listen` waits for them", count(accepted, "message"));
+        let words =
+            format!("receipts of {} are outstanding: `smppost listen` waits for them", count(accepted, "message"));
         wrapped(out, width, "  ", 2, &words)?;
     }
     let left = counts.of(State::Queued) + counts.of(State::Sending);

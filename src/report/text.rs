@@ -166,9 +166,14 @@ mod tests {
 
     #[test]
     fn arguments_can_be_pasted() {
-        for (name, expected) in
-            [("spring", "spring"), ("a b", "'a b'"), ("-x", "'-x'"), ("it's", "'it'\\''s'"), ("", "''"), ("a\u{1b}", "'a\\u{1b}'")]
-        {
+        for (name, expected) in [
+            ("spring", "spring"),
+            ("a b", "'a b'"),
+            ("-x", "'-x'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+            ("a\u{1b}", "'a\\u{1b}'"),
+        ] {
             assert_eq!(argument(name), expected);
         }
     }

@@ -17,7 +17,13 @@ pub struct ClaimRun {
 }
 
 /// The claims of one try that hold parts of `from..end`, in order. The first may begin before `from`.
-pub fn claims(connection: &Connection, tried: u16, from: i64, end: i64, to: &mut Vec<ClaimRun>) -> Result<(), JournalError> {
+pub fn claims(
+    connection: &Connection,
+    tried: u16,
+    from: i64,
+    end: i64,
+    to: &mut Vec<ClaimRun>,
+) -> Result<(), JournalError> {
     to.clear();
     let mut statement = connection.prepare_cached(
         "SELECT first_part, parts, claimed_at FROM claim
@@ -95,8 +101,8 @@ impl Matches {
     pub fn load(&mut self, connection: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
         self.moved.clear();
         self.matched.clear();
-        let mut statement =
-            connection.prepare_cached("SELECT receipt_id FROM receipt_match WHERE receipt_id >= ?1 AND receipt_id < ?2")?;
+        let mut statement = connection
+            .prepare_cached("SELECT receipt_id FROM receipt_match WHERE receipt_id >= ?1 AND receipt_id < ?2")?;
         let mut rows = statement.query(Attempt::receipt_range(from, end))?;
         while let Some(row) = rows.next()? {
             self.moved.insert(row.get(0)?);

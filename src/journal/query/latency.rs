@@ -88,8 +88,7 @@ mod tests {
         let check = |values: &[i64], expected: [Option<u64>; 4]| {
             let mut histogram = Histogram::new();
             values.iter().for_each(|&value| histogram.add(value));
-            let found =
-                [histogram.percentile(50), histogram.percentile(95), histogram.percentile(99), histogram.max()];
+            let found = [histogram.percentile(50), histogram.percentile(95), histogram.percentile(99), histogram.max()];
             assert_eq!(found, expected, "{values:?}");
         };
         check(&[], [None; 4]);

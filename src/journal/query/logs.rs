@@ -303,7 +303,9 @@ pub fn unmatched<E: From<JournalError>>(
 }
 
 fn lowest_receipt(connection: &Connection) -> Result<i64, JournalError> {
-    Ok(connection.query_row("SELECT min(min(id), 0) FROM receipt", [], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0))
+    Ok(connection
+        .query_row("SELECT min(min(id), 0) FROM receipt", [], |row| row.get::<_, Option<i64>>(0))?
+        .unwrap_or(0))
 }
 
 /// Counts the receipts of the account that belong to no attempt.

@@ -226,7 +226,9 @@ impl Chunk {
             slot.row.answered_at = slot.row.answered_at.max(Some(Stamp(answered_at)));
             // A rejection is shown before anything else, and of two answers the later.
             let rejected = outcome == Outcome::Rejected as i64;
-            if rejected && slot.rejected.is_none() || rejected == slot.rejected.is_some() && answered_at >= slot.status_at {
+            if rejected && slot.rejected.is_none()
+                || rejected == slot.rejected.is_some() && answered_at >= slot.status_at
+            {
                 slot.row.command_status = Some(status);
                 slot.status_at = answered_at;
             }
@@ -371,11 +373,7 @@ impl Slot {
                 CommandStatus(status) => format!("status {status}"),
             }),
             State::InDoubt => verdict,
-            _ => self
-                .receipt_error
-                .take()
-                .or(self.matched_error.take())
-                .or(verdict.filter(|_| state == State::Failed)),
+            _ => self.receipt_error.take().or(self.matched_error.take()).or(verdict.filter(|_| state == State::Failed)),
         };
         let answered_at = self.row.answered_at;
         self.row.done_at = match state {

@@ -82,7 +82,9 @@ impl Story {
             .unwrap();
         self.line += 1;
         self.next_id += parts;
-        self.connection.execute("UPDATE campaign SET end_id = ?2 WHERE id = ?1", [self.campaign, self.next_id]).unwrap();
+        self.connection
+            .execute("UPDATE campaign SET end_id = ?2 WHERE id = ?1", [self.campaign, self.next_id])
+            .unwrap();
         id
     }
 
@@ -162,8 +164,10 @@ impl Story {
         let campaigns = campaigns(&self.connection).unwrap();
         for campaign in &campaigns {
             let mut counts = Counts::default();
-            let mut statement =
-                self.connection.prepare("SELECT id, parts FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id").unwrap();
+            let mut statement = self
+                .connection
+                .prepare("SELECT id, parts FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id")
+                .unwrap();
             let messages: Vec<(i64, u8)> = statement
                 .query_map([campaign.first_id, campaign.end_id], |row| Ok((row.get(0)?, row.get(1)?)))
                 .unwrap()
@@ -224,7 +228,10 @@ impl Story {
             .unwrap();
         if unusual {
             self.connection
-                .execute("INSERT OR REPLACE INTO message_state (message, state) VALUES (?1, ?2)", (message, state as u8))
+                .execute(
+                    "INSERT OR REPLACE INTO message_state (message, state) VALUES (?1, ?2)",
+                    (message, state as u8),
+                )
                 .unwrap();
         }
         state
@@ -249,7 +256,9 @@ impl Story {
         s.answer(id + 4, 0, 0x4321, Rejected, 1_050);
         s.message(1, "queued");
         // Three parts: delivered, partly delivered, failed, rejected, in doubt, sending.
-        for (fates, text) in [("ddd", "d"), ("dfa", "df"), ("dfd", "p"), ("fff", "f"), ("arr", "r"), ("d?d", "?"), ("ac-", "c")] {
+        for (fates, text) in
+            [("ddd", "d"), ("dfa", "df"), ("dfd", "p"), ("fff", "f"), ("arr", "r"), ("d?d", "?"), ("ac-", "c")]
+        {
             let id = s.message(3, text);
             s.claim(id, fates.matches(|c| c != '-').count() as i64, 0, 2_000);
             for (part, fate) in (id..).zip(fates.chars()) {
@@ -266,12 +275,18 @@ impl Story {
         }
         // Retried, then accepted; throttled and to be retried; retried until it was rejected.
         let id = s.message(1, "retried");
-        s.claim(id, 1, 0, 3_000).answer(id, 0, 0x58, Retry, 3_010).claim(id, 1, 1, 3_500).answer(id, 1, 0, Accepted, 3_512);
+        s.claim(id, 1, 0, 3_000)
+            .answer(id, 0, 0x58, Retry, 3_010)
+            .claim(id, 1, 1, 3_500)
+            .answer(id, 1, 0, Accepted, 3_512);
         s.receipt(Attempt::new(id, 1).receipt(0), 2, None, 9_000);
         let id = s.message(1, "throttled");
         s.claim(id, 1, 0, 3_000).answer(id, 0, 0x14, Retry, 3_011);
         let id = s.message(1, "rejected at last");
-        s.claim(id, 1, 0, 3_000).answer(id, 0, 0x08, Retry, 3_010).claim(id, 1, 1, 4_000).answer(id, 1, 0x08, Rejected, 4_010);
+        s.claim(id, 1, 0, 3_000)
+            .answer(id, 0, 0x08, Retry, 3_010)
+            .claim(id, 1, 1, 4_000)
+            .answer(id, 1, 0x08, Rejected, 4_010);
         // In doubt: held, resent and accepted, assumed sent, abandoned, settled by a late answer, by a receipt; not written.
         let held = s.message(1, "in doubt");
         s.claim(held, 7, 0, 6_000);
@@ -286,7 +301,11 @@ impl Story {
         let id = s.message(1, "late answer");
         s.verdict(id, 0, Verdict::InDoubt, "no answer").answer(id, 0, 0, Accepted, 20_000);
         let id = s.message(1, "settled by a receipt");
-        s.verdict(id, 0, Verdict::InDoubt, "no answer").receipt(-1, 2, None, 21_000).matched(-1, Some(Attempt::new(id, 0)), 4);
+        s.verdict(id, 0, Verdict::InDoubt, "no answer").receipt(-1, 2, None, 21_000).matched(
+            -1,
+            Some(Attempt::new(id, 0)),
+            4,
+        );
         let id = s.message(1, "not written");
         s.verdict(id, 0, Verdict::NotWritten, "the sender died before it was written");
         // Receipts: on the way and then delivered, twice, contradictory, ahead of the answer, taken back.
@@ -322,7 +341,9 @@ impl Story {
         let id = s.message(2, "begun");
         s.claim(id, 1, 0, 10_000).answer(id, 0, 0, Accepted, 10_010);
         s.message(1, "never sent");
-        s.connection.execute("UPDATE campaign SET cancelled_at = ?1 WHERE id = ?2", [START + 11_000, s.campaign]).unwrap();
+        s.connection
+            .execute("UPDATE campaign SET cancelled_at = ?1 WHERE id = ?2", [START + 11_000, s.campaign])
+            .unwrap();
         // An import that is not whole is nowhere to be seen.
         s.settle().campaign("hidden").message(1, "hidden");
         s.connection.execute("UPDATE campaign SET imported_at = NULL WHERE id = ?1", [s.campaign]).unwrap();
@@ -459,11 +480,22 @@ fn the_report_counts_what_the_views_show() {
     let report = campaign_report(&connection, "spring").unwrap();
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     for state in State::ALL {
-        let sql = format!("SELECT count(*) FROM message_status WHERE campaign = 'spring' AND state = '{}'", state.name());
+        let sql =
+            format!("SELECT count(*) FROM message_status WHERE campaign = 'spring' AND state = '{}'", state.name());
         assert_eq!(report.summary.counts.of(state), number(&sql), "{state:?}");
     }
-    let statuses: Vec<_> = report.statuses.iter().map(|row| vec![row.command_status.to_string(), row.name.to_owned(), row.attempts.to_string()]).collect();
-    assert_eq!(statuses, view(&connection, "SELECT command_status, name, attempts FROM status_breakdown WHERE campaign = 'spring' ORDER BY 1"));
+    let statuses: Vec<_> = report
+        .statuses
+        .iter()
+        .map(|row| vec![row.command_status.to_string(), row.name.to_owned(), row.attempts.to_string()])
+        .collect();
+    assert_eq!(
+        statuses,
+        view(
+            &connection,
+            "SELECT command_status, name, attempts FROM status_breakdown WHERE campaign = 'spring' ORDER BY 1"
+        )
+    );
     assert_eq!(report.attempts, number("SELECT count(*) FROM attempt_log WHERE campaign = 'spring'"));
     let rejected: i64 = report.rejections.iter().map(|row| row.messages).sum();
     assert_eq!(rejected, report.summary.counts.of(State::Rejected));
@@ -474,7 +506,12 @@ fn the_report_counts_what_the_views_show() {
         report.failures.iter().map(|row| (row.state.as_str(), row.error.as_deref(), row.parts)).collect();
     assert_eq!(
         failures,
-        [("EXPIRED", Some("044"), 5), ("FAILED", Some("late"), 1), ("UNDELIVERABLE", Some("\u{1b}7"), 1), ("UNDELIVERABLE", Some("2"), 1)]
+        [
+            ("EXPIRED", Some("044"), 5),
+            ("FAILED", Some("late"), 1),
+            ("UNDELIVERABLE", Some("\u{1b}7"), 1),
+            ("UNDELIVERABLE", Some("2"), 1)
+        ]
     );
     assert_eq!(report.doubts.len() as i64, report.summary.counts.of(State::InDoubt));
     assert_eq!(report.outstanding_receipts.messages, report.summary.counts.of(State::Accepted));
@@ -503,9 +540,10 @@ fn f45_no_snapshot_is_held_while_rows_are_looked_at() {
         assert!(connection.is_autocommit());
         story.connection.execute("UPDATE campaign_count SET parts = parts + 1", [])?;
         // A reader in the way would keep the checkpoint from going to the end.
-        let (busy, log, done): (i64, i64, i64) = story
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let (busy, log, done): (i64, i64, i64) =
+            story
+                .connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         assert_eq!((busy, log, done), (0, 0, 0));
         Ok(())
     })
@@ -516,7 +554,18 @@ fn f45_no_snapshot_is_held_while_rows_are_looked_at() {
 #[test]
 fn stamps_are_those_of_sqlite() {
     let connection = Connection::open_in_memory().unwrap();
-    for ms in [0, 1, 999, START, 951_782_399_999, 951_782_400_000, 4_102_444_800_123, 253_402_300_799_999, -1, -62_135_596_800_000] {
+    for ms in [
+        0,
+        1,
+        999,
+        START,
+        951_782_399_999,
+        951_782_400_000,
+        4_102_444_800_123,
+        253_402_300_799_999,
+        -1,
+        -62_135_596_800_000,
+    ] {
         let expected: String = connection
             .query_row("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', ?1 / 1000.0, 'unixepoch')", [ms], |row| row.get(0))
             .unwrap();

@@ -597,7 +597,11 @@ impl Keeper {
     /// Nothing more is claimed: an answer condemned the account or its settings.
     pub(super) fn halt(&mut self, why: String) {
         self.claiming = false;
-        self.status.halted.get_or_insert(why);
+        if self.status.halted.is_none() {
+            self.status.halted = Some(why);
+            let sessions = self.sessions.keys().map(|session| (*session, ToSession::Stop));
+            self.after_commit.extend(sessions);
+        }
     }
 
     fn publish(&mut self) {

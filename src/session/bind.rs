@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::time::Instant;
 
+/// PDUs that may come before the answer to the bind.
+const EARLY_MAX: usize = 4_096;
 /// The bind request has this sequence number.
 const BIND_SEQUENCE_NUMBER: u32 = 1;
 
@@ -20,6 +22,8 @@ pub struct Bound {
     pub writer: WriteHalf,
     /// What was read already beyond the answer to the bind.
     pub frames: FrameBuffer,
+    /// PDUs that came before the answer: some SMSCs deliver as soon as they know who it is.
+    pub early: Vec<Vec<u8>>,
     /// Address of the SMSC.
     pub peer: String,
     /// What the SMSC calls itself.
@@ -37,6 +41,8 @@ pub enum BindError {
     Settings(String),
     /// The SMSC closed the connection instead of answering.
     Closed,
+    /// So many other PDUs came instead of the answer.
+    Unanswered(usize),
     /// The connection broke.
     Io(io::Error),
     /// No answer within the bind timeout.
@@ -72,6 +78,7 @@ impl fmt::Display for BindError {
                 "the SMSC closed the connection at once instead of answering the bind: has the provider whitelisted your \
                  address?",
             ),
+            Self::Unanswered(count) => write!(f, "{count} other PDUs came, and no answer to the bind"),
             Self::Io(error) => write!(f, "the connection broke during the bind: {error}"),
             Self::Timeout(timeout) => write!(f, "no answer to the bind within the bind timeout ({timeout:?})"),
             Self::Frame(error) => write!(f, "what answers does not speak SMPP: {error}"),
@@ -112,6 +119,7 @@ pub fn bind(account: &Account) -> Result<Bound, BindError> {
     writer.write(&request).map_err(BindError::Io)?;
     let deadline = Instant::now() + timers.bind;
     let mut frames = FrameBuffer::new();
+    let mut early = Vec::new();
     loop {
         if let Some(frame) = frames.next_frame().map_err(BindError::Frame)? {
             match crate::wire::decode(frame) {
@@ -121,11 +129,11 @@ pub fn bind(account: &Account) -> Result<Bound, BindError> {
                     }
                     let smsc = answer.system_id.escape_ascii().to_string();
                     let takes_tlvs = answer.tlvs.get(Tag::SC_INTERFACE_VERSION).is_some();
-                    return Ok(Bound { reader, writer, frames, peer: address.to_string(), smsc, takes_tlvs });
+                    return Ok(Bound { reader, writer, frames, early, peer: address.to_string(), smsc, takes_tlvs });
                 }
                 Ok((header, Pdu::GenericNack)) => return Err(BindError::Refused(header.command_status)),
-                // Anything else before the answer cannot be for us yet.
-                _ => continue,
+                _ if early.len() < EARLY_MAX => early.push(frame.to_vec()),
+                _ => return Err(BindError::Unanswered(EARLY_MAX)),
             }
         }
         let left = deadline.saturating_duration_since(Instant::now());

@@ -143,6 +143,7 @@ impl<'a> Session<'a> {
         let reader = Reader {
             link: bound.reader,
             frames: bound.frames,
+            early: bound.early,
             session: number.id,
             timers: shared.account.timers,
             window: Arc::clone(&window),
@@ -406,6 +407,9 @@ impl<'a> Session<'a> {
             ToSession::Stored(acknowledge) => {
                 self.acknowledge(&acknowledge);
                 let _ = self.credits.try_recv();
+            }
+            ToSession::Stop => {
+                self.leaving.get_or_insert((Leaving::Finish, Instant::now()));
             }
         }
     }

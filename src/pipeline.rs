@@ -317,11 +317,14 @@ impl Run {
     /// Notes what a connection says; returns why the run must end, if it must.
     fn heed(&mut self, notice: Notice) -> Option<String> {
         match notice {
-            Notice::Bound { slot, peer, smsc } => {
+            Notice::Bound { slot, peer, smsc, warning } => {
                 self.bound[slot] = true;
                 self.warned[slot] = None;
                 let name = if smsc.is_empty() { String::new() } else { format!(" ({smsc})") };
                 self.words.push(format!("connection {}: bound to {peer}{name}", slot + 1));
+                if let Some(warning) = warning {
+                    self.words.push(format!("connection {}: warning: {warning}", slot + 1));
+                }
                 None
             }
             Notice::Lost { slot, reason, retry_in } => {

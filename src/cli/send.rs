@@ -121,7 +121,7 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     if args.simulate {
         import(&campaign, journal)?;
         let simulator = simulator(&args.connection)?;
-        let mut account = args.connection.account("127.0.0.1", "simulated", Secret::default())?;
+        let mut account = args.connection.account(&["127.0.0.1".into()], "simulated", Secret::default())?;
         account.port = simulator.local_addr().port();
         let mut settings = args.settings(account, journal, &campaign.name);
         settings.account_name = "the built-in simulator".into();
@@ -137,8 +137,8 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
 fn simulator(connection: &ConnectionArgs) -> Result<crate::smsc::Smsc, CliError> {
     let mut settings = crate::smsc::Settings::default();
     settings.listen.set_port(0);
-    settings.max_connections = usize::from(connection.connections);
-    settings.rate = match connection.rate {
+    settings.max_connections = connection.connections();
+    settings.rate = match connection.rate() {
         Rate::PerSecond(rate) => Some(rate.ceil() as u32),
         Rate::Unlimited => None,
     };
@@ -155,8 +155,8 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
     let settings = SendSettings {
         journal: journal.into(),
         account_name: account_name(&account),
-        connections: usize::from(args.connection.connections),
-        rate: args.connection.rate,
+        connections: args.connection.connections(),
+        rate: args.connection.rate(),
         limit: args.run.limit,
         wait_receipts: args.run.wait_receipts,
         campaigns: args.campaign.iter().cloned().collect(),
@@ -228,8 +228,8 @@ impl SendArgs {
         SendSettings {
             journal: journal.into(),
             account_name: account_name(&account),
-            connections: usize::from(self.connection.connections),
-            rate: self.connection.rate,
+            connections: self.connection.connections(),
+            rate: self.connection.rate(),
             limit: self.run.limit,
             wait_receipts: self.run.wait_receipts,
             campaigns: vec![campaign.into()],

@@ -125,6 +125,10 @@ impl Reader {
                 }
                 Err(error) => return format!("the connection broke: {error}"),
             }
+            if self.link.owes_writing() {
+                // A wake-up: TLS has something to say that only the writer may write.
+                let _ = self.writer.try_send(FromReader::Freed);
+            }
         }
     }
 

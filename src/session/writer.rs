@@ -5,7 +5,7 @@ use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::{Backoff, Notice, Shared};
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
-use crate::link::WriteHalf;
+use crate::link::{Tls, WriteHalf};
 use crate::window::Window;
 use crate::wire::{
     BindKind, CommandId, CommandStatus, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link,
@@ -29,9 +29,10 @@ pub fn run(slot: usize, shared: &Shared) {
     let mut backoff = Backoff::default();
     let mut unbound_since = Instant::now();
     loop {
-        let reason = match bind(&shared.account) {
+        let reason = match bind(&shared.account, shared.account.bind.kind(slot)) {
             Ok(bound) => {
-                let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone() };
+                let warning = shared.account.tls.as_ref().and_then(Tls::warning);
+                let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone(), warning };
                 if shared.notices.send(notice).is_err() {
                     return;
                 }
@@ -94,6 +95,7 @@ enum Leaving {
 struct Session<'a> {
     shared: &'a Shared,
     id: i64,
+    kind: BindKind,
     link: WriteHalf,
     window: Arc<Mutex<Window>>,
     pulse: Arc<Pulse>,
@@ -117,12 +119,13 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     /// Enters the session in the journal and starts its reader.
     fn open(slot: usize, shared: &'a Shared, bound: Bound) -> Result<Self, String> {
+        let kind = shared.account.bind.kind(slot);
         let (to_session, from_journal) = bounded(CREDITS + 8);
         let (reply, number) = bounded(1);
         let facts = SessionFacts {
             peer: bound.peer,
             system_id: shared.account.system_id.clone(),
-            bind: match shared.account.bind {
+            bind: match kind {
                 BindKind::Transceiver => "trx",
                 BindKind::Transmitter => "tx",
                 BindKind::Receiver => "rx",
@@ -159,6 +162,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             shared,
             id: number.id,
+            kind,
             link: bound.writer,
             window,
             pulse,
@@ -218,7 +222,7 @@ impl<'a> Session<'a> {
         self.want();
         let link = self.keep_link()?;
         let leaving = self.leave()?;
-        if !self.out.is_empty() {
+        if !self.out.is_empty() || self.link.owes_writing() {
             self.flush()?;
         }
         Ok(ready_in.min(link).min(leaving))
@@ -299,7 +303,7 @@ impl<'a> Session<'a> {
 
     /// Asks for parts before the queue runs dry.
     fn want(&mut self) {
-        if self.wanted || self.leaving.is_some() || !self.shared.account.bind.can_submit() {
+        if self.wanted || self.leaving.is_some() || !self.kind.can_submit() {
             return;
         }
         let ahead = self.shared.pacer.claim_ahead();

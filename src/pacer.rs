@@ -29,6 +29,16 @@ pub enum Rate {
     Unlimited,
 }
 
+impl Rate {
+    /// Whether it is more than so many PDUs a second.
+    pub fn exceeds(self, per_second: f64) -> bool {
+        match self {
+            Self::PerSecond(rate) => rate > per_second,
+            Self::Unlimited => true,
+        }
+    }
+}
+
 impl FromStr for Rate {
     type Err = String;
 
@@ -73,6 +83,19 @@ impl Bucket {
     /// A bucket with one token in it, so that the first message need not wait.
     pub fn new(full: Rate, now: Instant) -> Self {
         Self { full, tokens: 1.0, at: now, cut: None, accepted: Accepted::new(now) }
+    }
+
+    /// Goes on from a rate that an earlier run found, as if it had been cut to it now.
+    pub fn start_from(&mut self, now: Instant, found: f64) {
+        if matches!(self.full, Rate::PerSecond(full) if found >= full) || !found.is_finite() {
+            return;
+        }
+        self.cut = Some(Cut { rate: found.max(RATE_MIN), at: now });
+    }
+
+    /// The rate that throttling left, unless it has been forgotten since.
+    pub fn found(&self, now: Instant) -> Option<f64> {
+        self.cut.filter(|cut| now.saturating_duration_since(cut.at) < RECOVERY).map(|cut| cut.rate)
     }
 
     /// Takes up to `want` tokens.
@@ -189,6 +212,16 @@ impl Pacer {
     /// A pacer for an account.
     pub fn new(rate: Rate) -> Self {
         Self(Mutex::new(Bucket::new(rate, Instant::now())))
+    }
+
+    /// Goes on from a rate that an earlier run found: it is tried first, and crept up from.
+    pub fn start_from(&self, found: f64) {
+        self.0.lock().start_from(Instant::now(), found);
+    }
+
+    /// The rate that the SMSC was found to take; `None`: it throttled nothing in the last ten seconds.
+    pub fn found(&self) -> Option<f64> {
+        self.0.lock().found(Instant::now())
     }
 
     /// Takes up to `want` tokens now.
@@ -325,6 +358,20 @@ mod tests {
         let Rate::PerSecond(half_way) = bucket.rate(after(start, 5.0)) else { panic!("limited") };
         assert!(half_way > RATE_MIN && half_way < 100.0);
         assert_eq!(bucket.rate(after(start, 10.0)), Rate::PerSecond(100.0));
+    }
+
+    #[test]
+    fn f24_a_found_rate_is_where_the_next_run_starts_and_creeps_up_from() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(Rate::PerSecond(100.0), start);
+        assert_eq!(bucket.found(start), None);
+        bucket.start_from(start, 20.0);
+        assert_eq!((bucket.rate(start), bucket.found(start)), (Rate::PerSecond(20.0), Some(20.0)));
+        assert_eq!(bucket.rate(after(start, 10.0)), Rate::PerSecond(100.0));
+        assert_eq!(bucket.found(after(start, 10.0)), None);
+        let mut bucket = Bucket::new(Rate::PerSecond(10.0), start);
+        bucket.start_from(start, 20.0);
+        assert_eq!(bucket.rate(start), Rate::PerSecond(10.0));
     }
 
     proptest! {

@@ -1,11 +1,14 @@
 //! Options that say how the account is reached.
 
 use super::CliError;
+use crate::journal::retry::{CodeRule, RetryRules};
 use crate::link::{Tls, TlsOptions, parse_pin};
 use crate::pacer::Rate;
 use crate::session::{Account, BindMode, Secret, Timers, Version};
+use crate::wire::{CommandStatus, StatusClass};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The reference provider's ports, without and with TLS.
@@ -49,6 +52,13 @@ pub struct ConnectionArgs {
     /// Messages (parts) a second over all connections, or `unlimited` [default: 30]
     #[arg(long, value_name = "N")]
     rate: Option<Rate>,
+    /// What a command_status means here: CODE=throttled, temporary, account or permanent; a temporary one may name the
+    /// delays before its tries, as in 0x45=temporary:1s,10s,1m; repeatable
+    #[arg(long = "status", value_name = "CODE=CLASS", value_parser = code_rule)]
+    statuses: Vec<(u32, CodeRule)>,
+    /// Delays before what was refused for the moment is tried again; after the last it is rejected [default: 1s,5s,15s,1m]
+    #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = duration)]
+    retry_delays: Vec<Duration>,
     #[command(flatten)]
     tls: TlsArgs,
     #[command(flatten)]
@@ -98,6 +108,9 @@ struct TimerArgs {
     /// Ask whether the link is alive when nothing came for this long [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     enquire_link_interval: Option<Duration>,
+    /// Unbind, and bind anew, when neither message nor receipt passed for this long [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    inactivity_timeout: Option<Duration>,
     /// How long the SMSC may take to read what is written [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     write_timeout: Option<Duration>,
@@ -205,6 +218,7 @@ impl ConnectionArgs {
                 bind: timers.bind_timeout.unwrap_or(default.bind),
                 response: timers.response_timeout.unwrap_or(default.response),
                 enquire_link: timers.enquire_link_interval.unwrap_or(default.enquire_link),
+                inactivity: timers.inactivity_timeout,
                 write: timers.write_timeout.unwrap_or(default.write),
                 give_up_after: timers.give_up_after,
             },
@@ -224,6 +238,15 @@ impl ConnectionArgs {
     pub fn connections(&self) -> usize {
         let default = if self.bind_mode() == BindMode::Pairs { 2 } else { 1 };
         self.connections.map_or(default, usize::from)
+    }
+
+    /// What statuses mean.
+    pub fn rules(&self) -> Arc<RetryRules> {
+        let mut rules = RetryRules { codes: self.statuses.iter().cloned().collect(), ..RetryRules::default() };
+        if !self.retry_delays.is_empty() {
+            rules.delays_ms = self.retry_delays.iter().map(|delay| delay.as_millis() as i64).collect();
+        }
+        Arc::new(rules)
     }
 
     /// How fast.
@@ -258,6 +281,31 @@ impl TlsArgs {
     }
 }
 
+/// Reads `0x45=permanent` or `0x64=temporary:1s,10s`.
+fn code_rule(text: &str) -> Result<(u32, CodeRule), String> {
+    let form = || "write CODE=CLASS, such as 0x45=permanent or 0x64=temporary:1s,10s".to_owned();
+    let (code, rule) = text.split_once('=').ok_or_else(form)?;
+    let code = CommandStatus::parse(code).ok_or_else(|| format!("{code:?} is no command_status"))?;
+    let (class, delays) = rule.split_once(':').map_or((rule, None), |(class, delays)| (class, Some(delays)));
+    let class = match class.trim() {
+        "throttled" => StatusClass::Throttled,
+        "temporary" => StatusClass::Temporary,
+        "account" => StatusClass::Account,
+        "permanent" => StatusClass::Permanent,
+        other => return Err(format!("{other:?} is none of throttled, temporary, account, permanent")),
+    };
+    if code == CommandStatus::OK {
+        return Err("0 is no error".into());
+    }
+    if delays.is_some() && class != StatusClass::Temporary {
+        return Err("only a temporary status has delays".into());
+    }
+    let delays: Option<Result<Vec<i64>, String>> = delays.map(|delays| {
+        delays.split(',').map(|delay| duration(delay.trim()).map(|delay| delay.as_millis() as i64)).collect()
+    });
+    Ok((code.0, CodeRule { class, delays_ms: delays.transpose()? }))
+}
+
 /// Reads `500ms`, `3s`, `2m`, `1h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -280,6 +328,23 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f25_rules_for_codes() {
+        let rule = |class, delays_ms| CodeRule { class, delays_ms };
+        for (text, expected) in [
+            ("0x45=permanent", (0x45, rule(StatusClass::Permanent, None))),
+            ("88=temporary", (0x58, rule(StatusClass::Temporary, None))),
+            ("ESME_RX_T_APPN=temporary:1s,2m", (0x64, rule(StatusClass::Temporary, Some(vec![1_000, 120_000])))),
+        ] {
+            assert_eq!(code_rule(text), Ok(expected));
+        }
+        for text in
+            ["", "0x45", "0x45=", "0x45=lost", "x=permanent", "0=permanent", "0x45=permanent:1s", "0x45=temporary:1"]
+        {
+            assert!(code_rule(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn f15_durations() {

@@ -157,6 +157,7 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         account_name: account_name(&account),
         connections: args.connection.connections(),
         rate: args.connection.rate(),
+        rules: args.connection.rules(),
         limit: args.run.limit,
         wait_receipts: args.run.wait_receipts,
         campaigns: args.campaign.iter().cloned().collect(),
@@ -185,6 +186,13 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     }
     let summary = crate::report::SendSummary::read(&settings.journal, &outcome.campaigns)?;
     let mut words = Vec::new();
+    if let Some(found) = outcome.found_rate {
+        writeln!(
+            words,
+            "the SMSC takes about {found:.0}/s of the {} asked for; the next run starts from there",
+            settings.rate
+        )?;
+    }
     match &outcome.ended {
         Ended::NothingToDo => words.extend_from_slice(b"nothing to send: all is done\n"),
         Ended::Halted(why) => writeln!(words, "sending stopped: {why}; the rest stays queued")?,
@@ -230,6 +238,7 @@ impl SendArgs {
             account_name: account_name(&account),
             connections: self.connection.connections(),
             rate: self.connection.rate(),
+            rules: self.connection.rules(),
             limit: self.run.limit,
             wait_receipts: self.run.wait_receipts,
             campaigns: vec![campaign.into()],

@@ -7,6 +7,7 @@ mod writer;
 
 use crate::journal::events::ToJournal;
 use crate::journal::marks::Marks;
+use crate::journal::retry::RetryRules;
 use crate::link::Tls;
 use crate::pacer::Pacer;
 use crate::wire::BindKind;
@@ -143,6 +144,8 @@ pub struct Timers {
     pub response: Duration,
     /// An enquire_link is sent when nothing came for this long. Defaults to 30 s.
     pub enquire_link: Duration,
+    /// A session without any message or receipt for this long is unbound, and another is bound; `None`: never.
+    pub inactivity: Option<Duration>,
     /// For the peer to take what is written. Defaults to 30 s.
     pub write: Duration,
     /// Connecting is given up when no connection was bound for this long; `None`: never.
@@ -156,6 +159,7 @@ impl Default for Timers {
             bind: Duration::from_secs(10),
             response: Duration::from_secs(30),
             enquire_link: Duration::from_secs(30),
+            inactivity: None,
             write: Duration::from_secs(30),
             give_up_after: None,
         }
@@ -206,6 +210,8 @@ pub struct Shared {
     pub account: Arc<Account>,
     /// The account's token bucket.
     pub pacer: Arc<Pacer>,
+    /// What statuses mean.
+    pub rules: Arc<RetryRules>,
     /// The write marks.
     pub marks: Marks,
     /// The journal thread.

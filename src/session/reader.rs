@@ -3,6 +3,7 @@
 
 use super::Timers;
 use crate::journal::events::{Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
 use crate::pacer::Pacer;
 use crate::window::Window;
@@ -73,6 +74,7 @@ pub struct Reader {
     pub window: Arc<Mutex<Window>>,
     pub pulse: Arc<Pulse>,
     pub pacer: Arc<Pacer>,
+    pub rules: Arc<RetryRules>,
     pub journal: Sender<ToJournal>,
     pub writer: Sender<FromReader>,
     pub credits: Sender<()>,
@@ -200,7 +202,7 @@ impl Reader {
                 unknown += 1;
                 continue;
             };
-            match CommandStatus(answer.command_status).class() {
+            match self.rules.class(CommandStatus(answer.command_status)) {
                 StatusClass::Accepted => accepted += 1,
                 StatusClass::Throttled => throttled = true,
                 StatusClass::Temporary => {}

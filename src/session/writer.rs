@@ -114,6 +114,10 @@ struct Session<'a> {
     enquired_at: Option<Instant>,
     leaving: Option<(Leaving, Instant)>,
     unbinding: bool,
+    /// When the last message or receipt passed.
+    active_at: Instant,
+    /// Why the session is left for another.
+    resting: Option<String>,
 }
 
 impl<'a> Session<'a> {
@@ -151,6 +155,7 @@ impl<'a> Session<'a> {
             window: Arc::clone(&window),
             pulse: Arc::clone(&pulse),
             pacer: Arc::clone(&shared.pacer),
+            rules: Arc::clone(&shared.rules),
             journal: shared.journal.clone(),
             writer: to_writer,
             credits: credit,
@@ -179,6 +184,8 @@ impl<'a> Session<'a> {
             enquired_at: None,
             leaving: None,
             unbinding: false,
+            active_at: Instant::now(),
+            resting: None,
         })
     }
 
@@ -220,7 +227,7 @@ impl<'a> Session<'a> {
             self.flush()?;
         }
         self.want();
-        let link = self.keep_link()?;
+        let link = self.keep_link()?.min(self.rest());
         let leaving = self.leave()?;
         if !self.out.is_empty() || self.link.owes_writing() {
             self.flush()?;
@@ -340,6 +347,23 @@ impl<'a> Session<'a> {
         Ok(timers.response)
     }
 
+    /// Leaves a session on which nothing passes. Returns when to look again.
+    fn rest(&mut self) -> Duration {
+        let Some(limit) = self.shared.account.timers.inactivity.filter(|_| self.leaving.is_none()) else {
+            return Duration::from_secs(3_600);
+        };
+        if self.queued > 0 || !self.window.lock().is_empty() {
+            self.active_at = Instant::now();
+        }
+        let idle = self.active_at.elapsed();
+        if idle < limit {
+            return limit - idle;
+        }
+        self.resting = Some(format!("nothing passed for the inactivity timeout ({limit:?})"));
+        self.leaving = Some((Leaving::Finish, Instant::now()));
+        Duration::ZERO
+    }
+
     /// Brings a session to its end: once everything written is answered, or has waited long enough, unbind.
     fn leave(&mut self) -> Result<Duration, String> {
         let Some((leaving, since)) = &self.leaving else { return Ok(Duration::from_secs(3_600)) };
@@ -414,6 +438,7 @@ impl<'a> Session<'a> {
     }
 
     fn acknowledge(&mut self, acknowledge: &Acknowledge) {
+        self.active_at = Instant::now();
         for &number in &acknowledge.deliver {
             encode_deliver_sm_resp(number, CommandStatus::OK, &mut self.out);
         }
@@ -461,6 +486,10 @@ impl<'a> Session<'a> {
             End::Lost(reason) if reason == UNBOUND => End::Finished,
             End::Lost(reason) if reason.is_empty() => End::Lost(said),
             end => end,
+        };
+        let end = match (end, self.resting.take()) {
+            (End::Finished, Some(reason)) => End::Lost(reason),
+            (end, _) => end,
         };
         let reason = match &end {
             End::Lost(reason) => reason.clone(),

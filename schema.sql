@@ -272,7 +272,8 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
            ELSE coalesce(
                (SELECT r.error FROM receipt r
                  WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1
-                   AND r.state <> 2 ORDER BY r.id DESC LIMIT 1),
+                   AND r.state <> 2 AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)
+                 ORDER BY r.id DESC LIMIT 1),
                (SELECT r.error FROM receipt_match x JOIN receipt_fact r ON r.id = x.receipt_id
                  WHERE x.attempt >= (f.message << 12) AND x.attempt < ((f.message + f.parts) << 12)
                    AND r.attempt = x.attempt AND r.final = 1 AND r.state <> 2 ORDER BY x.id DESC LIMIT 1),
@@ -284,11 +285,17 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
        strftime('%Y-%m-%dT%H:%M:%fZ', f.sent_at / 1000.0, 'unixepoch') AS sent_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', f.answered_at / 1000.0, 'unixepoch') AS answered_at,
        CASE WHEN f.state IN (3, 4, 5) THEN
-           strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(
-               max((SELECT max(r.received_at) FROM receipt r
-                     WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1),
-                   0),
-               f.answered_at) / 1000.0, 'unixepoch')
+           strftime('%Y-%m-%dT%H:%M:%fZ', nullif(max(
+               coalesce(nullif(max(
+                   coalesce((SELECT max(r.received_at) FROM receipt r
+                              WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1
+                                AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)), 0),
+                   coalesce((SELECT max(r.received_at) FROM receipt_match x JOIN receipt_fact r ON r.id = x.receipt_id
+                              WHERE x.attempt >= (f.message << 12) AND x.attempt < ((f.message + f.parts) << 12)
+                                AND r.attempt = x.attempt AND r.final = 1), 0)), 0), f.answered_at, 0),
+               coalesce((SELECT max(v.at) FROM verdict v
+                          WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12)
+                            AND v.kind = 5 AND f.state = 5), 0)), 0) / 1000.0, 'unixepoch')
             WHEN f.state = 6 THEN strftime('%Y-%m-%dT%H:%M:%fZ', f.answered_at / 1000.0, 'unixepoch')
        END AS done_at
   FROM message_fact f JOIN state t ON t.id = f.state;

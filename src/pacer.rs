@@ -5,12 +5,18 @@
 //! disk does not bunch up what the SMSC sees.
 
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// The share of the burst that is used: the rest is slack for what happens between the write and the SMSC's clock.
-const BURST_USED: f64 = 0.75;
+/// The share of the burst that is used.
+const BURST_USED: f64 = 0.5;
+/// A writer that wakes late may catch up on this much; the sliding second keeps that from being seen as a burst.
+const CATCH_UP: Duration = Duration::from_millis(50);
+/// The sliding second is kept over this much more than a second at most, for what may happen between the write and the
+/// SMSC's clock.
+const SLACK_MAX: Duration = Duration::from_millis(15);
 /// A full rate is reached again this long after the last throttling.
 const RECOVERY: Duration = Duration::from_secs(10);
 /// Cuts are at least this far apart.
@@ -62,14 +68,20 @@ impl fmt::Display for Rate {
     }
 }
 
-/// A token bucket whose rate gives way to throttling and comes back.
+/// A token bucket whose rate gives way to throttling and comes back, and which lets no sliding second hold more than the
+/// rate and the burst.
 #[derive(Debug)]
 pub struct Bucket {
     full: Rate,
     tokens: f64,
     at: Instant,
+    /// What was taken in the last sliding second, oldest first, and how much that is.
+    taken: VecDeque<(Instant, usize)>,
+    in_second: usize,
     cut: Option<Cut>,
     accepted: Accepted,
+    /// When tokens were taken last.
+    taken_at: Instant,
 }
 
 /// What throttling left of the rate.
@@ -82,7 +94,8 @@ struct Cut {
 impl Bucket {
     /// A bucket with one token in it, so that the first message need not wait.
     pub fn new(full: Rate, now: Instant) -> Self {
-        Self { full, tokens: 1.0, at: now, cut: None, accepted: Accepted::new(now) }
+        let taken = VecDeque::new();
+        Self { full, tokens: 1.0, at: now, taken, in_second: 0, cut: None, accepted: Accepted::new(now), taken_at: now }
     }
 
     /// Goes on from a rate that an earlier run found, as if it had been cut to it now.
@@ -93,18 +106,25 @@ impl Bucket {
         self.cut = Some(Cut { rate: found.max(RATE_MIN), at: now });
     }
 
-    /// The rate that throttling left, unless it has been forgotten since.
-    pub fn found(&self, now: Instant) -> Option<f64> {
-        self.cut.filter(|cut| now.saturating_duration_since(cut.at) < RECOVERY).map(|cut| cut.rate)
+    /// The rate that throttling left, unless more was taken for so long since that it is forgotten.
+    pub fn found(&self) -> Option<f64> {
+        self.cut.filter(|cut| self.taken_at.saturating_duration_since(cut.at) < RECOVERY).map(|cut| cut.rate)
     }
 
     /// Takes up to `want` tokens.
     pub fn take(&mut self, now: Instant, want: usize) -> usize {
+        self.taken_at = now;
         let Rate::PerSecond(rate) = self.rate(now) else { return want };
         self.fill(now, rate);
+        self.forget(now, rate);
+        let room = second_holds(rate).saturating_sub(self.in_second);
         // A hair below a whole token is one: sums of fractions are never exact.
-        let granted = ((self.tokens + 1e-9).floor() as usize).min(want);
+        let granted = ((self.tokens + 1e-9).floor() as usize).min(want).min(room);
         self.tokens -= granted as f64;
+        if granted > 0 {
+            self.in_second += granted;
+            self.taken.push_back((now, granted));
+        }
         granted
     }
 
@@ -113,7 +133,13 @@ impl Bucket {
         let Rate::PerSecond(rate) = self.rate(now) else { return Duration::ZERO };
         let there = self.tokens + rate * now.saturating_duration_since(self.at).as_secs_f64();
         let wait = (want as f64).min(worth_waking(rate)) - there;
-        if wait <= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(wait / rate) }
+        let tokens = if wait <= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(wait / rate) };
+        match self.taken.front() {
+            Some((oldest, _)) if self.in_second >= second_holds(rate) => {
+                tokens.max((*oldest + sliding_second(rate)).saturating_duration_since(now))
+            }
+            _ => tokens,
+        }
     }
 
     /// The rate at this moment.
@@ -151,6 +177,17 @@ impl Bucket {
         self.at = now;
     }
 
+    /// Leaves the sliding second behind.
+    fn forget(&mut self, now: Instant, rate: f64) {
+        let second = sliding_second(rate);
+        while let Some(&(at, count)) = self.taken.front()
+            && now.saturating_duration_since(at) >= second
+        {
+            self.in_second -= count;
+            self.taken.pop_front();
+        }
+    }
+
     fn fill(&mut self, now: Instant, rate: f64) {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         self.tokens = (self.tokens + rate * elapsed).min(capacity(rate));
@@ -164,13 +201,23 @@ pub fn burst(rate: f64) -> f64 {
 }
 
 fn capacity(rate: f64) -> f64 {
-    burst(rate) * BURST_USED
+    worth_waking(rate) + rate * CATCH_UP.as_secs_f64()
 }
 
-/// Tokens worth waking a writer for: two thirds of what the bucket holds, so that being late by the last third costs
-/// nothing.
+/// Tokens worth waking a writer for: half a burst.
 fn worth_waking(rate: f64) -> f64 {
-    (capacity(rate) * 2.0 / 3.0).floor().max(1.0)
+    (burst(rate) / 2.0).floor().max(1.0)
+}
+
+/// How many tokens a sliding second may hold: a little less than is allowed.
+fn second_holds(rate: f64) -> usize {
+    (rate + burst(rate) * BURST_USED).floor() as usize
+}
+
+/// The sliding second with its slack: small enough that an even flow at the full rate never meets the limit.
+fn sliding_second(rate: f64) -> Duration {
+    let slack = (burst(rate) * BURST_USED - 1.0) / (2.0 * rate);
+    Duration::from_secs(1) + Duration::from_secs_f64(slack).min(SLACK_MAX)
 }
 
 /// How many were accepted in the last second, in tenths of it.
@@ -219,9 +266,10 @@ impl Pacer {
         self.0.lock().start_from(Instant::now(), found);
     }
 
-    /// The rate that the SMSC was found to take; `None`: it throttled nothing in the last ten seconds.
+    /// The rate that the SMSC was found to take; `None`: nothing was throttled in the last
+    /// ten seconds of sending.
     pub fn found(&self) -> Option<f64> {
-        self.0.lock().found(Instant::now())
+        self.0.lock().found()
     }
 
     /// Takes up to `want` tokens now.
@@ -260,7 +308,7 @@ impl Pacer {
 }
 
 /// See [`Pacer::claim_ahead`].
-const AHEAD: Duration = Duration::from_millis(40);
+const AHEAD: Duration = Duration::from_millis(80);
 const AHEAD_MAX: usize = 2_000;
 
 #[cfg(test)]
@@ -289,16 +337,17 @@ mod tests {
     #[test]
     fn the_rate_is_used_and_no_sliding_second_holds_more_than_rate_and_burst() {
         for rate in [1.0, 30.0, 100.0, 500.0, 5_000.0] {
-            for late in [0.0, 0.000_1, 0.002] {
-                let taken = run(rate, 60.0, |n| if n % 3 == 0 { late } else { 0.0 });
+            for late in [0.0, 0.000_1, 0.002, 0.04] {
+                let taken = run(rate, 60.0, |n| if n % 7 == 0 { late } else { 0.0 });
                 let used = taken.len() as f64 / (rate * 60.0);
                 assert!((0.99..=1.005).contains(&used) || rate == 1.0, "{rate}/s, {late} s late: {used}");
-                let most = taken
-                    .iter()
-                    .enumerate()
-                    .map(|(n, from)| taken[n..].iter().take_while(|at| **at < from + 1.0).count())
-                    .max()
-                    .unwrap_or(0);
+                let (mut most, mut first) = (0, 0);
+                for (n, at) in taken.iter().enumerate() {
+                    while taken[first] <= at - 1.0 {
+                        first += 1;
+                    }
+                    most = most.max(n + 1 - first);
+                }
                 assert!(most as f64 <= rate + burst(rate), "{rate}/s: {most} in one second");
             }
         }
@@ -364,11 +413,14 @@ mod tests {
     fn f24_a_found_rate_is_where_the_next_run_starts_and_creeps_up_from() {
         let start = Instant::now();
         let mut bucket = Bucket::new(Rate::PerSecond(100.0), start);
-        assert_eq!(bucket.found(start), None);
+        assert_eq!(bucket.found(), None);
         bucket.start_from(start, 20.0);
-        assert_eq!((bucket.rate(start), bucket.found(start)), (Rate::PerSecond(20.0), Some(20.0)));
+        assert_eq!((bucket.rate(start), bucket.found()), (Rate::PerSecond(20.0), Some(20.0)));
         assert_eq!(bucket.rate(after(start, 10.0)), Rate::PerSecond(100.0));
-        assert_eq!(bucket.found(after(start, 10.0)), None);
+        bucket.take(after(start, 9.9), 1);
+        assert_eq!(bucket.found(), Some(20.0));
+        bucket.take(after(start, 10.1), 1);
+        assert_eq!(bucket.found(), None);
         let mut bucket = Bucket::new(Rate::PerSecond(10.0), start);
         bucket.start_from(start, 20.0);
         assert_eq!(bucket.rate(start), Rate::PerSecond(10.0));

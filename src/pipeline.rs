@@ -25,6 +25,9 @@ const EVENTS: usize = 1_024;
 const LOOK: Duration = Duration::from_millis(100);
 /// The journal's note of the rate that the SMSC was found to take.
 const FOUND_RATE: &str = "found_rate";
+/// Above this rate, in PDUs a second, commits are at least [`GATHER`] apart.
+const GATHER_ABOVE: f64 = 100.0;
+const GATHER: Duration = Duration::from_millis(20);
 /// Message ids kept in memory: 2^21 table slots, 52 MB.
 const IDS_IN_MEMORY: usize = 1_800_000;
 
@@ -79,8 +82,8 @@ pub struct Outcome {
     pub recovered: Recovered,
     /// The campaigns that it was about.
     pub campaigns: Vec<String>,
-    /// How long it took, from the first bind on.
-    pub elapsed: Duration,
+    /// How long it sent, from the first attempt to connect to the last answer.
+    pub sending: Duration,
     /// The rate that the SMSC was found to take, in PDUs a second, where it throttled until the end.
     pub found_rate: Option<f64>,
 }
@@ -161,14 +164,15 @@ pub fn send(
         limit: settings.limit,
         ids_in_memory: IDS_IN_MEMORY,
         rules: Arc::clone(&settings.rules),
+        gather: gather(settings.rate),
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
     let first = board.lock().clone();
     let receipts_may_come = settings.account.bind.can_receive();
     if first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come) {
         drop(keeper);
-        let (ended, elapsed, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
-        return Ok(Outcome { ended, status: first, recovered, campaigns, elapsed, found_rate });
+        let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
+        return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
     let mut run = Run::start(settings, keeper, board, marks)?;
     if let Some(found) = found_before {
@@ -180,7 +184,7 @@ pub fn send(
     }
     let pacer = Arc::clone(&run.pacer);
     let ended = run.watch(settings, interrupt, receipts_may_come, show);
-    let elapsed = run.started.elapsed();
+    let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
     let found_rate = pacer.found();
     let status = run.end(show)?;
     // The journal thread has let go of the file.
@@ -188,7 +192,16 @@ pub fn send(
     journal::open_existing(path)
         .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()))
         .map_err(at)?;
-    Ok(Outcome { ended, status, recovered, campaigns, elapsed, found_rate })
+    Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
+}
+
+/// How far apart commits are at a rate: at low rates each answer is committed at once; at higher ones several share a
+/// commit, a few milliseconds later; without a limit they group themselves.
+fn gather(rate: Rate) -> Duration {
+    match rate {
+        Rate::PerSecond(rate) if rate > GATHER_ABOVE => GATHER,
+        _ => Duration::ZERO,
+    }
 }
 
 /// Honours what other commands appended while no sender ran.
@@ -237,6 +250,8 @@ fn choose(connection: &rusqlite::Connection, books: &Books, names: &[String]) ->
 /// The threads of a run, and what keeps them going.
 struct Run {
     started: Instant,
+    /// When there was nothing left to send or to be answered.
+    sent_at: Option<Instant>,
     board: Board,
     pacer: Arc<Pacer>,
     journal: Option<Sender<ToJournal>>,
@@ -284,6 +299,7 @@ impl Run {
         }
         Ok(Self {
             started: Instant::now(),
+            sent_at: None,
             board,
             pacer: Arc::clone(&shared.pacer),
             journal: Some(journal),
@@ -309,7 +325,6 @@ impl Run {
         show: &mut dyn FnMut(&Progress),
     ) -> Ended {
         let look = tick(LOOK);
-        let mut all_sent_at = None;
         loop {
             select! {
                 recv(interrupt) -> _ => {
@@ -334,14 +349,14 @@ impl Run {
                         return Ended::Halted(why);
                     }
                     if status.all_sent {
-                        let since = *all_sent_at.get_or_insert_with(Instant::now);
+                        let since = *self.sent_at.get_or_insert_with(Instant::now);
                         let news = status.last_news.map_or(since, |news| news.max(since));
                         let waited = news.elapsed() >= settings.wait_receipts;
                         if status.awaiting_receipts == 0 || waited || !receipts_may_come {
                             return Ended::Done;
                         }
                     } else {
-                        all_sent_at = None;
+                        self.sent_at = None;
                     }
                 }
             }

@@ -13,6 +13,8 @@ pub struct Window {
     late: HashMap<u32, Sent>,
     /// Messages of which a part was refused for good: their other parts are not to be written.
     refused: Vec<i64>,
+    /// The writer waits for a slot.
+    starved: bool,
 }
 
 /// Messages remembered as refused while parts of theirs may still be claimed ahead.
@@ -21,12 +23,30 @@ const REFUSED_MAX: usize = 4_096;
 impl Window {
     /// A window for `size` requests at a time.
     pub fn new(size: usize) -> Self {
-        Self { size, outstanding: HashMap::with_capacity(size.min(4_096)), late: HashMap::new(), refused: Vec::new() }
+        Self {
+            size,
+            outstanding: HashMap::with_capacity(size.min(4_096)),
+            late: HashMap::new(),
+            refused: Vec::new(),
+            starved: false,
+        }
     }
 
     /// How many more requests may be written.
     pub fn free(&self) -> usize {
         self.size.saturating_sub(self.outstanding.len())
+    }
+
+    /// How many more requests may be written, of `wanted`. Where that is none, the writer has to be woken when it changes.
+    pub fn room(&mut self, wanted: usize) -> usize {
+        let room = self.free().min(wanted);
+        self.starved = room == 0 && wanted > 0;
+        room
+    }
+
+    /// Whether the writer waits for a slot and there is one; said once.
+    pub fn has_to_wake(&mut self) -> bool {
+        self.free() > 0 && std::mem::take(&mut self.starved)
     }
 
     /// How many requests are outstanding.

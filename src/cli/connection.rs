@@ -172,6 +172,14 @@ impl ConnectionArgs {
         Ok(account)
     }
 
+    /// The account as typed, if messages can be sent with it.
+    pub fn resolve_to_send(&self) -> Result<Account, CliError> {
+        if !self.bind_mode().can_submit() {
+            return Err(CliError::Usage("--bind rx receives only: to send, use trx, tx or tx+rx".into()));
+        }
+        self.resolve()
+    }
+
     /// The account as typed, at other hosts, without TLS.
     pub fn account(&self, hosts: &[String], system_id: &str, password: Secret) -> Result<Account, CliError> {
         let system_type = self.system_type.as_deref().unwrap_or_default();

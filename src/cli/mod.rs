@@ -7,6 +7,7 @@ mod send;
 use crate::campaign::CampaignError;
 use crate::journal::JournalError;
 use crate::pipeline::SendError;
+use crate::report::ReportError;
 use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
 use crate::smsc::cli::SmscArgs;
 use clap::{Parser, Subcommand};
@@ -63,7 +64,7 @@ pub enum CliError {
     /// The journal.
     Journal(JournalError),
     /// A report.
-    Report(crate::report::ReportError),
+    Report(ReportError),
     /// The simulator.
     Smsc(crate::smsc::SmscError),
     /// A terminal or file.
@@ -100,7 +101,7 @@ from! {
     Campaign(CampaignError),
     Send(SendError),
     Journal(JournalError),
-    Report(crate::report::ReportError),
+    Report(ReportError),
     Smsc(crate::smsc::SmscError),
     Io(io::Error),
 }
@@ -128,7 +129,7 @@ impl CliError {
             Self::Journal(JournalError::Held(_) | JournalError::ImportHeld(_))
             | Self::Send(SendError::Journal(JournalError::Held(_)))
             | Self::Campaign(CampaignError::Journal(JournalError::ImportHeld(_))) => exit::HELD,
-            Self::Campaign(CampaignError::Options(_)) => exit::USAGE,
+            Self::Campaign(CampaignError::Options(_)) | Self::Report(ReportError::Usage(_)) => exit::USAGE,
             _ => exit::ERROR,
         }
     }
@@ -148,7 +149,6 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         // Whoever read our output has enough of it.
         Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
-        Err(CliError::Report(error)) if error.is_broken_pipe() => ExitCode::from(exit::OK),
         Err(error) => {
             let _ = writeln!(io::stderr(), "smppost: {error}");
             ExitCode::from(error.exit_code())
@@ -167,11 +167,11 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Import(args) => send::import(&args.campaign.campaign()?, &journal(false)).map(|()| exit::OK),
         Command::Check(args) => send::check(args, &journal(false), &mut out).map(|()| exit::OK),
         Command::Resume(args) => send::resume(args, &journal(false)),
-        Command::List(args) => Ok(args.run(&journal(false), &mut out)?),
-        Command::Report(args) => Ok(args.run(&journal(false), &mut out)?),
+        Command::List(args) => Ok(args.run(&journal(false), &mut out)?.code()),
+        Command::Report(args) => Ok(args.run(&journal(false), &mut out)?.code()),
         Command::Cancel(args) => send::cancel(args, &journal(false)).map(|()| exit::OK),
-        Command::Explain(args) => Ok(args.run(&mut out)?),
-        Command::Verify(args) => Ok(args.run(&journal(false), &mut out)?),
+        Command::Explain(args) => Ok(args.run(&mut out)?.code()),
+        Command::Verify(args) => Ok(args.run(&journal(false), &mut out)?.code()),
         Command::Smsc(args) => {
             drop(out);
             crate::smsc::cli::run(args)?;

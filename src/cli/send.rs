@@ -9,6 +9,7 @@ use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
+use crate::report::{RunFacts, SendSummary};
 use crate::session::{Account, Secret};
 use clap::{Args, ValueEnum};
 use std::io::Write;
@@ -128,7 +129,7 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
         settings.old_receipts_come = false;
         return conduct(&settings, &lock);
     }
-    let account = args.connection.resolve()?;
+    let account = args.connection.resolve_to_send()?;
     import(&campaign, journal)?;
     conduct(&args.settings(account, journal, &campaign.name), &lock)
 }
@@ -151,7 +152,7 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(JournalError::Missing(journal.into()).into());
     }
     let lock = SenderLock::take(journal)?;
-    let account = args.connection.resolve()?;
+    let account = args.connection.resolve_to_send()?;
     let settings = SendSettings {
         journal: journal.into(),
         account_name: account_name(&account),
@@ -184,7 +185,6 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             recovered.in_doubt, recovered.requeued,
         ));
     }
-    let summary = crate::report::SendSummary::read(&settings.journal, &outcome.campaigns)?;
     let mut words = Vec::new();
     if let Some(found) = outcome.found_rate {
         writeln!(
@@ -193,18 +193,28 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             settings.rate
         )?;
     }
+    let mut halted = None;
     match &outcome.ended {
         Ended::NothingToDo => words.extend_from_slice(b"nothing to send: all is done\n"),
-        Ended::Halted(why) => writeln!(words, "sending stopped: {why}; the rest stays queued")?,
+        Ended::Halted(why) => halted = Some(format!("{why}; the rest stays queued")),
         Ended::Refused(why) => writeln!(words, "no connection: {why}")?,
         Ended::Interrupted | Ended::Done => {}
     }
-    summary.write(outcome.elapsed, outcome.status.accepted, &settings.journal, &mut words)?;
+    let run = RunFacts {
+        sending: outcome.sending,
+        accepted: outcome.status.accepted,
+        throttled: outcome.status.throttled,
+        receipts_awaited: settings.account.bind.can_receive(),
+        halted,
+    };
+    let connection = journal::open_read_only(&settings.journal)?;
+    let summary = SendSummary::gather(&connection, &settings.journal, &outcome.campaigns, run)?;
+    summary.write(&mut words, crate::report::width())?;
     display.say(String::from_utf8_lossy(&words).trim_end());
     Ok(match &outcome.ended {
         Ended::Interrupted => exit::INTERRUPTED,
         Ended::Halted(_) | Ended::Refused(_) => exit::ERROR,
-        Ended::Done | Ended::NothingToDo => summary.exit_code(),
+        Ended::Done | Ended::NothingToDo => summary.exit().code(),
     })
 }
 

@@ -97,6 +97,8 @@ pub struct Keeper {
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
     looked_at: Instant,
+    gather: Duration,
+    committed_at: Instant,
 }
 
 /// What a keeper is started with.
@@ -112,6 +114,8 @@ pub struct KeeperSettings {
     pub ids_in_memory: usize,
     /// What statuses mean.
     pub rules: Arc<RetryRules>,
+    /// Commits are at least this far apart. Zero: as fast as the disk.
+    pub gather: Duration,
 }
 
 impl Keeper {
@@ -172,6 +176,8 @@ impl Keeper {
             limit_end,
             after_commit: Vec::new(),
             looked_at: Instant::now(),
+            gather: settings.gather,
+            committed_at: Instant::now(),
             connection,
         };
         keeper.transact(&mut Vec::new(), true)?;
@@ -193,12 +199,7 @@ impl Keeper {
                 recv(events) -> event => match event {
                     Ok(event) => {
                         inbox.push(event);
-                        while inbox.len() < EVENTS_PER_COMMIT_MAX {
-                            match events.try_recv() {
-                                Ok(event) => inbox.push(event),
-                                Err(_) => break,
-                            }
-                        }
+                        self.gather(&events, &mut inbox);
                     }
                     Err(_) => break,
                 },
@@ -214,6 +215,18 @@ impl Keeper {
         // Folded back into the one file, so that what is left behind can be copied as it is.
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         Ok(())
+    }
+
+    /// Takes what else is there, and at a limited rate what comes in the next moments: each commit costs the same, whatever
+    /// it holds.
+    fn gather(&self, events: &Receiver<ToJournal>, inbox: &mut Vec<ToJournal>) {
+        let until = self.committed_at + self.gather;
+        while inbox.len() < EVENTS_PER_COMMIT_MAX {
+            match events.recv_deadline(until) {
+                Ok(event) => inbox.push(event),
+                Err(_) => break,
+            }
+        }
     }
 
     fn wait(&self) -> Duration {
@@ -254,6 +267,7 @@ impl Keeper {
             self.books.settle(&self.connection)?;
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             self.status.commits += 1;
+            self.committed_at = Instant::now();
         }
         inbox.clear();
         for (session, message) in self.after_commit.drain(..) {

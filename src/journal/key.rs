@@ -30,9 +30,9 @@ impl Attempt {
         (self.0 & i64::from(TRIES_MAX - 1)) as u16
     }
 
-    /// The key under which its receipt number `n` is stored.
+    /// The key under which its receipt number `n` is stored. That of number [`RECEIPTS_MAX`] is the end of all of them.
     pub fn receipt(self, n: i64) -> i64 {
-        self.0 << RECEIPT_BITS | n
+        (self.0 << RECEIPT_BITS) + n
     }
 
     /// All attempts of the parts `first..end`, as a half-open range of keys.
@@ -167,10 +167,11 @@ mod tests {
 
     #[test]
     fn keys_take_apart_what_they_put_together() {
-        for (part, tried) in [(0, 0), (1, 0), (10_000_000_000, 4_095)] {
+        for (part, tried) in [(0, 0), (1, 0), (1, 1), (10_000_000_000, 4_095)] {
             let attempt = Attempt::new(part, tried);
             assert_eq!((attempt.part(), attempt.tried()), (part, tried));
-            assert_eq!(Attempt::of_receipt(attempt.receipt(255)), attempt);
+            assert_eq!(Attempt::of_receipt(attempt.receipt(RECEIPTS_MAX - 1)), attempt);
+            assert_eq!(attempt.receipt(RECEIPTS_MAX), Attempt(attempt.0 + 1).receipt(0));
             let (first, end) = Attempt::range(part, part + 1);
             assert!(first <= attempt.0 && attempt.0 < end);
             let (first, end) = Attempt::receipt_range(part, part + 1);

@@ -8,6 +8,7 @@
 //! - [`recover`] what is done at the start, under the lock; [`keeper`] the journal thread, the only writer while it sends;
 //!   [`came`] what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
 //!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it
+//! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`events`] what sessions and the journal thread say to each other
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -31,11 +32,13 @@ pub mod keeper;
 pub mod key;
 pub mod lock;
 pub mod marks;
+pub mod query;
 pub mod recover;
 pub mod retry;
 pub mod sequence;
 pub mod state;
 pub mod strays;
+pub mod verify;
 
 pub use came::words;
 

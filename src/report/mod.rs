@@ -1,64 +1,118 @@
-//! stub
-pub mod cli {
-    use clap::Args;
-    use std::io::Write;
-    use std::path::Path;
-    #[derive(Debug, Args)]
-    pub struct ListArgs {}
-    #[derive(Debug, Args)]
-    pub struct ReportArgs {}
-    #[derive(Debug, Args)]
-    pub struct ExplainArgs {}
-    #[derive(Debug, Args)]
-    pub struct VerifyArgs {}
-    impl ListArgs {
-        pub fn run(&self, _: &Path, _: &mut dyn Write) -> Result<u8, super::ReportError> {
-            Ok(0)
-        }
-    }
-    impl ReportArgs {
-        pub fn run(&self, _: &Path, _: &mut dyn Write) -> Result<u8, super::ReportError> {
-            Ok(0)
-        }
-    }
-    impl VerifyArgs {
-        pub fn run(&self, _: &Path, _: &mut dyn Write) -> Result<u8, super::ReportError> {
-            Ok(0)
-        }
-    }
-    impl ExplainArgs {
-        pub fn run(&self, _: &mut dyn Write) -> Result<u8, super::ReportError> {
-            Ok(0)
+//! What an operator reads: campaigns, messages, what went wrong and what to do about it.
+//!
+//! [`cli`] the commands' arguments; [`page`] the summary of a campaign in words, [`summary`] the words at the end of a
+//! run; [`rows`] everything that is a list, as table, JSON or CSV; [`explain`] status codes; [`verify`] the journal's
+//! health; [`text`] numbers, times and wrapped lines.
+//!
+//! stdout is data: what an SMSC or a campaign file supplied is escaped in tables and JSON, and its cells are neutralised
+//! in CSV unless asked otherwise. A reader that goes away is no error. Everything is read through
+//! [`crate::journal::query`].
+
+pub mod cli;
+pub mod explain;
+pub mod page;
+pub mod rows;
+pub mod summary;
+pub mod text;
+pub mod verify;
+
+use crate::journal::JournalError;
+use crate::journal::lock::SenderLock;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+pub use summary::{RunFacts, SendSummary};
+pub use text::width;
+
+/// How a command ended, as the exit code says it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// 0: all is well.
+    Done,
+    /// 1: something that was to be shown is wrong.
+    Failed,
+    /// 3: finished, but some messages were rejected, failed, partly delivered or are in doubt.
+    Unfinished,
+}
+
+impl Exit {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Unfinished => 3,
         }
     }
 }
+
+/// Why nothing, or not all, was shown.
 #[derive(Debug)]
-pub struct ReportError;
-impl std::fmt::Display for ReportError {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Ok(())
+pub enum ReportError {
+    /// The journal cannot be read.
+    Journal(JournalError),
+    /// What was found could not be written out.
+    Output(io::Error),
+    /// The arguments ask for something that there is not.
+    Usage(String),
+}
+
+impl fmt::Display for ReportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Journal(error) => error.fmt(f),
+            Self::Output(error) => write!(f, "the output could not be written: {error}"),
+            Self::Usage(words) => f.write_str(words),
+        }
     }
 }
-impl ReportError {
-    pub fn is_broken_pipe(&self) -> bool {
-        false
+
+impl std::error::Error for ReportError {}
+
+impl From<JournalError> for ReportError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
     }
 }
-pub struct SendSummary;
-impl SendSummary {
-    pub fn read(_: &std::path::Path, _: &[String]) -> Result<Self, ReportError> {
-        Ok(Self)
-    }
-    pub fn write(
-        &self,
-        _: std::time::Duration,
-        _: u64,
-        _: &std::path::Path,
-        _: &mut dyn std::io::Write,
-    ) -> std::io::Result<()> {
-        Ok(())
-    }
-    pub fn exit_code(&self) -> u8 {
-        0
+
+impl From<io::Error> for ReportError {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
     }
 }
+
+impl From<csv::Error> for ReportError {
+    fn from(error: csv::Error) -> Self {
+        Self::Output(error.into())
+    }
+}
+
+impl From<serde_json::Error> for ReportError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Output(error.into())
+    }
+}
+
+/// A reader that has seen enough (`| head`) ends a command quietly.
+fn quiet(result: Result<Exit, ReportError>) -> Result<Exit, ReportError> {
+    match result {
+        Err(ReportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        other => other,
+    }
+}
+
+/// Whether a sender holds the journal; `None` where that cannot be found out.
+fn is_sender_running(journal: &Path) -> Option<bool> {
+    if !crate::journal::beside(journal, "-lock").exists() {
+        return Some(false);
+    }
+    match SenderLock::take(journal) {
+        Ok(_released_at_once) => Some(false),
+        Err(JournalError::Held(_)) => Some(true),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

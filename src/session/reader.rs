@@ -41,22 +41,23 @@ pub enum FromReader {
 #[derive(Debug)]
 pub struct Pulse {
     start: Instant,
-    heard_ms: AtomicU64,
+    /// Since the start. A peer nearby answers within the millisecond in which it was asked.
+    heard_ns: AtomicU64,
     accepted: AtomicBool,
 }
 
 impl Pulse {
     pub fn new() -> Self {
-        Self { start: Instant::now(), heard_ms: AtomicU64::new(0), accepted: AtomicBool::new(false) }
+        Self { start: Instant::now(), heard_ns: AtomicU64::new(0), accepted: AtomicBool::new(false) }
     }
 
     fn hear(&self) {
-        self.heard_ms.store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.heard_ns.store(self.start.elapsed().as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// When the peer was last heard.
     pub fn heard_at(&self) -> Instant {
-        self.start + Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
+        self.start + Duration::from_nanos(self.heard_ns.load(Ordering::Relaxed))
     }
 
     /// Whether a submit was accepted on this session.
@@ -136,12 +137,17 @@ impl Reader {
 
     /// Response timers: what has waited too long is in doubt, and its slot free.
     fn expire(&self, now: Instant) -> bool {
-        let sent = self.window.lock().expire(now, self.timers.response);
+        let (sent, has_to_wake) = {
+            let mut window = self.window.lock();
+            (window.expire(now, self.timers.response), window.has_to_wake())
+        };
         if sent.is_empty() {
             return true;
         }
         log::warn!("{} requests without an answer within the response timeout: in doubt", sent.len());
-        let _ = self.writer.try_send(FromReader::Freed);
+        if has_to_wake {
+            let _ = self.writer.try_send(FromReader::Freed);
+        }
         self.journal.send(ToJournal::TimedOut { session: self.session, sent }).is_ok()
     }
 
@@ -211,6 +217,7 @@ impl Reader {
             }
             batch.answers.push(Answer { sent, command_status: answer.command_status, message_id: answer.message_id });
         }
+        let has_to_wake = window.has_to_wake();
         drop(window);
         if unknown > 0 {
             log::warn!("{unknown} answers with a sequence number that is not outstanding: ignored");
@@ -221,8 +228,10 @@ impl Reader {
         if accepted > 0 || throttled {
             self.pacer.answered(accepted, throttled);
         }
-        // A wake-up: where the writer has not seen the last one yet, it is as good.
-        let _ = self.writer.try_send(FromReader::Freed);
+        if has_to_wake {
+            // Where the writer has not seen the last one yet, that is as good.
+            let _ = self.writer.try_send(FromReader::Freed);
+        }
     }
 }
 

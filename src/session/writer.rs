@@ -243,7 +243,7 @@ impl<'a> Session<'a> {
             return Ok(idle);
         }
         loop {
-            let free = self.window.lock().free().min(self.queued);
+            let free = self.window.lock().room(self.queued);
             if free == 0 {
                 return Ok(idle);
             }
@@ -333,7 +333,8 @@ impl<'a> Session<'a> {
             None => heard + timers.enquire_link,
         };
         if now < due {
-            return Ok(due - now);
+            // An answer wakes nobody: it is seen in time for the next question.
+            return Ok((due - now).min(timers.enquire_link));
         }
         if self.enquired_at.is_some() {
             return Err(format!(
@@ -344,7 +345,7 @@ impl<'a> Session<'a> {
         let number = self.control_number();
         encode_enquire_link(number, &mut self.out);
         self.enquired_at = Some(now);
-        Ok(timers.response)
+        Ok(timers.response.min(timers.enquire_link))
     }
 
     /// Leaves a session on which nothing passes. Returns when to look again.

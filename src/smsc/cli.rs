@@ -73,8 +73,8 @@ pub struct SmscArgs {
     /// Wait that long after a temporary error before a receipt is sent again
     #[arg(long, default_value = "1s", value_parser = parse_duration, value_name = "DURATION")]
     redelivery_delay: Duration,
-    /// Deviate: early, duplicate, late, tlv-only, text-only, data-sm, last-part-only, first-part-only, intermediate;
-    /// with =N only about every N-th. Repeatable
+    /// Deviate: early, duplicate, late, tlv-only, text-only, data-sm, last-part-only, first-part-only, intermediate,
+    /// provider-codes; with =N only about every N-th. Repeatable
     #[arg(long = "receipt", value_name = "QUIRK[=N]")]
     receipts: Vec<String>,
     /// Form of ids in answers: hex, dec, padded, uuid, random-hex
@@ -83,7 +83,7 @@ pub struct SmscArgs {
     /// Form of ids in receipts, if another: hex, dec, upper, padded, uuid, random-hex
     #[arg(long, value_name = "FORM")]
     receipt_id: Option<ReceiptIdForm>,
-    /// Number of the first message; from the clock by default, so that a restart repeats none
+    /// Number of the first message; from the clock by default, so that a restart hardly repeats any
     #[arg(long, value_name = "N")]
     first_message_id: Option<u64>,
     /// Messages that query_sm, cancel_sm and replace_sm still know

@@ -298,11 +298,13 @@ fn open(shared: &Arc<Shared>, id: u64, stream: TcpStream) -> io::Result<JoinHand
     let shared = Arc::clone(shared);
     spawn(&format!("smsc-read-{id}"), move || {
         reader.run();
-        session.end();
+        reader.retire();
         if writer.join().is_err() {
             log::error!("smsc: the writer of session {id} panicked");
         }
         reader.leave();
+        session.linger();
+        session.end();
         shared.sessions.lock().remove(&id);
         log::info!("smsc: session {id} ended");
     })
@@ -312,8 +314,8 @@ fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static
     thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-/// A first message number that a simulator started later does not use: eight hexadecimal digits, a million for each
-/// second, as far as they go.
+/// A first message number that a simulator started later is unlikely to use: eight hexadecimal digits, a million
+/// numbers for each second, around once an hour.
 fn number_from_clock() -> u64 {
     0x1000_0000 + clock::unix_us() % 0xE000_0000
 }

@@ -3,10 +3,9 @@
 //! The order within a batch is what crash tests rely on: everything is judged, then the ledger is written, then the
 //! answers go out, then the receipts are scheduled.
 use std::io::{self, Read};
-use std::net::Shutdown;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Shared;
 use super::checks::status;
@@ -19,9 +18,6 @@ use crate::wire::{
     BindKind, CommandId, CommandStatus, FrameBuffer, Header, Pdu, Sm, decode, decode_header, encode_enquire_link_resp,
     encode_generic_nack, encode_header_only,
 };
-
-/// How long a closing session may take to read our last words.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// The state of the reader thread.
 pub(super) struct Reader {
@@ -109,6 +105,14 @@ impl Reader {
         }
     }
 
+    /// Ends the session after [`run`](Self::run), but for the last word where one was said.
+    pub(super) fn retire(&self) {
+        match self.batch.end {
+            End::Close => self.session.retire(),
+            End::Open | End::Cut => self.session.end(),
+        }
+    }
+
     /// Leaves the account. The writer has ended, so what is outstanding can only wait for another session.
     pub(super) fn leave(&mut self) {
         // While it is bound, so that the ledger's last line has its system_id.
@@ -177,23 +181,10 @@ impl Reader {
             End::Open => sent,
             End::Cut => false,
             End::Close => {
-                self.linger();
+                self.session.finish();
                 false
             }
         }
-    }
-
-    /// Gives the peer time to read the last answers: a socket closed with unread octets resets, which can lose them.
-    fn linger(&self) {
-        let until = Instant::now() + LINGER;
-        while !self.session.is_drained() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let stream = &self.session.stream;
-        let _ = stream.shutdown(Shutdown::Write);
-        let _ = stream.set_read_timeout(Some(LINGER));
-        let mut scratch = [0; 4096];
-        while Instant::now() < until && matches!((&*stream).read(&mut scratch), Ok(count) if count > 0) {}
     }
 
     fn handle(&mut self, frame: &[u8]) {

@@ -75,6 +75,16 @@ impl Fate {
         }
     }
 
+    /// The reference provider's code.
+    fn provider_code(self) -> u8 {
+        match self {
+            Fate::Enroute => 0,
+            Fate::Delivered => 2,
+            Fate::Rejected => 5,
+            Fate::Expired | Fate::Deleted | Fate::Undelivered => 1,
+        }
+    }
+
     /// The three digits after `err:`. They are this simulator's own, as they are every SMSC's own.
     fn error(self) -> &'static [u8; 3] {
         match self {
@@ -129,6 +139,7 @@ pub(super) struct Receipt {
     pub(super) without_text: bool,
     pub(super) without_tlvs: bool,
     pub(super) as_data_sm: bool,
+    pub(super) provider_codes: bool,
     text_length: u8,
     text: [u8; TEXT_OCTETS],
 }
@@ -146,6 +157,7 @@ impl Receipt {
             without_text: false,
             without_tlvs: false,
             as_data_sm: false,
+            provider_codes: false,
             text_length: 0,
             text: [0; TEXT_OCTETS],
         }
@@ -282,7 +294,9 @@ impl ReceiptWriter {
             self.write_id(receipt.number, &mut text);
             text.push(0);
             write_tlv(Tag::RECEIPTED_MESSAGE_ID, &text, out);
-            write_tlv(Tag::MESSAGE_STATE, &[receipt.fate.message_state()], out);
+            let fate = receipt.fate;
+            let state = if receipt.provider_codes { fate.provider_code() } else { fate.message_state() };
+            write_tlv(Tag::MESSAGE_STATE, &[state], out);
             if let Some(reference) = receipt.user_message_reference {
                 write_tlv(Tag::USER_MESSAGE_REFERENCE, &reference.to_be_bytes(), out);
             }
@@ -302,7 +316,11 @@ impl ReceiptWriter {
         out.extend_from_slice(b" done date:");
         out.extend_from_slice(self.done.of(done_s));
         out.extend_from_slice(b" stat:");
-        out.extend_from_slice(receipt.fate.word().as_bytes());
+        if receipt.provider_codes {
+            out.push(b'0' + receipt.fate.provider_code());
+        } else {
+            out.extend_from_slice(receipt.fate.word().as_bytes());
+        }
         out.extend_from_slice(b" err:");
         out.extend_from_slice(receipt.fate.error());
         out.extend_from_slice(b" text:");

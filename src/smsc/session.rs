@@ -5,7 +5,7 @@
 //! to `pending`, and the session's writer, which may block, sends it. `writing` says who holds the socket; no lock is
 //! held over a write. A peer that lets too much pile up is cut off.
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,8 @@ use crate::wire::BindKind;
 
 /// How long one write may block. The reader's stall when a peer stops reading is at most this.
 pub(super) const WRITE_SLICE: Duration = Duration::from_millis(10);
+/// How long a closing session may take to read our last words.
+const LINGER: Duration = Duration::from_secs(1);
 /// Octets that may wait for a peer that does not read: some three million answers.
 const PENDING_OCTETS_MAX: usize = 64 << 20;
 
@@ -86,6 +88,29 @@ impl Session {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
+    /// Ends both threads and leaves the socket open, for [`linger`](Self::linger).
+    pub(super) fn retire(&self) {
+        self.state.lock().ended = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits until all is sent, and says that nothing more will come.
+    pub(super) fn finish(&self) {
+        let until = Instant::now() + LINGER;
+        while !self.is_drained() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Gives the peer time to read the last answers: a socket closed with unread octets resets, which can lose them.
+    pub(super) fn linger(&self) {
+        let until = Instant::now() + LINGER;
+        let _ = self.stream.set_read_timeout(Some(LINGER));
+        let mut scratch = [0; 4096];
+        while Instant::now() < until && matches!((&self.stream).read(&mut scratch), Ok(count) if count > 0) {}
+    }
+
     /// Sends what the reader has gathered, or leaves it to the writer; `octets` is empty afterwards. False when the
     /// session is over.
     pub(super) fn send(&self, octets: &mut Vec<u8>) -> bool {
@@ -131,7 +156,7 @@ impl Session {
     }
 
     /// Whether nothing waits to be written.
-    pub(super) fn is_drained(&self) -> bool {
+    fn is_drained(&self) -> bool {
         let state = self.state.lock();
         state.ended || !state.writing && state.pending.is_empty() && state.delayed.is_empty()
     }

@@ -48,8 +48,8 @@ pub struct Settings {
     pub message_id: IdForm,
     /// The shape of ids in receipts. Defaults to that of the answers.
     pub receipt_id: Option<ReceiptIdForm>,
-    /// The number of the first message id; `None` derives one from the clock, so that a restart repeats none. Defaults
-    /// to `None`.
+    /// The number of the first message id; `None` derives one from the clock, so that a restart hardly repeats any.
+    /// Defaults to `None`.
     pub first_message_id: Option<u64>,
     /// How receipts deviate from the usual. Defaults to not at all.
     pub quirks: Quirks,
@@ -239,11 +239,14 @@ pub struct Quirks {
     pub first_part_only: Every,
     /// A notification with ENROUTE goes before the receipt, asked for or not.
     pub intermediate: Every,
+    /// States are the reference provider's codes: 2 delivered, 5 rejected, 1 any other failure, 0 on its way; as a bare
+    /// digit after `stat:` and in message_state.
+    pub provider_codes: Every,
 }
 
 impl Quirks {
     /// The names that [`set`](Self::set) knows, with what they do.
-    pub const NAMES: [(&'static str, &'static str); 9] = [
+    pub const NAMES: [(&'static str, &'static str); 10] = [
         ("early", "before the answer to its submit_sm"),
         ("duplicate", "twice"),
         ("late", "ten times later, and at least 10 s"),
@@ -253,6 +256,7 @@ impl Quirks {
         ("last-part-only", "of a long message only for its last part"),
         ("first-part-only", "of a long message only for its first part"),
         ("intermediate", "preceded by a notification ENROUTE"),
+        ("provider-codes", "with the provider's own digits as states"),
     ];
 
     /// Sets one by `NAME` or `NAME=N` (about every N-th).
@@ -274,6 +278,7 @@ impl Quirks {
             "last-part-only" => &mut self.last_part_only,
             "first-part-only" => &mut self.first_part_only,
             "intermediate" => &mut self.intermediate,
+            "provider-codes" => &mut self.provider_codes,
             _ => {
                 let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
                 return Err(format!("{name:?} is none of {}", names.join(", ")));

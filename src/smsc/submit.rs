@@ -145,6 +145,7 @@ impl Reader {
         receipt.without_text = quirks.tlv_only.draw(random);
         receipt.without_tlvs = !receipt.without_text && quirks.text_only.draw(random);
         receipt.as_data_sm = quirks.data_sm.draw(random);
+        receipt.provider_codes = quirks.provider_codes.draw(random);
         if sm.registered_delivery & registered_delivery::INTERMEDIATE != 0 || quirks.intermediate.draw(random) {
             let mut before = receipt.clone();
             before.fate = Fate::Enroute;

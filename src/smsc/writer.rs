@@ -59,7 +59,10 @@ impl Writer {
                 break;
             }
         }
-        self.session.end();
+        // A retired session's socket is still needed for its last word.
+        if !self.session.state.lock().ended {
+            self.session.end();
+        }
     }
 
     /// Waits until there is something to write and takes it, or until `wake_at`. False when the session is over.

@@ -286,3 +286,15 @@ fn a_peer_that_does_not_read_blocks_nobody() {
     (&deaf.stream).read_exact(&mut first).unwrap();
     assert_eq!(first[4..8], CommandId::SUBMIT_SM_RESP.0.to_be_bytes());
 }
+
+#[test]
+fn a_peer_that_never_reads_is_cut_off() {
+    let smsc = smsc(|settings| settings.write_timeout = Duration::from_millis(200));
+    let mut deaf = Client::bound(&smsc, BindKind::Transceiver, "deaf");
+    let mut octets = Vec::new();
+    (0..1_000).for_each(|n| encode(&Pdu::SubmitSm(message()), n + 2, CommandStatus::OK, &mut octets).unwrap());
+    let until = Instant::now() + PATIENCE;
+    while deaf.stream.write_all(&octets).is_ok() {
+        assert!(Instant::now() < until, "{}", smsc.stats());
+    }
+}

@@ -198,6 +198,8 @@ fn quirks_show() {
     assert!(data[1].id() == CommandId::DATA_SM && data[1].text().contains("stat:DELIVRD"));
     let intermediate = first_of("intermediate", message());
     assert!(intermediate[1].text().contains("stat:ENROUTE") && intermediate[2].text().contains("stat:DELIVRD"));
+    let codes = first_of("provider-codes", message());
+    assert!(codes[1].text().contains("stat:2 ") && codes[1].tlvs().get_u8(Tag::MESSAGE_STATE) == Some(2));
     let part = |short_message| Sm { esm_class: 0x40, short_message, ..message() };
     let (one, two) = (b"\x05\x00\x03\x07\x02\x01Hello", b"\x05\x00\x03\x07\x02\x02Hello");
     for (quirk, octets, count) in [

@@ -1,0 +1,590 @@
+//! Everything that the report of one campaign shows, in one pass over the ranges of its claims, answers and receipts.
+
+use super::chunk::{ClaimCursor, ClaimRun, Matches, claims, tries};
+use super::latency::Histogram;
+use super::{CampaignSummary, JournalError, Stamp, campaign, receipt_state_name, rule_name, snapshot};
+use crate::journal::campaign::Receipts;
+use crate::journal::facts::{message_of, stored_state};
+use crate::journal::key::{Attempt, Outcome, State};
+use crate::wire::CommandStatus;
+use hashbrown::HashMap;
+use rusqlite::Connection;
+use serde::Serialize;
+
+/// Parts whose facts are read in one snapshot: some 50 ms.
+const CHUNK_PARTS: i64 = 50_000;
+/// Message states read in one snapshot, in search of what is in doubt.
+const CHUNK_STATES: i64 = 500_000;
+/// Lines shown of what is in doubt.
+const DOUBTS_SHOWN: usize = 10;
+/// Kinds of failure told apart. An SMSC that puts a different error into every receipt would otherwise fill the memory.
+const FAILURES_MAX: usize = 1_000;
+/// A longer silence between two claims is a pause, not sending.
+const PAUSE_MS: i64 = 60_000;
+
+/// A campaign, told whole.
+#[derive(Clone, Debug, Serialize)]
+pub struct CampaignReport {
+    /// Its row of `campaign_summary`.
+    #[serde(flatten)]
+    pub summary: CampaignSummary,
+    /// Parts put on the wire, or about to be, each as often as it was tried.
+    pub attempts: i64,
+    /// The answers by command_status.
+    pub statuses: Vec<StatusCount>,
+    /// The rejected messages by what the SMSC said.
+    pub rejections: Vec<Rejection>,
+    /// The parts that were taken and not delivered, by what their receipts said.
+    pub failures: Vec<Failure>,
+    /// The first messages in doubt.
+    pub doubts: Vec<Doubt>,
+    /// Receipts still to come.
+    pub outstanding_receipts: Outstanding,
+    /// How long answers and deliveries took.
+    pub latency: Latency,
+    /// Receipts by how they were matched.
+    pub receipts: Vec<RuleCount>,
+    /// How fast it went.
+    pub throughput: Throughput,
+}
+
+/// Answers with one command_status: a row of `status_breakdown`, explained.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct StatusCount {
+    /// The status.
+    pub command_status: u32,
+    /// Its name in the specification.
+    pub name: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// Answers with it.
+    pub attempts: i64,
+}
+
+/// Rejected messages with one command_status.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Rejection {
+    /// The status.
+    pub command_status: u32,
+    /// Its name in the specification.
+    pub name: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// Messages rejected with it.
+    pub messages: i64,
+}
+
+/// Parts that were taken and not delivered.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Failure {
+    /// What the last receipt says: `EXPIRED`, `UNDELIVERABLE` and so on.
+    pub state: String,
+    /// The error that it names.
+    pub error: Option<String>,
+    /// Parts of which it was said.
+    pub parts: i64,
+}
+
+/// A message in doubt.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Doubt {
+    /// Line of the file.
+    pub line: i64,
+    /// Its destination.
+    pub destination: String,
+    /// Why nobody can know.
+    pub reason: Option<String>,
+}
+
+/// Receipts still to come.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Outstanding {
+    /// Messages that wait for one; 0 where none were asked for, or only of failures.
+    pub messages: i64,
+    /// Their parts.
+    pub parts: i64,
+    /// When the one that has waited longest was accepted.
+    pub oldest_answered_at: Option<Stamp>,
+}
+
+/// Percentiles in milliseconds (answers) or seconds (deliveries).
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Percentiles<T> {
+    /// How many durations there were.
+    pub count: u64,
+    /// Half of them were no longer.
+    pub p50: Option<T>,
+    /// 95 of 100 were no longer.
+    pub p95: Option<T>,
+    /// 99 of 100 were no longer.
+    pub p99: Option<T>,
+    /// The longest.
+    pub max: Option<T>,
+}
+
+/// How long answers and deliveries took, counted from the claim of the attempt.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Latency {
+    /// To the answer.
+    pub answer_ms: Percentiles<u64>,
+    /// To the receipt that says delivered.
+    pub delivery_s: Percentiles<f64>,
+}
+
+/// Receipts matched by one rule.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RuleCount {
+    /// The rule, in words.
+    pub rule: &'static str,
+    /// Receipts.
+    pub receipts: i64,
+}
+
+/// How fast it went.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Throughput {
+    /// Seconds from the first claim to the last.
+    pub seconds: f64,
+    /// Parts submitted in a second, from the first claim to the last.
+    pub parts_per_second: Option<f64>,
+    /// Seconds without pauses of more than a minute.
+    pub seconds_sending: f64,
+    /// Parts submitted in a second, pauses of more than a minute left out.
+    pub parts_per_second_sending: Option<f64>,
+}
+
+/// Reads the report of the campaign of that name.
+pub fn campaign_report(connection: &Connection, name: &str) -> Result<CampaignReport, JournalError> {
+    let summary = campaign(connection, name)?;
+    let mut scan = Scan::new(connection, &summary);
+    if summary.first_sent_at.is_some() || summary.counts.of(State::Queued) < summary.messages {
+        scan.run()?;
+    }
+    let doubts = if summary.counts.of(State::InDoubt) > 0 { doubts(connection, &summary)? } else { Vec::new() };
+    scan.into_report(doubts)
+}
+
+/// Only the rejected messages by what the SMSC said, for a summary that need not know more.
+pub fn rejections(connection: &Connection, summary: &CampaignSummary) -> Result<Vec<Rejection>, JournalError> {
+    let mut tally = Rejections::default();
+    let mut from = summary.first_id;
+    while from < summary.end_id {
+        let end = (from + CHUNK_STATES).min(summary.end_id);
+        let snapshot = snapshot(connection)?;
+        let mut statement = snapshot.prepare_cached(
+            "SELECT attempt, command_status FROM answer WHERE attempt >= ?1 AND attempt < ?2 AND outcome = 2
+              ORDER BY attempt",
+        )?;
+        let mut rows = statement.query(Attempt::range(from, end))?;
+        while let Some(row) = rows.next()? {
+            tally.add(connection, summary, Attempt(row.get(0)?), row.get(1)?)?;
+        }
+        from = end;
+    }
+    tally.finish(connection)
+}
+
+/// The rejected messages, counted by the last answer that rejected one of their parts.
+#[derive(Debug, Default)]
+struct Rejections {
+    /// The message looked at, where it ends, and what it was rejected with so far.
+    current: Option<(i64, i64, u32)>,
+    counts: HashMap<u32, i64>,
+}
+
+impl Rejections {
+    fn add(
+        &mut self,
+        connection: &Connection,
+        summary: &CampaignSummary,
+        attempt: Attempt,
+        status: u32,
+    ) -> Result<(), JournalError> {
+        let part = attempt.part();
+        if let Some((_, end, last)) = &mut self.current
+            && part < *end
+        {
+            *last = status;
+            return Ok(());
+        }
+        self.close(connection)?;
+        // Where every message has one part, its number is the part's.
+        let (message, parts) = match summary.messages == summary.parts {
+            true => (part, 1),
+            false => message_of(connection, part)?.unwrap_or((part, 1)),
+        };
+        self.current = Some((message, message + i64::from(parts), status));
+        Ok(())
+    }
+
+    fn close(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        if let Some((message, _, status)) = self.current.take()
+            && stored_state(connection, message)?.unwrap_or(State::Rejected) == State::Rejected
+        {
+            *self.counts.entry(status).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, connection: &Connection) -> Result<Vec<Rejection>, JournalError> {
+        self.close(connection)?;
+        let mut counts: Vec<_> = self.counts.into_iter().collect();
+        counts.sort_unstable_by_key(|&(status, messages)| (-messages, status));
+        let row = |(status, messages)| {
+            let status = CommandStatus(status);
+            Rejection {
+                command_status: status.0,
+                name: status.name(),
+                meaning: status.meaning(),
+                advice: status.advice(),
+                messages,
+            }
+        };
+        Ok(counts.into_iter().map(row).collect())
+    }
+}
+
+/// What is known of an attempt while its receipts are looked for.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    attempt: i64,
+    claimed_at: Option<i64>,
+    answered_at: i64,
+    accepted: bool,
+    fate: Fate,
+}
+
+/// What its final receipts say; delivered wins, else the last holds.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Fate {
+    Open,
+    Delivered,
+    Failed(usize),
+}
+
+struct Scan<'a> {
+    connection: &'a Connection,
+    summary: &'a CampaignSummary,
+    first_tries: Vec<ClaimRun>,
+    later_tries: Vec<Vec<ClaimRun>>,
+    seen: Vec<Seen>,
+    /// Attempts that have a receipt and no answer.
+    unanswered: HashMap<i64, Seen>,
+    matches: Matches,
+    attempts: i64,
+    statuses: HashMap<u32, i64>,
+    rejections: Rejections,
+    failures: Vec<(Option<i64>, Option<String>, i64)>,
+    failure_index: HashMap<Option<i64>, HashMap<String, usize>>,
+    rules: [i64; 7],
+    outstanding: (i64, Option<i64>),
+    answers_ms: Histogram,
+    deliveries_ms: Histogram,
+    claimed: Option<(i64, i64)>,
+    sending_ms: i64,
+}
+
+impl<'a> Scan<'a> {
+    fn new(connection: &'a Connection, summary: &'a CampaignSummary) -> Self {
+        Self {
+            connection,
+            summary,
+            first_tries: Vec::new(),
+            later_tries: Vec::new(),
+            seen: Vec::new(),
+            unanswered: HashMap::new(),
+            matches: Matches::default(),
+            attempts: 0,
+            statuses: HashMap::new(),
+            rejections: Rejections::default(),
+            failures: Vec::new(),
+            failure_index: HashMap::new(),
+            rules: [0; 7],
+            outstanding: (0, None),
+            answers_ms: Histogram::new(),
+            deliveries_ms: Histogram::new(),
+            claimed: None,
+            sending_ms: 0,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), JournalError> {
+        let tries = tries(self.connection)?;
+        self.later_tries.resize_with(tries.len().saturating_sub(1), Vec::new);
+        let mut from = self.summary.first_id;
+        while from < self.summary.end_id {
+            let end = (from + CHUNK_PARTS).min(self.summary.end_id);
+            let connection = self.connection;
+            let snapshot = snapshot(connection)?;
+            claims(&snapshot, 0, from, end, &mut self.first_tries)?;
+            for (&tried, runs) in tries.iter().skip(1).zip(&mut self.later_tries) {
+                claims(&snapshot, tried, from, end, runs)?;
+            }
+            self.matches.load(&snapshot, from, end)?;
+            self.count_claims(from, end);
+            self.answers(&snapshot, from, end)?;
+            self.receipts(&snapshot, from, end)?;
+            drop(snapshot);
+            self.settle();
+            from = end;
+        }
+        Ok(())
+    }
+
+    fn count_claims(&mut self, from: i64, end: i64) {
+        for run in &self.first_tries {
+            self.attempts += run.end.min(end) - run.first.max(from);
+            if run.first < from {
+                continue;
+            }
+            let at = run.claimed_at;
+            if let Some((_, last)) = self.claimed {
+                self.sending_ms += if (0..PAUSE_MS).contains(&(at - last)) { at - last } else { 0 };
+            }
+            self.claimed = Some(self.claimed.map_or((at, at), |(first, _)| (first, at)));
+        }
+        for run in self.later_tries.iter().flatten() {
+            self.attempts += run.end.min(end) - run.first.max(from);
+        }
+    }
+
+    fn answers(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        self.seen.clear();
+        let mut cursor = ClaimCursor::default();
+        let mut last = (0u32, 0i64);
+        let mut statement = snapshot.prepare_cached(
+            "SELECT attempt, answered_at, command_status, outcome FROM answer WHERE attempt >= ?1 AND attempt < ?2
+              ORDER BY attempt",
+        )?;
+        let mut rows = statement.query(Attempt::range(from, end))?;
+        while let Some(row) = rows.next()? {
+            let attempt = Attempt(row.get(0)?);
+            let (answered_at, status, outcome): (i64, u32, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            let claimed_at = match attempt.tried() {
+                0 => cursor.claimed_at(&self.first_tries, attempt.part()),
+                tried => later(&self.later_tries, tried, attempt.part()),
+            };
+            if let Some(claimed_at) = claimed_at {
+                self.answers_ms.add(answered_at - claimed_at);
+            }
+            // Equal answers come in long rows.
+            if last.0 != status {
+                *self.statuses.entry(last.0).or_default() += last.1;
+                last = (status, 0);
+            }
+            last.1 += 1;
+            if outcome == Outcome::Rejected as i64 {
+                self.rejections.add(self.connection, self.summary, attempt, status)?;
+            }
+            let accepted = outcome == Outcome::Accepted as i64;
+            self.seen.push(Seen { attempt: attempt.0, claimed_at, answered_at, accepted, fate: Fate::Open });
+        }
+        *self.statuses.entry(last.0).or_default() += last.1;
+        Ok(())
+    }
+
+    fn receipts(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        let mut at = 0;
+        let mut statement = snapshot.prepare_cached(
+            "SELECT id, received_at, state, final, rule, error FROM receipt WHERE id >= ?1 AND id < ?2 ORDER BY id",
+        )?;
+        let mut rows = statement.query(Attempt::receipt_range(from, end))?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            if !self.matches.moved.is_empty() && self.matches.moved.contains(&id) {
+                continue;
+            }
+            self.count_rule(row.get(4)?);
+            if row.get(3)? {
+                let error = row.get_ref(5)?.as_str_or_null().unwrap_or(None);
+                self.receipt(&mut at, Attempt::of_receipt(id), row.get(1)?, row.get(2)?, error);
+            }
+        }
+        let matched = std::mem::take(&mut self.matches.matched);
+        let mut at = 0;
+        for receipt in &matched {
+            self.count_rule(receipt.rule);
+            if receipt.is_final {
+                self.receipt(&mut at, receipt.attempt, receipt.received_at, receipt.state, receipt.error.as_deref());
+            }
+        }
+        self.matches.matched = matched;
+        Ok(())
+    }
+
+    fn count_rule(&mut self, rule: i64) {
+        if let Some(count) = usize::try_from(rule).ok().and_then(|rule| self.rules.get_mut(rule)) {
+            *count += 1;
+        }
+    }
+
+    /// Notes a final receipt of an attempt. `at` is where to look on: attempts are asked for in ascending order.
+    fn receipt(&mut self, at: &mut usize, attempt: Attempt, received_at: i64, state: Option<i64>, error: Option<&str>) {
+        while self.seen.get(*at).is_some_and(|seen| seen.attempt < attempt.0) {
+            *at += 1;
+        }
+        let fate = if state == Some(2) { Fate::Delivered } else { Fate::Failed(self.failure(state, error)) };
+        let seen = match self.seen.get_mut(*at) {
+            Some(seen) if seen.attempt == attempt.0 => seen,
+            _ => self.unanswered.entry(attempt.0).or_insert_with(|| {
+                let claimed_at = match attempt.tried() {
+                    0 => find(&self.first_tries, attempt.part()),
+                    tried => later(&self.later_tries, tried, attempt.part()),
+                };
+                Seen { attempt: attempt.0, claimed_at, answered_at: 0, accepted: false, fate: Fate::Open }
+            }),
+        };
+        if seen.fate == Fate::Delivered {
+            return;
+        }
+        seen.fate = fate;
+        if let (Fate::Delivered, Some(claimed_at)) = (fate, seen.claimed_at) {
+            self.deliveries_ms.add(received_at - claimed_at);
+        }
+    }
+
+    /// The index of a kind of failure.
+    fn failure(&mut self, state: Option<i64>, error: Option<&str>) -> usize {
+        let error = error.unwrap_or_default();
+        let known = self.failure_index.entry(state).or_default();
+        if let Some(&index) = known.get(error) {
+            return index;
+        }
+        let other = self.failures.len() >= FAILURES_MAX;
+        let error = if other { "(others)" } else { error };
+        *known.entry(error.to_owned()).or_insert_with(|| {
+            self.failures.push((state, (!error.is_empty()).then(|| error.to_owned()), 0));
+            self.failures.len() - 1
+        })
+    }
+
+    /// Counts what the chunk's attempts came to.
+    fn settle(&mut self) {
+        for seen in self.seen.iter().chain(self.unanswered.values()) {
+            match seen.fate {
+                Fate::Open if seen.accepted => {
+                    self.outstanding.0 += 1;
+                    let oldest = self.outstanding.1.get_or_insert(seen.answered_at);
+                    *oldest = (*oldest).min(seen.answered_at);
+                }
+                Fate::Failed(index) => self.failures[index].2 += 1,
+                Fate::Open | Fate::Delivered => {}
+            }
+        }
+        self.unanswered.clear();
+    }
+
+    fn into_report(self, doubts: Vec<Doubt>) -> Result<CampaignReport, JournalError> {
+        let summary = self.summary.clone();
+        let mut statuses: Vec<_> = self.statuses.into_iter().filter(|&(_, attempts)| attempts > 0).collect();
+        statuses.sort_unstable();
+        let statuses = statuses.into_iter().map(|(status, attempts)| {
+            let status = CommandStatus(status);
+            StatusCount {
+                command_status: status.0,
+                name: status.name(),
+                meaning: status.meaning(),
+                advice: status.advice(),
+                attempts,
+            }
+        });
+        let mut failures: Vec<_> = self
+            .failures
+            .into_iter()
+            .filter(|&(_, _, parts)| parts > 0)
+            .map(|(state, error, parts)| Failure {
+                state: state.map_or_else(|| "unknown".to_owned(), |state| receipt_state_name(state).into_owned()),
+                error,
+                parts,
+            })
+            .collect();
+        failures.sort_by(|a, b| b.parts.cmp(&a.parts).then_with(|| (&a.state, &a.error).cmp(&(&b.state, &b.error))));
+        let asked = summary.receipts_asked == Receipts::All;
+        let outstanding = if asked {
+            Outstanding {
+                messages: summary.counts.of(State::Accepted),
+                parts: self.outstanding.0,
+                oldest_answered_at: self.outstanding.1.map(Stamp),
+            }
+        } else {
+            Outstanding::default()
+        };
+        let elapsed = match (summary.first_sent_at, summary.last_sent_at) {
+            (Some(first), Some(last)) => (last.0 - first.0).max(0),
+            _ => 0,
+        };
+        let rate = |ms: i64| (ms >= 1_000).then(|| self.attempts as f64 * 1_000.0 / ms as f64);
+        let latency = Latency {
+            answer_ms: percentiles(&self.answers_ms, |ms| ms),
+            delivery_s: percentiles(&self.deliveries_ms, |ms| ms as f64 / 1_000.0),
+        };
+        Ok(CampaignReport {
+            attempts: self.attempts,
+            statuses: statuses.collect(),
+            rejections: self.rejections.finish(self.connection)?,
+            failures,
+            doubts,
+            outstanding_receipts: outstanding,
+            latency,
+            receipts: (0..)
+                .zip(self.rules)
+                .filter(|&(_, receipts)| receipts > 0)
+                .map(|(rule, receipts)| RuleCount { rule: rule_name(rule), receipts })
+                .collect(),
+            throughput: Throughput {
+                seconds: elapsed as f64 / 1_000.0,
+                parts_per_second: rate(elapsed),
+                seconds_sending: self.sending_ms as f64 / 1_000.0,
+                parts_per_second_sending: rate(self.sending_ms),
+            },
+            summary,
+        })
+    }
+}
+
+fn percentiles<T>(histogram: &Histogram, unit: impl Fn(u64) -> T) -> Percentiles<T> {
+    Percentiles {
+        count: histogram.count(),
+        p50: histogram.percentile(50).map(&unit),
+        p95: histogram.percentile(95).map(&unit),
+        p99: histogram.percentile(99).map(&unit),
+        max: histogram.max().map(&unit),
+    }
+}
+
+fn later(tries: &[Vec<ClaimRun>], tried: u16, part: i64) -> Option<i64> {
+    find(tries.get(usize::from(tried) - 1)?, part)
+}
+
+fn find(runs: &[ClaimRun], part: i64) -> Option<i64> {
+    let after = runs.partition_point(|run| run.first <= part);
+    runs[..after].last().filter(|run| part < run.end).map(|run| run.claimed_at)
+}
+
+/// The first messages in doubt. They are never plain, so all of them stand in message_state.
+fn doubts(connection: &Connection, summary: &CampaignSummary) -> Result<Vec<Doubt>, JournalError> {
+    let mut doubts = Vec::new();
+    let mut from = summary.first_id;
+    while from < summary.end_id && doubts.len() < DOUBTS_SHOWN {
+        let end = (from + CHUNK_STATES).min(summary.end_id);
+        let mut statement = connection.prepare_cached(
+            "SELECT m.line, m.destination,
+                    (SELECT v.reason FROM verdict v
+                      WHERE v.attempt >= (m.id << 12) AND v.attempt < ((m.id + m.parts) << 12)
+                      ORDER BY v.id DESC LIMIT 1)
+               FROM message_state s JOIN message m ON m.id = s.message
+              WHERE s.message >= ?1 AND s.message < ?2 AND s.state = ?3 ORDER BY s.message LIMIT ?4",
+        )?;
+        let wanted = (DOUBTS_SHOWN - doubts.len()) as i64;
+        let mut rows = statement.query((from, end, State::InDoubt as u8, wanted))?;
+        while let Some(row) = rows.next()? {
+            doubts.push(Doubt { line: row.get(0)?, destination: row.get(1)?, reason: row.get(2)? });
+        }
+        from = end;
+    }
+    Ok(doubts)
+}

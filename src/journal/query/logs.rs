@@ -1,0 +1,404 @@
+//! Attempts, receipts, inbound messages and rows that are no messages: what `report` lists besides messages. Like
+//! everything here, in chunks, each handed out after its snapshot ended.
+
+use super::chunk::tries;
+use super::{CampaignSummary, JournalError, Stamp, campaign, receipt_state_name, rule_name, snapshot, stamp};
+use crate::journal::key::Attempt;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+use serde::Serialize;
+
+/// Parts, or rows, read in one snapshot.
+const CHUNK: i64 = 5_000;
+
+/// A row of `attempt_log`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct AttemptRow {
+    /// Name of the campaign.
+    pub campaign: String,
+    /// Line of the file.
+    pub line: i64,
+    /// Which part of the message, from 1.
+    pub part: i64,
+    /// Which attempt at the part, from 1.
+    pub attempt: i64,
+    /// The session that it was given to.
+    pub session_id: i64,
+    /// Its sequence number.
+    pub sequence_number: i64,
+    /// When the intent was on disk.
+    pub claimed_at: Option<Stamp>,
+    /// When the answer came.
+    pub answered_at: Option<Stamp>,
+    /// What became of it, in words.
+    pub state: String,
+    /// What the SMSC answered.
+    pub command_status: Option<u32>,
+    /// The id that it gave.
+    pub message_id: Option<String>,
+}
+
+/// A row of `receipt_log`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ReceiptRow {
+    /// When it came.
+    pub received_at: Option<Stamp>,
+    /// The id that it names.
+    pub message_id: Option<String>,
+    /// What it says.
+    pub state: Option<String>,
+    /// The error that it names.
+    pub error: Option<String>,
+    /// How it was matched, in words.
+    pub rule: &'static str,
+    /// Name of the campaign, where it is known.
+    pub campaign: Option<String>,
+    /// Line of the file.
+    pub line: Option<i64>,
+    /// Which part of the message, from 1.
+    pub part: Option<i64>,
+    /// As received; octets that are not UTF-8 are escaped.
+    pub text: Option<String>,
+}
+
+/// A row of `rejected_row` or `duplicate_row`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct SkippedRow {
+    /// Name of the campaign.
+    pub campaign: String,
+    /// Line of the file.
+    pub line: i64,
+    /// Why it is no message.
+    pub reason: String,
+    /// The row as it stands in the file.
+    pub row: String,
+}
+
+/// A message from a handset, or a receipt that could not be read.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct InboundRow {
+    /// When it came.
+    pub received_at: Option<Stamp>,
+    /// Who sent it.
+    pub source: String,
+    /// The number that it was sent to.
+    pub destination: String,
+    /// What it says, decoded.
+    pub text: String,
+}
+
+/// Receipts of the account that belong to no attempt.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Strays {
+    /// No attempt has their id (yet).
+    pub unmatched: i64,
+    /// Several attempts have it.
+    pub ambiguous: i64,
+}
+
+/// Hands out the attempts of a campaign, by message, part and attempt.
+pub fn attempts<E: From<JournalError>>(
+    connection: &Connection,
+    name: &str,
+    mut each: impl FnMut(&AttemptRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let summary = campaign(connection, name)?;
+    let mut from = summary.first_id;
+    while from < summary.end_id {
+        let end = (from + CHUNK).min(summary.end_id);
+        let mut rows = attempts_of(connection, &summary, from, end)?;
+        rows.sort_unstable_by_key(|&(key, _)| key);
+        for (_, row) in &rows {
+            each(row)?;
+        }
+        from = end;
+    }
+    Ok(())
+}
+
+fn attempts_of(
+    connection: &Connection,
+    summary: &CampaignSummary,
+    from: i64,
+    end: i64,
+) -> Result<Vec<(Attempt, AttemptRow)>, JournalError> {
+    let snapshot = snapshot(connection)?;
+    let mut statement = snapshot.prepare_cached(
+        "SELECT m.id, m.line, p.n, k.session_id, k.first_sequence_number + (m.id + p.n - 1 - k.first_part), k.claimed_at,
+                a.answered_at, a.outcome,
+                (SELECT v.kind FROM verdict v WHERE v.attempt = (((m.id + p.n - 1) << 12) | k.try)
+                  ORDER BY v.id DESC LIMIT 1),
+                a.command_status, a.message_id
+           FROM claim k
+           JOIN message m ON m.id >= k.first_message AND m.id < k.first_part + k.parts AND m.id < ?3
+           JOIN part_number p ON p.n <= m.parts
+                             AND m.id + p.n - 1 >= max(k.first_part, ?2)
+                             AND m.id + p.n - 1 < min(k.first_part + k.parts, ?3)
+           LEFT JOIN answer a ON a.attempt = (((m.id + p.n - 1) << 12) | k.try)
+          WHERE k.try = ?1 AND k.first_part < ?3
+            AND k.first_part >= coalesce((SELECT b.first_part FROM claim b WHERE b.try = ?1 AND b.first_part <= ?2
+                                           ORDER BY b.first_part DESC LIMIT 1), ?2)",
+    )?;
+    let mut found = Vec::new();
+    for tried in tries(&snapshot)? {
+        let mut rows = statement.query((tried, from, end))?;
+        while let Some(row) = rows.next()? {
+            let (message, part): (i64, i64) = (row.get(0)?, row.get(2)?);
+            let attempt = Attempt::new(message + part - 1, tried);
+            found.push((
+                attempt,
+                AttemptRow {
+                    campaign: summary.campaign.clone(),
+                    line: row.get(1)?,
+                    part,
+                    attempt: i64::from(tried) + 1,
+                    session_id: row.get(3)?,
+                    sequence_number: row.get(4)?,
+                    claimed_at: stamp(row, 5)?,
+                    answered_at: stamp(row, 6)?,
+                    state: attempt_state(row.get(7)?, row.get(8)?).into(),
+                    command_status: row.get(9)?,
+                    message_id: row.get(10)?,
+                },
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// The words of `attempt_log`.
+fn attempt_state(outcome: Option<i64>, verdict: Option<i64>) -> &'static str {
+    match (outcome, verdict) {
+        (Some(0), _) => "accepted",
+        (Some(1), _) => "to retry",
+        (Some(_), _) => "rejected",
+        (None, Some(1)) => "in doubt",
+        (None, Some(2)) => "not written",
+        (None, Some(3)) => "in doubt, resent",
+        (None, Some(4)) => "in doubt, assumed sent",
+        (None, Some(5)) => "in doubt, abandoned",
+        (None, _) => "claimed",
+    }
+}
+
+/// Hands out the receipts of a campaign: by message those that came after their answer, with the others of the same
+/// messages after them.
+pub fn receipts<E: From<JournalError>>(
+    connection: &Connection,
+    name: &str,
+    mut each: impl FnMut(&ReceiptRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let summary = campaign(connection, name)?;
+    let mut from = summary.first_id;
+    while from < summary.end_id {
+        let end = (from + CHUNK).min(summary.end_id);
+        for row in receipts_of(connection, &summary, from, end)? {
+            each(&row)?;
+        }
+        from = end;
+    }
+    Ok(())
+}
+
+const RECEIPT: &str = "SELECT r.received_at, coalesce(r.message_id, a.message_id), r.state, r.error, r.rule, m.line,
+        (r.attempt >> 12) - m.id + 1, r.text, r.id
+   FROM receipt_fact r
+   LEFT JOIN answer a ON a.attempt = r.attempt
+   LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)";
+
+fn receipts_of(
+    connection: &Connection,
+    summary: &CampaignSummary,
+    from: i64,
+    end: i64,
+) -> Result<Vec<ReceiptRow>, JournalError> {
+    let snapshot = snapshot(connection)?;
+    let mut found = Vec::new();
+    let mut own = snapshot.prepare_cached(&format!(
+        "{RECEIPT} WHERE r.id >= ?1 AND r.id < ?2 AND r.attempt >= ?3 AND r.attempt < ?4 ORDER BY r.id"
+    ))?;
+    let (first_receipt, end_receipt) = Attempt::receipt_range(from, end);
+    let (first_attempt, end_attempt) = Attempt::range(from, end);
+    let mut rows = own.query([first_receipt, end_receipt, first_attempt, end_attempt])?;
+    while let Some(row) = rows.next()? {
+        found.push(receipt(row, Some(summary))?);
+    }
+    // Matched otherwise: stored under another number.
+    let mut matched = snapshot.prepare_cached(&format!(
+        "{RECEIPT} WHERE r.id IN (SELECT x.receipt_id FROM receipt_match x WHERE x.attempt >= ?3 AND x.attempt < ?4)
+            AND NOT (r.id >= ?1 AND r.id < ?2) AND r.attempt >= ?3 AND r.attempt < ?4 ORDER BY r.attempt, r.id"
+    ))?;
+    let mut rows = matched.query([first_receipt, end_receipt, first_attempt, end_attempt])?;
+    while let Some(row) = rows.next()? {
+        found.push(receipt(row, Some(summary))?);
+    }
+    Ok(found)
+}
+
+fn receipt(row: &Row<'_>, summary: Option<&CampaignSummary>) -> Result<ReceiptRow, JournalError> {
+    let state: Option<i64> = row.get(2)?;
+    let text = match row.get_ref(7)? {
+        ValueRef::Text(octets) | ValueRef::Blob(octets) => Some(match std::str::from_utf8(octets) {
+            Ok(text) => text.to_owned(),
+            Err(_) => octets.escape_ascii().to_string(),
+        }),
+        _ => None,
+    };
+    Ok(ReceiptRow {
+        received_at: stamp(row, 0)?,
+        message_id: row.get(1)?,
+        state: state.map(|state| receipt_state_name(state).into_owned()),
+        error: row.get(3)?,
+        rule: rule_name(row.get(4)?),
+        campaign: summary.map(|summary| summary.campaign.clone()),
+        line: row.get(5)?,
+        part: row.get(6)?,
+        text,
+    })
+}
+
+/// Hands out the receipts that belong to no attempt, the oldest first.
+pub fn unmatched<E: From<JournalError>>(
+    connection: &Connection,
+    mut each: impl FnMut(&ReceiptRow) -> Result<(), E>,
+) -> Result<(), E> {
+    // Those stored under an attempt's number, and taken back since.
+    let sql = format!(
+        "{RECEIPT} WHERE r.id IN (SELECT x.receipt_id FROM receipt_match x WHERE x.receipt_id >= 0) AND r.attempt IS NULL
+          ORDER BY r.id"
+    );
+    let taken_back = (|| -> Result<Vec<ReceiptRow>, JournalError> {
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(receipt(row, None)?);
+        }
+        Ok(found)
+    })()?;
+    for row in &taken_back {
+        each(row)?;
+    }
+    // Their numbers descend, so that the oldest is the greatest.
+    let sql = format!("{RECEIPT} WHERE r.id < ?1 AND r.id >= ?2 AND r.attempt IS NULL ORDER BY r.id DESC");
+    let lowest = lowest_receipt(connection)?;
+    let mut before = 0;
+    while before > lowest {
+        let after = (before - CHUNK).max(lowest);
+        let chunk = (|| -> Result<Vec<ReceiptRow>, JournalError> {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query([before, after])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(receipt(row, None)?);
+            }
+            Ok(found)
+        })()?;
+        for row in &chunk {
+            each(row)?;
+        }
+        before = after;
+    }
+    Ok(())
+}
+
+fn lowest_receipt(connection: &Connection) -> Result<i64, JournalError> {
+    Ok(connection
+        .query_row("SELECT min(min(id), 0) FROM receipt", [], |row| row.get::<_, Option<i64>>(0))?
+        .unwrap_or(0))
+}
+
+/// Counts the receipts of the account that belong to no attempt.
+pub fn strays(connection: &Connection) -> Result<Strays, JournalError> {
+    let mut strays = Strays::default();
+    let lowest = lowest_receipt(connection)?;
+    let mut before = 0;
+    while before > lowest {
+        let after = (before - CHUNK * 20).max(lowest);
+        let mut statement = connection.prepare_cached(
+            "SELECT count(*) FILTER (WHERE rule <> 6), count(*) FILTER (WHERE rule = 6) FROM receipt_fact
+              WHERE id < ?1 AND id >= ?2 AND attempt IS NULL",
+        )?;
+        let (unmatched, ambiguous): (i64, i64) =
+            statement.query_row([before, after], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        strays.unmatched += unmatched;
+        strays.ambiguous += ambiguous;
+        before = after;
+    }
+    Ok(strays)
+}
+
+/// Hands out the rows of a campaign's file that were refused (or, with `duplicates`, left out because their number came
+/// before).
+pub fn skipped_rows<E: From<JournalError>>(
+    connection: &Connection,
+    name: &str,
+    duplicates: bool,
+    each: impl FnMut(&SkippedRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let summary = campaign(connection, name)?;
+    let sql = "SELECT id, line, reason, row FROM skipped_row
+                WHERE campaign_id = ?2 AND id > ?1 AND duplicate = ?3 ORDER BY id LIMIT ?4";
+    by_id(
+        connection,
+        sql,
+        (summary.id, duplicates),
+        |row| {
+            Ok(SkippedRow {
+                campaign: summary.campaign.clone(),
+                line: row.get(1)?,
+                reason: row.get(2)?,
+                row: row.get(3)?,
+            })
+        },
+        each,
+    )
+}
+
+/// Hands out what came from handsets, in the order in which it came.
+pub fn inbound<E: From<JournalError>>(
+    connection: &Connection,
+    each: impl FnMut(&InboundRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let sql = "SELECT id, received_at, source, destination, text FROM inbound
+                WHERE id > ?1 AND ?2 = ?3 ORDER BY id LIMIT ?4";
+    by_id(
+        connection,
+        sql,
+        (0, false),
+        |row| {
+            Ok(InboundRow {
+                received_at: stamp(row, 1)?,
+                source: row.get(2)?,
+                destination: row.get(3)?,
+                text: row.get(4)?,
+            })
+        },
+        each,
+    )
+}
+
+/// Pages through a table by its id.
+fn by_id<T, E: From<JournalError>>(
+    connection: &Connection,
+    sql: &str,
+    (key, flag): (i64, bool),
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    mut each: impl FnMut(&T) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut last = i64::MIN;
+    loop {
+        let page = (|| -> Result<Vec<(i64, T)>, JournalError> {
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map((last, key, flag, CHUNK), |row| Ok((row.get(0)?, read(row)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })()?;
+        for (id, row) in &page {
+            last = *id;
+            each(row)?;
+        }
+        if (page.len() as i64) < CHUNK {
+            return Ok(());
+        }
+    }
+}

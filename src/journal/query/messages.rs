@@ -1,0 +1,405 @@
+//! The rows of `message_status`, a chunk at a time.
+
+use super::chunk::{ClaimCursor, ClaimRun, Matches, claims};
+use super::{CampaignSummary, JournalError, Stamp, campaign, snapshot};
+use crate::journal::key::{Attempt, Outcome, State};
+use crate::text::Encoding;
+use crate::wire::CommandStatus;
+use rusqlite::{Connection, OptionalExtension};
+use serde::Serialize;
+
+/// Messages read in one snapshot.
+const CHUNK_MESSAGES: i64 = 5_000;
+
+/// A row of `message_status`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct MessageRow {
+    /// Name of the campaign.
+    pub campaign: String,
+    /// Line of the file.
+    pub line: i64,
+    /// Where to.
+    pub destination: String,
+    /// From whom; empty: the SMSC's default sender.
+    pub source: String,
+    /// What it says.
+    pub text: String,
+    /// `gsm7` or `ucs2`.
+    pub encoding: &'static str,
+    /// How many parts it makes.
+    pub parts: i64,
+    /// What became of it.
+    #[serde(serialize_with = "state_name")]
+    pub state: State,
+    /// The answer that rejected it, or else the last one.
+    pub command_status: Option<u32>,
+    /// The ids that the SMSC gave, separated by spaces.
+    pub message_ids: Option<String>,
+    /// Why it was not delivered.
+    pub error: Option<String>,
+    /// When its import was whole.
+    pub queued_at: Option<Stamp>,
+    /// When its first part was first claimed.
+    pub sent_at: Option<Stamp>,
+    /// When the last answer came.
+    pub answered_at: Option<Stamp>,
+    /// When its story ended.
+    pub done_at: Option<Stamp>,
+}
+
+fn state_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.name())
+}
+
+/// Hands out the messages of a campaign in the order of its file; only those in one of `states`, if any are given. No
+/// snapshot is held while `each` runs, however long it takes.
+pub fn messages<E: From<JournalError>>(
+    connection: &Connection,
+    name: &str,
+    states: &[State],
+    mut each: impl FnMut(&MessageRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let summary = campaign(connection, name)?;
+    // Messages in these states are never plain, so that message_state tells where to look.
+    let stored = [State::PartlyDelivered, State::InDoubt, State::Suppressed];
+    let seek = !states.is_empty() && states.iter().all(|state| stored.contains(state));
+    let mut chunk = Chunk::default();
+    let mut from = summary.first_id;
+    loop {
+        if seek {
+            match next_stored(connection, from, summary.end_id, states)? {
+                Some(message) => from = message,
+                None => return Ok(()),
+            }
+        }
+        let Some(end) = chunk.load(connection, &summary, from)? else { return Ok(()) };
+        for row in chunk.rows() {
+            if states.is_empty() || states.contains(&row.state) {
+                each(row)?;
+            }
+        }
+        from = end;
+    }
+}
+
+/// The first message from `from` on whose stored state is one of `states`.
+fn next_stored(connection: &Connection, from: i64, end: i64, states: &[State]) -> Result<Option<i64>, JournalError> {
+    let numbers: Vec<String> = states.iter().map(|&state| (state as u8).to_string()).collect();
+    Ok(connection
+        .prepare_cached(&format!(
+            "SELECT message FROM message_state WHERE message >= ?1 AND message < ?2 AND state IN ({}) ORDER BY message
+              LIMIT 1",
+            numbers.join(", ")
+        ))?
+        .query_row([from, end], |row| row.get(0))
+        .optional()?)
+}
+
+/// A message while its facts are gathered.
+#[derive(Debug)]
+struct Slot {
+    id: i64,
+    end: i64,
+    row: MessageRow,
+    stored: Option<State>,
+    /// Outcome of the first attempt of its first part.
+    first_outcome: Option<i64>,
+    /// Whether the first receipt of that attempt, if final, says delivered.
+    first_receipt: Option<bool>,
+    /// Whether an answer rejected it, and with what the last such one did.
+    rejected: Option<u32>,
+    /// When the answer came whose status is shown.
+    status_at: i64,
+    verdict: Option<(i64, String)>,
+    abandoned_at: Option<i64>,
+    receipt_error: Option<String>,
+    matched_error: Option<String>,
+    done_at: Option<i64>,
+}
+
+/// Messages of one snapshot. Their rows are kept from chunk to chunk, so that their strings are not allocated anew.
+#[derive(Debug, Default)]
+struct Chunk {
+    slots: Vec<Slot>,
+    used: usize,
+    claims: Vec<ClaimRun>,
+    matches: Matches,
+}
+
+impl Chunk {
+    fn rows(&self) -> impl Iterator<Item = &MessageRow> {
+        self.slots[..self.used].iter().map(|slot| &slot.row)
+    }
+
+    /// Reads messages from number `from` on. Returns the number after them, or `None` where there are none.
+    fn load(
+        &mut self,
+        connection: &Connection,
+        summary: &CampaignSummary,
+        from: i64,
+    ) -> Result<Option<i64>, JournalError> {
+        let snapshot = snapshot(connection)?;
+        self.load_messages(&snapshot, summary, from)?;
+        let Some(last) = self.slots[..self.used].last() else { return Ok(None) };
+        let end = last.end;
+        claims(&snapshot, 0, from, end, &mut self.claims)?;
+        self.matches.load(&snapshot, from, end)?;
+        self.load_states(&snapshot, from, end)?;
+        self.load_answers(&snapshot, from, end)?;
+        self.load_verdicts(&snapshot, from, end)?;
+        self.load_receipts(&snapshot, from, end)?;
+        drop(snapshot);
+        let mut cursor = ClaimCursor::default();
+        for slot in &mut self.slots[..self.used] {
+            slot.finish(cursor.claimed_at(&self.claims, slot.id), summary.cancelled_at.is_some());
+        }
+        Ok(Some(end))
+    }
+
+    fn load_messages(
+        &mut self,
+        snapshot: &Connection,
+        summary: &CampaignSummary,
+        from: i64,
+    ) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT m.id, m.line, m.destination, coalesce(m.source, c.source), m.text, m.encoding, m.parts
+               FROM campaign c JOIN message m ON m.id >= ?2 AND m.id < c.end_id
+              WHERE c.id = ?1 ORDER BY m.id LIMIT ?3",
+        )?;
+        let mut rows = statement.query((summary.id, from, CHUNK_MESSAGES))?;
+        self.used = 0;
+        while let Some(row) = rows.next()? {
+            if self.used == self.slots.len() {
+                self.slots.push(Slot::new(&summary.campaign));
+            }
+            let slot = &mut self.slots[self.used];
+            self.used += 1;
+            slot.clear();
+            slot.id = row.get(0)?;
+            let set = |to: &mut String, column: usize| -> Result<(), JournalError> {
+                let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
+                to.clear();
+                to.push_str(text);
+                Ok(())
+            };
+            slot.row.line = row.get(1)?;
+            set(&mut slot.row.destination, 2)?;
+            set(&mut slot.row.source, 3)?;
+            set(&mut slot.row.text, 4)?;
+            slot.row.encoding = Encoding::from_stored(row.get(5)?).map_or("unknown", Encoding::name);
+            slot.row.parts = row.get(6)?;
+            slot.row.queued_at = Some(summary.imported_at);
+            slot.end = slot.id + slot.row.parts;
+        }
+        Ok(())
+    }
+
+    fn load_states(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT message, state FROM message_state WHERE message >= ?1 AND message < ?2 ORDER BY message",
+        )?;
+        let mut rows = statement.query([from, end])?;
+        let mut slots = Slots::over(&mut self.slots[..self.used]);
+        while let Some(row) = rows.next()? {
+            if let Some(slot) = slots.of(row.get(0)?) {
+                slot.stored = State::from_number(row.get(1)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_answers(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT attempt, answered_at, command_status, outcome, message_id FROM answer
+              WHERE attempt >= ?1 AND attempt < ?2 ORDER BY attempt",
+        )?;
+        let mut rows = statement.query(Attempt::range(from, end))?;
+        let mut slots = Slots::over(&mut self.slots[..self.used]);
+        while let Some(row) = rows.next()? {
+            let attempt = Attempt(row.get(0)?);
+            let Some(slot) = slots.of(attempt.part()) else { continue };
+            let (answered_at, status, outcome): (i64, u32, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            if attempt == Attempt::new(slot.id, 0) {
+                slot.first_outcome = Some(outcome);
+            }
+            slot.row.answered_at = slot.row.answered_at.max(Some(Stamp(answered_at)));
+            // A rejection is shown before anything else, and of two answers the later.
+            let rejected = outcome == Outcome::Rejected as i64;
+            if rejected && slot.rejected.is_none()
+                || rejected == slot.rejected.is_some() && answered_at >= slot.status_at
+            {
+                slot.row.command_status = Some(status);
+                slot.status_at = answered_at;
+            }
+            if rejected {
+                slot.rejected = Some(status);
+            }
+            if outcome == Outcome::Accepted as i64
+                && let Some(id) = row.get_ref(4)?.as_str_or_null().map_err(rusqlite::Error::from)?
+            {
+                match &mut slot.row.message_ids {
+                    Some(ids) => {
+                        ids.push(' ');
+                        ids.push_str(id);
+                    }
+                    none => *none = Some(id.to_owned()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load_verdicts(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT attempt, id, at, kind, reason FROM verdict WHERE attempt >= ?1 AND attempt < ?2 ORDER BY attempt, id",
+        )?;
+        let mut rows = statement.query(Attempt::range(from, end))?;
+        let mut slots = Slots::over(&mut self.slots[..self.used]);
+        while let Some(row) = rows.next()? {
+            let Some(slot) = slots.of(Attempt(row.get(0)?).part()) else { continue };
+            let (id, at, kind): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            if slot.verdict.as_ref().is_none_or(|&(newest, _)| newest < id) {
+                slot.verdict = Some((id, row.get(4)?));
+            }
+            if kind == crate::journal::key::Verdict::Abandon as i64 {
+                slot.abandoned_at = slot.abandoned_at.max(Some(at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Final receipts: those stored under the message's own numbers, then those matched to it otherwise.
+    fn load_receipts(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT id, received_at, state, error FROM receipt WHERE id >= ?1 AND id < ?2 AND final = 1 ORDER BY id",
+        )?;
+        let mut rows = statement.query(Attempt::receipt_range(from, end))?;
+        let mut slots = Slots::over(&mut self.slots[..self.used]);
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            let Some(slot) = slots.of(Attempt::of_receipt(id).part()) else { continue };
+            let state: Option<i64> = row.get(2)?;
+            if id == Attempt::new(slot.id, 0).receipt(0) {
+                slot.first_receipt = Some(state == Some(2));
+            }
+            if self.matches.moved.contains(&id) {
+                continue;
+            }
+            slot.done_at = slot.done_at.max(Some(row.get(1)?));
+            if state.is_some_and(|state| state != 2) {
+                slot.receipt_error = row.get(3)?;
+            }
+        }
+        let mut slots = Slots::over(&mut self.slots[..self.used]);
+        let mut newest = (0, 0);
+        for receipt in self.matches.matched.iter().filter(|receipt| receipt.is_final) {
+            let Some(slot) = slots.of(receipt.attempt.part()) else { continue };
+            slot.done_at = slot.done_at.max(Some(receipt.received_at));
+            if newest.0 != slot.id {
+                newest = (slot.id, i64::MIN);
+            }
+            if receipt.state.is_some_and(|state| state != 2) && receipt.number > newest.1 {
+                newest.1 = receipt.number;
+                slot.matched_error.clone_from(&receipt.error);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Slot {
+    fn new(campaign: &str) -> Self {
+        let row = MessageRow {
+            campaign: campaign.to_owned(),
+            line: 0,
+            destination: String::new(),
+            source: String::new(),
+            text: String::new(),
+            encoding: "",
+            parts: 0,
+            state: State::Queued,
+            command_status: None,
+            message_ids: None,
+            error: None,
+            queued_at: None,
+            sent_at: None,
+            answered_at: None,
+            done_at: None,
+        };
+        Self {
+            id: 0,
+            end: 0,
+            row,
+            stored: None,
+            first_outcome: None,
+            first_receipt: None,
+            rejected: None,
+            status_at: 0,
+            verdict: None,
+            abandoned_at: None,
+            receipt_error: None,
+            matched_error: None,
+            done_at: None,
+        }
+    }
+
+    fn clear(&mut self) {
+        let mut row = std::mem::replace(&mut self.row, Self::new("").row);
+        (row.command_status, row.message_ids, row.error) = (None, None, None);
+        (row.queued_at, row.sent_at, row.answered_at, row.done_at) = (None, None, None, None);
+        *self = Self { row, ..Self::new("") };
+    }
+
+    /// Works out what follows from the facts.
+    fn finish(&mut self, claimed_at: Option<i64>, cancelled: bool) {
+        self.row.sent_at = claimed_at.map(Stamp);
+        self.row.state = match (self.stored, self.first_receipt, self.first_outcome) {
+            (Some(state), ..) => state,
+            (None, Some(true), _) => State::Delivered,
+            (None, Some(false), _) => State::Failed,
+            (None, None, Some(0)) => State::Accepted,
+            (None, None, Some(_)) => State::Rejected,
+            (None, None, None) if claimed_at.is_some() => State::Sending,
+            (None, None, None) if cancelled => State::Cancelled,
+            (None, None, None) => State::Queued,
+        };
+        let state = self.row.state;
+        let verdict = self.verdict.take().map(|(_, reason)| reason);
+        self.row.error = match state {
+            State::Delivered => None,
+            State::Rejected => self.rejected.map(|status| match CommandStatus(status) {
+                status if status.is_known() => status.name().to_owned(),
+                CommandStatus(status) => format!("status {status}"),
+            }),
+            State::InDoubt => verdict,
+            _ => self.receipt_error.take().or(self.matched_error.take()).or(verdict.filter(|_| state == State::Failed)),
+        };
+        let answered_at = self.row.answered_at;
+        self.row.done_at = match state {
+            State::Delivered | State::PartlyDelivered => self.done_at.map(Stamp).or(answered_at),
+            State::Failed => self.done_at.map(Stamp).or(answered_at).max(self.abandoned_at.map(Stamp)),
+            State::Rejected => answered_at,
+            _ => None,
+        };
+    }
+}
+
+/// Finds messages by parts that are asked for in ascending order.
+struct Slots<'a> {
+    slots: &'a mut [Slot],
+    at: usize,
+}
+
+impl<'a> Slots<'a> {
+    fn over(slots: &'a mut [Slot]) -> Self {
+        Self { slots, at: 0 }
+    }
+
+    fn of(&mut self, part: i64) -> Option<&mut Slot> {
+        while self.slots.get(self.at).is_some_and(|slot| slot.end <= part) {
+            self.at += 1;
+        }
+        self.slots.get_mut(self.at).filter(|slot| slot.id <= part)
+    }
+}

@@ -1,0 +1,326 @@
+//! The arguments of the commands that show something, and what each shows. `--journal` is the caller's.
+
+use super::page::{self, Surroundings};
+use super::rows::{Format, Record, Rows, write_json};
+use super::{Exit, ReportError, explain, is_sender_running, quiet, text, verify};
+use crate::journal::key::State;
+use crate::journal::query::{
+    self, AttemptRow, CampaignReport, CampaignSummary, InboundRow, MessageRow, ReceiptRow, SkippedRow, Strays,
+};
+use crate::journal::{now_ms, open_read_only};
+use crate::wire::CommandStatus;
+use rusqlite::Connection;
+use serde::Serialize;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// Octets gathered before they are written.
+const BUFFER: usize = 1 << 16;
+
+/// Arguments of `smppost list`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct ListArgs {
+    /// How to show it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// CSV cells as they are, even if a spreadsheet would run them as formulas
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// Arguments of `smppost report`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct ReportArgs {
+    /// The campaign; none: all of them
+    pub campaign: Option<String>,
+    /// How to show it. CSV of a campaign is one row per message
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// One row per message
+    #[arg(long, group = "what")]
+    pub messages: bool,
+    /// Only messages in this state (may be repeated): queued, sending, accepted, delivered, partly_delivered, failed,
+    /// rejected, in_doubt, cancelled, suppressed
+    #[arg(long, value_name = "STATE", value_parser = parse_state, conflicts_with_all = ["attempts", "receipts", "unmatched", "rejected_rows", "duplicates", "inbound"])]
+    pub state: Vec<State>,
+    /// One row per attempt: each part each time it was sent
+    #[arg(long, group = "what")]
+    pub attempts: bool,
+    /// One row per receipt
+    #[arg(long, group = "what")]
+    pub receipts: bool,
+    /// The receipts that belong to no message
+    #[arg(long, group = "what", conflicts_with = "campaign")]
+    pub unmatched: bool,
+    /// The rows of the file that were refused, with reasons
+    #[arg(long, group = "what")]
+    pub rejected_rows: bool,
+    /// The rows left out because their number came before
+    #[arg(long, group = "what")]
+    pub duplicates: bool,
+    /// Messages that came from handsets
+    #[arg(long, group = "what", conflicts_with = "campaign")]
+    pub inbound: bool,
+    /// CSV cells as they are, even if a spreadsheet would run them as formulas
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// Arguments of `smppost explain`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct ExplainArgs {
+    /// Status codes: 0x58, 88 or ESME_RTHROTTLED
+    #[arg(value_name = "CODE", required_unless_present = "all")]
+    pub codes: Vec<String>,
+    /// All that are known
+    #[arg(long, conflicts_with = "codes")]
+    pub all: bool,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: WordsOrJson,
+}
+
+/// Arguments of `smppost verify`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct VerifyArgs {
+    /// How to show it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: WordsOrJson,
+}
+
+/// How something is shown that is no list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum WordsOrJson {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// A campaign's report as JSON, with what is known only of the whole journal.
+#[derive(Serialize)]
+struct WholeReport<'a> {
+    #[serde(flatten)]
+    report: &'a CampaignReport,
+    unmatched_receipts: i64,
+    ambiguous_receipts: i64,
+    sender_running: Option<bool>,
+}
+
+impl ListArgs {
+    /// Shows the campaigns.
+    pub fn run(&self, journal: &Path, out: &mut dyn Write) -> Result<Exit, ReportError> {
+        buffered(out, |out| {
+            let connection = open_read_only(journal)?;
+            let campaigns = query::campaigns(&connection)?;
+            match self.format {
+                Format::Table => {
+                    page::write_list(out, &campaigns, &Surroundings::of(journal, &campaigns, Strays::default()))?;
+                }
+                Format::Json => {
+                    let mut rows = Rows::begin::<CampaignSummary>(out, Format::Json, self.raw, 0)?;
+                    for campaign in &campaigns {
+                        rows.add(campaign)?;
+                    }
+                    rows.end::<CampaignSummary>("")?;
+                }
+                Format::Csv => summaries(out, &campaigns, self.raw)?,
+            }
+            Ok(Exit::Done)
+        })
+    }
+}
+
+impl ReportArgs {
+    /// Shows what was asked for.
+    pub fn run(&self, journal: &Path, out: &mut dyn Write) -> Result<Exit, ReportError> {
+        buffered(out, |out| {
+            let connection = open_read_only(journal)?;
+            let campaigns = match &self.campaign {
+                Some(name) => vec![query::campaign(&connection, name)?],
+                None => query::campaigns(&connection)?,
+            };
+            self.show(journal, &connection, &campaigns, out)?;
+            Ok(Exit::Done)
+        })
+    }
+
+    fn show(
+        &self,
+        journal: &Path,
+        connection: &Connection,
+        campaigns: &[CampaignSummary],
+        out: &mut dyn Write,
+    ) -> Result<(), ReportError> {
+        let messages = self.messages || !self.state.is_empty() || self.format == Format::Csv && self.campaign.is_some();
+        if self.attempts {
+            self.list::<AttemptRow>(out, "no attempts", |rows| {
+                campaigns.iter().try_for_each(|of| query::attempts(connection, &of.campaign, |row| rows.add(row)))
+            })
+        } else if self.receipts {
+            self.list::<ReceiptRow>(out, "no receipts", |rows| {
+                campaigns.iter().try_for_each(|of| query::receipts(connection, &of.campaign, |row| rows.add(row)))?;
+                if self.campaign.is_none() { query::unmatched(connection, |row| rows.add(row)) } else { Ok(()) }
+            })
+        } else if self.unmatched {
+            self.list::<ReceiptRow>(out, "every receipt belongs to a message", |rows| {
+                query::unmatched(connection, |row| rows.add(row))
+            })
+        } else if self.rejected_rows || self.duplicates {
+            let nothing = if self.duplicates { "no row was left out" } else { "no row was refused" };
+            self.list::<SkippedRow>(out, nothing, |rows| {
+                campaigns.iter().try_for_each(|of| {
+                    query::skipped_rows(connection, &of.campaign, self.duplicates, |row| rows.add(row))
+                })
+            })
+        } else if self.inbound {
+            self.list::<InboundRow>(out, "nothing came from handsets", |rows| {
+                query::inbound(connection, |row| rows.add(row))
+            })
+        } else if messages {
+            self.list::<MessageRow>(out, "no such messages", |rows| {
+                campaigns
+                    .iter()
+                    .try_for_each(|of| query::messages(connection, &of.campaign, &self.state, |row| rows.add(row)))
+            })
+        } else if self.format == Format::Csv {
+            summaries(out, campaigns, self.raw)
+        } else {
+            self.pages(journal, connection, campaigns, out)
+        }
+    }
+
+    fn list<R: Record>(
+        &self,
+        out: &mut dyn Write,
+        nothing: &str,
+        fill: impl FnOnce(&mut Rows<'_>) -> Result<(), ReportError>,
+    ) -> Result<(), ReportError> {
+        let mut rows = Rows::begin::<R>(out, self.format, self.raw, text::width())?;
+        fill(&mut rows)?;
+        rows.end::<R>(nothing)
+    }
+
+    fn pages(
+        &self,
+        journal: &Path,
+        connection: &Connection,
+        campaigns: &[CampaignSummary],
+        out: &mut dyn Write,
+    ) -> Result<(), ReportError> {
+        let around = Surroundings::of(journal, campaigns, query::strays(connection)?);
+        let json = self.format == Format::Json;
+        let array = json && self.campaign.is_none();
+        if campaigns.is_empty() && !json {
+            return page::write_list(out, campaigns, &around);
+        }
+        if array {
+            out.write_all(b"[")?;
+        }
+        for (n, campaign) in campaigns.iter().enumerate() {
+            let report = query::campaign_report(connection, &campaign.campaign)?;
+            if json {
+                if array {
+                    out.write_all(if n > 0 { b",\n" } else { b"\n" })?;
+                }
+                let whole = WholeReport {
+                    report: &report,
+                    unmatched_receipts: around.strays.unmatched,
+                    ambiguous_receipts: around.strays.ambiguous,
+                    sender_running: around.sender_running,
+                };
+                write_json(out, &whole)?;
+            } else {
+                if n > 0 {
+                    writeln!(out)?;
+                }
+                page::write(out, &report, &around)?;
+            }
+        }
+        if array {
+            out.write_all(if campaigns.is_empty() { b"]" } else { b"\n]" })?;
+        }
+        if json {
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+}
+
+impl ExplainArgs {
+    /// Explains; needs no journal.
+    pub fn run(&self, out: &mut dyn Write) -> Result<Exit, ReportError> {
+        let statuses: Vec<CommandStatus> = match self.all {
+            true => CommandStatus::all().collect(),
+            false => self.codes.iter().map(|code| explain::parse(code)).collect::<Result<_, _>>()?,
+        };
+        buffered(out, |out| match self.format {
+            WordsOrJson::Json => explain::write_objects(out, &statuses),
+            WordsOrJson::Table if self.all => explain::write_all(out, text::width()),
+            WordsOrJson::Table => explain::write_words(out, text::width(), &statuses),
+        })
+    }
+}
+
+impl VerifyArgs {
+    /// Checks the journal and says what was checked.
+    pub fn run(&self, journal: &Path, out: &mut dyn Write) -> Result<Exit, ReportError> {
+        buffered(out, |out| {
+            let connection = open_read_only(journal)?;
+            let report = crate::journal::verify::verify(&connection).map_err(|error| error.at(journal))?;
+            match self.format {
+                WordsOrJson::Table => verify::write_words(out, text::width(), journal, &report)?,
+                WordsOrJson::Json => {
+                    write_json(out, &report)?;
+                    writeln!(out)?;
+                }
+            }
+            Ok(if report.is_sound() { Exit::Done } else { Exit::Failed })
+        })
+    }
+}
+
+impl Surroundings {
+    fn of(journal: &Path, campaigns: &[CampaignSummary], strays: Strays) -> Self {
+        // Asked only where it matters: the question takes the lock for an instant.
+        let sending = campaigns.iter().any(|campaign| campaign.counts.of(State::Sending) > 0);
+        Self {
+            sender_running: if sending { is_sender_running(journal) } else { None },
+            strays,
+            now_ms: now_ms(),
+            width: text::width(),
+        }
+    }
+}
+
+fn summaries(out: &mut dyn Write, campaigns: &[CampaignSummary], raw: bool) -> Result<(), ReportError> {
+    let mut rows = Rows::begin::<CampaignSummary>(out, Format::Csv, raw, 0)?;
+    for campaign in campaigns {
+        rows.add(campaign)?;
+    }
+    rows.end::<CampaignSummary>("")
+}
+
+/// Runs a command on a buffer, and takes a reader that went away for an end.
+fn buffered(
+    out: &mut dyn Write,
+    show: impl FnOnce(&mut dyn Write) -> Result<Exit, ReportError>,
+) -> Result<Exit, ReportError> {
+    let mut out = BufWriter::with_capacity(BUFFER, out);
+    let shown = show(&mut out);
+    let result = match shown {
+        Ok(exit) => out.flush().map(|()| exit).map_err(ReportError::Output),
+        // What was shown before something went wrong is worth having.
+        Err(error) => out.flush().map_err(ReportError::Output).and(Err(error)),
+    };
+    quiet(result)
+}
+
+fn parse_state(text: &str) -> Result<State, String> {
+    let wanted = text.to_ascii_lowercase().replace('-', "_");
+    State::ALL.into_iter().find(|state| state.name() == wanted).ok_or_else(|| {
+        let names: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
+        format!("no such state; there are {}", names.join(", "))
+    })
+}

@@ -1,0 +1,326 @@
+//! A campaign on a page: how its messages stand, what went wrong, and what to do about it.
+
+use super::ReportError;
+use super::rows::state_words;
+use super::text::{argument, count, cut, duration, moment, number, percent, rate, wrapped};
+use crate::escape::escape_terminal;
+use crate::journal::campaign::Receipts;
+use crate::journal::key::State;
+use crate::journal::query::{CampaignReport, CampaignSummary, Counts, Doubt, Percentiles, Rejection, Strays};
+use crate::wire::CommandStatus;
+use std::io::{self, Write};
+
+/// Whether the program has the command that settles what is in doubt.
+const RESOLVE_EXISTS: bool = false;
+/// Kinds of failure shown; the rest is summed up.
+const KINDS_SHOWN: usize = 10;
+
+/// What else than a campaign's own facts its page shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// Whether a sender is running; `None`: not known.
+    pub sender_running: Option<bool>,
+    /// Receipts of the account that belong to nothing.
+    pub strays: Strays,
+    /// The journal's clock.
+    pub now_ms: i64,
+    /// Columns of the terminal.
+    pub width: usize,
+}
+
+/// Writes the page of a campaign.
+pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings) -> Result<(), ReportError> {
+    let width = around.width;
+    let summary = &report.summary;
+    writeln!(out, "Campaign {}", escape_terminal(&summary.campaign))?;
+    heading(out, report, width)?;
+    writeln!(out)?;
+    states(out, width, &summary.counts, summary.receipts_asked)?;
+    if summary.counts.of(State::Sending) > 0 && around.sender_running == Some(false) {
+        wrapped(
+            out,
+            width,
+            "  ",
+            2,
+            &format!("No sender is running; `smppost resume {}` goes on.", argument(&summary.campaign)),
+        )?;
+    }
+    doubts(out, width, &summary.campaign, summary.counts.of(State::InDoubt), &report.doubts)?;
+    rejections(out, width, &report.rejections)?;
+    failures(out, report, width)?;
+    receipts(out, report, around)?;
+    times(out, report, width)?;
+    statuses(out, report, width)
+}
+
+fn heading(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Result<()> {
+    let summary = &report.summary;
+    let file = format!("{}, imported {} UTC", escape_terminal(&summary.file), moment(summary.imported_at));
+    wrapped(out, width, "  file      ", 12, &file)?;
+    let mut messages = number(summary.messages);
+    if summary.parts != summary.messages {
+        messages += &format!(" in {}", count(summary.parts, "part"));
+    }
+    let mut left_out = Vec::new();
+    if summary.duplicate_rows > 0 {
+        left_out.push(format!("{} left out", count(summary.duplicate_rows, "duplicate row")));
+    }
+    if summary.rejected_rows > 0 {
+        left_out.push(format!("{} refused", count(summary.rejected_rows, "row")));
+    }
+    if !left_out.is_empty() {
+        messages += &format!(" ({})", left_out.join(", "));
+    }
+    wrapped(out, width, "  messages  ", 12, &messages)?;
+    if let (Some(first), Some(last)) = (summary.first_sent_at, summary.last_sent_at) {
+        let throughput = &report.throughput;
+        let mut sent = format!("{} to {} UTC, {}", moment(first), moment(last), count(report.attempts, "attempt"));
+        if let Some(per_second) = throughput.parts_per_second {
+            sent += &format!(", {}/s overall", rate(per_second));
+        }
+        if let Some(per_second) = throughput.parts_per_second_sending
+            && throughput.seconds_sending < throughput.seconds * 0.95
+        {
+            sent += &format!(", {}/s without pauses", rate(per_second));
+        }
+        wrapped(out, width, "  sent      ", 12, &sent)?;
+    }
+    if let Some(at) = summary.cancelled_at {
+        wrapped(out, width, "  cancelled ", 12, &format!("{} UTC", moment(at)))?;
+    }
+    Ok(())
+}
+
+/// The messages by state, in words.
+pub(super) fn states(out: &mut dyn Write, width: usize, counts: &Counts, receipts: Receipts) -> io::Result<()> {
+    let total = counts.total();
+    for state in State::ALL {
+        let messages = counts.of(state);
+        if messages > 0 {
+            let share = percent(messages, total);
+            let first = format!("  {:16} {:>11} {share:>8}  ", state_words(state), number(messages));
+            wrapped(out, width, &first, if width < 70 { 4 } else { 40 }, meaning(state, receipts))?;
+        }
+    }
+    Ok(())
+}
+
+fn meaning(state: State, receipts: Receipts) -> &'static str {
+    match state {
+        State::Queued => "waiting to be sent",
+        State::Sending => "on the way, or not wholly sent",
+        State::Accepted => match receipts {
+            Receipts::All => "taken, receipt outstanding",
+            Receipts::Failures => "taken, receipts asked for failures only",
+            Receipts::None => "taken, no receipts asked for",
+        },
+        State::Delivered => "delivered",
+        State::PartlyDelivered => "some parts delivered, others not",
+        State::Failed => "taken and not delivered, or given up",
+        State::Rejected => "refused by the SMSC",
+        State::InDoubt => "sent and never answered: nobody can know",
+        State::Cancelled => "taken back before being sent",
+        State::Suppressed => "on the suppression list",
+    }
+}
+
+/// What is in doubt, and what to do about it.
+pub(super) fn doubts(out: &mut dyn Write, width: usize, name: &str, messages: i64, first: &[Doubt]) -> io::Result<()> {
+    if messages == 0 {
+        return Ok(());
+    }
+    writeln!(out, "\nIn doubt")?;
+    for doubt in first {
+        let place = format!("  line {}: {}  ", doubt.line, escape_terminal(&doubt.destination));
+        wrapped(out, width, &place, 4, &escape_terminal(doubt.reason.as_deref().unwrap_or("")))?;
+    }
+    let more = messages - first.len() as i64;
+    if more > 0 {
+        wrapped(out, width, "  ", 4, &format!("and {} more: {}", number(more), list_command(name, State::InDoubt)))?;
+    }
+    wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name))
+}
+
+/// What can be done about messages in doubt.
+pub(super) fn what_to_do_in_doubt(name: &str) -> String {
+    let waiting = "A late answer or a receipt may still settle them (`smppost listen` waits for those).";
+    if RESOLVE_EXISTS {
+        format!("{waiting} To decide: `smppost resolve {} --resend|--assume-sent|--abandon`.", argument(name))
+    } else {
+        waiting.to_owned()
+    }
+}
+
+/// The command that lists the messages in a state.
+pub(super) fn list_command(name: &str, state: State) -> String {
+    format!("`smppost report {} --state {}`", argument(name), state.name())
+}
+
+/// Rejected messages by reason, with advice.
+pub(super) fn rejections(out: &mut dyn Write, width: usize, rejections: &[Rejection]) -> io::Result<()> {
+    if rejections.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nRejected, by the SMSC's reason")?;
+    for rejection in rejections.iter().take(KINDS_SHOWN) {
+        let status = CommandStatus(rejection.command_status);
+        let first = format!("  {:>9}  ", number(rejection.messages));
+        wrapped(out, width, &first, 13, &format!("{status}: {}", rejection.meaning))?;
+        if !rejection.advice.is_empty() {
+            wrapped(out, width, "             ", 13, rejection.advice)?;
+        }
+    }
+    let rest: i64 = rejections.iter().skip(KINDS_SHOWN).map(|rejection| rejection.messages).sum();
+    if rest > 0 { writeln!(out, "  {:>9}  for other reasons", number(rest)) } else { Ok(()) }
+}
+
+fn failures(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Result<()> {
+    if report.failures.is_empty() {
+        return Ok(());
+    }
+    let multipart = report.summary.parts != report.summary.messages;
+    writeln!(out, "\nNot delivered, by the receipts{}", if multipart { " (of parts)" } else { "" })?;
+    for failure in report.failures.iter().take(KINDS_SHOWN) {
+        let mut words = failure.state.clone();
+        if let Some(error) = &failure.error {
+            words += &format!(", error {}", cut(&escape_terminal(error), 80));
+        }
+        wrapped(out, width, &format!("  {:>9}  ", number(failure.parts)), 13, &words)?;
+    }
+    let rest: i64 = report.failures.iter().skip(KINDS_SHOWN).map(|failure| failure.parts).sum();
+    if rest > 0 { writeln!(out, "  {:>9}  otherwise", number(rest)) } else { Ok(()) }
+}
+
+fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings) -> io::Result<()> {
+    let width = around.width;
+    let outstanding = &report.outstanding_receipts;
+    let Strays { unmatched, ambiguous } = around.strays;
+    if report.receipts.is_empty() && outstanding.messages == 0 && unmatched + ambiguous == 0 {
+        return Ok(());
+    }
+    writeln!(out, "\nReceipts")?;
+    let matched: i64 = report.receipts.iter().map(|rule| rule.receipts).sum();
+    if matched > 0 {
+        let rules: Vec<_> =
+            report.receipts.iter().map(|rule| format!("{} by {}", number(rule.receipts), rule.rule)).collect();
+        wrapped(out, width, "  matched      ", 15, &rules.join(", "))?;
+    }
+    if outstanding.messages > 0 {
+        let mut words = count(outstanding.messages, "message");
+        if let Some(oldest) = outstanding.oldest_answered_at {
+            words += &format!(", the oldest for {}", duration((around.now_ms - oldest.0).max(0)));
+        }
+        wrapped(out, width, "  outstanding  ", 15, &words)?;
+    }
+    if unmatched > 0 {
+        let words = format!("{} in this journal belong to no message: `smppost report --unmatched`", number(unmatched));
+        wrapped(out, width, "  unmatched    ", 15, &words)?;
+    }
+    if ambiguous > 0 {
+        let words = format!("{} in this journal fit several messages: `smppost report --unmatched`", number(ambiguous));
+        wrapped(out, width, "  ambiguous    ", 15, &words)?;
+    }
+    Ok(())
+}
+
+fn times(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Result<()> {
+    let (answers, deliveries) = (&report.latency.answer_ms, &report.latency.delivery_s);
+    if answers.count + deliveries.count == 0 {
+        return Ok(());
+    }
+    writeln!(out, "\nTimes")?;
+    if answers.count > 0 {
+        wrapped(out, width, "  to the answer    ", 4, &percentiles(answers, |ms| ms as i64))?;
+    }
+    if deliveries.count > 0 {
+        wrapped(out, width, "  to the delivery  ", 4, &percentiles(deliveries, |s| (s * 1_000.0) as i64))?;
+    }
+    Ok(())
+}
+
+fn percentiles<T: Copy>(of: &Percentiles<T>, ms: impl Fn(T) -> i64) -> String {
+    let show = |value: Option<T>| value.map_or_else(String::new, |value| duration(ms(value)));
+    let (p50, p95, p99, max) = (show(of.p50), show(of.p95), show(of.p99), show(of.max));
+    format!("half within {p50}, 95 % {p95}, 99 % {p99}, all {max}")
+}
+
+fn statuses(out: &mut dyn Write, report: &CampaignReport, width: usize) -> Result<(), ReportError> {
+    if !report.statuses.iter().any(|status| status.command_status != 0) {
+        return Ok(());
+    }
+    writeln!(out, "\nAnswers, of all attempts")?;
+    let mut statuses: Vec<_> = report.statuses.iter().collect();
+    statuses.sort_by_key(|status| (-status.attempts, status.command_status));
+    for status in statuses.iter().take(KINDS_SHOWN) {
+        let words = format!("{}: {}", CommandStatus(status.command_status), status.meaning);
+        wrapped(out, width, &format!("  {:>9}  ", number(status.attempts)), 13, &words)?;
+    }
+    let rest: i64 = statuses.iter().skip(KINDS_SHOWN).map(|status| status.attempts).sum();
+    if rest > 0 {
+        writeln!(out, "  {:>9}  others", number(rest))?;
+    }
+    Ok(())
+}
+
+/// Writes the list of campaigns: a line each where the terminal is wide enough, else a few.
+pub fn write_list(
+    out: &mut dyn Write,
+    campaigns: &[CampaignSummary],
+    around: &Surroundings,
+) -> Result<(), ReportError> {
+    if campaigns.is_empty() {
+        writeln!(out, "No campaigns yet: `smppost import` or `smppost send` a CSV file.")?;
+        return Ok(());
+    }
+    let header = ["messages", "through", "waiting", "delivered", "failed", "in doubt", "last sent (UTC)"];
+    let rows: Vec<[String; 7]> = campaigns.iter().map(list_row).collect();
+    let mut widths = header.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let numbers: usize = widths.iter().map(|width| width + 2).sum();
+    let names =
+        campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max().unwrap_or(0).max(8);
+    if numbers + names <= around.width {
+        write!(out, "{:names$}", "campaign")?;
+        for (title, width) in header.iter().zip(widths) {
+            write!(out, "  {title:>width$}")?;
+        }
+        writeln!(out)?;
+        for (campaign, row) in campaigns.iter().zip(&rows) {
+            write!(out, "{:names$}", escape_terminal(&campaign.campaign))?;
+            for (cell, width) in row.iter().zip(widths) {
+                write!(out, "  {cell:>width$}")?;
+            }
+            writeln!(out)?;
+        }
+    } else {
+        for (campaign, row) in campaigns.iter().zip(&rows) {
+            writeln!(out, "{}", escape_terminal(&campaign.campaign))?;
+            for (title, cell) in header.iter().zip(row).filter(|(_, cell)| !cell.is_empty() && *cell != "0") {
+                writeln!(out, "  {title:15}  {cell}")?;
+            }
+        }
+    }
+    let sending = campaigns.iter().any(|campaign| campaign.counts.of(State::Sending) > 0);
+    if sending && around.sender_running == Some(false) {
+        wrapped(out, around.width, "", 0, "No sender is running; `smppost resume` goes on.")?;
+    }
+    Ok(())
+}
+
+fn list_row(campaign: &CampaignSummary) -> [String; 7] {
+    let of = |state| campaign.counts.of(state);
+    let waiting = of(State::Queued) + of(State::Sending);
+    [
+        number(campaign.messages),
+        percent(campaign.messages - waiting, campaign.messages),
+        number(of(State::Accepted)),
+        number(of(State::Delivered)),
+        number(of(State::Failed) + of(State::Rejected) + of(State::PartlyDelivered)),
+        number(of(State::InDoubt)),
+        campaign.last_sent_at.map_or_else(String::new, moment),
+    ]
+}

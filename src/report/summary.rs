@@ -1,0 +1,188 @@
+//! The words at the end of `send` and `resume`, and the exit code that goes with them.
+
+use super::page::{list_command, rejections as write_rejections, states, what_to_do_in_doubt};
+use super::text::{argument, count, duration, number, rate, wrapped};
+use super::{Exit, ReportError};
+use crate::escape::escape_terminal;
+use crate::journal::JournalError;
+use crate::journal::campaign::Receipts;
+use crate::journal::key::State;
+use crate::journal::query::{CampaignSummary, Counts, Rejection, campaign, rejections};
+use rusqlite::Connection;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a run knows that the journal does not.
+#[derive(Clone, Debug, Default)]
+pub struct RunFacts {
+    /// How long it sent, waits for receipts left out.
+    pub sending: Duration,
+    /// Parts that the SMSC took.
+    pub accepted: u64,
+    /// Attempts that it throttled.
+    pub throttled: u64,
+    /// Whether receipts were waited for (`--wait-receipts` other than 0, and they were asked for).
+    pub receipts_awaited: bool,
+    /// Why no more was sent although there was more.
+    pub halted: Option<String>,
+}
+
+/// How the campaigns of a run stand at its end.
+#[derive(Clone, Debug)]
+pub struct SendSummary {
+    journal: PathBuf,
+    campaigns: Vec<(CampaignSummary, Vec<Rejection>)>,
+    run: RunFacts,
+}
+
+/// The exit code's part that follows from how messages stand. Those cancelled, suppressed or still queued do not matter;
+/// those taken and not delivered do where receipts were waited for.
+pub fn exit_of(counts: &Counts, receipts_awaited: bool) -> Exit {
+    let at_once = [State::Rejected, State::InDoubt];
+    let by_receipt = [State::Failed, State::PartlyDelivered];
+    let bad = at_once.iter().any(|&state| counts.of(state) > 0)
+        || receipts_awaited && by_receipt.iter().any(|&state| counts.of(state) > 0);
+    if bad { Exit::Unfinished } else { Exit::Done }
+}
+
+impl SendSummary {
+    /// Reads how `campaigns` stand.
+    pub fn gather(
+        connection: &Connection,
+        journal: &Path,
+        campaigns: &[String],
+        run: RunFacts,
+    ) -> Result<Self, JournalError> {
+        let mut found = Vec::new();
+        for name in campaigns {
+            let summary = campaign(connection, name)?;
+            let reasons = match summary.counts.of(State::Rejected) {
+                0 => Vec::new(),
+                _ => rejections(connection, &summary)?,
+            };
+            found.push((summary, reasons));
+        }
+        Ok(Self { journal: journal.to_owned(), campaigns: found, run })
+    }
+
+    /// The messages of all campaigns of the run by state.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (summary, _) in &self.campaigns {
+            counts.add(&summary.counts);
+        }
+        counts
+    }
+
+    /// The exit code, unless the run was interrupted or failed.
+    pub fn exit(&self) -> Exit {
+        exit_of(&self.counts(), self.run.receipts_awaited)
+    }
+
+    /// Writes it in words. `width`: columns of the terminal.
+    pub fn write(&self, out: &mut dyn Write, width: usize) -> Result<(), ReportError> {
+        for (summary, reasons) in &self.campaigns {
+            write_campaign(out, width, summary, reasons)?;
+        }
+        let run = &self.run;
+        let seconds = run.sending.as_secs_f64();
+        if run.accepted > 0 {
+            let mut words = count(i64::try_from(run.accepted).unwrap_or(i64::MAX), "part");
+            words += &format!(" accepted in {}", duration(i64::try_from(run.sending.as_millis()).unwrap_or(i64::MAX)));
+            if seconds >= 1.0 {
+                words += &format!(", {}/s", rate(run.accepted as f64 / seconds));
+            }
+            if run.throttled > 0 {
+                let throttled = i64::try_from(run.throttled).unwrap_or(i64::MAX);
+                words +=
+                    &format!("; throttled {} (nothing is lost by that; a lower --rate avoids it)", times(throttled));
+            }
+            wrapped(out, width, "This run: ", 2, &words)?;
+        }
+        if let Some(why) = &run.halted {
+            wrapped(out, width, "Sending stopped: ", 2, &escape_terminal(why))?;
+        }
+        let journal = self.journal.to_string_lossy();
+        wrapped(out, width, "Journal: ", 2, &escape_terminal(&journal))?;
+        Ok(())
+    }
+}
+
+fn times(n: i64) -> String {
+    match n {
+        1 => "once".into(),
+        n => format!("{} times", number(n)),
+    }
+}
+
+fn write_campaign(
+    out: &mut dyn Write,
+    width: usize,
+    summary: &CampaignSummary,
+    reasons: &[Rejection],
+) -> Result<(), ReportError> {
+    let name = &summary.campaign;
+    let counts = &summary.counts;
+    writeln!(out, "{}: {}", escape_terminal(name), count(summary.messages, "message"))?;
+    states(out, width, counts, summary.receipts_asked)?;
+    if !reasons.is_empty() {
+        write_rejections(out, width, reasons)?;
+        wrapped(out, width, "  ", 2, &format!("which ones: {}", list_command(name, State::Rejected)))?;
+    }
+    let in_doubt = counts.of(State::InDoubt);
+    if in_doubt > 0 {
+        writeln!(out, "\nIn doubt")?;
+        let words =
+            format!("{} sent and never answered: {}", count(in_doubt, "message"), list_command(name, State::InDoubt));
+        wrapped(out, width, "  ", 2, &words)?;
+        wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name))?;
+    }
+    let accepted = counts.of(State::Accepted);
+    if accepted > 0 && summary.receipts_asked == Receipts::All {
+        let words =
+            format!("receipts of {} are outstanding: `smppost listen` waits for them", count(accepted, "message"));
+        wrapped(out, width, "  ", 2, &words)?;
+    }
+    let left = counts.of(State::Queued) + counts.of(State::Sending);
+    if left > 0 && summary.cancelled_at.is_none() {
+        let words = format!("{} not sent yet: `smppost resume {}` goes on", count(left, "message"), argument(name));
+        wrapped(out, width, "  ", 2, &words)?;
+    }
+    if summary.rejected_rows > 0 {
+        let words = format!(
+            "{} of the file refused at import: `smppost report {} --rejected-rows`",
+            count(summary.rejected_rows, "row"),
+            argument(name)
+        );
+        wrapped(out, width, "  ", 2, &words)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_follow_from_the_counts() {
+        for (state, at_once, awaited) in [
+            (State::Queued, 0, 0),
+            (State::Sending, 0, 0),
+            (State::Accepted, 0, 0),
+            (State::Delivered, 0, 0),
+            (State::PartlyDelivered, 0, 3),
+            (State::Failed, 0, 3),
+            (State::Rejected, 3, 3),
+            (State::InDoubt, 3, 3),
+            (State::Cancelled, 0, 0),
+            (State::Suppressed, 0, 0),
+        ] {
+            let mut counts = Counts::default();
+            counts.0[State::Accepted as usize] = 5;
+            counts.0[state as usize] += 1;
+            assert_eq!(exit_of(&counts, false).code(), at_once, "{state:?}");
+            assert_eq!(exit_of(&counts, true).code(), awaited, "{state:?}, receipts awaited");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Numbers, durations and times as people read them, and lines that fit a terminal.
+
+use crate::escape::escape_terminal;
+use crate::journal::query::Stamp;
+use std::io::{self, Write};
+
+/// Columns where the terminal does not say.
+const WIDTH: usize = 80;
+/// Narrower terminals are treated as this wide, and wrap by themselves.
+const WIDTH_MIN: usize = 30;
+/// Lines longer than this are hard to read, however wide the terminal.
+const WIDTH_MAX: usize = 120;
+
+/// How many columns there are: `COLUMNS`, or what the terminal says, or 80.
+pub fn width() -> usize {
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
+    set.or_else(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))).unwrap_or(WIDTH)
+}
+
+/// `1,234,567`.
+pub fn number(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut shown = String::from(if n < 0 { "-" } else { "" });
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// `1,234 messages`, `1 message`.
+pub fn count(n: i64, what: &str) -> String {
+    format!("{} {what}{}", number(n), if n == 1 { "" } else { "s" })
+}
+
+/// A share in percent with one decimal: `12.5 %`. What is not quite nothing or all never reads so.
+pub fn percent(part: i64, whole: i64) -> String {
+    if whole <= 0 {
+        return String::new();
+    }
+    let tenths = (part as f64 * 1_000.0 / whole as f64).round() as i64;
+    let tenths = if part > 0 && part < whole { tenths.clamp(1, 999) } else { tenths };
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+/// A duration in its two greatest units: `850 ms`, `2.5 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+pub fn duration(ms: i64) -> String {
+    let seconds = ms / 1_000;
+    match seconds {
+        ..1 => format!("{ms} ms"),
+        1..60 => format!("{}.{} s", seconds, ms % 1_000 / 100),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// A rate: `29.8`, `4,120`.
+pub fn rate(per_second: f64) -> String {
+    if per_second >= 100.0 { number(per_second.round() as i64) } else { format!("{per_second:.1}") }
+}
+
+/// `2026-03-29 01:59:59`.
+pub fn moment(stamp: Stamp) -> String {
+    let text = stamp.to_string();
+    text.get(..19).unwrap_or(&text).replace('T', " ")
+}
+
+/// A name as an argument of a command line that can be pasted.
+pub fn argument(name: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "._-+/:@%".contains(c);
+    if !name.is_empty() && !name.starts_with('-') && name.chars().all(harmless) {
+        return name.to_owned();
+    }
+    format!("'{}'", escape_terminal(name).replace('\'', "'\\''"))
+}
+
+/// Writes `text` in lines of at most `width` columns, the first after `first`, the others indented as far as `indent`.
+/// What is longer than a line is cut nowhere: a command must stay whole to be pasted.
+pub fn wrapped(out: &mut dyn Write, width: usize, first: &str, indent: usize, text: &str) -> io::Result<()> {
+    let width = width.clamp(WIDTH_MIN, WIDTH_MAX);
+    let mut line = first.to_owned();
+    let mut used = line.chars().count();
+    let mut begun = false;
+    for word in words(text) {
+        let length = word.chars().count();
+        if (begun || used > indent) && used + usize::from(begun) + length > width {
+            writeln!(out, "{}", line.trim_end())?;
+            line.clear();
+            line.extend(std::iter::repeat_n(' ', indent));
+            used = indent;
+            begun = false;
+        }
+        if begun {
+            line.push(' ');
+            used += 1;
+        }
+        line.push_str(word);
+        used += length;
+        begun = true;
+    }
+    writeln!(out, "{}", line.trim_end())
+}
+
+/// Words; what stands between backquotes is one.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start_matches(' ');
+        if rest.is_empty() {
+            return None;
+        }
+        let mut quoted = false;
+        let end = rest
+            .char_indices()
+            .find(|&(_, c)| {
+                quoted ^= c == '`';
+                c == ' ' && !quoted
+            })
+            .map_or(rest.len(), |(at, _)| at);
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word)
+    })
+}
+
+/// `text` in at most `columns` columns, the end of a longer one replaced by an ellipsis.
+pub fn cut(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let mut shown: String = text.chars().take(columns.saturating_sub(1)).collect();
+    shown.push('…');
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_shares_and_durations() {
+        for (n, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (-1_234_567, "-1,234,567")] {
+            assert_eq!(number(n), expected);
+        }
+        for (part, whole, expected) in
+            [(0, 10, "0.0 %"), (10, 10, "100.0 %"), (1, 1_000_000, "0.1 %"), (999_999, 1_000_000, "99.9 %"), (1, 0, "")]
+        {
+            assert_eq!(percent(part, whole), expected);
+        }
+        for (ms, expected) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (2_599, "2.5 s"),
+            (200_000, "3 min 20 s"),
+            (7_500_000, "2 h 5 min"),
+            (273_600_000, "3 d 4 h"),
+        ] {
+            assert_eq!(duration(ms), expected);
+        }
+        assert_eq!((rate(29.84), rate(4_120.4)), ("29.8".to_owned(), "4,120".to_owned()));
+        assert_eq!(moment(Stamp(1_774_749_599_250)), "2026-03-29 01:59:59");
+    }
+
+    #[test]
+    fn arguments_can_be_pasted() {
+        for (name, expected) in [
+            ("spring", "spring"),
+            ("a b", "'a b'"),
+            ("-x", "'-x'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+            ("a\u{1b}", "'a\\u{1b}'"),
+        ] {
+            assert_eq!(argument(name), expected);
+        }
+    }
+
+    #[test]
+    fn f49_lines_fit_forty_columns_and_commands_stay_whole() {
+        let mut out = Vec::new();
+        let text = "nobody can know whether they arrived; decide with `smppost resolve spring --resend` or wait";
+        wrapped(&mut out, 40, "  ", 2, text).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("`smppost resolve spring --resend`"), "{out}");
+        assert!(out.lines().all(|line| line.chars().count() <= 40), "{out}");
+        assert!(out.lines().all(|line| line.starts_with("  ")), "{out}");
+        assert_eq!(cut("abcdef", 4), "abc…");
+    }
+}

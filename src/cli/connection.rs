@@ -50,7 +50,7 @@ pub struct ConnectionArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     window: Option<u32>,
     /// Messages (parts) a second over all connections, or `unlimited` [default: 30]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rate: Option<Rate>,
     /// What a command_status means here: CODE=throttled, temporary, account or permanent; a temporary one may name the
     /// delays before its tries, as in 0x45=temporary:1s,10s,1m; repeatable

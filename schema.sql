@@ -116,6 +116,7 @@ CREATE UNIQUE INDEX claim_by_part ON claim (try, first_part);
 CREATE TABLE answer (
     attempt        INTEGER PRIMARY KEY,
     answered_at    INTEGER NOT NULL,
+    answer_ms      INTEGER NOT NULL,            -- how long after the attempt was written
     command_status INTEGER NOT NULL,
     outcome        INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 2),  -- 0 accepted, 1 to retry, 2 rejected
     message_id     TEXT
@@ -225,8 +226,11 @@ CREATE VIEW message_fact AS
 SELECT c.id AS campaign_id, c.name AS campaign, m.id AS message, m.line, m.destination,
        coalesce(m.source, c.source) AS source, m.text, m.encoding, m.parts,
        c.imported_at AS queued_at,
-       (SELECT CASE WHEN k.first_part + k.parts > m.id THEN k.claimed_at END FROM claim k
-         WHERE k.try = 0 AND k.first_part <= m.id ORDER BY k.first_part DESC LIMIT 1) AS sent_at,
+       coalesce(
+           (SELECT min(a.answered_at - a.answer_ms) FROM answer a
+             WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)),
+           (SELECT CASE WHEN k.first_part + k.parts > m.id THEN k.claimed_at END FROM claim k
+             WHERE k.try = 0 AND k.first_part <= m.id ORDER BY k.first_part DESC LIMIT 1)) AS sent_at,
        (SELECT max(a.answered_at) FROM answer a
          WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)) AS answered_at,
        coalesce(
@@ -375,7 +379,9 @@ SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%MZ', f.minute * 60, 'unixepoch
  GROUP BY f.campaign_id, f.minute;
 
 CREATE VIEW delivery_latency AS
-SELECT f.campaign, f.line, f.answered_at - f.sent_at AS answer_ms,
+SELECT f.campaign, f.line,
+       (SELECT max(a.answer_ms) FROM answer a
+         WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)) AS answer_ms,
        (r.received_at - f.sent_at) / 1000.0 AS delivery_s
   FROM message_fact f
   LEFT JOIN receipt r ON r.id = (f.message << 20) AND r.final = 1 AND r.state = 2

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use crate::journal::retry::{CodeRule, RetryRules};
+use crate::config::PASSWORD_VARIABLE;
 use crate::link::{Tls, TlsOptions, parse_pin};
 use crate::pacer::Rate;
 use crate::session::{Account, BindMode, Secret, Timers, Version};
@@ -31,9 +32,12 @@ pub struct ConnectionArgs {
     /// A file that holds the password on its first line; only you may be able to read it
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// The environment variable that holds the password [default: SMPPOST_PASSWORD]
+    #[arg(long, value_name = "VARIABLE")]
+    password_env: Option<String>,
     /// Refuse a password of more than the 8 octets that SMPP allows, instead of sending it with a warning
-    #[arg(long)]
-    strict_password: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    strict_password: Option<bool>,
     /// The system_type [default: empty]
     #[arg(long, value_name = "TYPE")]
     system_type: Option<String>,
@@ -56,6 +60,9 @@ pub struct ConnectionArgs {
     /// delays before its tries, as in 0x45=temporary:1s,10s,1m; repeatable
     #[arg(long = "status", value_name = "CODE=CLASS", value_parser = code_rule)]
     statuses: Vec<(u32, CodeRule)>,
+    /// The `status` table of a profile
+    #[arg(long, hide = true, value_parser = code_rule)]
+    profile_status: Vec<(u32, CodeRule)>,
     /// Delays before what was refused for the moment is tried again; after the last it is rejected [default: 1s,5s,15s,1m]
     #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = duration)]
     retry_delays: Vec<Duration>,
@@ -70,8 +77,8 @@ pub struct ConnectionArgs {
 #[command(next_help_heading = "TLS")]
 struct TlsArgs {
     /// Speak TLS; the certificate must be for the host and come from a CA that this system or the program knows
-    #[arg(long)]
-    tls: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tls: Option<bool>,
     /// Trust the CAs, or the very certificate, in this PEM file, and no others
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
@@ -79,17 +86,17 @@ struct TlsArgs {
     #[arg(long, value_name = "NAME")]
     tls_server_name: Option<String>,
     /// Our certificate (PEM), if the SMSC asks for one
-    #[arg(long, value_name = "FILE", requires = "tls_client_key")]
+    #[arg(long, value_name = "FILE")]
     tls_client_cert: Option<PathBuf>,
     /// The key of our certificate (PEM); only you may be able to read it
-    #[arg(long, value_name = "FILE", requires = "tls_client_cert")]
+    #[arg(long, value_name = "FILE")]
     tls_client_key: Option<PathBuf>,
     /// Take only a certificate with this public key: the SHA-256 of its SubjectPublicKeyInfo; repeatable
     #[arg(long, value_name = "HEX", value_parser = parse_pin)]
     tls_pin_sha256: Vec<[u8; 32]>,
     /// Do not check the certificate (with a pin: only its key). Whoever sits between can read everything
-    #[arg(long)]
-    tls_danger_accept_any_cert: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tls_danger_accept_any_cert: Option<bool>,
 }
 
 /// What may take how long.
@@ -167,8 +174,10 @@ impl ConnectionArgs {
                 "the password and all messages travel to {host} in the clear: use --tls if the provider offers it"
             );
         }
+        let variable = self.password_env.as_deref().unwrap_or(PASSWORD_VARIABLE);
+        let strict = self.strict_password == Some(true);
         account.password =
-            crate::config::password(self.password_file.as_deref(), self.strict_password).map_err(CliError::Usage)?;
+            crate::config::password(self.password_file.as_deref(), variable, strict).map_err(CliError::Usage)?;
         Ok(account)
     }
 
@@ -250,7 +259,7 @@ impl ConnectionArgs {
 
     /// What statuses mean.
     pub fn rules(&self) -> Arc<RetryRules> {
-        let mut rules = RetryRules { codes: self.statuses.iter().cloned().collect(), ..RetryRules::default() };
+        let mut rules = RetryRules { codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(), ..RetryRules::default() };
         if !self.retry_delays.is_empty() {
             rules.delays_ms = self.retry_delays.iter().map(|delay| delay.as_millis() as i64).collect();
         }
@@ -266,24 +275,29 @@ impl ConnectionArgs {
 impl TlsArgs {
     /// Any option about TLS asks for it: none of them may be given in vain.
     fn is_on(&self) -> bool {
-        self.tls
-            || self.tls_ca.is_some()
-            || self.tls_server_name.is_some()
-            || self.tls_client_cert.is_some()
-            || !self.tls_pin_sha256.is_empty()
-            || self.tls_danger_accept_any_cert
+        self.tls.unwrap_or(
+            self.tls_ca.is_some()
+                || self.tls_server_name.is_some()
+                || self.tls_client_cert.is_some()
+                || self.tls_client_key.is_some()
+                || !self.tls_pin_sha256.is_empty()
+                || self.tls_danger_accept_any_cert == Some(true),
+        )
     }
 
     fn settings(&self) -> Result<Option<Tls>, String> {
         if !self.is_on() {
             return Ok(None);
         }
+        if self.tls_client_cert.is_some() != self.tls_client_key.is_some() {
+            return Err("--tls-client-cert and --tls-client-key go together".into());
+        }
         let options = TlsOptions {
             ca: self.tls_ca.clone(),
             server_name: self.tls_server_name.clone(),
             client: self.tls_client_cert.clone().zip(self.tls_client_key.clone()),
             pins: self.tls_pin_sha256.clone(),
-            accept_any: self.tls_danger_accept_any_cert,
+            accept_any: self.tls_danger_accept_any_cert == Some(true),
         };
         Tls::new(&options).map(Some)
     }

@@ -1,10 +1,10 @@
 //! What came from the SMSC, written down: answers, receipts, messages from handsets.
 
+use super::JournalError;
 use super::events::{Answer, Batch, InboundEvent, ReceiptEvent, Sent};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
 use super::retry::THROTTLED_DELAY_MS;
-use super::{JournalError, now_ms};
 use crate::wire::{CommandStatus, MessageState, Pdu, StatusClass};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ const RULE_AMBIGUOUS: u8 = 6;
 impl Keeper {
     /// Writes down one batch.
     pub(super) fn came(&mut self, session: i64, batch: &Batch) -> Result<(), JournalError> {
-        let now = now_ms();
+        let now = batch.came_at;
         if !batch.answers.is_empty() || !batch.receipts.is_empty() {
             self.status.last_news = Some(Instant::now());
         }
@@ -54,10 +54,17 @@ impl Keeper {
         let text = text_of(id);
         self.connection
             .prepare_cached(
-                "INSERT INTO answer (attempt, answered_at, command_status, outcome, message_id)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome, message_id)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute((sent.attempt.0, now, status.0, outcome as u8, (!id.is_empty()).then_some(&*text)))?;
+            .execute((
+                sent.attempt.0,
+                now,
+                answer.waited.as_millis() as i64,
+                status.0,
+                outcome as u8,
+                (!id.is_empty()).then_some(&*text),
+            ))?;
         let plain = sent.plain && !sent.late;
         if sent.late {
             // It was in doubt, and whatever the operator decided meanwhile, the answer beats it.

@@ -6,6 +6,7 @@ use crate::wire::MessageState;
 use crossbeam_channel::Sender;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A part that is to be sent, encoded but for its sequence number.
 #[derive(Clone, Debug)]
@@ -104,6 +105,8 @@ pub struct Answer {
     pub sent: Sent,
     /// Its command_status.
     pub command_status: u32,
+    /// How long after the request was written it came.
+    pub waited: Duration,
     /// Where the message id stands in the batch's octets; empty: none.
     pub message_id: Range<u32>,
 }
@@ -139,6 +142,8 @@ pub struct InboundEvent {
 /// All that one read of a session's socket brought for the journal.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// When it was read, in milliseconds since 1970.
+    pub came_at: i64,
     /// What the ranges point into.
     pub octets: Vec<u8>,
     /// Answers to attempts.

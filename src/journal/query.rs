@@ -9,22 +9,23 @@
 //! keys, which is what makes ten million messages bearable.
 
 mod campaign;
-mod chunk;
+pub(in crate::journal) mod chunk;
 mod latency;
 mod logs;
 mod messages;
 #[cfg(test)]
 pub(crate) mod tests;
+mod told;
 
-pub use campaign::{
-    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
-    campaign_report, rejections,
-};
+pub use campaign::{campaign_report, rejections};
 pub use logs::{
     AttemptRow, InboundRow, ReceiptRow, SkippedRow, Strays, attempts, inbound, receipts, skipped_rows, strays,
     unmatched,
 };
 pub use messages::{MessageRow, messages};
+pub use told::{
+    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
+};
 
 use super::campaign::{CampaignOptions, Receipts};
 use super::key::State;

@@ -179,7 +179,7 @@ fn failures(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::R
         return Ok(());
     }
     let multipart = report.summary.parts != report.summary.messages;
-    writeln!(out, "\nNot delivered, by the receipts{}", if multipart { " (of parts)" } else { "" })?;
+    writeln!(out, "\nNot delivered, by receipt{}", if multipart { " (parts)" } else { "" })?;
     for failure in report.failures.iter().take(KINDS_SHOWN) {
         let mut words = failure.state.clone();
         if let Some(error) = &failure.error {

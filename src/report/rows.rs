@@ -55,7 +55,7 @@ pub struct Rows<'a> {
 
 enum Sink<'a> {
     Table(Table<'a>),
-    Json(&'a mut dyn Write),
+    Json(&'a mut dyn Write, Vec<u8>),
     Csv { writer: Box<csv::Writer<&'a mut dyn Write>>, raw: bool },
 }
 
@@ -71,7 +71,7 @@ impl<'a> Rows<'a> {
             Format::Table => Sink::Table(Table { out, width, waiting: Vec::new(), widths: None }),
             Format::Json => {
                 out.write_all(b"[")?;
-                Sink::Json(out)
+                Sink::Json(out, Vec::new())
             }
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().buffer_capacity(1 << 16).from_writer(out);
@@ -87,9 +87,12 @@ impl<'a> Rows<'a> {
         self.rows += 1;
         match &mut self.out {
             Sink::Table(table) => table.add(record)?,
-            Sink::Json(out) => {
-                out.write_all(if self.rows > 1 { b",\n" } else { b"\n" })?;
-                write_json(*out, record)?;
+            Sink::Json(out, octets) => {
+                // Gathered first: a value is written in very many small pieces.
+                octets.clear();
+                octets.extend_from_slice(if self.rows > 1 { b",\n" } else { b"\n" });
+                record.serialize(&mut Serializer::with_formatter(&mut *octets, Harmless))?;
+                out.write_all(octets)?;
             }
             Sink::Csv { writer, raw } => {
                 for column in 0..R::COLUMNS.len() {
@@ -116,7 +119,7 @@ impl<'a> Rows<'a> {
                     writeln!(table.out, "{nothing}")?;
                 }
             }
-            Sink::Json(out) => out.write_all(if self.rows > 0 { b"\n]\n" } else { b"]\n" })?,
+            Sink::Json(out, _) => out.write_all(if self.rows > 0 { b"\n]\n" } else { b"]\n" })?,
             Sink::Csv { mut writer, .. } => writer.flush()?,
         }
         Ok(())

@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::time::Instant;
 
+/// PDUs that may come before the answer to the bind.
+const EARLY_MAX: usize = 4_096;
 /// The bind request has this sequence number.
 const BIND_SEQUENCE_NUMBER: u32 = 1;
 
@@ -20,6 +22,8 @@ pub struct Bound {
     pub writer: WriteHalf,
     /// What was read already beyond the answer to the bind.
     pub frames: FrameBuffer,
+    /// PDUs that came before the answer: some SMSCs deliver as soon as they know who it is.
+    pub early: Vec<Vec<u8>>,
     /// Address of the SMSC.
     pub peer: String,
     /// What the SMSC calls itself.
@@ -39,6 +43,8 @@ pub enum BindError {
     Settings(String),
     /// The SMSC closed the connection instead of answering.
     Closed,
+    /// So many other PDUs came instead of the answer.
+    Unanswered(usize),
     /// The connection broke.
     Io(io::Error),
     /// No answer within the bind timeout.
@@ -80,6 +86,7 @@ impl fmt::Display for BindError {
                  address?",
             ),
             Self::Io(error) if link::tls_error(error).is_some() => error.fmt(f),
+            Self::Unanswered(count) => write!(f, "{count} other PDUs came, and no answer to the bind"),
             Self::Io(error) => write!(f, "the connection broke during the bind: {error}"),
             Self::Each(errors) => {
                 for (n, (host, error)) in errors.iter().enumerate() {
@@ -152,6 +159,7 @@ fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindE
     writer.write(&request).map_err(BindError::Io)?;
     let deadline = Instant::now() + timers.bind;
     let mut frames = FrameBuffer::new();
+    let mut early = Vec::new();
     loop {
         if let Some(frame) = frames.next_frame().map_err(BindError::Frame)? {
             match crate::wire::decode(frame) {
@@ -163,11 +171,11 @@ fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindE
                     let version = answer.tlvs.get(Tag::SC_INTERFACE_VERSION);
                     let sc_interface_version = version.map(|value| value.first().copied().unwrap_or(0));
                     let peer = peer.to_string();
-                    return Ok(Bound { reader, writer, frames, peer, smsc, sc_interface_version, tls });
+                    return Ok(Bound { reader, writer, frames, early, peer, smsc, sc_interface_version, tls });
                 }
                 Ok((header, Pdu::GenericNack)) => return Err(BindError::Refused(header.command_status)),
-                // Anything else before the answer cannot be for us yet.
-                _ => continue,
+                _ if early.len() < EARLY_MAX => early.push(frame.to_vec()),
+                _ => return Err(BindError::Unanswered(EARLY_MAX)),
             }
         }
         let left = deadline.saturating_duration_since(Instant::now());

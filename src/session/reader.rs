@@ -3,6 +3,7 @@
 
 use super::Timers;
 use crate::journal::events::{Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
 use crate::pacer::Pacer;
@@ -70,6 +71,8 @@ impl Pulse {
 pub struct Reader {
     pub link: ReadHalf,
     pub frames: FrameBuffer,
+    /// PDUs that came before the answer to the bind.
+    pub early: Vec<Vec<u8>>,
     pub session: i64,
     pub timers: Timers,
     pub window: Arc<Mutex<Window>>,
@@ -151,30 +154,16 @@ impl Reader {
         self.journal.send(ToJournal::TimedOut { session: self.session, sent }).is_ok()
     }
 
+    /// Takes what is in the buffer.
     fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
         let mut batch = Batch::default();
         let mut replies = Vec::new();
+        for frame in std::mem::take(&mut self.early) {
+            take(&frame, &mut batch, found, &mut replies, &self.writer)?;
+        }
         loop {
             match self.frames.next_frame() {
-                Ok(Some(frame)) => {
-                    let Some(header) = decode_header(frame) else { continue };
-                    match header.command_id {
-                        CommandId::SUBMIT_SM_RESP => found.push(Found {
-                            sequence_number: header.sequence_number,
-                            command_status: header.command_status.0,
-                            message_id: batch.keep(decode_message_id(frame)),
-                        }),
-                        CommandId::DELIVER_SM => {
-                            batch.acknowledge.deliver.push(header.sequence_number);
-                            take_inbound(frame, &mut batch);
-                        }
-                        CommandId::DATA_SM => {
-                            batch.acknowledge.data.push(header.sequence_number);
-                            take_inbound(frame, &mut batch);
-                        }
-                        _ => rare(header, &mut replies, found, &self.writer)?,
-                    }
-                }
+                Ok(Some(frame)) => take(frame, &mut batch, found, &mut replies, &self.writer)?,
                 Ok(None) => break,
                 Err(error) => {
                     encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, &mut replies);
@@ -190,6 +179,7 @@ impl Reader {
         if batch.is_empty() {
             return Ok(());
         }
+        batch.came_at = now_ms();
         if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
             return Err(STOPPED.into());
         }
@@ -201,10 +191,11 @@ impl Reader {
         if found.is_empty() {
             return;
         }
+        let now = Instant::now();
         let (mut accepted, mut throttled, mut unknown) = (0, false, 0);
         let mut window = self.window.lock();
         for answer in found.drain(..) {
-            let Some((sent, _)) = window.answered(answer.sequence_number) else {
+            let Some((sent, waited)) = window.answered(answer.sequence_number, now) else {
                 unknown += 1;
                 continue;
             };
@@ -215,7 +206,12 @@ impl Reader {
                 StatusClass::Account | StatusClass::Permanent if !sent.plain => window.refuse(sent.message),
                 StatusClass::Account | StatusClass::Permanent => {}
             }
-            batch.answers.push(Answer { sent, command_status: answer.command_status, message_id: answer.message_id });
+            batch.answers.push(Answer {
+                sent,
+                command_status: answer.command_status,
+                waited,
+                message_id: answer.message_id,
+            });
         }
         let has_to_wake = window.has_to_wake();
         drop(window);
@@ -237,6 +233,34 @@ impl Reader {
 
 /// Why a reader ends when its writer or the journal thread is gone.
 const STOPPED: &str = "the program stops";
+
+/// Sorts one PDU.
+fn take(
+    frame: &[u8],
+    batch: &mut Batch,
+    found: &mut Vec<Found>,
+    replies: &mut Vec<u8>,
+    writer: &Sender<FromReader>,
+) -> Result<(), String> {
+    let Some(header) = decode_header(frame) else { return Ok(()) };
+    match header.command_id {
+        CommandId::SUBMIT_SM_RESP => found.push(Found {
+            sequence_number: header.sequence_number,
+            command_status: header.command_status.0,
+            message_id: batch.keep(decode_message_id(frame)),
+        }),
+        CommandId::DELIVER_SM => {
+            batch.acknowledge.deliver.push(header.sequence_number);
+            take_inbound(frame, batch);
+        }
+        CommandId::DATA_SM => {
+            batch.acknowledge.data.push(header.sequence_number);
+            take_inbound(frame, batch);
+        }
+        _ => rare(header, replies, found, writer)?,
+    }
+    Ok(())
+}
 
 /// Everything that is neither an answer to a submit_sm nor an inbound message.
 fn rare(

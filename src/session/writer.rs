@@ -150,6 +150,7 @@ impl<'a> Session<'a> {
         let reader = Reader {
             link: bound.reader,
             frames: bound.frames,
+            early: bound.early,
             session: number.id,
             timers: shared.account.timers,
             window: Arc::clone(&window),

@@ -337,12 +337,15 @@ pub fn skipped_rows<E: From<JournalError>>(
     each: impl FnMut(&SkippedRow) -> Result<(), E>,
 ) -> Result<(), E> {
     let summary = campaign(connection, name)?;
-    let sql = "SELECT id, line, reason, row FROM skipped_row
-                WHERE campaign_id = ?2 AND id > ?1 AND duplicate = ?3 ORDER BY id LIMIT ?4";
+    let sql = format!(
+        "SELECT id, line, reason, row FROM skipped_row
+          WHERE campaign_id = {} AND duplicate = {} AND id > ?1 ORDER BY id LIMIT ?2",
+        summary.id,
+        u8::from(duplicates)
+    );
     by_id(
         connection,
-        sql,
-        (summary.id, duplicates),
+        &sql,
         |row| {
             Ok(SkippedRow {
                 campaign: summary.campaign.clone(),
@@ -360,12 +363,9 @@ pub fn inbound<E: From<JournalError>>(
     connection: &Connection,
     each: impl FnMut(&InboundRow) -> Result<(), E>,
 ) -> Result<(), E> {
-    let sql = "SELECT id, received_at, source, destination, text FROM inbound
-                WHERE id > ?1 AND ?2 = ?3 ORDER BY id LIMIT ?4";
     by_id(
         connection,
-        sql,
-        (0, false),
+        "SELECT id, received_at, source, destination, text FROM inbound WHERE id > ?1 ORDER BY id LIMIT ?2",
         |row| {
             Ok(InboundRow {
                 received_at: stamp(row, 1)?,
@@ -378,11 +378,10 @@ pub fn inbound<E: From<JournalError>>(
     )
 }
 
-/// Pages through a table by its id.
+/// Pages through a table by its id: `sql` takes the last id seen and how many rows to read.
 fn by_id<T, E: From<JournalError>>(
     connection: &Connection,
     sql: &str,
-    (key, flag): (i64, bool),
     read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     mut each: impl FnMut(&T) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -390,7 +389,7 @@ fn by_id<T, E: From<JournalError>>(
     loop {
         let page = (|| -> Result<Vec<(i64, T)>, JournalError> {
             let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map((last, key, flag, CHUNK), |row| Ok((row.get(0)?, read(row)?)))?;
+            let rows = statement.query_map([last, CHUNK], |row| Ok((row.get(0)?, read(row)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })()?;
         for (id, row) in &page {

@@ -1,5 +1,7 @@
 //! Settings that come from elsewhere than the command line.
 
+pub mod file;
+
 use crate::session::Secret;
 use std::io::IsTerminal;
 use std::os::unix::fs::PermissionsExt;
@@ -10,22 +12,26 @@ const PASSWORD_OCTETS_MAX: usize = 64;
 /// Octets that the specification allows (SMPP v3.4, 4.1.1: nine with the NUL).
 const PASSWORD_OCTETS_SPECIFIED: usize = 8;
 
-/// The password: from the file, else from `SMPPOST_PASSWORD`, else from a prompt.
+/// Where the password is looked for when nothing else is said.
+pub const PASSWORD_VARIABLE: &str = "SMPPOST_PASSWORD";
+
+/// The password: from the file, else from the environment variable (as a rule [`PASSWORD_VARIABLE`]), else from a prompt.
 /// `strict`: no more of it than SMPP allows.
-pub fn password(file: Option<&Path>, strict: bool) -> Result<Secret, String> {
+pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Secret, String> {
     let password = match file {
         Some(path) => from_file(path)?,
-        None => match std::env::var("SMPPOST_PASSWORD") {
+        None => match std::env::var(variable) {
             Ok(password) => password,
-            Err(std::env::VarError::NotUnicode(_)) => return Err("SMPPOST_PASSWORD is not UTF-8".into()),
+            Err(std::env::VarError::NotUnicode(_)) => return Err(format!("{variable} is not UTF-8")),
             Err(std::env::VarError::NotPresent) if std::io::stdin().is_terminal() => {
                 rpassword::prompt_password("Password: ")
                     .map_err(|error| format!("no password could be read: {error}"))?
             }
             Err(std::env::VarError::NotPresent) => {
-                return Err("the password is missing: set SMPPOST_PASSWORD, or name a file with --password-file \
-                            (no option takes the password itself, since other users could read it)"
-                    .into());
+                return Err(format!(
+                    "the password is missing: set {variable}, or name a file with --password-file (no option takes the \
+                     password itself, since other users could read it)"
+                ));
             }
         },
     };
@@ -88,9 +94,9 @@ mod tests {
     fn f14_a_secret_file_that_others_can_read_is_refused() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "s3cr3t\nmore").unwrap();
-        assert_eq!(password(Some(file.path()), false).unwrap().reveal(), "s3cr3t");
+        assert_eq!(password(Some(file.path()), PASSWORD_VARIABLE, false).unwrap().reveal(), "s3cr3t");
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
-        let words = password(Some(file.path()), false).unwrap_err();
+        let words = password(Some(file.path()), PASSWORD_VARIABLE, false).unwrap_err();
         assert!(words.contains("chmod 600") && !words.contains("s3cr3t"), "{words}");
     }
 

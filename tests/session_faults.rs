@@ -5,7 +5,7 @@
 mod common;
 
 use common::independent_smsc::{
-    Action, BindAnswer, Event, Fate, IdForm, IndependentSmsc, Order, Outcome, Report, Rule, Settings, Shape,
+    Action, BindAnswer, Event, Fate, IdForm, IndependentSmsc, Order, Outcome, Report, Rule, Settings, Shape, Writing,
 };
 use common::judge::{Rules, Submit};
 use common::{Ended, Leeway, Running, Smppost, assert_agree, attempts, expected, number, one, rows, states};
@@ -146,6 +146,19 @@ fn f18_long_messages_survive_cuts_without_a_part_sent_twice() {
         found.iter().filter(|(state, _)| matches!(&***state, "delivered" | "in_doubt")).map(|(_, n)| n).sum();
     assert_eq!(settled, 60, "{found:?}");
     assert!(found["delivered"] >= 60 - 40, "{found:?}");
+}
+
+#[test]
+fn f18_cut_again_and_again_while_answers_come_nothing_is_left_in_between() {
+    // Answers and receipts are on their way when the writer finds the line cut.
+    let events = vec![Event { session: 0, after: 6, action: Action::Close }];
+    let settings = Settings { rules: torn(4), events, writing: Writing::Coalesced, ..Settings::default() };
+    let story = Story::of(&rows(100), settings, &["--window", "4"]);
+    story.report.assert_clean();
+    story.agrees(LOST);
+    let found = states(&story.smppost.journal(), "c");
+    let doubts = found.get("in_doubt").copied().unwrap_or_default();
+    assert_eq!(found["delivered"] + doubts, 100, "{found:?}\n{}", story.ended.said());
 }
 
 #[test]

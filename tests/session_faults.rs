@@ -385,7 +385,7 @@ fn f25_a_permanent_status_rejects_at_once_with_its_meaning() {
 fn f25_a_status_that_condemns_the_account_stops_sending() {
     for status in [0x0A, 0x48, 0x49, 0x15] {
         let refusal = rule(move |submit: &Submit| if submit.nth >= 30 { status } else { 0 });
-        let settings = Settings { status: refusal, answer_delay: milliseconds(2), ..Settings::default() };
+        let settings = Settings { status: refusal, answer_delay: milliseconds(20), ..Settings::default() };
         let story = Story::of(&rows(300), settings, &["--window", "5"]);
         story.report.assert_clean();
         story.ended.assert_code(1);
@@ -399,11 +399,11 @@ fn f25_a_status_that_condemns_the_account_stops_sending() {
 #[test]
 fn f25_fifty_equal_rejections_in_a_row_stop_sending() {
     let status = rule(|submit: &Submit| if submit.nth > 20 { 0x66 } else { 0 });
-    let settings = Settings { status, answer_delay: milliseconds(2), ..Settings::default() };
+    let settings = Settings { status, answer_delay: milliseconds(20), ..Settings::default() };
     let story = Story::of(&rows(300), settings, &["--window", "5"]);
     story.ended.assert_code(1);
     story.says("50 messages in a row").agrees(Leeway::default());
-    assert!((70..=80).contains(&story.report.submits.len()), "{}", story.report.submits.len());
+    assert!((70..=110).contains(&story.report.submits.len()), "{}", story.report.submits.len());
 }
 
 #[test]

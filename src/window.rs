@@ -10,7 +10,7 @@ pub struct Window {
     size: usize,
     outstanding: HashMap<u32, (Sent, Instant)>,
     /// Their response timer expired: their slot is free, their number still known.
-    late: HashMap<u32, Sent>,
+    late: HashMap<u32, (Sent, Instant)>,
     /// Messages of which a part was refused for good: their other parts are not to be written.
     refused: Vec<i64>,
     /// The writer waits for a slot.
@@ -64,25 +64,22 @@ impl Window {
         self.outstanding.insert(sent.sequence_number, (sent, now));
     }
 
-    /// The request that an answer names; `None`: none, or it was answered before.
-    pub fn answered(&mut self, sequence_number: u32) -> Option<(Sent, Option<Instant>)> {
+    /// The request that an answer names, and how long it had waited; `None`: none, or it was answered before.
+    pub fn answered(&mut self, sequence_number: u32, now: Instant) -> Option<(Sent, Duration)> {
         if let Some((sent, written_at)) = self.outstanding.remove(&sequence_number) {
-            return Some((sent, Some(written_at)));
+            return Some((sent, now.saturating_duration_since(written_at)));
         }
-        self.late.remove(&sequence_number).map(|sent| (Sent { late: true, ..sent }, None))
+        let (sent, written_at) = self.late.remove(&sequence_number)?;
+        Some((Sent { late: true, ..sent }, now.saturating_duration_since(written_at)))
     }
 
     /// Requests written `timeout` ago or earlier: their slots become free, a late answer still finds them.
     pub fn expire(&mut self, now: Instant, timeout: Duration) -> Vec<Sent> {
-        let expired: Vec<Sent> = self
-            .outstanding
-            .extract_if(|_, (_, written_at)| now.saturating_duration_since(*written_at) >= timeout)
-            .map(|(_, (sent, _))| sent)
-            .collect();
-        for sent in &expired {
-            self.late.insert(sent.sequence_number, *sent);
-        }
-        expired
+        let is_due = |written_at: Instant| now.saturating_duration_since(written_at) >= timeout;
+        let expired: Vec<(u32, (Sent, Instant))> =
+            self.outstanding.extract_if(|_, (_, written_at)| is_due(*written_at)).collect();
+        self.late.extend(expired.iter().copied());
+        expired.into_iter().map(|(_, (sent, _))| sent).collect()
     }
 
     /// A part of this message was refused for good.
@@ -132,16 +129,16 @@ mod tests {
             window.insert(sent(number), start);
         }
         assert_eq!(window.free(), 0);
-        assert_eq!(window.answered(3).unwrap().0.attempt, Attempt::new(3, 0));
-        assert!(window.answered(3).is_none());
+        assert_eq!(window.answered(3, start).unwrap().0.attempt, Attempt::new(3, 0));
+        assert!(window.answered(3, start).is_none());
         assert!(window.expire(start + Duration::from_secs(1), Duration::from_secs(2)).is_empty());
         assert_eq!(window.expire(start + Duration::from_secs(2), Duration::from_secs(2)).len(), 2);
         assert_eq!(window.free(), 3);
-        let (late, _) = window.answered(1).unwrap();
+        let (late, _) = window.answered(1, start).unwrap();
         assert!(late.late);
-        assert!(window.answered(1).is_none());
+        assert!(window.answered(1, start).is_none());
         window.insert(sent(4), start);
         assert_eq!(window.drain().len(), 1);
-        assert!(window.answered(2).is_none(), "numbers are kept until the session ends");
+        assert!(window.answered(2, start).is_none(), "numbers are kept until the session ends");
     }
 }

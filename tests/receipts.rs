@@ -10,11 +10,11 @@ use smppost::journal::lock::SenderLock;
 use smppost::journal::{open_existing, open_read_only};
 use smppost::pacer::Rate;
 use smppost::pipeline::{Ended, Listen, Outcome, SendSettings, send};
-use smppost::session::{Account, ReceiptReading, Secret, Timers, Version};
+use smppost::session::{Account, BindMode, ReceiptReading, Secret, Timers, Version};
 use smppost::smsc::{DelayRange, Every, Faults, IdForm, Quirks, ReceiptIdForm, Settings, Smsc};
-use smppost::wire::BindKind;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 const MESSAGES: usize = 500;
@@ -49,12 +49,13 @@ impl Scene {
         SendSettings {
             journal: self.journal.clone(),
             account: Account {
-                host: "127.0.0.1".into(),
+                hosts: vec!["127.0.0.1".into()],
+                tls: None,
                 port: self.smsc.local_addr().port(),
                 system_id: "test".into(),
                 password: Secret::default(),
                 system_type: String::new(),
-                bind: BindKind::Transceiver,
+                bind: BindMode::Transceiver,
                 version: Version::V34,
                 window: 50,
                 timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
@@ -63,6 +64,7 @@ impl Scene {
             account_name: "test".into(),
             connections: 1,
             rate: Rate::Unlimited,
+            rules: Arc::default(),
             limit: None,
             wait_receipts: Duration::from_secs(10),
             campaigns: vec!["test".into()],
@@ -200,7 +202,7 @@ fn f32_late_receipts_are_collected_by_listening() {
     scene.run(&SendSettings { wait_receipts: Duration::from_millis(1), ..scene.settings() });
     assert_eq!(scene.number("SELECT accepted FROM campaign_summary"), 50);
     let mut listening = scene.settings();
-    listening.account.bind = BindKind::Receiver;
+    listening.account.bind = BindMode::Receiver;
     listening.listen = Some(Listen { time: Some(Duration::from_secs(2)) });
     listening.campaigns.clear();
     let outcome = scene.run(&listening);

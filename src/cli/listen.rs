@@ -1,4 +1,4 @@
-//! `listen`: bound to receive, for receipts that come late and messages from handsets.
+//! `listen`: bound to receive (as a receiver unless `--bind` says otherwise), for receipts that come late and messages from handsets.
 
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::{CliError, exit};
@@ -6,8 +6,8 @@ use crate::journal::JournalError;
 use crate::journal::lock::SenderLock;
 use crate::pipeline::{self, Ended, Listen, SendSettings};
 use crate::progress::Display;
-use crate::wire::BindKind;
-use clap::{Args, ValueEnum};
+use crate::session::BindMode;
+use clap::Args;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,21 +17,10 @@ pub struct ListenArgs {
     /// Stop after this time [default: when told to, with Ctrl-C]
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
-    /// How to bind
-    #[arg(long, value_enum, default_value_t = BindArg::Rx)]
-    bind: BindArg,
     #[command(flatten)]
     connection: ConnectionArgs,
     #[command(flatten)]
     inbound: InboundArgs,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum BindArg {
-    /// As a receiver
-    Rx,
-    /// As a transceiver, for SMSCs that know no receivers
-    Trx,
 }
 
 /// Listens until it is told to stop: that is how it ends, so that a signal is no failure.
@@ -42,15 +31,18 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     let lock = SenderLock::take(journal)?;
     let mut account = args.connection.resolve()?;
     account.receipts = args.inbound.reading();
-    account.bind = match args.bind {
-        BindArg::Rx => BindKind::Receiver,
-        BindArg::Trx => BindKind::Transceiver,
-    };
+    if !args.connection.names_bind() {
+        account.bind = BindMode::Receiver;
+    }
+    if !account.bind.can_receive() {
+        return Err(CliError::Usage("--bind tx sends only: to listen, use rx, trx or tx+rx".into()));
+    }
     let settings = SendSettings {
         journal: journal.into(),
         account_name: account_name(&account),
-        connections: usize::from(args.connection.connections),
-        rate: args.connection.rate,
+        connections: args.connection.connections(),
+        rate: args.connection.rate(),
+        rules: args.connection.rules(),
         limit: None,
         wait_receipts: Duration::ZERO,
         campaigns: Vec::new(),

@@ -4,12 +4,12 @@ use super::books::InDoubtPolicy;
 use super::campaign::CampaignOptions;
 use super::control::{Decision, request};
 use super::events::{Answer, Batch, InboundEvent, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession};
-use super::intake::{Intake, NewMessage};
+use super::intake::{Intake, Kept, NewMessage};
 use super::keeper::{Board, Keeper, KeeperSettings};
 use super::key::State;
 use super::marks::Marks;
-use super::open_existing;
 use super::recover::recover;
+use super::{now_ms, open_existing};
 use crate::wire::MessageState;
 use crossbeam_channel::{Receiver, bounded};
 use std::path::PathBuf;
@@ -52,18 +52,17 @@ impl Bench {
         let mut intake = Intake::begin(&path, "test", "test.csv", &options).unwrap();
         for (n, &(destination, parts)) in messages.iter().enumerate() {
             let text = if parts == 1 { "Hi".to_owned() } else { "x".repeat(153 * usize::from(parts)) };
-            intake
-                .add(NewMessage {
-                    line: n as u64 + 2,
-                    destination,
-                    source: None,
-                    text: &text,
-                    encoding: 0,
-                    parts,
-                    fields: None,
-                    suppressed: false,
-                })
-                .unwrap();
+            let message = NewMessage {
+                line: n as u64 + 2,
+                destination,
+                source: None,
+                text: &text,
+                encoding: 0,
+                parts,
+                fields: None,
+                suppressed: false,
+            };
+            intake.store(std::iter::once(Kept::Message(message))).unwrap();
         }
         intake.finish("").unwrap();
         let mut bench = Self {
@@ -93,6 +92,7 @@ impl Bench {
             ids_in_memory: self.ids_in_memory,
             references: Arc::new(AtomicBool::new(true)),
             stop_words: self.stop_words.clone(),
+            rules: Arc::default(),
             gather: Duration::ZERO,
         };
         self.keeper = Some(Keeper::start(connection, books, settings, Board::default()).unwrap());
@@ -162,14 +162,14 @@ impl Bench {
     }
 
     pub fn answer(&mut self, session: i64, sent: Sent, command_status: u32, id: &str) {
-        let mut batch = Batch::default();
+        let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
         let message_id = batch.keep(id.as_bytes());
-        batch.answers.push(Answer { sent, command_status, message_id });
+        batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO });
         self.tell(ToJournal::Came { session, batch });
     }
 
     pub fn receipt(&mut self, session: i64, told: &Told<'_>) {
-        let mut batch = Batch::default();
+        let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
         let tlvs = told
             .reference
             .map_or_else(Vec::new, |reference| [&[0x02, 0x04, 0, 2][..], &reference.to_be_bytes()].concat());
@@ -195,7 +195,7 @@ impl Bench {
 
     /// A deliver_sm that is no receipt.
     pub fn inbound(&mut self, session: i64, pdu: &[u8]) {
-        let mut batch = Batch::default();
+        let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
         let pdu = batch.keep(pdu);
         batch.inbound.push(InboundEvent { pdu });
         self.tell(ToJournal::Came { session, batch });

@@ -1,12 +1,12 @@
 //! What came from the SMSC, written down: answers, receipts, messages from handsets.
 
+use super::JournalError;
 use super::events::{Answer, Batch, ReceiptEvent, Sent};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
 use super::ladder::Named;
-use super::retry::{DELAYS_MS, THROTTLED_DELAY_MS};
+use super::retry::THROTTLED_DELAY_MS;
 use super::strays::{Rule, Stray, fingerprint};
-use super::{JournalError, now_ms};
 use crate::wire::{CommandStatus, MessageState, StatusClass};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ const EQUAL_REJECTIONS_MAX: u32 = 50;
 impl Keeper {
     /// Writes down one batch.
     pub(super) fn came(&mut self, session: i64, batch: &Batch) -> Result<(), JournalError> {
-        let now = now_ms();
+        let now = batch.came_at;
         if !batch.answers.is_empty() || !batch.receipts.is_empty() {
             self.status.last_news = Some(Instant::now());
         }
@@ -37,22 +37,33 @@ impl Keeper {
     fn answer(&mut self, session: i64, answer: &Answer, batch: &Batch, now: i64) -> Result<(), JournalError> {
         let sent = &answer.sent;
         let status = CommandStatus(answer.command_status);
-        let class = status.class();
+        let class = self.rules.class(status);
+        let retry_in = match class {
+            StatusClass::Throttled => Some(THROTTLED_DELAY_MS),
+            StatusClass::Temporary => self.rules.delay_ms(status, sent.refused),
+            _ => None,
+        };
         let outcome = match class {
             StatusClass::Accepted => Outcome::Accepted,
-            StatusClass::Throttled => Outcome::Retry,
             _ if sent.is_refused_for_reference(status) => Outcome::Retry,
-            StatusClass::Temporary if usize::from(sent.refused) < DELAYS_MS.len() => Outcome::Retry,
+            _ if retry_in.is_some() => Outcome::Retry,
             _ => Outcome::Rejected,
         };
         let id = batch.octets(&answer.message_id);
         let text = text_of(id);
         self.connection
             .prepare_cached(
-                "INSERT INTO answer (attempt, answered_at, command_status, outcome, message_id)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome, message_id)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute((sent.attempt.0, now, status.0, outcome as u8, (!id.is_empty()).then_some(&*text)))?;
+            .execute((
+                sent.attempt.0,
+                now,
+                answer.waited.as_millis() as i64,
+                status.0,
+                outcome as u8,
+                (!id.is_empty()).then_some(&*text),
+            ))?;
         let plain = sent.plain && !sent.late;
         if sent.late {
             // It was in doubt, and whatever the operator decided meanwhile, the answer beats it.
@@ -77,15 +88,15 @@ impl Keeper {
             }
             Outcome::Retry => {
                 self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
+                let delay = retry_in.unwrap_or_default();
                 if class == StatusClass::Throttled {
                     self.status.throttled += 1;
-                    self.again(sent, THROTTLED_DELAY_MS)?;
+                    self.again(sent, delay)?;
                 } else if sent.is_refused_for_reference(status) {
                     super::retry::ban_reference(&self.connection, &self.references)?;
                     self.again(sent, 0)?;
                 } else {
-                    let delay = DELAYS_MS[usize::from(sent.refused)];
-                    self.again(&Sent { refused: sent.refused + 1, ..*sent }, delay)?;
+                    self.again(&Sent { refused: sent.refused.saturating_add(1), ..*sent }, delay)?;
                 }
             }
             Outcome::Rejected => {

@@ -6,6 +6,7 @@ use crate::wire::{CommandStatus, MessageState};
 use crossbeam_channel::Sender;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A part that is to be sent, encoded but for its sequence number.
 #[derive(Clone, Debug)]
@@ -75,6 +76,8 @@ pub enum ToSession {
     Stored(Acknowledge),
     /// A batch could not be stored: the SMSC is to send its deliver_sm and data_sm again.
     NotStored(Acknowledge),
+    /// Send nothing more, not even what is claimed already: wait for answers and unbind.
+    Stop,
 }
 
 /// Inbound PDUs that may be answered now.
@@ -126,6 +129,8 @@ pub struct Answer {
     pub sent: Sent,
     /// Its command_status.
     pub command_status: u32,
+    /// How long after the request was written it came.
+    pub waited: Duration,
     /// Where the message id stands in the batch's octets; empty: none.
     pub message_id: Range<u32>,
 }
@@ -161,6 +166,8 @@ pub struct InboundEvent {
 /// All that one read of a session's socket brought for the journal.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// When it was read, in milliseconds since 1970.
+    pub came_at: i64,
     /// What the ranges point into.
     pub octets: Vec<u8>,
     /// Answers to attempts.

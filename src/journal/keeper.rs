@@ -11,7 +11,7 @@ use super::ids::Ids;
 use super::key::{Attempt, State, TRIES_MAX, Verdict};
 use super::ladder::Doubts;
 use super::marks::boot_id;
-use super::retry::{Retries, Waiting};
+use super::retry::{Retries, RetryRules, Waiting};
 use super::sequence::Sequence;
 use super::spill::Spill;
 use super::{JournalError, now_ms, recover};
@@ -90,6 +90,7 @@ pub struct Keeper {
     pub(super) to_judge: Vec<(u64, u64)>,
     pub(super) generations: Generations,
     pub(super) retries: Retries,
+    pub(super) rules: Arc<RetryRules>,
     pub(super) sessions: HashMap<i64, SessionBook>,
     pub(super) feeder: Option<Feeder>,
     pub(super) chunk: Option<(Arc<Chunk>, usize)>,
@@ -127,6 +128,8 @@ pub struct KeeperSettings {
     pub references: Arc<AtomicBool>,
     /// Messages from handsets that put their number on the suppression list, as [`stop_word`] folds them.
     pub stop_words: Vec<String>,
+    /// What statuses mean.
+    pub rules: Arc<RetryRules>,
     /// Commits are at least this far apart. Zero: as fast as the disk.
     pub gather: Duration,
 }
@@ -190,6 +193,7 @@ impl Keeper {
             references: settings.references,
             stop_words: settings.stop_words,
             retries,
+            rules: settings.rules,
             sessions: HashMap::new(),
             feeder,
             chunk: None,
@@ -482,7 +486,11 @@ impl Keeper {
     /// Nothing more is claimed: an answer condemned the account or its settings.
     pub(super) fn halt(&mut self, why: String) {
         self.claiming = false;
-        self.status.halted.get_or_insert(why);
+        if self.status.halted.is_none() {
+            self.status.halted = Some(why);
+            let sessions = self.sessions.keys().map(|session| (*session, ToSession::Stop));
+            self.after_commit.extend(sessions);
+        }
     }
 
     fn publish(&mut self) {

@@ -482,10 +482,16 @@ impl Keeper {
         if !was_final {
             return Ok(State::Accepted);
         }
-        let state: Option<i64> = self
+        let state: Option<Option<i64>> = self
             .connection
             .prepare_cached("SELECT state FROM receipt WHERE id = ?1")?
-            .query_row([attempt.receipt(0)], |row| row.get(0))?;
-        Ok(if state == Some(2) { State::Delivered } else { State::Failed })
+            .query_row([attempt.receipt(0)], |row| row.get(0))
+            .optional()?;
+        Ok(match state {
+            // The final one came before the answer and has a number of its own: such a message's state is stored.
+            None => State::Accepted,
+            Some(Some(2)) => State::Delivered,
+            Some(_) => State::Failed,
+        })
     }
 }

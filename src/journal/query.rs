@@ -9,22 +9,25 @@
 //! keys, which is what makes ten million messages bearable.
 
 mod campaign;
-mod chunk;
+pub(in crate::journal) mod chunk;
 mod latency;
 mod logs;
 mod messages;
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod story;
+#[cfg(test)]
+mod tests;
+mod told;
 
-pub use campaign::{
-    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
-    campaign_report, rejections,
-};
+pub use campaign::{campaign_report, rejections};
 pub use logs::{
     AttemptRow, InboundRow, ReceiptRow, SkippedRow, Strays, attempts, inbound, receipts, skipped_rows, strays,
     unmatched,
 };
 pub use messages::{MessageRow, messages};
+pub use told::{
+    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
+};
 
 use super::campaign::{CampaignOptions, Receipts};
 use super::key::State;
@@ -126,6 +129,9 @@ pub struct CampaignSummary {
     pub cancelled_at: Option<Stamp>,
     /// Which receipts it asks for.
     pub receipts_asked: Receipts,
+    /// For which parts of a long message it expects them.
+    #[serde(skip)]
+    pub receipts_for: crate::journal::state::ReceiptsFor,
     /// Its messages' numbers are `first_id..end_id`.
     #[serde(skip)]
     pub first_id: i64,
@@ -173,6 +179,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<CampaignSummary> {
         imported_at: Stamp(row.get(20)?),
         cancelled_at: stamp(row, 21)?,
         receipts_asked: options.receipts,
+        receipts_for: options.receipts_for,
         first_id: row.get(23)?,
         end_id: row.get(24)?,
     })

@@ -142,8 +142,16 @@ pub(super) fn doubts(out: &mut dyn Write, width: usize, name: &str, messages: i6
 
 /// What can be done about messages in doubt.
 pub(super) fn what_to_do_in_doubt(name: &str) -> String {
-    let waiting = "A late answer or a receipt may still settle them (`smppost listen` waits for those).";
-    format!("{waiting} To decide: `smppost resolve {} --resend|--assume-sent|--abandon`.", argument(name))
+    format!(
+        "A late answer or a receipt may still settle them (`smppost listen` waits for those). To decide: `smppost resolve {} \
+         --resend|--assume-sent|--abandon`.",
+        argument(name)
+    )
+}
+
+/// What can be done about receipts that are outstanding.
+pub(super) fn outstanding(messages: i64) -> String {
+    format!("receipts of {} are outstanding: `smppost listen` waits for them", count(messages, "message"))
 }
 
 /// The command that lists the messages in a state.
@@ -174,11 +182,12 @@ fn failures(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::R
         return Ok(());
     }
     let multipart = report.summary.parts != report.summary.messages;
-    writeln!(out, "\nNot delivered, by the receipts{}", if multipart { " (of parts)" } else { "" })?;
+    writeln!(out, "\nNot delivered, by receipt{}", if multipart { " (parts)" } else { "" })?;
     for failure in report.failures.iter().take(KINDS_SHOWN) {
         let mut words = failure.state.clone();
         if let Some(error) = &failure.error {
-            words += &format!(", error {}", cut(&escape_terminal(error), 80));
+            let what = if failure.state == "ABANDONED" { "" } else { "error " };
+            words += &format!(", {what}{}", cut(&escape_terminal(error), 80));
         }
         wrapped(out, width, &format!("  {:>9}  ", number(failure.parts)), 13, &words)?;
     }
@@ -283,7 +292,7 @@ pub fn write_list(
         writeln!(out, "No campaigns yet: `smppost import` or `smppost send` a CSV file.")?;
         return Ok(());
     }
-    let header = ["messages", "through", "waiting", "delivered", "failed", "in doubt", "last sent (UTC)"];
+    let header = ["messages", "progress", "accepted", "delivered", "failed", "in doubt", "last sent (UTC)"];
     let rows: Vec<[String; 7]> = campaigns.iter().map(list_row).collect();
     let mut widths = header.map(str::len);
     for row in &rows {
@@ -291,21 +300,19 @@ pub fn write_list(
             *width = (*width).max(cell.chars().count());
         }
     }
-    let numbers: usize = widths.iter().map(|width| width + 2).sum();
-    let names =
-        campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max().unwrap_or(0).max(8);
-    if numbers + names <= around.width {
-        write!(out, "{:names$}", "campaign")?;
-        for (title, width) in header.iter().zip(widths) {
-            write!(out, "  {title:>width$}")?;
-        }
-        writeln!(out)?;
+    let names = campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max();
+    let names = names.unwrap_or(0).max("campaign".len());
+    // The last column is left out first, and then there is a block for each campaign.
+    let fits = |columns: usize| names + widths[..columns].iter().map(|width| width + 2).sum::<usize>() <= around.width;
+    if let Some(columns) = [header.len(), header.len() - 1].into_iter().find(|&columns| fits(columns)) {
+        let line = |name: &str, cells: &[&str]| {
+            let cells: String = cells.iter().zip(widths).map(|(cell, width)| format!("  {cell:>width$}")).collect();
+            format!("{name:names$}{cells}")
+        };
+        writeln!(out, "{}", line("campaign", &header[..columns]))?;
         for (campaign, row) in campaigns.iter().zip(&rows) {
-            write!(out, "{:names$}", escape_terminal(&campaign.campaign))?;
-            for (cell, width) in row.iter().zip(widths) {
-                write!(out, "  {cell:>width$}")?;
-            }
-            writeln!(out)?;
+            let cells: Vec<&str> = row.iter().take(columns).map(String::as_str).collect();
+            writeln!(out, "{}", line(&escape_terminal(&campaign.campaign), &cells))?;
         }
     } else {
         for (campaign, row) in campaigns.iter().zip(&rows) {

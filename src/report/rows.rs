@@ -55,7 +55,7 @@ pub struct Rows<'a> {
 
 enum Sink<'a> {
     Table(Table<'a>),
-    Json(&'a mut dyn Write),
+    Json(&'a mut dyn Write, Vec<u8>),
     Csv { writer: Box<csv::Writer<&'a mut dyn Write>>, raw: bool },
 }
 
@@ -71,7 +71,7 @@ impl<'a> Rows<'a> {
             Format::Table => Sink::Table(Table { out, width, waiting: Vec::new(), widths: None }),
             Format::Json => {
                 out.write_all(b"[")?;
-                Sink::Json(out)
+                Sink::Json(out, Vec::new())
             }
             Format::Csv => {
                 let mut writer = csv::WriterBuilder::new().buffer_capacity(1 << 16).from_writer(out);
@@ -87,9 +87,12 @@ impl<'a> Rows<'a> {
         self.rows += 1;
         match &mut self.out {
             Sink::Table(table) => table.add(record)?,
-            Sink::Json(out) => {
-                out.write_all(if self.rows > 1 { b",\n" } else { b"\n" })?;
-                write_json(*out, record)?;
+            Sink::Json(out, octets) => {
+                // Gathered first: a value is written in very many small pieces.
+                octets.clear();
+                octets.extend_from_slice(if self.rows > 1 { b",\n" } else { b"\n" });
+                record.serialize(&mut Serializer::with_formatter(&mut *octets, Harmless))?;
+                out.write_all(octets)?;
             }
             Sink::Csv { writer, raw } => {
                 for column in 0..R::COLUMNS.len() {
@@ -116,7 +119,7 @@ impl<'a> Rows<'a> {
                     writeln!(table.out, "{nothing}")?;
                 }
             }
-            Sink::Json(out) => out.write_all(if self.rows > 0 { b"\n]\n" } else { b"]\n" })?,
+            Sink::Json(out, _) => out.write_all(if self.rows > 0 { b"\n]\n" } else { b"]\n" })?,
             Sink::Csv { mut writer, .. } => writer.flush()?,
         }
         Ok(())
@@ -194,11 +197,20 @@ impl Table<'_> {
         let widest =
             |n: usize| waiting.iter().chain([&headers]).filter_map(|row| row.get(n)).map(|c| c.chars().count()).max();
         let mut widths: Vec<usize> = (0..headers.len()).filter_map(widest).collect();
-        let last = widths.pop().unwrap_or(0);
-        let before: usize = widths.iter().map(|width| width + GAP).sum();
-        let room = self.width.saturating_sub(before);
-        if room >= last.min(CUT_MIN) {
-            widths.push(room);
+        // The last column is cut to the room that there is; where there is none, it is left out.
+        let room = |widths: &[usize]| {
+            let (&last, before) = widths.split_last()?;
+            let before: usize = before.iter().map(|width| width + GAP).sum();
+            let room = self.width.saturating_sub(before);
+            (room >= last.min(CUT_MIN)).then_some(room)
+        };
+        let shown = [widths.len(), widths.len().saturating_sub(1)];
+        let fitting = shown.into_iter().find_map(|columns| Some((columns, room(widths.get(..columns)?)?)));
+        if let Some((columns, room)) = fitting {
+            widths.truncate(columns);
+            if let Some(last) = widths.last_mut() {
+                *last = room;
+            }
             self.widths = Some(Layout::Columns(widths));
             self.write::<R>(&headers)?;
         } else {
@@ -215,7 +227,7 @@ impl Table<'_> {
             Some(Layout::Columns(widths)) => {
                 let mut line = String::new();
                 for (n, (cell, &width)) in cells.iter().zip(widths).enumerate() {
-                    if n + 1 == cells.len() {
+                    if n + 1 == widths.len() {
                         line.push_str(&cut(cell, width));
                     } else {
                         let _ = write!(line, "{cell:width$}  ");
@@ -318,7 +330,7 @@ impl Record for AttemptRow {
         "command_status",
         "message_id",
     ];
-    const TABLE: &'static [usize] = &[1, 2, 3, 5, 6, 8, 9, 10];
+    const TABLE: &'static [usize] = &[1, 2, 3, 5, 8, 9, 10];
 
     fn cell(&self, column: usize, to: &mut String) {
         match column {

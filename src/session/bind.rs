@@ -1,13 +1,15 @@
 //! From nothing to a bound session: connect, bind, read the answer.
 
 use super::Account;
-use crate::link::{self, ConnectError, ReadHalf, WriteHalf};
+use crate::link::{self, ConnectError, Connected, ReadHalf, Target, TlsFacts, WriteHalf};
 use crate::wire::tlv::Tag;
-use crate::wire::{Bind, CommandStatus, FrameBuffer, FrameError, Pdu, StatusClass};
+use crate::wire::{Bind, BindKind, CommandStatus, FrameBuffer, FrameError, Pdu, StatusClass};
 use std::fmt;
 use std::io;
 use std::time::Instant;
 
+/// PDUs that may come before the answer to the bind.
+const EARLY_MAX: usize = 4_096;
 /// The bind request has this sequence number.
 const BIND_SEQUENCE_NUMBER: u32 = 1;
 
@@ -20,12 +22,16 @@ pub struct Bound {
     pub writer: WriteHalf,
     /// What was read already beyond the answer to the bind.
     pub frames: FrameBuffer,
+    /// PDUs that came before the answer: some SMSCs deliver as soon as they know who it is.
+    pub early: Vec<Vec<u8>>,
     /// Address of the SMSC.
     pub peer: String,
     /// What the SMSC calls itself.
     pub smsc: String,
-    /// It announced its version, and so that it takes TLVs.
-    pub takes_tlvs: bool,
+    /// The version that it announced, and with it that it takes TLVs.
+    pub sc_interface_version: Option<u8>,
+    /// What TLS agreed on; `None`: in the clear.
+    pub tls: Option<TlsFacts>,
 }
 
 /// Why a session did not come about.
@@ -37,6 +43,8 @@ pub enum BindError {
     Settings(String),
     /// The SMSC closed the connection instead of answering.
     Closed,
+    /// So many other PDUs came instead of the answer.
+    Unanswered(usize),
     /// The connection broke.
     Io(io::Error),
     /// No answer within the bind timeout.
@@ -45,6 +53,8 @@ pub enum BindError {
     Frame(FrameError),
     /// The SMSC refuses.
     Refused(CommandStatus),
+    /// None of several hosts would; what each said.
+    Each(Vec<(String, BindError)>),
 }
 
 impl BindError {
@@ -52,6 +62,9 @@ impl BindError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Settings(_) => true,
+            Self::Connect(error) => error.is_final(),
+            Self::Io(error) => link::tls_error(error).is_some_and(link::TlsError::is_final),
+            Self::Each(errors) => errors.iter().any(|(_, error)| error.is_final()),
             // 0x0D and 0x05 are also said when there are too many connections: those are tried again.
             Self::Refused(status) => {
                 matches!(*status, CommandStatus::INVALID_PASSWORD | CommandStatus::INVALID_SYSTEM_ID)
@@ -72,7 +85,15 @@ impl fmt::Display for BindError {
                 "the SMSC closed the connection at once instead of answering the bind: has the provider whitelisted your \
                  address?",
             ),
+            Self::Io(error) if link::tls_error(error).is_some() => error.fmt(f),
+            Self::Unanswered(count) => write!(f, "{count} other PDUs came, and no answer to the bind"),
             Self::Io(error) => write!(f, "the connection broke during the bind: {error}"),
+            Self::Each(errors) => {
+                for (n, (host, error)) in errors.iter().enumerate() {
+                    write!(f, "{}{host}: {error}", if n > 0 { "; " } else { "" })?;
+                }
+                Ok(())
+            }
             Self::Timeout(timeout) => write!(f, "no answer to the bind within the bind timeout ({timeout:?})"),
             Self::Frame(error) => write!(f, "what answers does not speak SMPP: {error}"),
             Self::Refused(status) => {
@@ -91,11 +112,31 @@ impl fmt::Display for BindError {
     }
 }
 
-/// Connects and binds.
-pub fn bind(account: &Account) -> Result<Bound, BindError> {
+/// Connects and binds, at the first host that will have it.
+pub fn bind(account: &Account, kind: BindKind) -> Result<Bound, BindError> {
+    let mut errors = Vec::new();
+    for host in &account.hosts {
+        match bind_at(account, host, kind) {
+            Ok(bound) => return Ok(bound),
+            // Another host of the same provider would refuse the same.
+            Err(error @ (BindError::Settings(_) | BindError::Refused(_))) if error.is_final() => return Err(error),
+            Err(error) => errors.push((host.clone(), error)),
+        }
+    }
+    match errors.pop() {
+        Some((_, error)) if errors.is_empty() => Err(error),
+        Some(last) => {
+            errors.push(last);
+            Err(BindError::Each(errors))
+        }
+        None => Err(BindError::Settings("no host is given".into())),
+    }
+}
+
+fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindError> {
     let mut request = Vec::new();
     let pdu = Pdu::Bind(Bind {
-        kind: account.bind,
+        kind,
         system_id: account.system_id.as_bytes(),
         password: account.password.reveal().as_bytes(),
         system_type: account.system_type.as_bytes(),
@@ -107,11 +148,18 @@ pub fn bind(account: &Account) -> Result<Bound, BindError> {
     crate::wire::encode(&pdu, BIND_SEQUENCE_NUMBER, CommandStatus::OK, &mut request)
         .map_err(|error| BindError::Settings(format!("the bind request: {error}")))?;
     let timers = &account.timers;
-    let (mut reader, mut writer, address) =
-        link::connect(&account.host, account.port, timers.connect, timers.write).map_err(BindError::Connect)?;
+    let target = Target {
+        host,
+        port: account.port,
+        tls: account.tls.as_ref(),
+        timeout: timers.connect,
+        write_timeout: timers.write,
+    };
+    let Connected { mut reader, mut writer, peer, tls } = link::connect(target).map_err(BindError::Connect)?;
     writer.write(&request).map_err(BindError::Io)?;
     let deadline = Instant::now() + timers.bind;
     let mut frames = FrameBuffer::new();
+    let mut early = Vec::new();
     loop {
         if let Some(frame) = frames.next_frame().map_err(BindError::Frame)? {
             match crate::wire::decode(frame) {
@@ -120,12 +168,14 @@ pub fn bind(account: &Account) -> Result<Bound, BindError> {
                         return Err(BindError::Refused(header.command_status));
                     }
                     let smsc = answer.system_id.escape_ascii().to_string();
-                    let takes_tlvs = answer.tlvs.get(Tag::SC_INTERFACE_VERSION).is_some();
-                    return Ok(Bound { reader, writer, frames, peer: address.to_string(), smsc, takes_tlvs });
+                    let version = answer.tlvs.get(Tag::SC_INTERFACE_VERSION);
+                    let sc_interface_version = version.map(|value| value.first().copied().unwrap_or(0));
+                    let peer = peer.to_string();
+                    return Ok(Bound { reader, writer, frames, early, peer, smsc, sc_interface_version, tls });
                 }
                 Ok((header, Pdu::GenericNack)) => return Err(BindError::Refused(header.command_status)),
-                // Anything else before the answer cannot be for us yet.
-                _ => continue,
+                _ if early.len() < EARLY_MAX => early.push(frame.to_vec()),
+                _ => return Err(BindError::Unanswered(EARLY_MAX)),
             }
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -136,7 +186,8 @@ pub fn bind(account: &Account) -> Result<Bound, BindError> {
         match reader.read(frames.spare()) {
             Ok(Some(0)) => return Err(BindError::Closed),
             Ok(Some(count)) => frames.filled(count),
-            Ok(None) => return Err(BindError::Timeout(timers.bind)),
+            // With TLS there may have been less than a record; the deadline decides.
+            Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(BindError::Closed),
             Err(error) => return Err(BindError::Io(error)),
         }

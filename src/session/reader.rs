@@ -2,7 +2,9 @@
 //! the journal whatever has to be on disk before it is answered.
 
 use super::{ReceiptReading, Timers};
-use crate::journal::events::{Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::journal::now_ms;
+use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
 use crate::pacer::Pacer;
 use crate::window::Window;
@@ -70,12 +72,15 @@ impl Pulse {
 pub struct Reader {
     pub link: ReadHalf,
     pub frames: FrameBuffer,
+    /// PDUs that came before the answer to the bind.
+    pub early: Vec<Vec<u8>>,
     pub session: i64,
     pub timers: Timers,
     pub reading: ReceiptReading,
     pub window: Arc<Mutex<Window>>,
     pub pulse: Arc<Pulse>,
     pub pacer: Arc<Pacer>,
+    pub rules: Arc<RetryRules>,
     pub journal: Sender<ToJournal>,
     pub writer: Sender<FromReader>,
     pub credits: Sender<()>,
@@ -128,6 +133,10 @@ impl Reader {
                 }
                 Err(error) => return format!("the connection broke: {error}"),
             }
+            if self.link.owes_writing() {
+                // A wake-up: TLS has something to say that only the writer may write.
+                let _ = self.writer.try_send(FromReader::Freed);
+            }
         }
     }
 
@@ -147,49 +156,44 @@ impl Reader {
         self.journal.send(ToJournal::TimedOut { session: self.session, sent }).is_ok()
     }
 
+    /// Takes what is in the buffer.
+    /// Takes what has arrived whole. Whatever ends the session, the answers that came before it go to the journal: the
+    /// window has let go of them, so nobody else knows.
     fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
         let mut batch = Batch::default();
         let mut replies = Vec::new();
+        let mut outcome = self.sort_frames(found, &mut batch, &mut replies);
+        self.attribute(found, &mut batch);
+        if !replies.is_empty() && self.writer.send(FromReader::Reply(replies)).is_err() {
+            outcome = outcome.and(Err(STOPPED.into()));
+        }
+        if batch.is_empty() {
+            return outcome;
+        }
+        batch.came_at = now_ms();
+        if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
+            // Nobody is there any more to answer the SMSC, which will say it again.
+            batch.acknowledge = Acknowledge::default();
+            outcome = outcome.and(Err(STOPPED.into()));
+        }
+        self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())?;
+        outcome
+    }
+
+    fn sort_frames(&mut self, found: &mut Vec<Found>, batch: &mut Batch, replies: &mut Vec<u8>) -> Result<(), String> {
+        for frame in std::mem::take(&mut self.early) {
+            take(&frame, &self.reading, batch, found, replies, &self.writer)?;
+        }
         loop {
             match self.frames.next_frame() {
-                Ok(Some(frame)) => {
-                    let Some(header) = decode_header(frame) else { continue };
-                    match header.command_id {
-                        CommandId::SUBMIT_SM_RESP => found.push(Found {
-                            sequence_number: header.sequence_number,
-                            command_status: header.command_status.0,
-                            message_id: batch.keep(decode_message_id(frame)),
-                        }),
-                        CommandId::DELIVER_SM => {
-                            batch.acknowledge.deliver.push(header.sequence_number);
-                            take_inbound(frame, &self.reading, &mut batch);
-                        }
-                        CommandId::DATA_SM => {
-                            batch.acknowledge.data.push(header.sequence_number);
-                            take_inbound(frame, &self.reading, &mut batch);
-                        }
-                        _ => rare(header, &mut replies, found, &self.writer)?,
-                    }
-                }
-                Ok(None) => break,
+                Ok(Some(frame)) => take(frame, &self.reading, batch, found, replies, &self.writer)?,
+                Ok(None) => return Ok(()),
                 Err(error) => {
-                    encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, &mut replies);
-                    let _ = self.writer.send(FromReader::Reply(replies));
+                    encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, replies);
                     return Err(format!("what the SMSC sends cannot be framed: {error}"));
                 }
             }
         }
-        self.attribute(found, &mut batch);
-        if !replies.is_empty() && self.writer.send(FromReader::Reply(replies)).is_err() {
-            return Err(STOPPED.into());
-        }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
-            return Err(STOPPED.into());
-        }
-        self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())
     }
 
     /// Finds out whose answers these are: one look at the window for all of them.
@@ -197,15 +201,16 @@ impl Reader {
         if found.is_empty() {
             return;
         }
+        let now = Instant::now();
         let (mut accepted, mut throttled, mut unknown) = (0, false, 0);
         let mut window = self.window.lock();
         for answer in found.drain(..) {
-            let Some((sent, _)) = window.answered(answer.sequence_number) else {
+            let Some((sent, waited)) = window.answered(answer.sequence_number, now) else {
                 unknown += 1;
                 continue;
             };
             let status = CommandStatus(answer.command_status);
-            match status.class() {
+            match self.rules.class(status) {
                 StatusClass::Accepted => accepted += 1,
                 StatusClass::Throttled => throttled = true,
                 StatusClass::Temporary => {}
@@ -213,7 +218,12 @@ impl Reader {
                 StatusClass::Account | StatusClass::Permanent if !sent.plain => window.refuse(sent.message),
                 StatusClass::Account | StatusClass::Permanent => {}
             }
-            batch.answers.push(Answer { sent, command_status: answer.command_status, message_id: answer.message_id });
+            batch.answers.push(Answer {
+                sent,
+                command_status: answer.command_status,
+                waited,
+                message_id: answer.message_id,
+            });
         }
         let has_to_wake = window.has_to_wake();
         drop(window);
@@ -235,6 +245,35 @@ impl Reader {
 
 /// Why a reader ends when its writer or the journal thread is gone.
 const STOPPED: &str = "the program stops";
+
+/// Sorts one PDU.
+fn take(
+    frame: &[u8],
+    reading: &ReceiptReading,
+    batch: &mut Batch,
+    found: &mut Vec<Found>,
+    replies: &mut Vec<u8>,
+    writer: &Sender<FromReader>,
+) -> Result<(), String> {
+    let Some(header) = decode_header(frame) else { return Ok(()) };
+    match header.command_id {
+        CommandId::SUBMIT_SM_RESP => found.push(Found {
+            sequence_number: header.sequence_number,
+            command_status: header.command_status.0,
+            message_id: batch.keep(decode_message_id(frame)),
+        }),
+        CommandId::DELIVER_SM => {
+            batch.acknowledge.deliver.push(header.sequence_number);
+            take_inbound(frame, reading, batch);
+        }
+        CommandId::DATA_SM => {
+            batch.acknowledge.data.push(header.sequence_number);
+            take_inbound(frame, reading, batch);
+        }
+        _ => rare(header, replies, found, writer)?,
+    }
+    Ok(())
+}
 
 /// Everything that is neither an answer to a submit_sm nor an inbound message.
 fn rare(

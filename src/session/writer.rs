@@ -5,7 +5,7 @@ use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::{Backoff, Notice, Shared, Version};
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
-use crate::link::WriteHalf;
+use crate::link::{Tls, WriteHalf};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
@@ -31,9 +31,10 @@ pub fn run(slot: usize, shared: &Shared) {
     let mut backoff = Backoff::default();
     let mut unbound_since = Instant::now();
     loop {
-        let reason = match bind(&shared.account) {
+        let reason = match bind(&shared.account, shared.account.bind.kind(slot)) {
             Ok(bound) => {
-                let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone() };
+                let warning = shared.account.tls.as_ref().and_then(Tls::warning);
+                let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone(), warning };
                 if shared.notices.send(notice).is_err() {
                     return;
                 }
@@ -96,6 +97,7 @@ enum Leaving {
 struct Session<'a> {
     shared: &'a Shared,
     id: i64,
+    kind: BindKind,
     link: WriteHalf,
     window: Arc<Mutex<Window>>,
     pulse: Arc<Pulse>,
@@ -116,18 +118,23 @@ struct Session<'a> {
     unbinding: bool,
     /// The SMSC said that it takes TLVs.
     takes_references: bool,
+    /// When the last message or receipt passed.
+    active_at: Instant,
+    /// Why the session is left for another.
+    resting: Option<String>,
 }
 
 impl<'a> Session<'a> {
     /// Enters the session in the journal and starts its reader.
     fn open(slot: usize, shared: &'a Shared, bound: Bound) -> Result<Self, String> {
-        let takes_references = bound.takes_tlvs && shared.account.version != Version::V33;
+        let takes_references = bound.sc_interface_version.is_some() && shared.account.version != Version::V33;
+        let kind = shared.account.bind.kind(slot);
         let (to_session, from_journal) = bounded(CREDITS + 8);
         let (reply, number) = bounded(1);
         let facts = SessionFacts {
             peer: bound.peer,
             system_id: shared.account.system_id.clone(),
-            bind: match shared.account.bind {
+            bind: match kind {
                 BindKind::Transceiver => "trx",
                 BindKind::Transmitter => "tx",
                 BindKind::Receiver => "rx",
@@ -149,12 +156,14 @@ impl<'a> Session<'a> {
         let reader = Reader {
             link: bound.reader,
             frames: bound.frames,
+            early: bound.early,
             session: number.id,
             timers: shared.account.timers,
             reading: shared.account.receipts.clone(),
             window: Arc::clone(&window),
             pulse: Arc::clone(&pulse),
             pacer: Arc::clone(&shared.pacer),
+            rules: Arc::clone(&shared.rules),
             journal: shared.journal.clone(),
             writer: to_writer,
             credits: credit,
@@ -166,6 +175,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             shared,
             id: number.id,
+            kind,
             link: bound.writer,
             window,
             pulse,
@@ -183,6 +193,8 @@ impl<'a> Session<'a> {
             leaving: None,
             unbinding: false,
             takes_references,
+            active_at: Instant::now(),
+            resting: None,
         })
     }
 
@@ -207,7 +219,7 @@ impl<'a> Session<'a> {
             }
             // Whatever else is there already goes into the same write.
             while let Ok(message) = self.from_journal.try_recv() {
-                self.from_journal_came(message);
+                self.heed_journal(message);
             }
             if matches!(&self.leaving, Some((Leaving::Peer { .. }, _))) && self.has_settled() {
                 break self.farewell_to_peer();
@@ -224,9 +236,9 @@ impl<'a> Session<'a> {
             self.flush()?;
         }
         self.want();
-        let link = self.keep_link()?;
+        let link = self.keep_link()?.min(self.rest());
         let leaving = self.leave()?;
-        if !self.out.is_empty() {
+        if !self.out.is_empty() || self.link.owes_writing() {
             self.flush()?;
         }
         Ok(ready_in.min(link).min(leaving))
@@ -313,7 +325,7 @@ impl<'a> Session<'a> {
 
     /// Asks for parts before the queue runs dry.
     fn want(&mut self) {
-        if self.wanted || self.leaving.is_some() || !self.shared.account.bind.can_submit() {
+        if self.wanted || self.leaving.is_some() || !self.kind.can_submit() {
             return;
         }
         let ahead = self.shared.pacer.claim_ahead();
@@ -349,6 +361,23 @@ impl<'a> Session<'a> {
         encode_enquire_link(number, &mut self.out);
         self.enquired_at = Some(now);
         Ok(timers.response.min(timers.enquire_link))
+    }
+
+    /// Leaves a session on which nothing passes. Returns when to look again.
+    fn rest(&mut self) -> Duration {
+        let Some(limit) = self.shared.account.timers.inactivity.filter(|_| self.leaving.is_none()) else {
+            return Duration::from_secs(3_600);
+        };
+        if self.queued > 0 || !self.window.lock().is_empty() {
+            self.active_at = Instant::now();
+        }
+        let idle = self.active_at.elapsed();
+        if idle < limit {
+            return limit - idle;
+        }
+        self.resting = Some(format!("nothing passed for the inactivity timeout ({limit:?})"));
+        self.leaving = Some((Leaving::Finish, Instant::now()));
+        Duration::ZERO
     }
 
     /// Brings a session to its end: once everything written is answered, or has waited long enough, unbind.
@@ -389,7 +418,7 @@ impl<'a> Session<'a> {
             Event::Tick => {}
             Event::Finish => self.leaving = Some((Leaving::Finish, Instant::now())),
             Event::Journal(None) => return Err(End::JournalGone),
-            Event::Journal(Some(message)) => self.from_journal_came(message),
+            Event::Journal(Some(message)) => self.heed_journal(message),
             // The reader has ended; what it says when it is joined is why.
             Event::Reader(None) => return Err(End::Lost(String::new())),
             Event::Reader(Some(message)) => match message {
@@ -410,7 +439,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn from_journal_came(&mut self, message: ToSession) {
+    fn heed_journal(&mut self, message: ToSession) {
         match message {
             ToSession::Send(runs) => {
                 self.wanted = false;
@@ -425,10 +454,14 @@ impl<'a> Session<'a> {
                 self.acknowledge(&acknowledge, CommandStatus::RECEIVER_TEMPORARY);
                 let _ = self.credits.try_recv();
             }
+            ToSession::Stop => {
+                self.leaving.get_or_insert((Leaving::Finish, Instant::now()));
+            }
         }
     }
 
     fn acknowledge(&mut self, acknowledge: &Acknowledge, status: CommandStatus) {
+        self.active_at = Instant::now();
         for &number in &acknowledge.deliver {
             encode_deliver_sm_resp(number, status, &mut self.out);
         }
@@ -477,6 +510,10 @@ impl<'a> Session<'a> {
             End::Lost(reason) if reason.is_empty() => End::Lost(said),
             end => end,
         };
+        let end = match (end, self.resting.take()) {
+            (End::Finished, Some(reason)) => End::Lost(reason),
+            (end, _) => end,
+        };
         let reason = match &end {
             End::Lost(reason) => reason.clone(),
             End::Finished => "unbound".into(),
@@ -488,7 +525,7 @@ impl<'a> Session<'a> {
         }
         while let Ok(message) = self.from_journal.recv() {
             if let ToSession::Send(_) = &message {
-                self.from_journal_came(message);
+                self.heed_journal(message);
             }
         }
         let unwritten = self.take_queue();

@@ -43,9 +43,9 @@ impl Reader {
         }
         self.answer_bind(header, bind, command_status);
         if let Ok(bound) = verdict {
-            self.session.state.lock().bound = Some(bound);
+            // The writer learns of it when the answer is on its way: no receipt may come before that.
+            self.newly_bound = Some(bound);
             self.flood();
-            self.session.wake();
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Reader {
     pub(super) shared: Arc<Shared>,
     pub(super) session: Arc<Session>,
     pub(super) bound: Option<Arc<Bound>>,
+    /// Set by a bind, until its answer is sent and the writer told.
+    pub(super) newly_bound: Option<Arc<Bound>>,
     pub(super) random: fastrand::Rng,
     pub(super) batch: Batch,
     /// Writes receipts that go out before their answer.
@@ -74,7 +76,8 @@ impl Reader {
         let random = fastrand::Rng::with_seed(mix(shared.settings.seed ^ mix(session.id)));
         let faulty = shared.settings.faults.any_on_submit();
         let (batch, storm_until) = (Batch::default(), Duration::ZERO);
-        Reader { shared, session, bound: None, random, batch, early: None, storm_until, faulty }
+        let newly_bound = None;
+        Reader { shared, session, bound: None, newly_bound, random, batch, early: None, storm_until, faulty }
     }
 
     /// Runs until the session ends, by either side.
@@ -169,6 +172,10 @@ impl Reader {
         } else {
             self.session.send_later(&mut batch.out, delay)
         };
+        if let Some(bound) = self.newly_bound.take() {
+            self.session.state.lock().bound = Some(bound);
+            self.session.wake();
+        }
         if let Some(bound) = &self.bound
             && !batch.scheduled.is_empty()
         {

@@ -1,17 +1,17 @@
 //! Everything that the report of one campaign shows, in one pass over the ranges of its claims, answers and receipts.
 
-use super::chunk::{ClaimCursor, ClaimRun, Matches, claims, tries};
+use super::chunk::{ClaimRun, Matches, claims, tries};
 use super::latency::Histogram;
+use super::told::{
+    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
+};
 use super::{CampaignSummary, JournalError, Stamp, campaign, receipt_state_name, rule_name, snapshot};
 use crate::journal::campaign::Receipts;
 use crate::journal::facts::{message_of, stored_state};
 use crate::journal::key::{Attempt, Outcome, State};
 use crate::journal::receipts_query::{possible_duplicates, receipts_only_for};
-use crate::journal::state::ReceiptsFor;
-use crate::wire::CommandStatus;
 use hashbrown::HashMap;
 use rusqlite::Connection;
-use serde::Serialize;
 
 /// Parts whose facts are read in one snapshot: some 50 ms.
 const CHUNK_PARTS: i64 = 50_000;
@@ -21,147 +21,10 @@ const CHUNK_STATES: i64 = 500_000;
 const DOUBTS_SHOWN: usize = 10;
 /// Kinds of failure told apart. An SMSC that puts a different error into every receipt would otherwise fill the memory.
 const FAILURES_MAX: usize = 1_000;
+/// Stands for the state of a receipt where the operator gave an attempt up.
+const ABANDONED: i64 = -1;
 /// A longer silence between two claims is a pause, not sending.
 const PAUSE_MS: i64 = 60_000;
-
-/// A campaign, told whole.
-#[derive(Clone, Debug, Serialize)]
-pub struct CampaignReport {
-    /// Its row of `campaign_summary`.
-    #[serde(flatten)]
-    pub summary: CampaignSummary,
-    /// Parts put on the wire, or about to be, each as often as it was tried.
-    pub attempts: i64,
-    /// The answers by command_status.
-    pub statuses: Vec<StatusCount>,
-    /// The rejected messages by what the SMSC said.
-    pub rejections: Vec<Rejection>,
-    /// The parts that were taken and not delivered, by what their receipts said.
-    pub failures: Vec<Failure>,
-    /// The first messages in doubt.
-    pub doubts: Vec<Doubt>,
-    /// Receipts still to come.
-    pub outstanding_receipts: Outstanding,
-    /// How long answers and deliveries took.
-    pub latency: Latency,
-    /// Receipts by how they were matched.
-    pub receipts: Vec<RuleCount>,
-    /// Messages that may have arrived twice.
-    pub possible_duplicates: i64,
-    /// The one part of long messages for which receipts seem to come.
-    pub receipts_only_for: Option<ReceiptsFor>,
-    /// How fast it went.
-    pub throughput: Throughput,
-}
-
-/// Answers with one command_status: a row of `status_breakdown`, explained.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct StatusCount {
-    /// The status.
-    pub command_status: u32,
-    /// Its name in the specification.
-    pub name: &'static str,
-    /// What it means.
-    pub meaning: &'static str,
-    /// What to do about it.
-    pub advice: &'static str,
-    /// Answers with it.
-    pub attempts: i64,
-}
-
-/// Rejected messages with one command_status.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Rejection {
-    /// The status.
-    pub command_status: u32,
-    /// Its name in the specification.
-    pub name: &'static str,
-    /// What it means.
-    pub meaning: &'static str,
-    /// What to do about it.
-    pub advice: &'static str,
-    /// Messages rejected with it.
-    pub messages: i64,
-}
-
-/// Parts that were taken and not delivered.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Failure {
-    /// What the last receipt says: `EXPIRED`, `UNDELIVERABLE` and so on.
-    pub state: String,
-    /// The error that it names.
-    pub error: Option<String>,
-    /// Parts of which it was said.
-    pub parts: i64,
-}
-
-/// A message in doubt.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Doubt {
-    /// Line of the file.
-    pub line: i64,
-    /// Its destination.
-    pub destination: String,
-    /// Why nobody can know.
-    pub reason: Option<String>,
-}
-
-/// Receipts still to come.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
-pub struct Outstanding {
-    /// Messages that wait for one; 0 where none were asked for, or only of failures.
-    pub messages: i64,
-    /// Their parts.
-    pub parts: i64,
-    /// When the one that has waited longest was accepted.
-    pub oldest_answered_at: Option<Stamp>,
-}
-
-/// Percentiles in milliseconds (answers) or seconds (deliveries).
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Percentiles<T> {
-    /// How many durations there were.
-    pub count: u64,
-    /// Half of them were no longer.
-    pub p50: Option<T>,
-    /// 95 of 100 were no longer.
-    pub p95: Option<T>,
-    /// 99 of 100 were no longer.
-    pub p99: Option<T>,
-    /// The longest.
-    pub max: Option<T>,
-}
-
-/// How long answers and deliveries took, counted from the claim of the attempt.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Latency {
-    /// To the answer.
-    pub answer_ms: Percentiles<u64>,
-    /// To the receipt that says delivered.
-    pub delivery_s: Percentiles<f64>,
-}
-
-/// Receipts matched by one rule.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct RuleCount {
-    /// The rule, in words.
-    pub rule: &'static str,
-    /// Receipts.
-    pub receipts: i64,
-}
-
-/// How fast it went.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
-pub struct Throughput {
-    /// Seconds from the first claim to the last.
-    pub seconds: f64,
-    /// Parts submitted in a second, from the first claim to the last.
-    pub parts_per_second: Option<f64>,
-    /// Seconds without pauses of more than a minute.
-    pub seconds_sending: f64,
-    /// Parts submitted in a second, pauses of more than a minute left out.
-    pub parts_per_second_sending: Option<f64>,
-}
 
 /// Reads the report of the campaign of that name.
 pub fn campaign_report(connection: &Connection, name: &str) -> Result<CampaignReport, JournalError> {
@@ -240,17 +103,7 @@ impl Rejections {
         self.close(connection)?;
         let mut counts: Vec<_> = self.counts.into_iter().collect();
         counts.sort_unstable_by_key(|&(status, messages)| (-messages, status));
-        let row = |(status, messages)| {
-            let status = CommandStatus(status);
-            Rejection {
-                command_status: status.0,
-                name: status.name(),
-                meaning: status.meaning(),
-                advice: status.advice(),
-                messages,
-            }
-        };
-        Ok(counts.into_iter().map(row).collect())
+        Ok(counts.into_iter().map(|(status, messages)| Rejection::new(status, messages)).collect())
     }
 }
 
@@ -258,7 +111,8 @@ impl Rejections {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     attempt: i64,
-    claimed_at: Option<i64>,
+    /// When it was written, or, where it was never answered, claimed.
+    sent_at: Option<i64>,
     answered_at: i64,
     accepted: bool,
     fate: Fate,
@@ -334,6 +188,7 @@ impl<'a> Scan<'a> {
             self.count_claims(from, end);
             self.answers(&snapshot, from, end)?;
             self.receipts(&snapshot, from, end)?;
+            self.abandoned(&snapshot, from, end)?;
             drop(snapshot);
             self.settle();
             from = end;
@@ -360,23 +215,18 @@ impl<'a> Scan<'a> {
 
     fn answers(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
         self.seen.clear();
-        let mut cursor = ClaimCursor::default();
         let mut last = (0u32, 0i64);
         let mut statement = snapshot.prepare_cached(
-            "SELECT attempt, answered_at, command_status, outcome FROM answer WHERE attempt >= ?1 AND attempt < ?2
+            "SELECT attempt, answered_at, command_status, outcome, answer_ms FROM answer WHERE attempt >= ?1 AND attempt < ?2
               ORDER BY attempt",
         )?;
         let mut rows = statement.query(Attempt::range(from, end))?;
         while let Some(row) = rows.next()? {
             let attempt = Attempt(row.get(0)?);
             let (answered_at, status, outcome): (i64, u32, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            let claimed_at = match attempt.tried() {
-                0 => cursor.claimed_at(&self.first_tries, attempt.part()),
-                tried => later(&self.later_tries, tried, attempt.part()),
-            };
-            if let Some(claimed_at) = claimed_at {
-                self.answers_ms.add(answered_at - claimed_at);
-            }
+            let answer_ms: i64 = row.get(4)?;
+            self.answers_ms.add(answer_ms);
+            let sent_at = Some(answered_at - answer_ms);
             // Equal answers come in long rows.
             if last.0 != status {
                 *self.statuses.entry(last.0).or_default() += last.1;
@@ -387,7 +237,7 @@ impl<'a> Scan<'a> {
                 self.rejections.add(self.connection, self.summary, attempt, status)?;
             }
             let accepted = outcome == Outcome::Accepted as i64;
-            self.seen.push(Seen { attempt: attempt.0, claimed_at, answered_at, accepted, fate: Fate::Open });
+            self.seen.push(Seen { attempt: attempt.0, sent_at, answered_at, accepted, fate: Fate::Open });
         }
         *self.statuses.entry(last.0).or_default() += last.1;
         Ok(())
@@ -422,6 +272,24 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
+    /// Attempts that the operator gave up, unless an answer or a receipt came all the same.
+    fn abandoned(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT v.attempt, v.reason FROM verdict v WHERE v.attempt >= ?1 AND v.attempt < ?2 AND v.kind = 5
+                AND NOT EXISTS (SELECT 1 FROM verdict w WHERE w.attempt = v.attempt AND w.id > v.id)",
+        )?;
+        let mut rows = statement.query(Attempt::range(from, end))?;
+        while let Some(row) = rows.next()? {
+            let attempt: i64 = row.get(0)?;
+            let answered = self.seen.binary_search_by_key(&attempt, |seen| seen.attempt).is_ok();
+            if !answered && !self.unanswered.contains_key(&attempt) {
+                let index = self.failure(Some(ABANDONED), row.get_ref(1)?.as_str_or_null().unwrap_or(None));
+                self.failures[index].2 += 1;
+            }
+        }
+        Ok(())
+    }
+
     fn count_rule(&mut self, rule: i64) {
         if let Some(count) = usize::try_from(rule).ok().and_then(|rule| self.rules.get_mut(rule)) {
             *count += 1;
@@ -437,19 +305,19 @@ impl<'a> Scan<'a> {
         let seen = match self.seen.get_mut(*at) {
             Some(seen) if seen.attempt == attempt.0 => seen,
             _ => self.unanswered.entry(attempt.0).or_insert_with(|| {
-                let claimed_at = match attempt.tried() {
+                let sent_at = match attempt.tried() {
                     0 => find(&self.first_tries, attempt.part()),
                     tried => later(&self.later_tries, tried, attempt.part()),
                 };
-                Seen { attempt: attempt.0, claimed_at, answered_at: 0, accepted: false, fate: Fate::Open }
+                Seen { attempt: attempt.0, sent_at, answered_at: 0, accepted: false, fate: Fate::Open }
             }),
         };
         if seen.fate == Fate::Delivered {
             return;
         }
         seen.fate = fate;
-        if let (Fate::Delivered, Some(claimed_at)) = (fate, seen.claimed_at) {
-            self.deliveries_ms.add(received_at - claimed_at);
+        if let (Fate::Delivered, Some(sent_at)) = (fate, seen.sent_at) {
+            self.deliveries_ms.add(received_at - sent_at);
         }
     }
 
@@ -488,22 +356,16 @@ impl<'a> Scan<'a> {
         let summary = self.summary.clone();
         let mut statuses: Vec<_> = self.statuses.into_iter().filter(|&(_, attempts)| attempts > 0).collect();
         statuses.sort_unstable();
-        let statuses = statuses.into_iter().map(|(status, attempts)| {
-            let status = CommandStatus(status);
-            StatusCount {
-                command_status: status.0,
-                name: status.name(),
-                meaning: status.meaning(),
-                advice: status.advice(),
-                attempts,
-            }
-        });
         let mut failures: Vec<_> = self
             .failures
             .into_iter()
             .filter(|&(_, _, parts)| parts > 0)
             .map(|(state, error, parts)| Failure {
-                state: state.map_or_else(|| "unknown".to_owned(), |state| receipt_state_name(state).into_owned()),
+                state: match state {
+                    None => "unknown".into(),
+                    Some(ABANDONED) => "ABANDONED".into(),
+                    Some(state) => receipt_state_name(state).into_owned(),
+                },
                 error,
                 parts,
             })
@@ -533,7 +395,7 @@ impl<'a> Scan<'a> {
             possible_duplicates: possible_duplicates(self.connection, first, end)?,
             receipts_only_for: receipts_only_for(self.connection, first, end)?,
             attempts: self.attempts,
-            statuses: statuses.collect(),
+            statuses: statuses.into_iter().map(|(status, attempts)| StatusCount::new(status, attempts)).collect(),
             rejections: self.rejections.finish(self.connection)?,
             failures,
             doubts,

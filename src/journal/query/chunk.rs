@@ -12,6 +12,8 @@ pub struct ClaimRun {
     pub first: i64,
     /// See `first`.
     pub end: i64,
+    /// The message of `first`, as the claim says.
+    pub message: i64,
     /// When.
     pub claimed_at: i64,
 }
@@ -26,7 +28,7 @@ pub fn claims(
 ) -> Result<(), JournalError> {
     to.clear();
     let mut statement = connection.prepare_cached(
-        "SELECT first_part, parts, claimed_at FROM claim
+        "SELECT first_part, parts, claimed_at, first_message FROM claim
           WHERE try = ?1 AND first_part < ?3
             AND first_part >= coalesce((SELECT k.first_part FROM claim k WHERE k.try = ?1 AND k.first_part <= ?2
                                          ORDER BY k.first_part DESC LIMIT 1), ?2)
@@ -36,7 +38,7 @@ pub fn claims(
     while let Some(row) = rows.next()? {
         let (first, parts): (i64, i64) = (row.get(0)?, row.get(1)?);
         if first + parts > from {
-            to.push(ClaimRun { first, end: first + parts, claimed_at: row.get(2)? });
+            to.push(ClaimRun { first, end: first + parts, message: row.get(3)?, claimed_at: row.get(2)? });
         }
     }
     Ok(())

@@ -337,12 +337,15 @@ pub fn skipped_rows<E: From<JournalError>>(
     each: impl FnMut(&SkippedRow) -> Result<(), E>,
 ) -> Result<(), E> {
     let summary = campaign(connection, name)?;
-    let sql = "SELECT id, line, reason, row FROM skipped_row
-                WHERE campaign_id = ?2 AND id > ?1 AND duplicate = ?3 ORDER BY id LIMIT ?4";
+    let sql = format!(
+        "SELECT id, line, reason, row FROM skipped_row
+          WHERE campaign_id = {} AND duplicate = {} AND id > ?1 ORDER BY id LIMIT ?2",
+        summary.id,
+        u8::from(duplicates)
+    );
     by_id(
         connection,
-        sql,
-        (summary.id, duplicates),
+        &sql,
         |row| {
             Ok(SkippedRow {
                 campaign: summary.campaign.clone(),
@@ -360,19 +363,15 @@ pub fn inbound<E: From<JournalError>>(
     connection: &Connection,
     each: impl FnMut(&InboundRow) -> Result<(), E>,
 ) -> Result<(), E> {
-    let sql = "SELECT i.id, i.received_at, i.source, i.destination,
-                      CASE WHEN i.reference IS NULL THEN i.text ELSE (
-                          SELECT group_concat(p.text, '') FROM (
-                              SELECT j.text FROM inbound j
-                               WHERE j.source = i.source AND j.reference = i.reference
-                                 AND coalesce(j.first_id, j.id) = i.id
-                               ORDER BY j.part) p) END
-                 FROM inbound i
-                WHERE i.first_id IS NULL AND i.id > ?1 AND ?2 = ?3 ORDER BY i.id LIMIT ?4";
     by_id(
         connection,
-        sql,
-        (0, false),
+        "SELECT i.id, i.received_at, i.source, i.destination,
+                CASE WHEN i.reference IS NULL THEN i.text ELSE (
+                    SELECT group_concat(p.text, '') FROM (
+                        SELECT j.text FROM inbound j
+                         WHERE j.source = i.source AND j.reference = i.reference AND coalesce(j.first_id, j.id) = i.id
+                         ORDER BY j.part) p) END
+           FROM inbound i WHERE i.first_id IS NULL AND i.id > ?1 ORDER BY i.id LIMIT ?2",
         |row| {
             Ok(InboundRow {
                 received_at: stamp(row, 1)?,
@@ -385,11 +384,10 @@ pub fn inbound<E: From<JournalError>>(
     )
 }
 
-/// Pages through a table by its id.
+/// Pages through a table by its id: `sql` takes the last id seen and how many rows to read.
 fn by_id<T, E: From<JournalError>>(
     connection: &Connection,
     sql: &str,
-    (key, flag): (i64, bool),
     read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     mut each: impl FnMut(&T) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -397,7 +395,7 @@ fn by_id<T, E: From<JournalError>>(
     loop {
         let page = (|| -> Result<Vec<(i64, T)>, JournalError> {
             let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map((last, key, flag, CHUNK), |row| Ok((row.get(0)?, read(row)?)))?;
+            let rows = statement.query_map([last, CHUNK], |row| Ok((row.get(0)?, read(row)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })()?;
         for (id, row) in &page {

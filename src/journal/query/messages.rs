@@ -215,7 +215,7 @@ impl Chunk {
 
     fn load_answers(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
         let mut statement = snapshot.prepare_cached(
-            "SELECT attempt, answered_at, command_status, outcome, message_id FROM answer
+            "SELECT attempt, answered_at, command_status, outcome, message_id, answered_at - answer_ms FROM answer
               WHERE attempt >= ?1 AND attempt < ?2 ORDER BY attempt",
         )?;
         let mut rows = statement.query(Attempt::range(from, end))?;
@@ -228,6 +228,8 @@ impl Chunk {
                 slot.first_outcome = Some(outcome);
             }
             slot.row.answered_at = slot.row.answered_at.max(Some(Stamp(answered_at)));
+            let sent_at = Stamp(row.get(5)?);
+            slot.row.sent_at = Some(slot.row.sent_at.map_or(sent_at, |first| first.min(sent_at)));
             // A rejection is shown before anything else, and of two answers the later.
             let rejected = outcome == Outcome::Rejected as i64;
             if rejected && slot.rejected.is_none()
@@ -359,7 +361,8 @@ impl Slot {
 
     /// Works out what follows from the facts.
     fn finish(&mut self, claimed_at: Option<i64>, cancelled: bool) {
-        self.row.sent_at = claimed_at.map(Stamp);
+        // Without an answer, the time of the claim is the nearest that is known.
+        self.row.sent_at = self.row.sent_at.or(claimed_at.map(Stamp));
         self.row.state = match (self.stored, self.first_receipt, self.first_outcome) {
             (Some(state), ..) => state,
             (None, Some(true), _) => State::Delivered,

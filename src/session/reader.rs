@@ -154,7 +154,6 @@ impl Reader {
         self.journal.send(ToJournal::TimedOut { session: self.session, sent }).is_ok()
     }
 
-    /// Takes what is in the buffer.
     /// Takes what has arrived whole. Whatever ends the session, the answers that came before it go to the journal: the
     /// window has let go of them, so nobody else knows.
     fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
@@ -178,12 +177,7 @@ impl Reader {
         outcome
     }
 
-    fn sort_frames(
-        &mut self,
-        found: &mut Vec<Found>,
-        batch: &mut Batch,
-        replies: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    fn sort_frames(&mut self, found: &mut Vec<Found>, batch: &mut Batch, replies: &mut Vec<u8>) -> Result<(), String> {
         for frame in std::mem::take(&mut self.early) {
             take(&frame, batch, found, replies, &self.writer)?;
         }

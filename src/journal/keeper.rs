@@ -10,7 +10,7 @@ use super::facts::MessageFacts;
 use super::ids::Ids;
 use super::key::{Attempt, State, TRIES_MAX, Verdict};
 use super::marks::boot_id;
-use super::retry::{Retries, Waiting};
+use super::retry::{Retries, RetryRules, Waiting};
 use super::sequence::Sequence;
 use super::{JournalError, now_ms, recover};
 use crate::journal::feed::Feeder;
@@ -80,6 +80,7 @@ pub struct Keeper {
     pub(super) ids: Ids,
     pub(super) strays: super::strays::Strays,
     pub(super) retries: Retries,
+    pub(super) rules: Arc<RetryRules>,
     sessions: HashMap<i64, SessionBook>,
     feeder: Option<Feeder>,
     chunk: Option<(Arc<Chunk>, usize)>,
@@ -111,6 +112,8 @@ pub struct KeeperSettings {
     pub limit: Option<u64>,
     /// How many message ids to keep in memory.
     pub ids_in_memory: usize,
+    /// What statuses mean.
+    pub rules: Arc<RetryRules>,
     /// Commits are at least this far apart. Zero: as fast as the disk.
     pub gather: Duration,
 }
@@ -156,6 +159,7 @@ impl Keeper {
             ids,
             strays,
             retries,
+            rules: settings.rules,
             sessions: HashMap::new(),
             feeder,
             chunk: None,
@@ -452,7 +456,10 @@ impl Keeper {
             let (first, room) = self.sequence.peek();
             while at < items.len() && at - start < room {
                 let item = &items[at];
-                if at > start && item.attempt.0 - items[at - 1].attempt.0 != Attempt::new(1, 0).0 {
+                let follows = |before: &Item| {
+                    item.campaign == before.campaign && item.attempt.0 - before.attempt.0 == Attempt::new(1, 0).0
+                };
+                if at > start && !follows(&items[at - 1]) {
                     break;
                 }
                 let begins = at == start || item.message != items[at - 1].message;

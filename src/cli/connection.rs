@@ -1,8 +1,8 @@
 //! Options that say how the account is reached.
 
 use super::CliError;
-use crate::journal::retry::{CodeRule, RetryRules};
 use crate::config::PASSWORD_VARIABLE;
+use crate::journal::retry::{CodeRule, RetryRules};
 use crate::link::{Tls, TlsOptions, parse_pin};
 use crate::pacer::Rate;
 use crate::session::{Account, BindMode, Secret, Timers, Version};
@@ -189,6 +189,29 @@ impl ConnectionArgs {
         self.resolve()
     }
 
+    /// Checks all that can be checked without connecting, and says what would be done.
+    pub fn describe(&self) -> Result<String, String> {
+        if self.hosts.is_empty() {
+            return Err("host is missing".into());
+        }
+        let system_id = self.system_id.as_deref().ok_or("system_id is missing")?;
+        let account = self.account(&self.hosts, system_id, Secret::default()).map_err(|error| error.to_string())?;
+        let tls = self.tls.settings()?;
+        if let Some(path) = &self.password_file {
+            crate::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
+        }
+        Ok(format!(
+            "{} port {}, {}, system_id {system_id}, SMPP {}, {} connections, window {}, {}",
+            self.hosts.join(", "),
+            account.port,
+            if tls.is_some() { "TLS" } else { "no TLS" },
+            account.version.name(),
+            self.connections(),
+            account.window,
+            self.rate(),
+        ))
+    }
+
     /// The account as typed, at other hosts, without TLS.
     pub fn account(&self, hosts: &[String], system_id: &str, password: Secret) -> Result<Account, CliError> {
         let system_type = self.system_type.as_deref().unwrap_or_default();
@@ -259,7 +282,10 @@ impl ConnectionArgs {
 
     /// What statuses mean.
     pub fn rules(&self) -> Arc<RetryRules> {
-        let mut rules = RetryRules { codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(), ..RetryRules::default() };
+        let mut rules = RetryRules {
+            codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(),
+            ..RetryRules::default()
+        };
         if !self.retry_delays.is_empty() {
             rules.delays_ms = self.retry_delays.iter().map(|delay| delay.as_millis() as i64).collect();
         }

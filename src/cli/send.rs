@@ -22,7 +22,7 @@ pub struct SendArgs {
     #[command(flatten)]
     campaign: CampaignArgs,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    pub connection: ConnectionArgs,
     #[command(flatten)]
     run: RunArgs,
     /// Send to a simulator started for this run instead of to an SMSC

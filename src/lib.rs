@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod escape;
 pub mod fields;
+pub mod hours;
 pub mod import;
 pub mod journal;
 pub mod link;

@@ -2,6 +2,7 @@
 
 mod campaign;
 mod connection;
+mod probe;
 mod profile;
 mod send;
 
@@ -12,6 +13,7 @@ use crate::report::ReportError;
 use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
 use crate::smsc::cli::SmscArgs;
 use clap::{Parser, Subcommand};
+use probe::ProbeArgs;
 use profile::{Parsed, ProfileArgs};
 use send::{CancelArgs, CheckArgs, ImportArgs, ResumeArgs, SendArgs};
 use std::fmt;
@@ -56,6 +58,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Check a journal against itself
     Verify(VerifyArgs),
+    /// Connect, bind, measure, unbind: shows what the SMSC says of itself, or what to check when it says nothing
+    Probe(ProbeArgs),
     /// The profiles of the configuration
     Profile(ProfileArgs),
     /// Run the built-in SMSC simulator
@@ -184,6 +188,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Cancel(args) => send::cancel(args, &journal(false)).map(|()| exit::OK),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(&journal(false), &mut out)?.code()),
+        Command::Probe(args) => probe::run(args, &mut out),
         Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
         Command::Smsc(args) => {
             drop(out);

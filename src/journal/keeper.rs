@@ -456,7 +456,10 @@ impl Keeper {
             let (first, room) = self.sequence.peek();
             while at < items.len() && at - start < room {
                 let item = &items[at];
-                if at > start && item.attempt.0 - items[at - 1].attempt.0 != Attempt::new(1, 0).0 {
+                let follows = |before: &Item| {
+                    item.campaign == before.campaign && item.attempt.0 - before.attempt.0 == Attempt::new(1, 0).0
+                };
+                if at > start && !follows(&items[at - 1]) {
                     break;
                 }
                 let begins = at == start || item.message != items[at - 1].message;
@@ -601,7 +604,11 @@ impl Keeper {
     /// Nothing more is claimed: an answer condemned the account or its settings.
     pub(super) fn halt(&mut self, why: String) {
         self.claiming = false;
-        self.status.halted.get_or_insert(why);
+        if self.status.halted.is_none() {
+            self.status.halted = Some(why);
+            let sessions = self.sessions.keys().map(|session| (*session, ToSession::Stop));
+            self.after_commit.extend(sessions);
+        }
     }
 
     fn publish(&mut self) {

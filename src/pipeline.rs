@@ -193,11 +193,15 @@ pub fn send(
     let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
     let found_rate = pacer.found();
     let status = run.end(show)?;
-    // The journal thread has let go of the file.
-    let found = found_rate.map(|rate| format!("{rate:.1}"));
-    journal::open_existing(path)
-        .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()))
-        .map_err(at)?;
+    if found_rate.is_some() || found_before.is_some() {
+        // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
+        let found = found_rate.map(|rate| format!("{rate:.1}"));
+        let kept = journal::open_existing(path)
+            .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()));
+        if let Err(error) = kept {
+            log::warn!("the rate found is not kept for the next run: {}", error.at(path));
+        }
+    }
     Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
 }
 

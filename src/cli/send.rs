@@ -1,11 +1,12 @@
 //! The commands around sending: `send`, `resume`, `import`, `check` and `cancel`.
 
 use super::campaign::CampaignArgs;
-use super::connection::{ConnectionArgs, account_name, duration};
+use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::{CliError, exit};
 use crate::campaign::{self, CampaignFile, Imported};
 use crate::escape::escape_terminal;
 use crate::hours::{self, Between, Days, Hours};
+use crate::journal::control::Decision;
 use crate::journal::lock::SenderLock;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
@@ -27,6 +28,8 @@ pub struct SendArgs {
     campaign: CampaignArgs,
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
     /// Send to a simulator started for this run instead of to an SMSC
@@ -62,8 +65,16 @@ enum CheckFormat {
 pub struct ResumeArgs {
     /// The campaign [default: all that are not finished]
     campaign: Option<String>,
+    /// Queue what was rejected again first
+    #[arg(long, requires = "campaign")]
+    retry_rejected: bool,
+    /// Of that, only what was rejected with this command_status (0x0A or 10)
+    #[arg(long, value_name = "CODE", requires = "retry_rejected", value_parser = status_code)]
+    code: Option<u32>,
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -221,7 +232,13 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(JournalError::Missing(journal.into()).into());
     }
     let lock = SenderLock::take(journal)?;
-    let account = args.connection.resolve_to_send()?;
+    let mut account = args.connection.resolve_to_send()?;
+    account.receipts = args.inbound.reading();
+    if let (true, Some(campaign)) = (args.retry_rejected, &args.campaign) {
+        let connection = journal::open_existing(journal)?;
+        let decision = Decision::RetryRejected { code: args.code };
+        journal::control::request(&connection, campaign, &decision).map_err(|error| error.at(journal))?;
+    }
     let settings = SendSettings {
         journal: journal.into(),
         account_name: account_name(&account),
@@ -233,6 +250,8 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         wait_receipts: args.run.wait_receipts,
         campaigns: args.campaign.iter().cloned().collect(),
         old_receipts_come: true,
+        stop_words: args.inbound.stop_words(),
+        listen: None,
         account,
     };
     conduct(&settings, &lock)
@@ -294,7 +313,7 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
 /// Takes back what is not sent yet.
 pub fn cancel(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
     let connection = journal::open_existing(journal)?;
-    journal::control::request_cancel(&connection, &args.campaign).map_err(|error| error.at(journal))?;
+    journal::control::request(&connection, &args.campaign, &Decision::Cancel).map_err(|error| error.at(journal))?;
     let display = Display::new();
     match SenderLock::take(journal) {
         Ok(_lock) => {
@@ -328,7 +347,17 @@ impl SendArgs {
             wait_receipts: self.run.wait_receipts,
             campaigns: vec![campaign.into()],
             old_receipts_come: true,
-            account,
+            stop_words: self.inbound.stop_words(),
+            listen: None,
+            account: Account { receipts: self.inbound.reading(), ..account },
         }
     }
+}
+
+/// Reads a command_status as people write it: hexadecimal behind `0x`, else decimal.
+fn status_code(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    digits
+        .map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16))
+        .map_err(|_| "write a command_status such as 0x0A or 10".into())
 }

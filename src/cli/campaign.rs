@@ -7,8 +7,8 @@ use crate::fields::{FIELD_NAMES, SubmitFields};
 use crate::import::{FileEncoding, is_delimiter};
 use crate::journal::books::InDoubtPolicy;
 use crate::journal::campaign::{CampaignOptions, Receipts};
-use crate::template::Template;
 use crate::journal::state::ReceiptsFor;
+use crate::template::Template;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 

@@ -2,9 +2,9 @@
 
 mod campaign;
 mod connection;
+mod listen;
 mod probe;
 mod profile;
-mod listen;
 mod resolve;
 mod send;
 mod suppress;

@@ -266,6 +266,10 @@ impl<'a> Session<'a> {
             self.withdraw_queue();
             return Ok(idle);
         }
+        if self.enquired_at.is_some_and(|at| self.pulse.heard_at() <= at) {
+            // Asked whether it is alive, the peer has not said so: what is written now would only add to the doubt.
+            return Ok(idle);
+        }
         loop {
             let free = self.window.lock().room(self.queued);
             if free == 0 {
@@ -363,7 +367,6 @@ impl<'a> Session<'a> {
             None => heard + timers.enquire_link,
         };
         if now < due {
-            // An answer wakes nobody: it is seen in time for the next question.
             return Ok((due - now).min(timers.enquire_link));
         }
         if self.enquired_at.is_some() {

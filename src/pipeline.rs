@@ -1,6 +1,7 @@
 //! A run of sending from the lock to the last unbind: recovers the journal, starts its thread and the connections, watches
 //! until everything is sent and receipted (or told to stop), and ends them in the order that loses nothing.
 
+use crate::hours::{Hours, Verdict};
 use crate::journal::books::Books;
 use crate::journal::events::ToJournal;
 use crate::journal::keeper::{Board, Keeper, KeeperSettings, Status};
@@ -10,9 +11,10 @@ use crate::journal::marks::Marks;
 use crate::journal::recover::{Recovered, recover};
 use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
-use crate::pacer::{Pacer, Rate};
+use crate::pacer::{Hold, Pacer, Rate};
 use crate::session::{self, Account, Notice, Shared, Version};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
+use jiff::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ const FOUND_RATE: &str = "found_rate";
 /// Above this rate, in PDUs a second, commits are at least [`GATHER`] apart.
 const GATHER_ABOVE: f64 = 100.0;
 const GATHER: Duration = Duration::from_millis(20);
+/// When the sending hours begin later than this, connections are left meanwhile.
+const LONG_HOLD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 /// Message ids kept in memory: 2^21 table slots, 52 MB.
 const IDS_IN_MEMORY: usize = 1_800_000;
 
@@ -49,6 +53,8 @@ pub struct SendSettings {
     pub limit: Option<u64>,
     /// What statuses mean.
     pub rules: Arc<RetryRules>,
+    /// When messages may be sent.
+    pub hours: Hours,
     /// How long to wait for receipts after the last answer or receipt.
     pub wait_receipts: Duration,
     /// Which campaigns; empty: all that are not finished, oldest first.
@@ -208,11 +214,15 @@ pub fn send(
     let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
     let found_rate = pacer.found();
     let status = run.end(show)?;
-    // The journal thread has let go of the file.
-    let found = found_rate.map(|rate| format!("{rate:.1}"));
-    journal::open_existing(path)
-        .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()))
-        .map_err(at)?;
+    if found_rate.is_some() || found_before.is_some() {
+        // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
+        let found = found_rate.map(|rate| format!("{rate:.1}"));
+        let kept = journal::open_existing(path)
+            .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()));
+        if let Err(error) = kept {
+            log::warn!("the rate found is not kept for the next run: {}", error.at(path));
+        }
+    }
     Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
 }
 
@@ -286,6 +296,16 @@ struct Run {
     alive: usize,
     words: Vec<String>,
     warned: Vec<Option<String>>,
+    verdict: Verdict,
+}
+
+/// How firmly the way is closed at `now`.
+fn hold_of(verdict: Verdict, now: Timestamp) -> Hold {
+    match verdict {
+        Verdict::Open => Hold::No,
+        Verdict::Closed(until) if until.duration_since(now) < LONG_HOLD => Hold::Short,
+        Verdict::Closed(_) | Verdict::Over => Hold::Long,
+    }
 }
 
 impl Run {
@@ -316,6 +336,7 @@ impl Run {
             notices: notice,
             finish: finished,
         };
+        shared.pacer.set_hold(hold_of(settings.hours.at(Timestamp::now()), Timestamp::now()));
         let mut connections = Vec::new();
         for slot in 0..settings.connections {
             let shared = shared.clone();
@@ -341,6 +362,7 @@ impl Run {
             alive: settings.connections,
             words: Vec::new(),
             warned: vec![None; settings.connections],
+            verdict: Verdict::Open,
         })
     }
 
@@ -375,6 +397,10 @@ impl Run {
                 }
                 recv(look) -> _ => {
                     let status = self.show(show);
+                    if self.hours_are_over(&settings.hours, &status) {
+                        self.tell_journal(ToJournal::StopClaiming);
+                        return Ended::Interrupted;
+                    }
                     if let Some(why) = status.halted {
                         return Ended::Halted(why);
                     }
@@ -391,6 +417,26 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Opens and closes the way by the clock, and says so. True when it will not open any more.
+    fn hours_are_over(&mut self, hours: &Hours, status: &Status) -> bool {
+        if !hours.limit() || status.all_sent {
+            return false;
+        }
+        let now = Timestamp::now();
+        let verdict = hours.at(now);
+        self.pacer.set_hold(hold_of(verdict, now));
+        if std::mem::replace(&mut self.verdict, verdict) != verdict {
+            match verdict {
+                Verdict::Open => self.words.push("the sending hours have begun: going on".into()),
+                Verdict::Closed(until) => {
+                    self.words.push(format!("outside the sending hours: waiting until {}", hours.show(until)));
+                }
+                Verdict::Over => self.words.push("the last moment for sending has come: the rest stays queued".into()),
+            }
+        }
+        verdict == Verdict::Over
     }
 
     fn show(&mut self, show: &mut dyn FnMut(&Progress)) -> Status {

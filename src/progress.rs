@@ -2,6 +2,7 @@
 //! All of it goes to stderr.
 
 use crate::journal::key::State;
+use crate::pacer::Rate;
 use crate::pipeline::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::{Cell, RefCell};
@@ -70,7 +71,11 @@ impl Display {
         } else {
             line += &format!(", {:.0}/s", self.rate(progress.status.accepted));
             if progress.status.throttled > 0 {
-                line += &format!(" (throttled {} times)", progress.status.throttled);
+                line += &format!(" (throttled {} times", progress.status.throttled);
+                if let Rate::PerSecond(rate) = progress.rate {
+                    line += &format!(", going at {rate:.0}/s");
+                }
+                line += ")";
             }
         }
         self.show(&line);

@@ -65,6 +65,7 @@ impl Scene {
             connections: 1,
             rate: Rate::Unlimited,
             rules: Arc::default(),
+            hours: Default::default(),
             limit: None,
             wait_receipts: Duration::from_secs(10),
             campaigns: vec!["test".into()],

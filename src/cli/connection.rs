@@ -225,6 +225,29 @@ impl ConnectionArgs {
         self.resolve()
     }
 
+    /// Checks all that can be checked without connecting, and says what would be done.
+    pub fn describe(&self) -> Result<String, String> {
+        if self.hosts.is_empty() {
+            return Err("host is missing".into());
+        }
+        let system_id = self.system_id.as_deref().ok_or("system_id is missing")?;
+        let account = self.account(&self.hosts, system_id, Secret::default()).map_err(|error| error.to_string())?;
+        let tls = self.tls.settings()?;
+        if let Some(path) = &self.password_file {
+            crate::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
+        }
+        Ok(format!(
+            "{} port {}, {}, system_id {system_id}, SMPP {}, {} connections, window {}, {}",
+            self.hosts.join(", "),
+            account.port,
+            if tls.is_some() { "TLS" } else { "no TLS" },
+            account.version.name(),
+            self.connections(),
+            account.window,
+            self.rate(),
+        ))
+    }
+
     /// The account as typed, at other hosts, without TLS.
     pub fn account(&self, hosts: &[String], system_id: &str, password: Secret) -> Result<Account, CliError> {
         let system_type = self.system_type.as_deref().unwrap_or_default();

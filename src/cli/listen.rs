@@ -2,6 +2,7 @@
 
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::{CliError, exit};
+use crate::hours::Hours;
 use crate::journal::JournalError;
 use crate::journal::lock::SenderLock;
 use crate::pipeline::{self, Ended, Listen, SendSettings};
@@ -43,6 +44,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         connections: args.connection.connections(),
         rate: args.connection.rate(),
         rules: args.connection.rules(),
+        hours: Hours::default(),
         limit: None,
         wait_receipts: Duration::ZERO,
         campaigns: Vec::new(),

@@ -65,6 +65,11 @@ impl Version {
         }
     }
 
+    /// Whether it has a kind of bind.
+    pub fn allows(self, kind: BindKind) -> bool {
+        self != Self::V33 || kind != BindKind::Transceiver
+    }
+
     /// As on the command line.
     pub fn name(self) -> &'static str {
         match self {

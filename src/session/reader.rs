@@ -156,7 +156,6 @@ impl Reader {
         self.journal.send(ToJournal::TimedOut { session: self.session, sent }).is_ok()
     }
 
-    /// Takes what is in the buffer.
     /// Takes what has arrived whole. Whatever ends the session, the answers that came before it go to the journal: the
     /// window has let go of them, so nobody else knows.
     fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
@@ -300,6 +299,11 @@ fn rare(
         CommandId::UNBIND => writer.send(FromReader::Unbind(header.sequence_number)),
         CommandId::UNBIND_RESP => writer.send(FromReader::UnbindAnswered),
         CommandId::ALERT_NOTIFICATION | CommandId::OUTBIND => return Ok(()),
+        CommandId::ENQUIRE_LINK_RESP => {
+            // The writer may be waiting for this sign of life; where it has not seen the last wake-up, that is as good.
+            let _ = writer.try_send(FromReader::Freed);
+            return Ok(());
+        }
         id if id.is_response() => return Ok(()),
         id => {
             log::warn!("a request that an SMSC has no business sending ({}): refused", id.name());

@@ -6,6 +6,7 @@ use super::{Backoff, Notice, Shared, Version};
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
 use crate::link::{Tls, WriteHalf};
+use crate::pacer::{HOLD_LOOK, Hold};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 const WRITE_OCTETS_MAX: usize = 64 * 1024;
 /// How long the end of a session may take to settle and to be agreed upon.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// When it is long until the sending hours begin: how long a session is kept after the last message or receipt.
+const HELD_IDLE: Duration = Duration::from_secs(60);
 /// enquire_link and unbind use these sequence numbers; 1 was the bind's.
 const CONTROL_NUMBERS: std::ops::Range<u32> = 2..crate::journal::sequence::FIRST;
 
@@ -31,6 +34,14 @@ pub fn run(slot: usize, shared: &Shared) {
     let mut backoff = Backoff::default();
     let mut unbound_since = Instant::now();
     loop {
+        // Outside the sending hours nobody needs a connection.
+        while shared.pacer.hold() == Hold::Long {
+            unbound_since = Instant::now();
+            if !matches!(shared.finish.recv_timeout(HOLD_LOOK), Err(RecvTimeoutError::Timeout)) {
+                let _ = shared.notices.send(Notice::Finished { slot });
+                return;
+            }
+        }
         let reason = match bind(&shared.account, shared.account.bind.kind(slot)) {
             Ok(bound) => {
                 let warning = shared.account.tls.as_ref().and_then(Tls::warning);
@@ -231,7 +242,11 @@ impl<'a> Session<'a> {
 
     /// One round: writes what may be written, asks for what is wanted. Returns how long nothing more is to be done.
     fn step(&mut self) -> Result<Duration, String> {
-        let ready_in = self.write_parts()?;
+        let mut ready_in = self.write_parts()?;
+        if self.shared.pacer.hold() != Hold::No {
+            self.withdraw_queue();
+            ready_in = ready_in.min(HOLD_LOOK);
+        }
         if !self.out.is_empty() {
             self.flush()?;
         }
@@ -249,6 +264,10 @@ impl<'a> Session<'a> {
         let idle = Duration::from_secs(3_600);
         if self.leaving.is_some() {
             self.withdraw_queue();
+            return Ok(idle);
+        }
+        if self.enquired_at.is_some_and(|at| self.pulse.heard_at() <= at) {
+            // Asked whether it is alive, the peer has not said so: what is written now would only add to the doubt.
             return Ok(idle);
         }
         loop {
@@ -325,7 +344,7 @@ impl<'a> Session<'a> {
 
     /// Asks for parts before the queue runs dry.
     fn want(&mut self) {
-        if self.wanted || self.leaving.is_some() || !self.kind.can_submit() {
+        if self.wanted || self.leaving.is_some() || self.shared.pacer.hold() != Hold::No || !self.kind.can_submit() {
             return;
         }
         let ahead = self.shared.pacer.claim_ahead();
@@ -348,7 +367,6 @@ impl<'a> Session<'a> {
             None => heard + timers.enquire_link,
         };
         if now < due {
-            // An answer wakes nobody: it is seen in time for the next question.
             return Ok((due - now).min(timers.enquire_link));
         }
         if self.enquired_at.is_some() {
@@ -365,7 +383,9 @@ impl<'a> Session<'a> {
 
     /// Leaves a session on which nothing passes. Returns when to look again.
     fn rest(&mut self) -> Duration {
-        let Some(limit) = self.shared.account.timers.inactivity.filter(|_| self.leaving.is_none()) else {
+        let is_held = self.shared.pacer.hold() == Hold::Long;
+        let limit = if is_held { Some(HELD_IDLE) } else { self.shared.account.timers.inactivity };
+        let Some(limit) = limit.filter(|_| self.leaving.is_none()) else {
             return Duration::from_secs(3_600);
         };
         if self.queued > 0 || !self.window.lock().is_empty() {
@@ -375,7 +395,11 @@ impl<'a> Session<'a> {
         if idle < limit {
             return limit - idle;
         }
-        self.resting = Some(format!("nothing passed for the inactivity timeout ({limit:?})"));
+        self.resting = Some(if is_held {
+            "unbound until the sending hours begin".into()
+        } else {
+            format!("nothing passed for the inactivity timeout ({limit:?})")
+        });
         self.leaving = Some((Leaving::Finish, Instant::now()));
         Duration::ZERO
     }

@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
     Account {
-        receipts: smppost::session::ReceiptReading::default(),
         hosts: vec![host.into()],
         port: address.port(),
         tls: Some(Tls::new(options).unwrap()),

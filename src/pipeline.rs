@@ -13,11 +13,12 @@ use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Hold, Pacer, Rate};
 use crate::session::{self, Account, Notice, Shared, Version};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, tick};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
 use jiff::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,18 @@ pub struct SendSettings {
     pub campaigns: Vec<String>,
     /// Receipts of earlier runs can still come: false for the built-in simulator, which is new in every run.
     pub old_receipts_come: bool,
+    /// Messages from handsets that put their number on the suppression list, folded as by
+    /// [`stop_word`](crate::journal::keeper::stop_word).
+    pub stop_words: Vec<String>,
+    /// Send nothing: only collect what comes, until interrupted or for this long.
+    pub listen: Option<Listen>,
+}
+
+/// How long to listen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// `None`: until interrupted.
+    pub time: Option<Duration>,
 }
 
 /// Why a run ended.
@@ -155,7 +168,10 @@ pub fn send(
     let marks = Marks::open(path)?;
     let (mut books, recovered) = recover(&connection, path, &marks).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
-    let active = choose(&connection, &books, &settings.campaigns)?;
+    let active = match settings.listen {
+        Some(_) => Vec::new(),
+        None => choose(&connection, &books, &settings.campaigns)?,
+    };
     let campaigns: Vec<String> =
         active.iter().filter_map(|&index| books.campaign(index)).map(|campaign| campaign.name.clone()).collect();
     if settings.account.version == Version::V33 {
@@ -164,23 +180,28 @@ pub fn send(
     let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| found.parse().ok());
     let found_before: Option<f64> = found_before.filter(|&found| settings.rate.exceeds(found));
     let board = Board::default();
+    let references = Arc::new(AtomicBool::new(true));
     let keeper_settings = KeeperSettings {
         path: path.clone(),
         active: active.clone(),
         limit: settings.limit,
         ids_in_memory: IDS_IN_MEMORY,
+        references: Arc::clone(&references),
+        stop_words: settings.stop_words.clone(),
         rules: Arc::clone(&settings.rules),
         gather: gather(settings.rate),
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
     let first = board.lock().clone();
     let receipts_may_come = settings.account.bind.can_receive();
-    if first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come) {
+    let has_nothing =
+        first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come);
+    if has_nothing && settings.listen.is_none() {
         drop(keeper);
         let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
-    let mut run = Run::start(settings, keeper, board, marks)?;
+    let mut run = Run::start(settings, keeper, board, marks, references)?;
     if let Some(found) = found_before {
         run.pacer.start_from(found);
         run.words.push(format!("the last run found that the SMSC takes {found:.0}/s: starting from there"));
@@ -288,7 +309,13 @@ fn hold_of(verdict: Verdict, now: Timestamp) -> Hold {
 }
 
 impl Run {
-    fn start(settings: &SendSettings, keeper: Keeper, board: Board, marks: Marks) -> Result<Self, SendError> {
+    fn start(
+        settings: &SendSettings,
+        keeper: Keeper,
+        board: Board,
+        marks: Marks,
+        references: Arc<AtomicBool>,
+    ) -> Result<Self, SendError> {
         let (journal, events) = bounded(EVENTS);
         let (ended, keeper_ended) = bounded(1);
         let keeper = std::thread::Builder::new()
@@ -304,6 +331,7 @@ impl Run {
             pacer: Arc::new(Pacer::new(settings.rate)),
             rules: Arc::clone(&settings.rules),
             marks,
+            references,
             journal: journal.clone(),
             notices: notice,
             finish: finished,
@@ -347,6 +375,7 @@ impl Run {
         show: &mut dyn FnMut(&Progress),
     ) -> Ended {
         let look = tick(LOOK);
+        let over = settings.listen.and_then(|listen| listen.time).map_or_else(never, after);
         loop {
             select! {
                 recv(interrupt) -> _ => {
@@ -354,6 +383,7 @@ impl Run {
                     self.words.push("interrupted: waiting for the answers that are outstanding (again to exit at once)".into());
                     return Ended::Interrupted;
                 }
+                recv(over) -> _ => return Ended::Done,
                 recv(self.keeper_ended) -> result => {
                     self.keeper_result = result.ok();
                     return Ended::Done;
@@ -374,7 +404,7 @@ impl Run {
                     if let Some(why) = status.halted {
                         return Ended::Halted(why);
                     }
-                    if status.all_sent {
+                    if status.all_sent && settings.listen.is_none() {
                         let since = *self.sent_at.get_or_insert_with(Instant::now);
                         let news = status.last_news.map_or(since, |news| news.max(since));
                         let waited = news.elapsed() >= settings.wait_receipts;

@@ -81,6 +81,19 @@ impl Display {
         self.show(&line);
     }
 
+    /// How listening stands.
+    pub fn listening(&self, progress: &Progress) {
+        for notice in &progress.notices {
+            self.say(notice);
+        }
+        let status = &progress.status;
+        let connected = if progress.bound == 0 { ", not connected" } else { "" };
+        self.show(&format!(
+            "listening: {} receipts ({} unmatched), {} inbound messages{connected}",
+            status.receipts, status.unmatched, status.inbound
+        ));
+    }
+
     fn rate(&self, accepted: u64) -> f64 {
         let mut seen = self.seen.borrow_mut();
         let now = Instant::now();

@@ -2,10 +2,11 @@
 
 use super::CliError;
 use crate::config::PASSWORD_VARIABLE;
+use crate::journal::keeper::stop_word;
 use crate::journal::retry::{CodeRule, RetryRules};
 use crate::link::{Tls, TlsOptions, parse_pin};
 use crate::pacer::Rate;
-use crate::session::{Account, BindMode, Secret, Timers, Version};
+use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, Timers, Version};
 use crate::wire::{CommandStatus, StatusClass};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -124,6 +125,41 @@ struct TimerArgs {
     /// Give up when no connection could be bound for this long [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     give_up_after: Option<Duration>,
+}
+
+/// What comes in, and what it means.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Receipts and inbound messages")]
+pub struct InboundArgs {
+    /// The SMSC's own delivery codes where a number stands as stat, as CODE=STATE,...
+    /// (0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,5=UNDELIVERABLE) [default: SMPP's]
+    #[arg(long, value_name = "TABLE")]
+    receipt_codes: Option<ReceiptCodes>,
+    /// --receipt-codes hold for the TLV message_state too
+    #[arg(long, requires = "receipt_codes")]
+    receipt_codes_in_state: bool,
+    /// A receipt that says ACCEPTED is the last one
+    #[arg(long)]
+    accepted_is_final: bool,
+    /// Messages that put their sender on the suppression list, separated by commas; case and blanks do not count
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    stop_words: Vec<String>,
+}
+
+impl InboundArgs {
+    /// What receipts mean.
+    pub fn reading(&self) -> ReceiptReading {
+        ReceiptReading {
+            codes: self.receipt_codes.clone().unwrap_or_default(),
+            codes_in_state: self.receipt_codes_in_state,
+            accepted_is_final: self.accepted_is_final,
+        }
+    }
+
+    /// The stop words, folded.
+    pub fn stop_words(&self) -> Vec<String> {
+        self.stop_words.iter().map(|word| stop_word(word)).filter(|word| !word.is_empty()).collect()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -262,7 +298,13 @@ impl ConnectionArgs {
                 write: timers.write_timeout.unwrap_or(default.write),
                 give_up_after: timers.give_up_after,
             },
+            receipts: ReceiptReading::default(),
         })
+    }
+
+    /// Whether the way to bind was given.
+    pub fn names_bind(&self) -> bool {
+        self.bind.is_some()
     }
 
     fn bind_mode(&self) -> BindMode {

@@ -2,9 +2,12 @@
 
 mod campaign;
 mod connection;
+mod listen;
 mod probe;
 mod profile;
+mod resolve;
 mod send;
+mod suppress;
 
 use crate::campaign::CampaignError;
 use crate::journal::JournalError;
@@ -54,6 +57,12 @@ enum Command {
     Report(ReportArgs),
     /// Take back what is not sent yet
     Cancel(CancelArgs),
+    /// Collect late receipts and messages from handsets
+    Listen(listen::ListenArgs),
+    /// Decide what becomes of messages that may have left and were never answered
+    Resolve(resolve::ResolveArgs),
+    /// Numbers that are never sent to
+    Suppress(suppress::SuppressArgs),
     /// A command_status, what it means and what to do about it
     Explain(ExplainArgs),
     /// Check a journal against itself
@@ -186,6 +195,9 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::List(args) => Ok(args.run(&journal(false), &mut out)?.code()),
         Command::Report(args) => Ok(args.run(&journal(false), &mut out)?.code()),
         Command::Cancel(args) => send::cancel(args, &journal(false)).map(|()| exit::OK),
+        Command::Listen(args) => listen::listen(args, &journal(false)),
+        Command::Resolve(args) => resolve::resolve(args, &journal(false)).map(|()| exit::OK),
+        Command::Suppress(args) => suppress::suppress(args, &journal(false), &mut out).map(|()| exit::OK),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(&journal(false), &mut out)?.code()),
         Command::Probe(args) => probe::run(args, &mut out),
@@ -214,8 +226,8 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             for argument in command.get_arguments() {
                 let name = argument.get_id().as_str();
-                let harmless = ["password_file", "password_env", "strict_password"].contains(&name);
-                assert!(harmless || !name.contains("password"), "{name}");
+                let leads_to_it = matches!(name, "password_file" | "password_env" | "strict_password");
+                assert!(leads_to_it || !name.contains("password"), "{name}");
             }
         }
     }

@@ -1,15 +1,18 @@
 //! The commands around sending: `send`, `resume`, `import`, `check` and `cancel`.
 
 use super::campaign::CampaignArgs;
-use super::connection::{ConnectionArgs, account_name, duration};
+use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::{CliError, exit};
 use crate::campaign::{self, CampaignFile, Imported};
+use crate::escape::escape_terminal;
 use crate::hours::{self, Between, Days, Hours};
+use crate::journal::control::Decision;
 use crate::journal::lock::SenderLock;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
+use crate::report::text::{argument, count};
 use crate::report::{RunFacts, SendSummary};
 use crate::session::{Account, Secret};
 use clap::{Args, ValueEnum};
@@ -25,6 +28,8 @@ pub struct SendArgs {
     campaign: CampaignArgs,
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
     /// Send to a simulator started for this run instead of to an SMSC
@@ -43,7 +48,7 @@ pub struct CheckArgs {
     #[command(flatten)]
     campaign: CampaignArgs,
     /// The rate at which it would be sent, in messages (parts) a second
-    #[arg(long, default_value = "30", value_name = "N")]
+    #[arg(long, default_value = "30", value_name = "N", allow_negative_numbers = true)]
     rate: Rate,
     /// How to show it
     #[arg(long, value_enum, default_value_t = CheckFormat::Table)]
@@ -60,8 +65,16 @@ enum CheckFormat {
 pub struct ResumeArgs {
     /// The campaign [default: all that are not finished]
     campaign: Option<String>,
+    /// Queue what was rejected again first
+    #[arg(long, requires = "campaign")]
+    retry_rejected: bool,
+    /// Of that, only what was rejected with this command_status (0x0A or 10)
+    #[arg(long, value_name = "CODE", requires = "retry_rejected", value_parser = status_code)]
+    code: Option<u32>,
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -129,13 +142,37 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
     let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows))?;
     display.clear();
+    let name = &campaign.name;
     match imported {
-        Imported::New(counts) => display.say(&format!(
-            "{}: imported {} messages ({} parts); {} duplicate rows skipped, {} bad rows kept aside, {} suppressed",
-            campaign.name, counts.messages, counts.parts, counts.duplicates, counts.rejected, counts.suppressed,
-        )),
+        Imported::New { counts, first_refused } => {
+            display.say(&format!(
+                "{name}: imported {} in {}",
+                count(counts.messages, "message"),
+                count(counts.parts, "part")
+            ));
+            let report = |what: &str| {
+                let journal = argument(&journal.to_string_lossy());
+                format!("`smppost report {} {what} --journal {journal}`", argument(name))
+            };
+            if let Some((line, reason)) = first_refused {
+                display.say(&format!(
+                    "  {} refused: {}\n    the first: line {line}: {}",
+                    count(counts.rejected, "row"),
+                    report("--rejected-rows"),
+                    escape_terminal(&reason)
+                ));
+            }
+            if counts.duplicates > 0 {
+                let duplicates = count(counts.duplicates, "duplicate row");
+                display.say(&format!("  {duplicates} left out: {}", report("--duplicates")));
+            }
+            if counts.suppressed > 0 {
+                display
+                    .say(&format!("  {} to suppressed numbers will not be sent", count(counts.suppressed, "message")));
+            }
+        }
         Imported::Already(messages) => {
-            display.say(&format!("{}: already in the journal with {messages} messages", campaign.name));
+            display.say(&format!("{name}: in the journal already, with {}", count(messages, "message")));
         }
     }
     Ok(())
@@ -195,7 +232,13 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(JournalError::Missing(journal.into()).into());
     }
     let lock = SenderLock::take(journal)?;
-    let account = args.connection.resolve_to_send()?;
+    let mut account = args.connection.resolve_to_send()?;
+    account.receipts = args.inbound.reading();
+    if let (true, Some(campaign)) = (args.retry_rejected, &args.campaign) {
+        let connection = journal::open_existing(journal)?;
+        let decision = Decision::RetryRejected { code: args.code };
+        journal::control::request(&connection, campaign, &decision).map_err(|error| error.at(journal))?;
+    }
     let settings = SendSettings {
         journal: journal.into(),
         account_name: account_name(&account),
@@ -207,6 +250,8 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         wait_receipts: args.run.wait_receipts,
         campaigns: args.campaign.iter().cloned().collect(),
         old_receipts_come: true,
+        stop_words: args.inbound.stop_words(),
+        listen: None,
         account,
     };
     conduct(&settings, &lock)
@@ -228,6 +273,9 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             "an earlier run had ended without a word: {} messages of it are in doubt, {} had never left and were queued again",
             recovered.in_doubt, recovered.requeued,
         ));
+    }
+    if recovered.undone_imports > 0 {
+        display.say("an import that was cut short was undone: import that file again");
     }
     let mut words = Vec::new();
     if let Some(found) = outcome.found_rate {
@@ -265,7 +313,7 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
 /// Takes back what is not sent yet.
 pub fn cancel(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
     let connection = journal::open_existing(journal)?;
-    journal::control::request_cancel(&connection, &args.campaign).map_err(|error| error.at(journal))?;
+    journal::control::request(&connection, &args.campaign, &Decision::Cancel).map_err(|error| error.at(journal))?;
     let display = Display::new();
     match SenderLock::take(journal) {
         Ok(_lock) => {
@@ -274,7 +322,8 @@ pub fn cancel(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
             pipeline::apply_controls(&connection, &mut books)?;
             let book = books.campaigns.iter().find(|book| book.name == args.campaign);
             let cancelled = book.map_or(0, |book| book.counts[journal::key::State::Cancelled as usize]);
-            display.say(&format!("{}: {cancelled} messages are cancelled; what was sent stays sent", args.campaign));
+            let cancelled = count(cancelled, "message");
+            display.say(&format!("{}: {cancelled} cancelled; what was sent stays sent", args.campaign));
         }
         Err(JournalError::Held(_)) => display.say(&format!(
             "{}: cancelled; the running sender takes nothing more of it from its next claim on",
@@ -298,7 +347,17 @@ impl SendArgs {
             wait_receipts: self.run.wait_receipts,
             campaigns: vec![campaign.into()],
             old_receipts_come: true,
-            account,
+            stop_words: self.inbound.stop_words(),
+            listen: None,
+            account: Account { receipts: self.inbound.reading(), ..account },
         }
     }
+}
+
+/// Reads a command_status as people write it: hexadecimal behind `0x`, else decimal.
+fn status_code(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    digits
+        .map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16))
+        .map_err(|_| "write a command_status such as 0x0A or 10".into())
 }

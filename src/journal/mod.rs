@@ -19,25 +19,38 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(test)]
+mod bench;
 pub mod books;
 mod came;
 pub mod campaign;
+mod claims;
 pub mod control;
+pub mod equivalent;
 pub mod events;
 pub mod facts;
 pub mod feed;
+pub mod generations;
 pub mod ids;
+mod inbound;
 pub mod intake;
 pub mod keeper;
 pub mod key;
+mod ladder;
+mod load;
 pub mod lock;
 pub mod marks;
 pub mod query;
+#[cfg(test)]
+mod receipt_tests;
+pub mod receipts_query;
 pub mod recover;
 pub mod retry;
 pub mod sequence;
+pub mod spill;
 pub mod state;
 pub mod strays;
+pub mod suppression;
 pub mod verify;
 
 pub use came::words;
@@ -50,8 +63,11 @@ const APPLICATION_ID: i64 = 0x534D_5050;
 pub const VERSION: i64 = 1;
 /// Older SQLite can lose commits when two connections write a WAL.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
-/// How long a statement waits for another process's transaction. An import's chunks are far shorter.
+/// How long a statement waits for another process's transaction, about. An import's chunks are far shorter.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often it looks whether that has ended. SQLite's own waiting looks less and less often, and would as a rule miss the
+/// pauses that an import makes.
+const BUSY_LOOK: Duration = Duration::from_micros(500);
 /// WAL pages after which a commit checkpoints: rarer than SQLite's 1,000, since each one syncs two files.
 const CHECKPOINT_PAGES: i64 = 8_000;
 /// Page cache of a connection, in KiB.
@@ -147,7 +163,7 @@ impl fmt::Display for JournalError {
             ),
             Self::Full(path) => write!(
                 f,
-                "no space left for journal {}: sending stopped; make space and run `smppost resume`",
+                "no space left for journal {}: nothing that was recorded is lost; make space and run the same command again",
                 path.display()
             ),
             Self::ReadOnly(path) => write!(
@@ -279,7 +295,10 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
         Err(error) => return Err(JournalError::Io(path.into(), error)),
     }
     let mut connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_handler(Some(|looks| {
+        std::thread::sleep(BUSY_LOOK);
+        u128::from(looks as u32) < BUSY_TIMEOUT.as_micros() / BUSY_LOOK.as_micros()
+    }))?;
     connection.set_prepared_statement_cache_capacity(64);
     if mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
         check_version(&connection, path, true)?;

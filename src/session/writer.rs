@@ -4,17 +4,21 @@ mod keep;
 
 use super::bind::{Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
-use super::{Backoff, Notice, Shared};
+use super::{Backoff, Notice, Shared, Version};
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
 use crate::link::{Tls, WriteHalf};
 use crate::pacer::{HOLD_LOOK, Hold};
 use crate::window::Window;
-use crate::wire::{BindKind, CommandStatus, encode_data_sm_resp, encode_deliver_sm_resp, patch_sequence_number};
+use crate::wire::tlv::Tag;
+use crate::wire::{
+    BindKind, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp, patch_sequence_number,
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Octets handed to the socket at once. After a crash, what one such write held is what may be in doubt.
@@ -124,6 +128,8 @@ struct Session<'a> {
     enquired_at: Option<Instant>,
     leaving: Option<(Leaving, Instant)>,
     unbinding: bool,
+    /// The SMSC said that it takes TLVs.
+    takes_references: bool,
     /// When the last message or receipt passed.
     active_at: Instant,
     /// Why the session is left for another.
@@ -133,6 +139,7 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     /// Enters the session in the journal and starts its reader.
     fn open(slot: usize, shared: &'a Shared, bound: Bound) -> Result<Self, String> {
+        let takes_references = bound.sc_interface_version.is_some() && shared.account.version != Version::V33;
         let kind = shared.account.bind.kind(slot);
         let (to_session, from_journal) = bounded(CREDITS + 8);
         let (reply, number) = bounded(1);
@@ -145,6 +152,7 @@ impl<'a> Session<'a> {
                 BindKind::Receiver => "rx",
             },
             smpp_version: shared.account.version.name(),
+            sends_reference: takes_references && shared.references.load(Ordering::Relaxed),
         };
         let gone = |_| "the journal is gone".to_owned();
         shared.journal.send(ToJournal::Open { facts, session: to_session, reply }).map_err(|_| gone(()))?;
@@ -163,6 +171,7 @@ impl<'a> Session<'a> {
             early: bound.early,
             session: number.id,
             timers: shared.account.timers,
+            reading: shared.account.receipts.clone(),
             window: Arc::clone(&window),
             pulse: Arc::clone(&pulse),
             pacer: Arc::clone(&shared.pacer),
@@ -195,6 +204,7 @@ impl<'a> Session<'a> {
             enquired_at: None,
             leaving: None,
             unbinding: false,
+            takes_references,
             active_at: Instant::now(),
             resting: None,
         })
@@ -257,6 +267,10 @@ impl<'a> Session<'a> {
             self.withdraw_queue();
             return Ok(idle);
         }
+        if self.enquired_at.is_some_and(|at| self.pulse.heard_at() <= at) {
+            // Asked whether it is alive, the peer has not said so: what is written now would only add to the doubt.
+            return Ok(idle);
+        }
         loop {
             let free = self.window.lock().room(self.queued);
             if free == 0 {
@@ -277,6 +291,7 @@ impl<'a> Session<'a> {
     /// Encodes and writes up to `granted` parts. Returns how many tokens were left over.
     fn encode(&mut self, mut granted: usize) -> Result<usize, String> {
         let now = Instant::now();
+        let references = self.takes_references && self.shared.references.load(Ordering::Relaxed);
         let mut withdrawn = Vec::new();
         while granted > 0 {
             let Some(run) = self.queue.front_mut() else { break };
@@ -284,13 +299,18 @@ impl<'a> Session<'a> {
             let mut last = None;
             while granted > 0 && self.out.len() < WRITE_OCTETS_MAX && !run.items.is_empty() {
                 let item = &run.chunk.items[run.items.start];
-                let sent = sent_of(run);
+                let mut sent = sent_of(run);
                 if item.parts > 1 && window.is_refused(item.message) {
                     withdrawn.push(sent);
                 } else {
                     let start = self.out.len();
                     self.out.extend_from_slice(&run.chunk.octets[item.start as usize..item.end as usize]);
                     patch_sequence_number(&mut self.out[start..], sent.sequence_number);
+                    if references && !item.has_reference {
+                        sent.referenced = true;
+                        let reference = (item.attempt.part() & 0xFFFF) as u16;
+                        append_tlv_u16(&mut self.out, start, Tag::USER_MESSAGE_REFERENCE, reference);
+                    }
                     window.insert(sent, now);
                     last = Some(run.first_serial);
                     granted -= 1;
@@ -369,7 +389,11 @@ impl<'a> Session<'a> {
                 self.queue.extend(runs);
             }
             ToSession::Stored(acknowledge) => {
-                self.acknowledge(&acknowledge);
+                self.acknowledge(&acknowledge, CommandStatus::OK);
+                let _ = self.credits.try_recv();
+            }
+            ToSession::NotStored(acknowledge) => {
+                self.acknowledge(&acknowledge, CommandStatus::RECEIVER_TEMPORARY);
                 let _ = self.credits.try_recv();
             }
             ToSession::Stop => {
@@ -378,13 +402,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn acknowledge(&mut self, acknowledge: &Acknowledge) {
+    fn acknowledge(&mut self, acknowledge: &Acknowledge, status: CommandStatus) {
         self.active_at = Instant::now();
         for &number in &acknowledge.deliver {
-            encode_deliver_sm_resp(number, CommandStatus::OK, &mut self.out);
+            encode_deliver_sm_resp(number, status, &mut self.out);
         }
         for &number in &acknowledge.data {
-            encode_data_sm_resp(number, CommandStatus::OK, &mut self.out);
+            encode_data_sm_resp(number, status, &mut self.out);
         }
     }
 
@@ -477,6 +501,8 @@ fn sent_of(run: &Run) -> Sent {
         plain: item.is_plain(),
         refused: item.refused,
         late: false,
+        referenced: false,
+        generation: run.generation,
     }
 }
 

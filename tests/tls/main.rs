@@ -27,6 +27,7 @@ fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
         version: Version::V34,
         window: 10,
         timers: Timers { connect: Duration::from_secs(3), bind: Duration::from_secs(3), ..Timers::default() },
+        receipts: Default::default(),
     }
 }
 

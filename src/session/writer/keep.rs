@@ -20,7 +20,6 @@ impl Session<'_> {
             None => heard + timers.enquire_link,
         };
         if now < due {
-            // An answer wakes nobody: it is seen in time for the next question.
             return Ok((due - now).min(timers.enquire_link));
         }
         if self.enquired_at.is_some() {

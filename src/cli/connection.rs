@@ -1,8 +1,8 @@
 //! Options that say how the account is reached.
 
 use super::CliError;
-use crate::journal::retry::{CodeRule, RetryRules};
 use crate::config::PASSWORD_VARIABLE;
+use crate::journal::retry::{CodeRule, RetryRules};
 use crate::link::{Tls, TlsOptions, parse_pin};
 use crate::pacer::Rate;
 use crate::session::{Account, BindMode, Secret, Timers, Version};
@@ -259,7 +259,10 @@ impl ConnectionArgs {
 
     /// What statuses mean.
     pub fn rules(&self) -> Arc<RetryRules> {
-        let mut rules = RetryRules { codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(), ..RetryRules::default() };
+        let mut rules = RetryRules {
+            codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(),
+            ..RetryRules::default()
+        };
         if !self.retry_delays.is_empty() {
             rules.delays_ms = self.retry_delays.iter().map(|delay| delay.as_millis() as i64).collect();
         }

@@ -62,6 +62,9 @@ pub struct Options {
     /// Let the simulator keep a ledger, and judge pacing and latency by it.
     #[arg(long)]
     ledger: bool,
+    /// Another build of the program, to compare with.
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_smppost"))]
+    program: std::path::PathBuf,
     /// Time import, report and a start with nothing left to do, too.
     #[arg(long)]
     around: bool,

@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_smppost");
-
 /// What was measured; not a number: not asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
@@ -33,6 +31,8 @@ pub struct Figures {
     report_s: f64,
     start_s: f64,
     judged: Judged,
+    /// CPU us a message of the journal thread, the feeder, the readers, the writers.
+    threads_us: [f64; 4],
 }
 
 impl Figures {
@@ -68,6 +68,15 @@ impl Figures {
         add(p50, format!("answers after {p50} ms, 99% within {p99} ms"));
         let [p50, p99] = self.receipt_ms;
         add(p50, format!("receipts {p50} ms after the answers, 99% within {p99} ms"));
+        let [journal, feeder, reader, writer] = self.threads_us;
+        add(
+            journal,
+            format!(
+                "journal thread {journal:.2} us a message ({:.0}/s if it has a core), feeder {feeder:.2}, readers {reader:.2}, \
+                 writers {writer:.2}",
+                1e6 / journal
+            ),
+        );
         add(self.core, format!("the sender used {:.2}% of a core", self.core * 100.0));
         add(self.syncs, format!("{:.3} syncs a message", self.syncs));
         add(self.commits, format!("{:.4} commits a message", self.commits));
@@ -104,6 +113,7 @@ impl Figures {
             receipt_ms: both(&|run| run.receipt_ms),
             syncs: median(&|run| run.syncs),
             commits: median(&|run| run.commits),
+            threads_us: [0, 1, 2, 3].map(|n| median(&|run| run.threads_us[n])),
             import_s: median(&|run| run.import_s),
             report_s: median(&|run| run.report_s),
             start_s: median(&|run| run.start_s),
@@ -120,6 +130,7 @@ impl Figures {
 /// A folder for one run, on the disk on which the program was built.
 struct Place {
     folder: tempfile::TempDir,
+    program: PathBuf,
 }
 
 impl Place {
@@ -127,8 +138,8 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    fn program(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
         command.env("SMPPOST_JOURNAL", self.path("journal.db")).env("SMPPOST_PASSWORD", "secret");
         command.current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -137,7 +148,8 @@ impl Place {
 }
 
 pub fn run(options: &Options) -> Figures {
-    let place = Place { folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder") };
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let place = Place { folder, program: options.program.clone() };
     if options.before > 0 {
         let first = Options { ledger: false, fsyncs: false, before: 0, ..options.clone() };
         import(&place, &first, "before", options.before);
@@ -148,10 +160,10 @@ pub fn run(options: &Options) -> Figures {
     }
     let mut figures = in_place(&place, options);
     if options.around {
-        let report = timed(place.program().args(["report", "bench"]));
+        let report = timed(place.command().args(["report", "bench"]));
         figures.report_s = report.as_secs_f64();
         figures.start_s =
-            timed(place.program().args(["resume", "bench", "--host", "127.0.0.1", "--system-id", "bench"]))
+            timed(place.command().args(["resume", "bench", "--host", "127.0.0.1", "--system-id", "bench"]))
                 .as_secs_f64();
     }
     figures
@@ -191,6 +203,7 @@ fn in_place(place: &Place, options: &Options) -> Figures {
         receipt_ms: facts.receipt_ms,
         syncs: cost.syncs.map_or(f64::NAN, |syncs| syncs as f64 / messages),
         commits,
+        threads_us: cost.threads_s.map(|seconds| seconds / messages * 1e6),
         import_s: if options.around { import_s } else { f64::NAN },
         report_s: f64::NAN,
         start_s: f64::NAN,
@@ -216,7 +229,7 @@ fn import(place: &Place, options: &Options, name: &str, messages: u64) -> Durati
     }
     file.flush().expect("a file");
     let receipts = if options.receipts == Receipts::All { "all" } else { "none" };
-    let took = timed(place.program().arg("import").arg(&path).args(["--receipts", receipts]));
+    let took = timed(place.command().arg("import").arg(&path).args(["--receipts", receipts]));
     std::fs::remove_file(path).expect("the file");
     took
 }
@@ -228,7 +241,7 @@ struct Simulator {
 
 impl Simulator {
     fn start(place: &Place, options: &Options) -> Self {
-        let mut command = place.program();
+        let mut command = place.command();
         command.args(["smsc", "--port", "0", "--rate", "unlimited", "--max-connections", "64"]);
         command.args(["--message-id", &options.ids, "--receipt-delay", &options.receipt_delay]);
         if options.ledger {
@@ -256,14 +269,16 @@ struct Cost {
     rss_kib: u64,
     took: Duration,
     syncs: Option<u64>,
+    /// See [`THREADS`].
+    threads_s: [f64; 4],
 }
 
 fn send(place: &Place, options: &Options, campaign: &str, simulator: &Simulator) -> Cost {
     let counts = place.path("syncs");
-    let mut command = place.program();
+    let mut command = place.command();
     if options.fsyncs {
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-c", "-e", "trace=fsync,fdatasync", "-o"]).arg(&counts).arg(PROGRAM);
+        strace.args(["-f", "-c", "-e", "trace=fsync,fdatasync", "-o"]).arg(&counts).arg(&place.program);
         strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         strace.current_dir(place.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command = strace;
@@ -280,11 +295,15 @@ fn send(place: &Place, options: &Options, campaign: &str, simulator: &Simulator)
     let started = Instant::now();
     let mut child = command.spawn().expect("the program");
     let mut rss_kib = 0;
+    let mut threads_s = [f64::NAN; 4];
     let status = loop {
         if let Some(status) = child.try_wait().expect("the program") {
             break status;
         }
         rss_kib = peak(&format!("/proc/{}/status", child.id())).unwrap_or(rss_kib);
+        if !options.fsyncs {
+            threads_s = threads(child.id(), threads_s);
+        }
         std::thread::sleep(Duration::from_millis(10));
     };
     let took = started.elapsed();
@@ -298,7 +317,7 @@ fn send(place: &Place, options: &Options, campaign: &str, simulator: &Simulator)
         let calls = |line: &str| line.split_whitespace().nth(3).and_then(|calls| calls.parse::<u64>().ok());
         text.lines().filter(|line| line.trim_end().ends_with("sync")).filter_map(calls).sum()
     });
-    Cost { user_s: user - user_before, system_s: system - system_before, rss_kib, took, syncs }
+    Cost { user_s: user - user_before, system_s: system - system_before, rss_kib, took, syncs, threads_s }
 }
 
 /// Everything in this process. Its cost is that of both sides.
@@ -342,7 +361,14 @@ fn in_process(place: &Place, options: &Options) -> (Cost, u64) {
     let [user, system, _, _] = cpu("/proc/self/stat");
     simulator.stop();
     let rss_kib = peak("/proc/self/status").unwrap_or(0);
-    let cost = Cost { user_s: user - user_before, system_s: system - system_before, rss_kib, took, syncs: None };
+    let cost = Cost {
+        user_s: user - user_before,
+        system_s: system - system_before,
+        rss_kib,
+        took,
+        syncs: None,
+        threads_s: [f64::NAN; 4],
+    };
     (cost, outcome.status.commits)
 }
 
@@ -360,6 +386,21 @@ fn cpu(path: &str) -> [f64; 4] {
     let (_, fields) = text.rsplit_once(')').expect("the times of a process");
     let fields: Vec<&str> = fields.split_whitespace().collect();
     [11, 12, 13, 14].map(|n| fields[n].parse::<f64>().expect("a number") / 100.0)
+}
+
+/// Names of threads begin so.
+const THREADS: [&str; 4] = ["journal", "feeder", "reader", "writer"];
+
+/// CPU time of the threads of a process so far, in seconds. Those that ended keep what was seen of them last.
+fn threads(process: u32, before: [f64; 4]) -> [f64; 4] {
+    let mut seconds = [0.0; 4];
+    for task in std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten() {
+        let Ok(name) = std::fs::read_to_string(task.path().join("comm")) else { continue };
+        let Some(n) = THREADS.iter().position(|thread| name.starts_with(thread)) else { continue };
+        let Ok(times) = std::fs::read_to_string(task.path().join("schedstat")) else { continue };
+        seconds[n] += times.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9;
+    }
+    [0, 1, 2, 3].map(|n| seconds[n].max(before[n]))
 }
 
 /// The most memory that was resident, in KiB.

@@ -109,6 +109,7 @@ fn delivered_with(id: IdForm, shape: Shape) {
 fn f32_receipts_of_every_shape_end_in_the_same_state() {
     let shapes = [
         (IdForm::Decimal, Shape::Early),
+        (IdForm::Decimal, Shape::EarlyAndAgain),
         (IdForm::Decimal, Shape::Duplicate),
         (IdForm::Padded, Shape::Normal),
         (IdForm::Uuid, Shape::TlvOnly),

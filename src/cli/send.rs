@@ -4,11 +4,13 @@ use super::campaign::CampaignArgs;
 use super::connection::{ConnectionArgs, account_name, duration};
 use super::{CliError, exit};
 use crate::campaign::{self, CampaignFile, Imported};
+use crate::escape::escape_terminal;
 use crate::journal::lock::SenderLock;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
+use crate::report::text::{argument, count};
 use crate::report::{RunFacts, SendSummary};
 use crate::session::{Account, Secret};
 use clap::{Args, ValueEnum};
@@ -41,7 +43,7 @@ pub struct CheckArgs {
     #[command(flatten)]
     campaign: CampaignArgs,
     /// The rate at which it would be sent, in messages (parts) a second
-    #[arg(long, default_value = "30", value_name = "N")]
+    #[arg(long, default_value = "30", value_name = "N", allow_negative_numbers = true)]
     rate: Rate,
     /// How to show it
     #[arg(long, value_enum, default_value_t = CheckFormat::Table)]
@@ -87,13 +89,37 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
     let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows))?;
     display.clear();
+    let name = &campaign.name;
     match imported {
-        Imported::New(counts) => display.say(&format!(
-            "{}: imported {} messages ({} parts); {} duplicate rows skipped, {} bad rows kept aside, {} suppressed",
-            campaign.name, counts.messages, counts.parts, counts.duplicates, counts.rejected, counts.suppressed,
-        )),
+        Imported::New { counts, first_refused } => {
+            display.say(&format!(
+                "{name}: imported {} in {}",
+                count(counts.messages, "message"),
+                count(counts.parts, "part")
+            ));
+            let report = |what: &str| {
+                let journal = argument(&journal.to_string_lossy());
+                format!("`smppost report {} {what} --journal {journal}`", argument(name))
+            };
+            if let Some((line, reason)) = first_refused {
+                display.say(&format!(
+                    "  {} refused: {}\n    the first: line {line}: {}",
+                    count(counts.rejected, "row"),
+                    report("--rejected-rows"),
+                    escape_terminal(&reason)
+                ));
+            }
+            if counts.duplicates > 0 {
+                let duplicates = count(counts.duplicates, "duplicate row");
+                display.say(&format!("  {duplicates} left out: {}", report("--duplicates")));
+            }
+            if counts.suppressed > 0 {
+                display
+                    .say(&format!("  {} to suppressed numbers will not be sent", count(counts.suppressed, "message")));
+            }
+        }
         Imported::Already(messages) => {
-            display.say(&format!("{}: already in the journal with {messages} messages", campaign.name));
+            display.say(&format!("{name}: in the journal already, with {}", count(messages, "message")));
         }
     }
     Ok(())
@@ -185,6 +211,9 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             recovered.in_doubt, recovered.requeued,
         ));
     }
+    if recovered.undone_imports > 0 {
+        display.say("an import that was cut short was undone: import that file again");
+    }
     let mut words = Vec::new();
     if let Some(found) = outcome.found_rate {
         writeln!(
@@ -230,7 +259,8 @@ pub fn cancel(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
             pipeline::apply_controls(&connection, &mut books)?;
             let book = books.campaigns.iter().find(|book| book.name == args.campaign);
             let cancelled = book.map_or(0, |book| book.counts[journal::key::State::Cancelled as usize]);
-            display.say(&format!("{}: {cancelled} messages are cancelled; what was sent stays sent", args.campaign));
+            let cancelled = count(cancelled, "message");
+            display.say(&format!("{}: {cancelled} cancelled; what was sent stays sent", args.campaign));
         }
         Err(JournalError::Held(_)) => display.say(&format!(
             "{}: cancelled; the running sender takes nothing more of it from its next claim on",

@@ -6,6 +6,7 @@ use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
 use super::retry::THROTTLED_DELAY_MS;
 use crate::wire::{CommandStatus, MessageState, Pdu, StatusClass};
+use rusqlite::OptionalExtension;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::borrow::Cow;
 use std::time::Instant;
@@ -222,11 +223,17 @@ impl Keeper {
         if !was_final {
             return Ok(State::Accepted);
         }
-        let state: Option<i64> = self
+        let state: Option<Option<i64>> = self
             .connection
             .prepare_cached("SELECT state FROM receipt WHERE id = ?1")?
-            .query_row([attempt.receipt(0)], |row| row.get(0))?;
-        Ok(if state == Some(2) { State::Delivered } else { State::Failed })
+            .query_row([attempt.receipt(0)], |row| row.get(0))
+            .optional()?;
+        Ok(match state {
+            // The final one came before the answer and has a number of its own: such a message's state is stored.
+            None => State::Accepted,
+            Some(Some(2)) => State::Delivered,
+            Some(_) => State::Failed,
+        })
     }
 
     /// How many receipts are stored under the attempt's own numbers.

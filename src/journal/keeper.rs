@@ -456,7 +456,10 @@ impl Keeper {
             let (first, room) = self.sequence.peek();
             while at < items.len() && at - start < room {
                 let item = &items[at];
-                if at > start && item.attempt.0 - items[at - 1].attempt.0 != Attempt::new(1, 0).0 {
+                let follows = |before: &Item| {
+                    item.campaign == before.campaign && item.attempt.0 - before.attempt.0 == Attempt::new(1, 0).0
+                };
+                if at > start && !follows(&items[at - 1]) {
                     break;
                 }
                 let begins = at == start || item.message != items[at - 1].message;

@@ -2,7 +2,7 @@
 //! the journal whatever has to be on disk before it is answered.
 
 use super::Timers;
-use crate::journal::events::{Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
 use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
@@ -154,36 +154,43 @@ impl Reader {
         self.journal.send(ToJournal::TimedOut { session: self.session, sent }).is_ok()
     }
 
-    /// Takes what is in the buffer.
+    /// Takes what has arrived whole. Whatever ends the session, the answers that came before it go to the journal: the
+    /// window has let go of them, so nobody else knows.
     fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
         let mut batch = Batch::default();
         let mut replies = Vec::new();
+        let mut outcome = self.sort_frames(found, &mut batch, &mut replies);
+        self.attribute(found, &mut batch);
+        if !replies.is_empty() && self.writer.send(FromReader::Reply(replies)).is_err() {
+            outcome = outcome.and(Err(STOPPED.into()));
+        }
+        if batch.is_empty() {
+            return outcome;
+        }
+        batch.came_at = now_ms();
+        if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
+            // Nobody is there any more to answer the SMSC, which will say it again.
+            batch.acknowledge = Acknowledge::default();
+            outcome = outcome.and(Err(STOPPED.into()));
+        }
+        self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())?;
+        outcome
+    }
+
+    fn sort_frames(&mut self, found: &mut Vec<Found>, batch: &mut Batch, replies: &mut Vec<u8>) -> Result<(), String> {
         for frame in std::mem::take(&mut self.early) {
-            take(&frame, &mut batch, found, &mut replies, &self.writer)?;
+            take(&frame, batch, found, replies, &self.writer)?;
         }
         loop {
             match self.frames.next_frame() {
-                Ok(Some(frame)) => take(frame, &mut batch, found, &mut replies, &self.writer)?,
-                Ok(None) => break,
+                Ok(Some(frame)) => take(frame, batch, found, replies, &self.writer)?,
+                Ok(None) => return Ok(()),
                 Err(error) => {
-                    encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, &mut replies);
-                    let _ = self.writer.send(FromReader::Reply(replies));
+                    encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, replies);
                     return Err(format!("what the SMSC sends cannot be framed: {error}"));
                 }
             }
         }
-        self.attribute(found, &mut batch);
-        if !replies.is_empty() && self.writer.send(FromReader::Reply(replies)).is_err() {
-            return Err(STOPPED.into());
-        }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        batch.came_at = now_ms();
-        if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
-            return Err(STOPPED.into());
-        }
-        self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())
     }
 
     /// Finds out whose answers these are: one look at the window for all of them.

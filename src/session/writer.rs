@@ -211,7 +211,7 @@ impl<'a> Session<'a> {
             }
             // Whatever else is there already goes into the same write.
             while let Ok(message) = self.from_journal.try_recv() {
-                self.from_journal_came(message);
+                self.heed_journal(message);
             }
             if matches!(&self.leaving, Some((Leaving::Peer { .. }, _))) && self.has_settled() {
                 break self.farewell_to_peer();
@@ -404,7 +404,7 @@ impl<'a> Session<'a> {
             Event::Tick => {}
             Event::Finish => self.leaving = Some((Leaving::Finish, Instant::now())),
             Event::Journal(None) => return Err(End::JournalGone),
-            Event::Journal(Some(message)) => self.from_journal_came(message),
+            Event::Journal(Some(message)) => self.heed_journal(message),
             // The reader has ended; what it says when it is joined is why.
             Event::Reader(None) => return Err(End::Lost(String::new())),
             Event::Reader(Some(message)) => match message {
@@ -425,7 +425,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn from_journal_came(&mut self, message: ToSession) {
+    fn heed_journal(&mut self, message: ToSession) {
         match message {
             ToSession::Send(runs) => {
                 self.wanted = false;
@@ -507,7 +507,7 @@ impl<'a> Session<'a> {
         }
         while let Ok(message) = self.from_journal.recv() {
             if let ToSession::Send(_) = &message {
-                self.from_journal_came(message);
+                self.heed_journal(message);
             }
         }
         let unwritten = self.take_queue();

@@ -7,7 +7,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use smppost::journal::campaign::CampaignOptions;
-use smppost::journal::events::{Acknowledge, Answer, Batch, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession};
+use smppost::journal::events::{Answer, Batch, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession};
 use smppost::journal::intake::{Intake, Kept, NewMessage};
 use smppost::journal::keeper::{Board, Keeper, KeeperSettings};
 use smppost::journal::marks::Marks;

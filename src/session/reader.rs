@@ -6,7 +6,7 @@ use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEv
 use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
-use crate::pacer::Pacer;
+use crate::pacer::{Hold, Pacer};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
@@ -214,8 +214,15 @@ impl Reader {
                 StatusClass::Throttled => throttled = true,
                 StatusClass::Temporary => {}
                 _ if sent.is_refused_for_reference(status) => {}
-                StatusClass::Account | StatusClass::Permanent if !sent.plain => window.refuse(sent.message),
-                StatusClass::Account | StatusClass::Permanent => {}
+                class @ (StatusClass::Account | StatusClass::Permanent) => {
+                    if !sent.plain {
+                        window.refuse(sent.message);
+                    }
+                    if class == StatusClass::Account {
+                        // The journal is about to stop everything; until it has, nothing more is to be refused alike.
+                        self.pacer.set_hold(Hold::Short);
+                    }
+                }
             }
             batch.answers.push(Answer {
                 sent,

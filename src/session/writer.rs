@@ -1,5 +1,7 @@
 //! The writing half of a session, and the life of its connection: bind, send, settle, reconnect.
 
+mod keep;
+
 use super::bind::{Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::{Backoff, Notice, Shared, Version};
@@ -10,8 +12,7 @@ use crate::pacer::{HOLD_LOOK, Hold};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
-    BindKind, CommandId, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp,
-    encode_enquire_link, encode_header_only, patch_sequence_number,
+    BindKind, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp, patch_sequence_number,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
 use parking_lot::Mutex;
@@ -352,89 +353,6 @@ impl<'a> Session<'a> {
             self.wanted = true;
             let _ = self.shared.journal.send(ToJournal::Want { session: self.id, parts: ahead - self.queued });
         }
-    }
-
-    /// enquire_link when nothing is heard; the end when that is not answered either.
-    fn keep_link(&mut self) -> Result<Duration, String> {
-        let timers = &self.shared.account.timers;
-        let heard = self.pulse.heard_at();
-        if self.enquired_at.is_some_and(|at| heard > at) {
-            self.enquired_at = None;
-        }
-        let now = Instant::now();
-        let due = match self.enquired_at {
-            Some(at) => at + timers.response,
-            None => heard + timers.enquire_link,
-        };
-        if now < due {
-            return Ok((due - now).min(timers.enquire_link));
-        }
-        if self.enquired_at.is_some() {
-            return Err(format!(
-                "the SMSC is silent: no answer to enquire_link within the response timeout ({:?})",
-                timers.response
-            ));
-        }
-        let number = self.control_number();
-        encode_enquire_link(number, &mut self.out);
-        self.enquired_at = Some(now);
-        Ok(timers.response.min(timers.enquire_link))
-    }
-
-    /// Leaves a session on which nothing passes. Returns when to look again.
-    fn rest(&mut self) -> Duration {
-        let is_held = self.shared.pacer.hold() == Hold::Long;
-        let limit = if is_held { Some(HELD_IDLE) } else { self.shared.account.timers.inactivity };
-        let Some(limit) = limit.filter(|_| self.leaving.is_none()) else {
-            return Duration::from_secs(3_600);
-        };
-        if self.queued > 0 || !self.window.lock().is_empty() {
-            self.active_at = Instant::now();
-        }
-        let idle = self.active_at.elapsed();
-        if idle < limit {
-            return limit - idle;
-        }
-        self.resting = Some(if is_held {
-            "unbound until the sending hours begin".into()
-        } else {
-            format!("nothing passed for the inactivity timeout ({limit:?})")
-        });
-        self.leaving = Some((Leaving::Finish, Instant::now()));
-        Duration::ZERO
-    }
-
-    /// Brings a session to its end: once everything written is answered, or has waited long enough, unbind.
-    fn leave(&mut self) -> Result<Duration, String> {
-        let Some((leaving, since)) = &self.leaving else { return Ok(Duration::from_secs(3_600)) };
-        let since = *since;
-        if matches!(leaving, Leaving::Peer { .. }) {
-            return Ok(Duration::from_millis(50));
-        }
-        if !self.unbinding && (self.window.lock().is_empty() || since.elapsed() >= self.shared.account.timers.response)
-        {
-            self.unbinding = true;
-            self.leaving = Some((Leaving::Finish, Instant::now()));
-            let number = self.control_number();
-            encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut self.out);
-        } else if self.unbinding && since.elapsed() >= FAREWELL {
-            return Err(UNBOUND.into());
-        }
-        Ok(Duration::from_millis(50))
-    }
-
-    fn has_settled(&self) -> bool {
-        let Some((_, since)) = &self.leaving else { return false };
-        self.window.lock().is_empty() || since.elapsed() >= FAREWELL
-    }
-
-    fn farewell_to_peer(&mut self) -> End {
-        let Some((Leaving::Peer { reason, unbind }, _)) = self.leaving.take() else { return End::Finished };
-        if let Some(number) = unbind {
-            encode_header_only(CommandId::UNBIND_RESP, CommandStatus::OK, number, &mut self.out);
-            let _ = self.flush();
-        }
-        End::Lost(reason)
     }
 
     fn heed(&mut self, event: Event) -> Result<(), End> {

@@ -371,18 +371,42 @@ WITH minute_fact (campaign_id, minute, submitted, accepted, delivered) AS (
     UNION ALL
     SELECT c.id, r.received_at / 60000, 0, 0, count(*)
       FROM campaign c JOIN receipt r ON r.id >= (c.first_id << 20) AND r.id < (c.end_id << 20)
-     WHERE r.state = 2 AND r.final = 1 GROUP BY 1, 2)
+     WHERE r.state = 2 AND r.final = 1
+       AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)
+       AND NOT EXISTS (SELECT 1 FROM receipt b
+                        WHERE b.id >= (r.id >> 8 << 8) AND b.id < r.id AND b.state = 2 AND b.final = 1)
+     GROUP BY 1, 2
+    UNION ALL
+    SELECT c.id, r.received_at / 60000, 0, 0, count(*)
+      FROM campaign c
+      JOIN receipt_match x ON x.attempt >= (c.first_id << 12) AND x.attempt < (c.end_id << 12)
+      JOIN receipt r ON r.id = x.receipt_id
+     WHERE r.state = 2 AND r.final = 1
+       AND NOT EXISTS (SELECT 1 FROM receipt_match y WHERE y.receipt_id = x.receipt_id AND y.id > x.id)
+     GROUP BY 1, 2)
 SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%MZ', f.minute * 60, 'unixepoch') AS minute,
        sum(f.submitted) AS submitted, sum(f.accepted) AS accepted, sum(f.delivered) AS delivered
   FROM minute_fact f JOIN campaign c ON c.id = f.campaign_id
  WHERE c.imported_at IS NOT NULL
  GROUP BY f.campaign_id, f.minute;
 
+-- The longest wait for an answer, and from the first write to the last part's first receipt that says delivered.
 CREATE VIEW delivery_latency AS
 SELECT f.campaign, f.line,
        (SELECT max(a.answer_ms) FROM answer a
          WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)) AS answer_ms,
-       (r.received_at - f.sent_at) / 1000.0 AS delivery_s
+       CASE f.state WHEN 3 THEN
+           (SELECT max(p.delivered_at) - f.sent_at FROM (
+               SELECT min(d.received_at) AS delivered_at FROM (
+                   SELECT r.id >> 20 AS part, r.received_at FROM receipt r
+                    WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20)
+                      AND r.final = 1 AND r.state = 2
+                      AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)
+                   UNION ALL
+                   SELECT x.attempt >> 12, r.received_at FROM receipt_match x JOIN receipt_fact r ON r.id = x.receipt_id
+                    WHERE x.attempt >= (f.message << 12) AND x.attempt < ((f.message + f.parts) << 12)
+                      AND r.attempt = x.attempt AND r.final = 1 AND r.state = 2) d
+                GROUP BY d.part) p) / 1000.0
+       END AS delivery_s
   FROM message_fact f
-  LEFT JOIN receipt r ON r.id = (f.message << 20) AND r.final = 1 AND r.state = 2
  WHERE f.answered_at IS NOT NULL;

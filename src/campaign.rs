@@ -1,17 +1,22 @@
 //! Campaigns from files: `import` and `check`. Reads the file once, row by row, and hands the rows to the journal, or to a
 //! tally alone.
 
+mod batch;
+mod transfer;
+
 use crate::address::Sender;
 use crate::fields::SubmitFields;
-use crate::import::{Event, FileEncoding, ImportError, RowReader, Settings, Tally, TextSource, digest_of};
+use crate::import::{FileEncoding, ImportError, RowReader, Settings, Tally, TextSource, digest_of};
 use crate::journal::campaign::CampaignOptions;
-use crate::journal::intake::{Counts, Intake, NewMessage, existing};
+use crate::journal::intake::{Counts, Intake, existing};
 use crate::journal::{self, JournalError};
 use crate::text::{Choice, Policy};
+use rusqlite::Connection;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use transfer::{TransferError, transfer};
 
 /// A campaign as the operator describes it.
 #[derive(Clone, Debug)]
@@ -24,6 +29,12 @@ pub struct CampaignFile {
     pub options: CampaignOptions,
     /// How the file is written; does not change what is sent as long as it is read right.
     pub reading: Reading,
+}
+
+impl CampaignFile {
+    fn open(&self) -> Result<File, CampaignError> {
+        File::open(&self.path).map_err(|error| CampaignError::Open(self.path.clone(), error))
+    }
 }
 
 /// How a file is read.
@@ -96,90 +107,76 @@ pub enum Imported {
     Already(i64),
 }
 
-/// Imports the campaign, unless it is there already. All of the file goes in or nothing of it. `progress` is told the
-/// rows and octets read so far, now and then.
+/// Rows between two calls of an import's `progress`.
+const ROWS_PER_PROGRESS: u64 = 65_536;
+
+/// Imports the campaign, unless it is there already. All of the file goes in or nothing of it; a file that is refused by its
+/// header or its first rows leaves no journal behind where there was none. `progress` is told the rows and octets read so
+/// far, now and then.
 pub fn import(
     campaign: &CampaignFile,
     journal: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Imported, CampaignError> {
-    let open = || File::open(&campaign.path).map_err(|error| CampaignError::Open(campaign.path.clone(), error));
-    let at_file = |error| CampaignError::Import(campaign.path.clone(), error);
-    let connection = journal::open_or_create(journal)?;
-    if let Some(recorded) = existing(&connection, &campaign.name)? {
-        let digest = digest_of(open()?).map_err(|error| CampaignError::Open(campaign.path.clone(), error))?;
-        let mut differences = recorded.options.differences(&campaign.options);
-        if recorded.digest != hex(&digest) {
-            differences.insert(0, ("file".into(), short(&recorded.digest), short(&hex(&digest))));
+    let suppressed = match journal::open_existing(journal) {
+        Ok(connection) => {
+            if let Some(already) = compare(campaign, &connection)? {
+                return Ok(already);
+            }
+            journal::control::suppressed(&connection)?
         }
-        return if differences.is_empty() {
-            Ok(Imported::Already(recorded.messages))
-        } else {
-            Err(CampaignError::Differs { name: campaign.name.clone(), differences })
-        };
-    }
-    let suppressed = journal::control::suppressed(&connection)?;
-    drop(connection);
-    // The header is read before anything is written.
-    let mut reader = reader(campaign, open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+        Err(JournalError::Missing(_)) => Default::default(),
+        Err(error) => return Err(error.into()),
+    };
+    let reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let from = Sender::parse(&campaign.options.from).map_or("", |sender| sender.text).to_owned();
-    let mut intake = Intake::begin(journal, &campaign.name, &file, &campaign.options)?;
-    let outcome = store(&mut reader, &mut intake, &from, progress).and_then(|()| match reader.digest() {
-        Some(digest) => Ok(hex(&digest)),
-        None => Err(Stored::Read(ImportError::Io(io::Error::other("the file ended before its end")))),
+    let from = Sender::canonical(&campaign.options.from);
+    let mut intake = None;
+    let (mut rows, mut shown) = (0, 0);
+    let outcome = transfer(reader, from, |batch| {
+        let intake = match &mut intake {
+            Some(intake) => intake,
+            none => none.insert(Intake::begin(journal, &campaign.name, &file, &campaign.options)?),
+        };
+        intake.store(batch.kept())?;
+        rows += batch.len() as u64;
+        if rows - shown >= ROWS_PER_PROGRESS {
+            shown = rows;
+            progress(rows, batch.octets);
+        }
+        Ok(())
     });
-    match outcome {
-        Ok(digest) => Ok(Imported::New(intake.finish(&digest)?)),
-        Err(error) => {
+    match (outcome, intake) {
+        (Ok(digest), Some(intake)) => Ok(Imported::New(intake.finish(&hex(&digest))?)),
+        // A file without rows is an error of its own, so that there is none here.
+        (Ok(_), None) => Err(CampaignError::Import(campaign.path.clone(), ImportError::HeaderOnly)),
+        (Err(error), intake) => {
             // The next start would undo it as well; an operator who looks now should find nothing of it.
-            let undone = intake.abandon();
-            match error {
-                Stored::Read(error) => Err(at_file(error)),
-                Stored::Journal(error) => Err(error.into()),
+            let undone = intake.map_or(Ok(()), Intake::abandon);
+            if let Err(undone) = undone {
+                log::warn!("what was imported is hidden, and undone at the next start: {undone}");
             }
-            .and_then(|()| undone.map_err(CampaignError::from))
-            .map(|()| Imported::Already(0))
+            Err(match error {
+                TransferError::Read(error) => CampaignError::Import(campaign.path.clone(), error),
+                TransferError::Journal(error) => error.into(),
+            })
         }
     }
 }
 
-enum Stored {
-    Read(ImportError),
-    Journal(JournalError),
-}
-
-fn store(
-    reader: &mut RowReader<File>,
-    intake: &mut Intake,
-    from: &str,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<(), Stored> {
-    let mut rows = 0u64;
-    while let Some(event) = reader.next().map_err(Stored::Read)? {
-        match event {
-            Event::Row(row) => intake.add(NewMessage {
-                line: row.line,
-                destination: row.destination.digits(),
-                source: row.source.filter(|source| *source != from),
-                text: row.text,
-                encoding: row.segmentation.encoding.stored(),
-                parts: row.segmentation.parts,
-                fields: row.fields,
-                suppressed: row.suppressed,
-            }),
-            Event::Rejected(rejected) => intake.skip(rejected.line, false, &rejected.reason.to_string(), rejected.row),
-            Event::Duplicate(duplicate) => {
-                intake.skip(duplicate.line, true, "its number came in an earlier row", duplicate.row)
-            }
-        }
-        .map_err(Stored::Journal)?;
-        rows += 1;
-        if rows % 65_536 == 0 {
-            progress(rows, reader.octets());
-        }
+/// What the journal says to a campaign of that name, where it has one.
+fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Imported>, CampaignError> {
+    let Some(recorded) = existing(connection, &campaign.name)? else { return Ok(None) };
+    let digest = digest_of(campaign.open()?).map_err(|error| CampaignError::Open(campaign.path.clone(), error))?;
+    let mut differences = recorded.options.differences(&campaign.options);
+    if recorded.digest != hex(&digest) {
+        differences.insert(0, ("file".into(), short(&recorded.digest), short(&hex(&digest))));
     }
-    Ok(())
+    if differences.is_empty() {
+        Ok(Some(Imported::Already(recorded.messages)))
+    } else {
+        Err(CampaignError::Differs { name: campaign.name.clone(), differences })
+    }
 }
 
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
@@ -189,8 +186,7 @@ pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignE
         Ok(connection) => journal::control::suppressed(&connection)?,
         Err(_) => Default::default(),
     };
-    let file = File::open(&campaign.path).map_err(|error| CampaignError::Open(campaign.path.clone(), error))?;
-    let mut reader = reader(campaign, file)?.with_suppressed(move |key| suppressed.contains(&key));
+    let mut reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
     let mut tally = Tally::new();
     while let Some(event) = reader.next().map_err(|error| CampaignError::Import(campaign.path.clone(), error))? {
         tally.note(&event);

@@ -1,22 +1,92 @@
-//! Bulk SMS over SMPP with a journal.
+//! Bulk SMS over SMPP with a journal: at most once by default, every doubt listed.
+//!
+//! This page is the architecture. The program's use is in `README.md`, the tables and public views in `schema.sql`.
+//!
+//! # The data's way
+//!
+//! ```text
+//! CSV --import--> JOURNAL: queued                                          campaign, import, template, text, address
+//!
+//! FEEDER   reads queued messages ahead and encodes them                    journal::feed
+//!   | chunks of encoded parts
+//!   v
+//! JOURNAL  the one writing connection: claims parts for the sessions       journal::keeper
+//!   |      that want some, gives sequence numbers, COMMIT (fsync)
+//!   | claimed parts                                    ^ answers, receipts, inbound, ended sessions
+//!   v                                                  |
+//! WRITER of a session: tokens from the PACER,          |                   session::writer, pacer, window
+//!   |      write mark, then the socket                 |
+//!   v                                                  |
+//! SMSC --------------------------------------------> READER of that session, which frames, decodes, frees slots
+//!                                                                          session::reader, wire
+//! JOURNAL commits what came; only then the WRITER answers the receipts
+//!
+//! report, list, verify: read-only connections, short snapshots             report, journal::query
+//! ```
+//!
+//! # Who owns what
+//!
+//! | what | owner | others |
+//! |---|---|---|
+//! | states, sequence numbers, "is it finished?" | the journal thread | send it events |
+//! | the socket's writing side, reconnects | a connection's writer thread | queue replies |
+//! | the read buffer, response timers | a session's reader thread | nothing |
+//! | requests outstanding on a session | its window, behind a short lock | its writer adds, its reader takes |
+//! | the account's tokens | the pacer, behind a short lock | writers take, readers report throttling |
+//!
+//! # What holds
+//!
+//! - Nothing is written to a socket before its claim is committed with `synchronous=FULL`, and not before the write mark
+//!   names it. After a death, what is above its session's mark is queued again; what is below it and unanswered is in doubt.
+//! - A receipt or inbound message is answered only after the commit that holds it.
+//! - Facts are appended. A message's state follows from them by one rule, [`journal::state`].
+//! - Tokens are taken when octets are about to be written. Claims run a few moments ahead of that, so that the disk is
+//!   never waited for, and no further.
+//! - Every channel is bounded, and every edge that can block points toward the journal or the socket. The journal thread
+//!   waits for the disk alone: a session asks for parts once at a time and has a limited number of receipts unanswered, so
+//!   there is always room for what it is told. A reader without credit stops reading, and TCP pushes back.
+//! - Work ends by channels being dropped, in the order connections, journal. A session says that it closes, sees the last
+//!   of what was meant for it, and then reports what was never answered and what was never written.
+//! - No lock is held over I/O. No thread polls.
+//!
+//! # Code map, in reading order
+//!
+//! - [`wire`]: SMPP as octets: frames, PDUs, TLVs, statuses, receipts. No I/O.
+//! - [`text`], [`address`], [`template`], [`fields`], [`escape`]: alphabets and parts, numbers and senders, texts with
+//!   columns in them, submit_sm fields by name, foreign text made harmless. Pure.
+//! - [`import`]: a CSV file as rows; [`campaign`]: those rows into the journal, or into a tally ([`preview`]).
+//! - [`journal`]: the one door to SQLite.
+//! - [`pacer`], [`window`], [`link`], [`session`]: tokens, outstanding requests, sockets, and the two threads of a session.
+//! - [`pipeline`]: a run of sending from the lock to the last unbind.
+//! - [`report`], [`progress`]: what is shown.
+//! - [`smsc`]: the simulator, with its faults and its ledger.
+//! - [`cli`], [`config`], [`signals`]: what can be typed, and what comes from elsewhere.
+
+pub mod wire;
+
 pub mod address;
-pub mod campaign;
-pub mod cli;
-pub mod config;
 pub mod escape;
 pub mod fields;
-pub mod import;
-pub mod journal;
-pub mod link;
-pub mod pacer;
-pub mod pipeline;
-pub mod preview;
-pub mod progress;
-pub mod report;
-pub mod session;
-pub mod signals;
-pub mod smsc;
 pub mod template;
 pub mod text;
+
+pub mod campaign;
+pub mod import;
+pub mod preview;
+
+pub mod journal;
+
+pub mod link;
+pub mod pacer;
+pub mod session;
 pub mod window;
-pub mod wire;
+
+pub mod pipeline;
+pub mod progress;
+pub mod report;
+
+pub mod smsc;
+
+pub mod cli;
+pub mod config;
+pub mod signals;

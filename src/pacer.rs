@@ -35,6 +35,16 @@ pub enum Rate {
     Unlimited,
 }
 
+impl Rate {
+    /// Whether it is more than so many PDUs a second.
+    pub fn exceeds(self, per_second: f64) -> bool {
+        match self {
+            Self::PerSecond(rate) => rate > per_second,
+            Self::Unlimited => true,
+        }
+    }
+}
+
 impl FromStr for Rate {
     type Err = String;
 
@@ -70,6 +80,8 @@ pub struct Bucket {
     in_second: usize,
     cut: Option<Cut>,
     accepted: Accepted,
+    /// When tokens were taken last.
+    taken_at: Instant,
 }
 
 /// What throttling left of the rate.
@@ -83,11 +95,25 @@ impl Bucket {
     /// A bucket with one token in it, so that the first message need not wait.
     pub fn new(full: Rate, now: Instant) -> Self {
         let taken = VecDeque::new();
-        Self { full, tokens: 1.0, at: now, taken, in_second: 0, cut: None, accepted: Accepted::new(now) }
+        Self { full, tokens: 1.0, at: now, taken, in_second: 0, cut: None, accepted: Accepted::new(now), taken_at: now }
+    }
+
+    /// Goes on from a rate that an earlier run found, as if it had been cut to it now.
+    pub fn start_from(&mut self, now: Instant, found: f64) {
+        if matches!(self.full, Rate::PerSecond(full) if found >= full) || !found.is_finite() {
+            return;
+        }
+        self.cut = Some(Cut { rate: found.max(RATE_MIN), at: now });
+    }
+
+    /// The rate that throttling left, unless more was taken for so long since that it is forgotten.
+    pub fn found(&self) -> Option<f64> {
+        self.cut.filter(|cut| self.taken_at.saturating_duration_since(cut.at) < RECOVERY).map(|cut| cut.rate)
     }
 
     /// Takes up to `want` tokens.
     pub fn take(&mut self, now: Instant, want: usize) -> usize {
+        self.taken_at = now;
         let Rate::PerSecond(rate) = self.rate(now) else { return want };
         self.fill(now, rate);
         self.forget(now, rate);
@@ -235,6 +261,17 @@ impl Pacer {
         Self(Mutex::new(Bucket::new(rate, Instant::now())))
     }
 
+    /// Goes on from a rate that an earlier run found: it is tried first, and crept up from.
+    pub fn start_from(&self, found: f64) {
+        self.0.lock().start_from(Instant::now(), found);
+    }
+
+    /// The rate that the SMSC was found to take; `None`: nothing was throttled in the last
+    /// ten seconds of sending.
+    pub fn found(&self) -> Option<f64> {
+        self.0.lock().found()
+    }
+
     /// Takes up to `want` tokens now.
     pub fn take(&self, want: usize) -> usize {
         self.0.lock().take(Instant::now(), want)
@@ -370,6 +407,23 @@ mod tests {
         let Rate::PerSecond(half_way) = bucket.rate(after(start, 5.0)) else { panic!("limited") };
         assert!(half_way > RATE_MIN && half_way < 100.0);
         assert_eq!(bucket.rate(after(start, 10.0)), Rate::PerSecond(100.0));
+    }
+
+    #[test]
+    fn f24_a_found_rate_is_where_the_next_run_starts_and_creeps_up_from() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(Rate::PerSecond(100.0), start);
+        assert_eq!(bucket.found(), None);
+        bucket.start_from(start, 20.0);
+        assert_eq!((bucket.rate(start), bucket.found()), (Rate::PerSecond(20.0), Some(20.0)));
+        assert_eq!(bucket.rate(after(start, 10.0)), Rate::PerSecond(100.0));
+        bucket.take(after(start, 9.9), 1);
+        assert_eq!(bucket.found(), Some(20.0));
+        bucket.take(after(start, 10.1), 1);
+        assert_eq!(bucket.found(), None);
+        let mut bucket = Bucket::new(Rate::PerSecond(10.0), start);
+        bucket.start_from(start, 20.0);
+        assert_eq!(bucket.rate(start), Rate::PerSecond(10.0));
     }
 
     proptest! {

@@ -8,9 +8,10 @@ use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::marks::Marks;
 use crate::journal::recover::{Recovered, recover};
+use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Pacer, Rate};
-use crate::session::{self, Account, Notice, Shared};
+use crate::session::{self, Account, Notice, Shared, Version};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, tick};
 use std::fmt;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 const EVENTS: usize = 1_024;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// The journal's note of the rate that the SMSC was found to take.
+const FOUND_RATE: &str = "found_rate";
 /// Above this rate, in PDUs a second, commits are at least [`GATHER`] apart.
 const GATHER_ABOVE: f64 = 100.0;
 const GATHER: Duration = Duration::from_millis(20);
@@ -43,6 +46,8 @@ pub struct SendSettings {
     pub rate: Rate,
     /// Of each campaign, only the first so many messages.
     pub limit: Option<u64>,
+    /// What statuses mean.
+    pub rules: Arc<RetryRules>,
     /// How long to wait for receipts after the last answer or receipt.
     pub wait_receipts: Duration,
     /// Which campaigns; empty: all that are not finished, oldest first.
@@ -79,6 +84,8 @@ pub struct Outcome {
     pub campaigns: Vec<String>,
     /// How long it sent, from the first attempt to connect to the last answer.
     pub sending: Duration,
+    /// The rate that the SMSC was found to take, in PDUs a second, where it throttled until the end.
+    pub found_rate: Option<f64>,
 }
 
 /// How a run stands: for the progress line.
@@ -99,6 +106,8 @@ pub struct Progress {
 pub enum SendError {
     /// The journal.
     Journal(JournalError),
+    /// The settings do not go together with what is to be sent.
+    Settings(String),
     /// A thread could not be started.
     Thread(std::io::Error),
     /// A thread ended in a way that it must not.
@@ -109,6 +118,7 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Journal(error) => error.fmt(f),
+            Self::Settings(words) => f.write_str(words),
             Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
             Self::Died(which) => {
                 write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed")
@@ -142,12 +152,18 @@ pub fn send(
     let active = choose(&connection, &books, &settings.campaigns)?;
     let campaigns: Vec<String> =
         active.iter().filter_map(|&index| books.campaign(index)).map(|campaign| campaign.name.clone()).collect();
+    if settings.account.version == Version::V33 {
+        refuse_tlvs(&connection, &campaigns)?;
+    }
+    let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| found.parse().ok());
+    let found_before: Option<f64> = found_before.filter(|&found| settings.rate.exceeds(found));
     let board = Board::default();
     let keeper_settings = KeeperSettings {
         path: path.clone(),
         active: active.clone(),
         limit: settings.limit,
         ids_in_memory: IDS_IN_MEMORY,
+        rules: Arc::clone(&settings.rules),
         gather: gather(settings.rate),
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
@@ -155,13 +171,28 @@ pub fn send(
     let receipts_may_come = settings.account.bind.can_receive();
     if first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come) {
         drop(keeper);
-        return Ok(Outcome { ended: Ended::NothingToDo, status: first, recovered, campaigns, sending: Duration::ZERO });
+        let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
+        return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
     let mut run = Run::start(settings, keeper, board, marks)?;
+    if let Some(found) = found_before {
+        run.pacer.start_from(found);
+        run.words.push(format!("the last run found that the SMSC takes {found:.0}/s: starting from there"));
+    }
+    if !receipts_may_come {
+        run.words.push("bound to send only (--bind tx): receipts cannot come, and are not waited for".into());
+    }
+    let pacer = Arc::clone(&run.pacer);
     let ended = run.watch(settings, interrupt, receipts_may_come, show);
     let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
+    let found_rate = pacer.found();
     let status = run.end(show)?;
-    Ok(Outcome { ended, status, recovered, campaigns, sending })
+    // The journal thread has let go of the file.
+    let found = found_rate.map(|rate| format!("{rate:.1}"));
+    journal::open_existing(path)
+        .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()))
+        .map_err(at)?;
+    Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
 }
 
 /// How far apart commits are at a rate: at low rates each answer is committed at once; at higher ones several share a
@@ -179,6 +210,20 @@ pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> R
     journal::control::apply(connection, books)?;
     books.settle(connection)?;
     connection.execute_batch("COMMIT")?;
+    Ok(())
+}
+
+/// SMPP 3.3 has no optional parameters: leaving them out would send something else than was asked for.
+fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Result<(), SendError> {
+    for name in campaigns {
+        if let Some(line) = journal::line_with_tlvs(connection, name)? {
+            let where_ = if line == 0 { "its --field options".to_owned() } else { format!("line {line}") };
+            return Err(SendError::Settings(format!(
+                "campaign {name} carries optional parameters ({where_}), which SMPP 3.3 does not have: use --smpp-version \
+                 3.4, or leave them out; nothing was sent"
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -237,6 +282,7 @@ impl Run {
         let shared = Shared {
             account: Arc::new(settings.account.clone()),
             pacer: Arc::new(Pacer::new(settings.rate)),
+            rules: Arc::clone(&settings.rules),
             marks,
             journal: journal.clone(),
             notices: notice,
@@ -332,11 +378,14 @@ impl Run {
     /// Notes what a connection says; returns why the run must end, if it must.
     fn heed(&mut self, notice: Notice) -> Option<String> {
         match notice {
-            Notice::Bound { slot, peer, smsc } => {
+            Notice::Bound { slot, peer, smsc, warning } => {
                 self.bound[slot] = true;
                 self.warned[slot] = None;
                 let name = if smsc.is_empty() { String::new() } else { format!(" ({smsc})") };
                 self.words.push(format!("connection {}: bound to {peer}{name}", slot + 1));
+                if let Some(warning) = warning {
+                    self.words.push(format!("connection {}: warning: {warning}", slot + 1));
+                }
                 None
             }
             Notice::Lost { slot, reason, retry_in } => {

@@ -47,6 +47,9 @@ pub struct CampaignArgs {
     /// a column of that name beats it row by row
     #[arg(long = "field", value_name = "NAME=VALUE")]
     fields: Vec<String>,
+    /// The `field` table of a profile
+    #[arg(long, hide = true)]
+    profile_field: Vec<String>,
     /// The delimiter of the file [default: as its header shows]
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<char>,
@@ -97,7 +100,7 @@ impl CampaignArgs {
             return Err(CliError::Usage("--campaign: a name must not be empty".into()));
         }
         let mut fields = SubmitFields::default();
-        for field in &self.fields {
+        for field in self.profile_field.iter().chain(&self.fields) {
             let (name, value) =
                 field.split_once('=').ok_or_else(|| CliError::Usage(format!("--field {field}: write NAME=VALUE")))?;
             if !fields.set(name.trim(), value).map_err(|error| CliError::Usage(format!("--field: {error}")))? {

@@ -1,64 +1,154 @@
 //! Options that say how the account is reached.
 
 use super::CliError;
+use crate::journal::retry::{CodeRule, RetryRules};
+use crate::config::PASSWORD_VARIABLE;
+use crate::link::{Tls, TlsOptions, parse_pin};
 use crate::pacer::Rate;
-use crate::session::{Account, Secret, Timers, Version};
-use crate::wire::BindKind;
-use clap::Args;
+use crate::session::{Account, BindMode, Secret, Timers, Version};
+use crate::wire::{CommandStatus, StatusClass};
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// The reference provider's ports, without and with TLS.
+const PORT: u16 = 2777;
+const PORT_TLS: u16 = 2778;
 
 /// How the account is reached.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection (the password comes from SMPPOST_PASSWORD, --password-file or a prompt)")]
 pub struct ConnectionArgs {
-    /// Host name or address of the SMSC
-    #[arg(long, env = "SMPPOST_HOST", value_name = "HOST")]
-    host: Option<String>,
-    /// Port of the SMSC
-    #[arg(long, env = "SMPPOST_PORT", value_name = "PORT", default_value_t = 2777)]
-    port: u16,
+    /// Host name or address of the SMSC; several, by commas or repeated, are tried in this order
+    #[arg(long = "host", env = "SMPPOST_HOST", value_name = "HOST", value_delimiter = ',')]
+    hosts: Vec<String>,
+    /// Port of the SMSC [default: 2777, with TLS 2778]
+    #[arg(long, env = "SMPPOST_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
     /// The account's user name
     #[arg(long, env = "SMPPOST_SYSTEM_ID", value_name = "NAME")]
     system_id: Option<String>,
     /// A file that holds the password on its first line; only you may be able to read it
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// The system_type, as a rule empty
-    #[arg(long, value_name = "TYPE", default_value = "")]
-    system_type: String,
-    /// Connections at a time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub connections: u16,
-    /// Requests outstanding on each connection; 1 is the synchronous mode
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    window: u32,
-    /// Messages (parts) a second over all connections, or `unlimited`
-    #[arg(long, value_name = "N", default_value = "30")]
-    pub rate: Rate,
-    /// How long a TCP connection may take to come about
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    connect_timeout: Duration,
-    /// How long the answer to the bind may take
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    bind_timeout: Duration,
-    /// How long the answer to a message may take; after that it is in doubt
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    response_timeout: Duration,
-    /// Ask whether the link is alive when nothing came for this long
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    enquire_link_interval: Duration,
-    /// How long the SMSC may take to read what is written
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    write_timeout: Duration,
+    /// The environment variable that holds the password [default: SMPPOST_PASSWORD]
+    #[arg(long, value_name = "VARIABLE")]
+    password_env: Option<String>,
+    /// Refuse a password of more than the 8 octets that SMPP allows, instead of sending it with a warning
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    strict_password: Option<bool>,
+    /// The system_type [default: empty]
+    #[arg(long, value_name = "TYPE")]
+    system_type: Option<String>,
+    /// The version of SMPP; 3.3 has neither transceivers nor optional parameters [default: 3.4]
+    #[arg(long, value_enum, value_name = "VERSION")]
+    smpp_version: Option<VersionArg>,
+    /// Which way messages go: trx both ways, tx out only, rx in only, tx+rx in pairs of connections [default: trx]
+    #[arg(long, value_enum, value_name = "MODE")]
+    bind: Option<BindArg>,
+    /// Connections at a time; with tx+rx an even number [default: 1, with tx+rx 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    connections: Option<u16>,
+    /// Requests outstanding on each connection; 1 is the synchronous mode [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    window: Option<u32>,
+    /// Messages (parts) a second over all connections, or `unlimited` [default: 30]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    rate: Option<Rate>,
+    /// What a command_status means here: CODE=throttled, temporary, account or permanent; a temporary one may name the
+    /// delays before its tries, as in 0x45=temporary:1s,10s,1m; repeatable
+    #[arg(long = "status", value_name = "CODE=CLASS", value_parser = code_rule)]
+    statuses: Vec<(u32, CodeRule)>,
+    /// The `status` table of a profile
+    #[arg(long, hide = true, value_parser = code_rule)]
+    profile_status: Vec<(u32, CodeRule)>,
+    /// Delays before what was refused for the moment is tried again; after the last it is rejected [default: 1s,5s,15s,1m]
+    #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = duration)]
+    retry_delays: Vec<Duration>,
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
+    timers: TimerArgs,
+}
+
+/// How the connection is protected.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
+struct TlsArgs {
+    /// Speak TLS; the certificate must be for the host and come from a CA that this system or the program knows
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tls: Option<bool>,
+    /// Trust the CAs, or the very certificate, in this PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// The name that the certificate must be for, if it is not the host
+    #[arg(long, value_name = "NAME")]
+    tls_server_name: Option<String>,
+    /// Our certificate (PEM), if the SMSC asks for one
+    #[arg(long, value_name = "FILE")]
+    tls_client_cert: Option<PathBuf>,
+    /// The key of our certificate (PEM); only you may be able to read it
+    #[arg(long, value_name = "FILE")]
+    tls_client_key: Option<PathBuf>,
+    /// Take only a certificate with this public key: the SHA-256 of its SubjectPublicKeyInfo; repeatable
+    #[arg(long, value_name = "HEX", value_parser = parse_pin)]
+    tls_pin_sha256: Vec<[u8; 32]>,
+    /// Do not check the certificate (with a pin: only its key). Whoever sits between can read everything
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tls_danger_accept_any_cert: Option<bool>,
+}
+
+/// What may take how long.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Timers (such as 500ms, 3s, 2m or 1h)")]
+struct TimerArgs {
+    /// How long a TCP connection and its TLS handshake may take to come about [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    connect_timeout: Option<Duration>,
+    /// How long the answer to the bind may take [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    bind_timeout: Option<Duration>,
+    /// How long the answer to a message may take; after that it is in doubt [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    response_timeout: Option<Duration>,
+    /// Ask whether the link is alive when nothing came for this long [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    enquire_link_interval: Option<Duration>,
+    /// Unbind, and bind anew, when neither message nor receipt passed for this long [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    inactivity_timeout: Option<Duration>,
+    /// How long the SMSC may take to read what is written [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    write_timeout: Option<Duration>,
     /// Give up when no connection could be bound for this long [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     give_up_after: Option<Duration>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum VersionArg {
+    #[value(name = "3.3")]
+    V33,
+    #[value(name = "3.4")]
+    V34,
+    #[value(name = "5.0")]
+    V50,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum BindArg {
+    Trx,
+    Tx,
+    Rx,
+    #[value(name = "tx+rx")]
+    Pairs,
+}
+
 /// The account's name in the journal.
 pub fn account_name(account: &Account) -> String {
-    let host = if crate::link::is_loopback(&account.host) { "localhost" } else { &account.host };
+    let host = account.hosts.first().map_or("", String::as_str);
+    let host = if crate::link::is_loopback(host) { "localhost" } else { host };
     format!("{} at {host}", account.system_id)
 }
 
@@ -70,38 +160,172 @@ impl ConnectionArgs {
                 "{option} is missing: give it, or set {variable} (a rehearsal needs none: send --simulate)"
             ))
         };
-        let host = self.host.as_deref().ok_or_else(|| missing("--host", "SMPPOST_HOST"))?;
+        if self.hosts.is_empty() {
+            return Err(missing("--host", "SMPPOST_HOST"));
+        }
         let system_id = self.system_id.as_deref().ok_or_else(|| missing("--system-id", "SMPPOST_SYSTEM_ID"))?;
-        let password = crate::config::password(self.password_file.as_deref()).map_err(CliError::Usage)?;
-        self.account(host, system_id, password)
+        // What can be wrong with the rest is said before a password is asked for.
+        let mut account = self.account(&self.hosts, system_id, Secret::default())?;
+        account.tls = self.tls.settings().map_err(CliError::Usage)?;
+        if account.tls.is_none()
+            && let Some(host) = self.hosts.iter().find(|host| !crate::link::is_loopback(host))
+        {
+            log::warn!(
+                "the password and all messages travel to {host} in the clear: use --tls if the provider offers it"
+            );
+        }
+        let variable = self.password_env.as_deref().unwrap_or(PASSWORD_VARIABLE);
+        let strict = self.strict_password == Some(true);
+        account.password =
+            crate::config::password(self.password_file.as_deref(), variable, strict).map_err(CliError::Usage)?;
+        Ok(account)
     }
 
-    /// The account as typed, at a host.
-    pub fn account(&self, host: &str, system_id: &str, password: Secret) -> Result<Account, CliError> {
-        for (option, value, most) in [("--system-id", system_id, 15), ("--system-type", &*self.system_type, 12)] {
+    /// The account as typed, if messages can be sent with it.
+    pub fn resolve_to_send(&self) -> Result<Account, CliError> {
+        if !self.bind_mode().can_submit() {
+            return Err(CliError::Usage("--bind rx receives only: to send, use trx, tx or tx+rx".into()));
+        }
+        self.resolve()
+    }
+
+    /// The account as typed, at other hosts, without TLS.
+    pub fn account(&self, hosts: &[String], system_id: &str, password: Secret) -> Result<Account, CliError> {
+        let system_type = self.system_type.as_deref().unwrap_or_default();
+        for (option, value, most) in [("--system-id", system_id, 15), ("--system-type", system_type, 12)] {
             if value.len() > most || value.contains('\0') {
                 return Err(CliError::Usage(format!("{option}: at most {most} octets")));
             }
         }
+        if hosts.iter().any(|host| host.trim().is_empty()) {
+            return Err(CliError::Usage("--host: a name is empty".into()));
+        }
+        let version = match self.smpp_version {
+            Some(VersionArg::V33) => Version::V33,
+            None | Some(VersionArg::V34) => Version::V34,
+            Some(VersionArg::V50) => Version::V50,
+        };
+        let bind = self.bind_mode();
+        if version == Version::V33 && bind == BindMode::Transceiver {
+            return Err(CliError::Usage(
+                "--smpp-version 3.3 has no transceivers: use --bind tx+rx (two connections), or --bind tx without receipts"
+                    .into(),
+            ));
+        }
+        if bind == BindMode::Pairs && !self.connections().is_multiple_of(2) {
+            return Err(CliError::Usage(format!(
+                "--bind tx+rx needs an even number of connections, not {}: one to send and one to receive",
+                self.connections()
+            )));
+        }
+        let default = Timers::default();
+        let timers = &self.timers;
         Ok(Account {
-            host: host.into(),
-            port: self.port,
+            hosts: hosts.to_vec(),
+            port: self.port.unwrap_or(if self.tls.is_on() { PORT_TLS } else { PORT }),
+            tls: None,
             system_id: system_id.into(),
             password,
-            system_type: self.system_type.clone(),
-            bind: BindKind::Transceiver,
-            version: Version::V34,
-            window: self.window as usize,
+            system_type: system_type.into(),
+            bind,
+            version,
+            window: self.window.map_or(10, |window| window as usize),
             timers: Timers {
-                connect: self.connect_timeout,
-                bind: self.bind_timeout,
-                response: self.response_timeout,
-                enquire_link: self.enquire_link_interval,
-                write: self.write_timeout,
-                give_up_after: self.give_up_after,
+                connect: timers.connect_timeout.unwrap_or(default.connect),
+                bind: timers.bind_timeout.unwrap_or(default.bind),
+                response: timers.response_timeout.unwrap_or(default.response),
+                enquire_link: timers.enquire_link_interval.unwrap_or(default.enquire_link),
+                inactivity: timers.inactivity_timeout,
+                write: timers.write_timeout.unwrap_or(default.write),
+                give_up_after: timers.give_up_after,
             },
         })
     }
+
+    fn bind_mode(&self) -> BindMode {
+        match self.bind {
+            None | Some(BindArg::Trx) => BindMode::Transceiver,
+            Some(BindArg::Tx) => BindMode::Transmitter,
+            Some(BindArg::Rx) => BindMode::Receiver,
+            Some(BindArg::Pairs) => BindMode::Pairs,
+        }
+    }
+
+    /// How many connections.
+    pub fn connections(&self) -> usize {
+        let default = if self.bind_mode() == BindMode::Pairs { 2 } else { 1 };
+        self.connections.map_or(default, usize::from)
+    }
+
+    /// What statuses mean.
+    pub fn rules(&self) -> Arc<RetryRules> {
+        let mut rules = RetryRules { codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(), ..RetryRules::default() };
+        if !self.retry_delays.is_empty() {
+            rules.delays_ms = self.retry_delays.iter().map(|delay| delay.as_millis() as i64).collect();
+        }
+        Arc::new(rules)
+    }
+
+    /// How fast.
+    pub fn rate(&self) -> Rate {
+        self.rate.unwrap_or(Rate::PerSecond(30.0))
+    }
+}
+
+impl TlsArgs {
+    /// Any option about TLS asks for it: none of them may be given in vain.
+    fn is_on(&self) -> bool {
+        self.tls.unwrap_or(
+            self.tls_ca.is_some()
+                || self.tls_server_name.is_some()
+                || self.tls_client_cert.is_some()
+                || self.tls_client_key.is_some()
+                || !self.tls_pin_sha256.is_empty()
+                || self.tls_danger_accept_any_cert == Some(true),
+        )
+    }
+
+    fn settings(&self) -> Result<Option<Tls>, String> {
+        if !self.is_on() {
+            return Ok(None);
+        }
+        if self.tls_client_cert.is_some() != self.tls_client_key.is_some() {
+            return Err("--tls-client-cert and --tls-client-key go together".into());
+        }
+        let options = TlsOptions {
+            ca: self.tls_ca.clone(),
+            server_name: self.tls_server_name.clone(),
+            client: self.tls_client_cert.clone().zip(self.tls_client_key.clone()),
+            pins: self.tls_pin_sha256.clone(),
+            accept_any: self.tls_danger_accept_any_cert == Some(true),
+        };
+        Tls::new(&options).map(Some)
+    }
+}
+
+/// Reads `0x45=permanent` or `0x64=temporary:1s,10s`.
+fn code_rule(text: &str) -> Result<(u32, CodeRule), String> {
+    let form = || "write CODE=CLASS, such as 0x45=permanent or 0x64=temporary:1s,10s".to_owned();
+    let (code, rule) = text.split_once('=').ok_or_else(form)?;
+    let code = CommandStatus::parse(code).ok_or_else(|| format!("{code:?} is no command_status"))?;
+    let (class, delays) = rule.split_once(':').map_or((rule, None), |(class, delays)| (class, Some(delays)));
+    let class = match class.trim() {
+        "throttled" => StatusClass::Throttled,
+        "temporary" => StatusClass::Temporary,
+        "account" => StatusClass::Account,
+        "permanent" => StatusClass::Permanent,
+        other => return Err(format!("{other:?} is none of throttled, temporary, account, permanent")),
+    };
+    if code == CommandStatus::OK {
+        return Err("0 is no error".into());
+    }
+    if delays.is_some() && class != StatusClass::Temporary {
+        return Err("only a temporary status has delays".into());
+    }
+    let delays: Option<Result<Vec<i64>, String>> = delays.map(|delays| {
+        delays.split(',').map(|delay| duration(delay.trim()).map(|delay| delay.as_millis() as i64)).collect()
+    });
+    Ok((code.0, CodeRule { class, delays_ms: delays.transpose()? }))
 }
 
 /// Reads `500ms`, `3s`, `2m`, `1h`.
@@ -126,6 +350,23 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f25_rules_for_codes() {
+        let rule = |class, delays_ms| CodeRule { class, delays_ms };
+        for (text, expected) in [
+            ("0x45=permanent", (0x45, rule(StatusClass::Permanent, None))),
+            ("88=temporary", (0x58, rule(StatusClass::Temporary, None))),
+            ("ESME_RX_T_APPN=temporary:1s,2m", (0x64, rule(StatusClass::Temporary, Some(vec![1_000, 120_000])))),
+        ] {
+            assert_eq!(code_rule(text), Ok(expected));
+        }
+        for text in
+            ["", "0x45", "0x45=", "0x45=lost", "x=permanent", "0=permanent", "0x45=permanent:1s", "0x45=temporary:1"]
+        {
+            assert!(code_rule(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn f15_durations() {

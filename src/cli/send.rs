@@ -122,14 +122,14 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     if args.simulate {
         import(&campaign, journal)?;
         let simulator = simulator(&args.connection)?;
-        let mut account = args.connection.account("127.0.0.1", "simulated", Secret::default())?;
+        let mut account = args.connection.account(&["127.0.0.1".into()], "simulated", Secret::default())?;
         account.port = simulator.local_addr().port();
         let mut settings = args.settings(account, journal, &campaign.name);
         settings.account_name = "the built-in simulator".into();
         settings.old_receipts_come = false;
         return conduct(&settings, &lock);
     }
-    let account = args.connection.resolve()?;
+    let account = args.connection.resolve_to_send()?;
     import(&campaign, journal)?;
     conduct(&args.settings(account, journal, &campaign.name), &lock)
 }
@@ -138,8 +138,8 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
 fn simulator(connection: &ConnectionArgs) -> Result<crate::smsc::Smsc, CliError> {
     let mut settings = crate::smsc::Settings::default();
     settings.listen.set_port(0);
-    settings.max_connections = usize::from(connection.connections);
-    settings.rate = match connection.rate {
+    settings.max_connections = connection.connections();
+    settings.rate = match connection.rate() {
         Rate::PerSecond(rate) => Some(rate.ceil() as u32),
         Rate::Unlimited => None,
     };
@@ -152,12 +152,13 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(JournalError::Missing(journal.into()).into());
     }
     let lock = SenderLock::take(journal)?;
-    let account = args.connection.resolve()?;
+    let account = args.connection.resolve_to_send()?;
     let settings = SendSettings {
         journal: journal.into(),
         account_name: account_name(&account),
-        connections: usize::from(args.connection.connections),
-        rate: args.connection.rate,
+        connections: args.connection.connections(),
+        rate: args.connection.rate(),
+        rules: args.connection.rules(),
         limit: args.run.limit,
         wait_receipts: args.run.wait_receipts,
         campaigns: args.campaign.iter().cloned().collect(),
@@ -185,6 +186,13 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
         ));
     }
     let mut words = Vec::new();
+    if let Some(found) = outcome.found_rate {
+        writeln!(
+            words,
+            "the SMSC takes about {found:.0}/s of the {} asked for; the next run starts from there",
+            settings.rate
+        )?;
+    }
     let mut halted = None;
     match &outcome.ended {
         Ended::NothingToDo => words.extend_from_slice(b"nothing to send: all is done\n"),
@@ -196,7 +204,7 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
         sending: outcome.sending,
         accepted: outcome.status.accepted,
         throttled: outcome.status.throttled,
-        receipts_awaited: true,
+        receipts_awaited: settings.account.bind.can_receive(),
         halted,
     };
     let connection = journal::open_read_only(&settings.journal)?;
@@ -238,8 +246,9 @@ impl SendArgs {
         SendSettings {
             journal: journal.into(),
             account_name: account_name(&account),
-            connections: usize::from(self.connection.connections),
-            rate: self.connection.rate,
+            connections: self.connection.connections(),
+            rate: self.connection.rate(),
+            rules: self.connection.rules(),
             limit: self.run.limit,
             wait_receipts: self.run.wait_receipts,
             campaigns: vec![campaign.into()],

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::error::{ImportError, Reason};
 use super::keys::KeySet;
-use super::records::{Located, Records};
+use super::records::Records;
 use super::source::{CHUNK_OCTETS, FileEncoding};
 use crate::address::{Destination, Sender};
 use crate::fields::{Field, SubmitFields};
@@ -180,8 +180,8 @@ struct Accepted<'a> {
 impl<R: Read> RowReader<R> {
     /// Reads the header and holds the settings against it, so that what they ask for in vain is refused before any row.
     pub fn open(input: R, settings: Settings) -> Result<RowReader<R>, ImportError> {
-        let mut records = Records::new(input, settings.file_encoding, DELIMITERS[0], CHUNK_OCTETS);
-        let header = read_header(&mut records, settings.delimiter, &settings.to_column)?;
+        let records = Records::new(input, settings.file_encoding, DELIMITERS[0], CHUNK_OCTETS);
+        let (records, header) = read_header(records, settings.delimiter, &settings.to_column)?;
         let plan = Plan::new(&header, settings)?;
         let mut json = Vec::new();
         if !plan.fields.is_empty() {
@@ -229,27 +229,26 @@ impl<R: Read> RowReader<R> {
     /// The next row, or `None` at the end of the file. After an error the reader is of no more use.
     #[expect(clippy::should_implement_trait, reason = "an event borrows from the reader, which Iterator cannot say")]
     pub fn next(&mut self) -> Result<Option<Event<'_>>, ImportError> {
-        let Some(located) = self.records.advance()? else {
+        if !self.records.advance()? {
             if self.rows == 0 {
                 return Err(ImportError::HeaderOnly);
             }
             self.finished = true;
             return Ok(None);
-        };
+        }
         self.rows += 1;
-        let line = located.line;
-        let checked = check(&self.plan, self.header.len(), &self.records, &located, &mut self.rendered, &mut self.json);
+        let line = self.records.line();
+        let checked = check(&self.plan, self.header.len(), &self.records, &mut self.rendered, &mut self.json);
         let Accepted { destination, source, segmentation } = match checked {
             Ok(accepted) => accepted,
             Err(reason) if self.plan.strict => return Err(ImportError::BadRow { line, reason }),
             Err(reason) => {
-                return Ok(Some(Event::Rejected(Rejected { line, reason, row: self.records.raw(&located) })));
+                return Ok(Some(Event::Rejected(Rejected { line, reason, row: self.records.raw() })));
             }
         };
         // Only a message takes its number: a row that was refused must not cost the next one its place.
         if !self.plan.allow_duplicates && !self.seen.insert(destination.key()) {
-            let row = self.records.raw(&located);
-            return Ok(Some(Event::Duplicate(Duplicate { line, destination, row })));
+            return Ok(Some(Event::Duplicate(Duplicate { line, destination, row: self.records.raw() })));
         }
         let text = match self.plan.text {
             Text::Template(_) => self.rendered.as_str(),
@@ -272,11 +271,10 @@ fn check<'a, R: Read>(
     plan: &'a Plan,
     columns: usize,
     records: &'a Records<R>,
-    located: &Located,
     rendered: &mut String,
     json: &mut Vec<u8>,
 ) -> Result<Accepted<'a>, Reason> {
-    if located.stray_quote {
+    if records.stray_quote() {
         return Err(Reason::StrayQuote);
     }
     if records.len() != columns {
@@ -392,37 +390,39 @@ fn needed(header: &[String], column: &str, cure: &'static str) -> Result<usize, 
 
 /// The names of the columns, trimmed; finds the delimiter first if it was not given.
 fn read_header<R: Read>(
-    records: &mut Records<R>,
+    mut records: Records<R>,
     delimiter: Option<u8>,
     to_column: &str,
-) -> Result<Vec<String>, ImportError> {
+) -> Result<(Records<R>, Vec<String>), ImportError> {
     if let Some(delimiter) = delimiter
         && (!delimiter.is_ascii() || delimiter.is_ascii_alphanumeric() || b"\"\r\n\0".contains(&delimiter))
     {
         return Err(ImportError::Delimiter(delimiter));
     }
     let named = records.take_sep_line()?;
-    let delimiter = delimiter.or(named);
-    let delimiter = match delimiter {
-        Some(delimiter) => delimiter,
-        None => detect_delimiter(records, to_column)?,
+    let mut records = match delimiter.or(named) {
+        Some(delimiter) => records.again_with(delimiter),
+        None => {
+            let (delimiter, records) = detect_delimiter(records, to_column)?;
+            records.again_with(delimiter)
+        }
     };
-    records.set_delimiter(delimiter);
-    if records.advance()?.is_none() {
+    if !records.advance()? {
         return Err(ImportError::Empty);
     }
-    Ok((0..records.len()).map(|i| records.field(i).unwrap_or_default().trim().to_owned()).collect())
+    let header = (0..records.len()).map(|i| records.field(i).unwrap_or_default().trim().to_owned()).collect();
+    Ok((records, header))
 }
 
 /// The delimiter under which the header has the number's column or, failing that, the most columns.
-fn detect_delimiter<R: Read>(records: &mut Records<R>, to_column: &str) -> Result<u8, ImportError> {
+fn detect_delimiter<R: Read>(mut records: Records<R>, to_column: &str) -> Result<(u8, Records<R>), ImportError> {
     let mut best = (DELIMITERS[0], false, 0);
     let mut failed = None;
     for delimiter in DELIMITERS {
-        records.set_delimiter(delimiter);
-        match records.locate() {
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(ImportError::Empty),
+        records = records.again_with(delimiter);
+        match records.advance() {
+            Ok(true) => {}
+            Ok(false) => return Err(ImportError::Empty),
             // Quotes that make no sense under this delimiter may make sense under the next.
             Err(error @ (ImportError::UnclosedQuote { .. } | ImportError::RowTooLong { .. })) => {
                 failed = Some(error);
@@ -438,6 +438,6 @@ fn detect_delimiter<R: Read>(records: &mut Records<R>, to_column: &str) -> Resul
     }
     match failed {
         Some(error) if best.2 <= 1 => Err(error),
-        _ => Ok(best.0),
+        _ => Ok((best.0, records)),
     }
 }

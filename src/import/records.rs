@@ -1,11 +1,13 @@
 //! Records out of a CSV file (RFC 4180, and what spreadsheets make of it).
 //!
-//! The project's own splitter, because an operator must be told the physical line on which a record starts and on which
-//! an unclosed quote was opened, must get the rejected row back as it was written, and because a file with such a quote
-//! must not be swallowed into memory. What it yields is held equal to the `csv` crate by a test.
+//! The `csv` crate splits. Its text comes off a [`Tape`], which holds on to the record being read: an operator must be
+//! told the physical line on which a record starts or a quote was opened (a CR alone ends a line too), must get a
+//! rejected row back as it was written, and a file with a quote that is never closed must be neither swallowed into
+//! memory nor read as if the quote meant something.
 
-use std::io::Read;
-use std::ops::Range;
+use std::io::{self, Read};
+
+use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::error::ImportError;
 use super::source::{FileEncoding, Source, SourceError};
@@ -13,267 +15,278 @@ use super::source::{FileEncoding, Source, SourceError};
 /// Octets that one record may have. The longest text that can be sent has 39,015 characters.
 const RECORD_OCTETS_MAX: usize = 1024 * 1024;
 
-/// A record that has been found in the buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Located {
-    /// The physical line on which it starts, from 1.
-    pub(super) line: u64,
-    /// Its octets in the buffer, without the line end.
-    raw: Range<usize>,
-    /// Where the next record starts, and on which line.
-    next: usize,
-    next_line: u64,
-    /// Text follows a closing quote: the file does not say where the field ends.
-    pub(super) stray_quote: bool,
-}
-
-/// A field: its place in the buffer or, where doubled quotes were undone, in the scratch buffer.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    start: usize,
-    end: usize,
-    undone: bool,
-}
+/// Octets that the splitter takes off the tape at a time.
+const SPLITTER_OCTETS: usize = 32 * 1024;
 
 /// Reads records one by one into buffers that are used again.
 pub(super) struct Records<R> {
-    source: Source<R>,
-    text: String,
-    /// Where the next record starts in `text`, and its line.
-    at: usize,
-    line: u64,
-    /// No more text will come.
-    ended: bool,
+    splitter: Reader<Tape<R>>,
     delimiter: u8,
-    fields: Vec<Span>,
-    scratch: String,
+    record: StringRecord,
+    /// Octets of the record read last, as it was written without its line end, and the line ends within.
+    octets: usize,
+    line_ends: u64,
+    stray_quote: bool,
 }
 
-/// How far a scan came.
-enum Scan {
-    Complete {
-        content: usize,
-        next: usize,
-        lines: u64,
-        stray_quote: bool,
+/// The file's text on its way to the splitter, kept from the start of the record being read.
+struct Tape<R> {
+    source: Source<R>,
+    text: String,
+    /// Octets that went through `text` and were forgotten, counted from where the splitter began.
+    forgotten: u64,
+    /// Where the record being read starts in `text`, and its physical line, from 1.
+    start: usize,
+    line: u64,
+    /// How far the splitter has read in `text`.
+    played: usize,
+    /// No more text will come.
+    ended: bool,
+    failure: Option<Failure>,
+}
+
+/// Why the tape stopped. The splitter passes it on without understanding it.
+enum Failure {
+    Source(SourceError),
+    TooLong,
+}
+
+/// What the quotes of a record amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quotes {
+    /// Each is closed on the line on which it was opened, or else where its field ends.
+    Closed {
+        line_ends: u64,
+        /// Text follows a closing quote: the file does not say where the field ends.
+        stray: bool,
     },
-    /// A quote that was opened so many lines into the record was closed on another line, and text follows.
-    Torn {
-        opened: u64,
-    },
-    /// The buffer ends first; if inside a quote, it was opened so many lines into the record.
-    Incomplete {
-        opened: Option<u64>,
-    },
+    /// One that was opened so many lines into the record is not closed, or closed on another line and text follows.
+    Open { lines: u64 },
 }
 
 impl<R: Read> Records<R> {
     pub(super) fn new(input: R, encoding: FileEncoding, delimiter: u8, chunk_octets: usize) -> Records<R> {
-        Records {
+        let tape = Tape {
             source: Source::new(input, encoding, chunk_octets),
             text: String::new(),
-            at: 0,
+            forgotten: 0,
+            start: 0,
             line: 1,
+            played: 0,
             ended: false,
-            delimiter,
-            fields: Vec::new(),
-            scratch: String::new(),
-        }
+            failure: None,
+        };
+        Records::on(tape, delimiter)
     }
 
+    fn on(tape: Tape<R>, delimiter: u8) -> Records<R> {
+        let splitter = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .buffer_capacity(SPLITTER_OCTETS)
+            .from_reader(tape);
+        Records { splitter, delimiter, record: StringRecord::new(), octets: 0, line_ends: 0, stray_quote: false }
+    }
+
+    /// Goes back to the start of the record read last, to read it and the rest with another delimiter.
+    pub(super) fn again_with(self, delimiter: u8) -> Records<R> {
+        let mut tape = self.splitter.into_inner();
+        tape.forget();
+        (tape.played, tape.forgotten) = (0, 0);
+        Records::on(tape, delimiter)
+    }
+
+    /// Raw octets read so far.
     pub(super) fn octets(&self) -> u64 {
-        self.source.octets()
+        self.splitter.get_ref().source.octets()
     }
 
+    /// SHA-256 of all raw octets, once the end has been seen.
     pub(super) fn digest(&self) -> Option<[u8; 32]> {
-        self.source.digest()
+        self.splitter.get_ref().source.digest()
     }
 
-    pub(super) fn set_delimiter(&mut self, delimiter: u8) {
-        self.delimiter = delimiter;
-    }
-
-    /// Passes over a first line `sep=;`, by which Excel names its delimiter, and returns that.
+    /// Passes over a first line `sep=;`, by which Excel names its delimiter, and returns that. Only for a file of which
+    /// nothing was read; records are then read [`again_with`](Records::again_with) a delimiter.
     pub(super) fn take_sep_line(&mut self) -> Result<Option<u8>, ImportError> {
-        while self.text.len() < 6 && !self.ended {
-            self.refill()?;
+        let tape = self.splitter.get_mut();
+        while tape.text.len() < 6 && !tape.ended {
+            if let Err(failure) = tape.refill() {
+                return Err(self.error(failure));
+            }
         }
-        match self.text.as_bytes() {
+        match tape.text.as_bytes() {
             &[b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', named, b'\r' | b'\n', ..]
                 if named.is_ascii() && !named.is_ascii_alphanumeric() && named != b'"' && !is_line_end(named) =>
             {
                 // The line end is passed over, and counted, like that of a blank line.
-                self.at = 5;
+                tape.start = 5;
                 Ok(Some(named))
             }
             _ => Ok(None),
         }
     }
 
-    /// Moves on to the next record; blank lines are no records.
-    pub(super) fn advance(&mut self) -> Result<Option<Located>, ImportError> {
-        let located = self.locate()?;
-        if let Some(located) = &located {
-            self.at = located.next;
-            self.line = located.next_line;
-        }
-        Ok(located)
-    }
-
-    /// Finds the next record and its fields without moving on.
-    pub(super) fn locate(&mut self) -> Result<Option<Located>, ImportError> {
-        loop {
-            self.skip_blank_lines();
-            let start = self.at;
-            if start == self.text.len() && self.ended {
-                return Ok(None);
-            }
-            let found = scan(&self.text[start..], self.delimiter, self.ended, &mut self.fields, &mut self.scratch);
-            match found {
-                Scan::Complete { content, next, lines, stray_quote } => {
-                    if content > RECORD_OCTETS_MAX {
-                        return Err(ImportError::RowTooLong { line: self.line });
-                    }
-                    for field in self.fields.iter_mut().filter(|field| !field.undone) {
-                        field.start += start;
-                        field.end += start;
-                    }
-                    return Ok(Some(Located {
-                        line: self.line,
-                        raw: start..start + content,
-                        next: start + next,
-                        next_line: self.line + lines,
-                        stray_quote,
-                    }));
-                }
-                Scan::Torn { opened } => return Err(ImportError::UnclosedQuote { line: self.line + opened }),
-                Scan::Incomplete { opened } => {
-                    if self.ended || self.text.len() - start > RECORD_OCTETS_MAX {
-                        return Err(match opened {
-                            Some(opened) => ImportError::UnclosedQuote { line: self.line + opened },
-                            None => ImportError::RowTooLong { line: self.line },
-                        });
-                    }
-                    self.refill()?;
-                }
+    /// Moves on to the next record and says whether there is one; blank lines are no records.
+    pub(super) fn advance(&mut self) -> Result<bool, ImportError> {
+        let tape = self.splitter.get_mut();
+        tape.start += std::mem::take(&mut self.octets);
+        tape.line += std::mem::take(&mut self.line_ends);
+        let read = self.splitter.read_record(&mut self.record);
+        let end = self.splitter.position().byte();
+        let tape = self.splitter.get_mut();
+        tape.skip_blank_lines();
+        match read {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) => {
+                let failure = tape.failure.take().unwrap_or(Failure::Source(SourceError::Io(error.into())));
+                return Err(self.error(failure));
             }
         }
+        let end = usize::try_from(end - tape.forgotten).unwrap_or(usize::MAX);
+        let raw = without_line_end(tape.text.as_bytes().get(tape.start..end).unwrap_or_default());
+        if raw.len() > RECORD_OCTETS_MAX {
+            return Err(ImportError::RowTooLong { line: tape.line });
+        }
+        self.octets = raw.len();
+        self.stray_quote = false;
+        if raw.contains(&b'"') {
+            match quotes(raw, self.delimiter) {
+                Quotes::Closed { line_ends, stray } => (self.line_ends, self.stray_quote) = (line_ends, stray),
+                Quotes::Open { lines } => return Err(ImportError::UnclosedQuote { line: tape.line + lines }),
+            }
+        }
+        Ok(true)
     }
 
-    /// The number of fields of the record found last.
+    /// The physical line on which the record read last starts, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.splitter.get_ref().line
+    }
+
+    /// Whether text follows a closing quote in the record read last.
+    pub(super) fn stray_quote(&self) -> bool {
+        self.stray_quote
+    }
+
+    /// The number of fields of the record read last.
     pub(super) fn len(&self) -> usize {
-        self.fields.len()
+        self.record.len()
     }
 
-    /// A field of the record found last.
+    /// A field of the record read last.
     pub(super) fn field(&self, index: usize) -> Option<&str> {
-        let field = self.fields.get(index)?;
-        let buffer = if field.undone { &self.scratch } else { &self.text };
-        buffer.get(field.start..field.end)
+        self.record.get(index)
     }
 
-    /// A record as it was written, without its line end. It holds until the next one is found.
-    pub(super) fn raw(&self, located: &Located) -> &str {
-        self.text.get(located.raw.clone()).unwrap_or_default()
+    /// The record read last as it was written, without its line end.
+    pub(super) fn raw(&self) -> &str {
+        let tape = self.splitter.get_ref();
+        tape.text.get(tape.start..tape.start + self.octets).unwrap_or_default()
     }
 
-    fn skip_blank_lines(&mut self) {
-        let blank = &self.text.as_bytes()[self.at..];
-        let end = blank.iter().position(|octet| !matches!(octet, b'\r' | b'\n')).unwrap_or(blank.len());
-        // A carriage return at the end of the buffer waits for its line feed, or the pair would count as two lines.
-        let end = if end == blank.len() && !self.ended && blank.last() == Some(&b'\r') { end - 1 } else { end };
-        self.line += line_ends(&blank[..end]);
-        self.at += end;
-    }
-
-    fn refill(&mut self) -> Result<(), ImportError> {
-        self.text.drain(..self.at);
-        self.at = 0;
-        match self.source.fill(&mut self.text) {
-            Ok(more) => self.ended = !more,
-            Err(SourceError::Io(error)) => return Err(ImportError::Io(error)),
-            Err(SourceError::Utf16) => return Err(ImportError::Utf16),
-            Err(SourceError::Malformed(octet)) => {
-                return Err(ImportError::Malformed { line: self.line + line_ends(self.text.as_bytes()), octet });
+    fn error(&self, failure: Failure) -> ImportError {
+        let tape = self.splitter.get_ref();
+        let kept = tape.text.as_bytes().get(tape.start..).unwrap_or_default();
+        match failure {
+            Failure::Source(SourceError::Io(error)) => ImportError::Io(error),
+            Failure::Source(SourceError::Utf16) => ImportError::Utf16,
+            Failure::Source(SourceError::Malformed(octet)) => {
+                ImportError::Malformed { line: tape.line + line_ends(kept), octet }
             }
+            Failure::TooLong => match quotes(kept, self.delimiter) {
+                Quotes::Open { lines } => ImportError::UnclosedQuote { line: tape.line + lines },
+                Quotes::Closed { .. } => ImportError::RowTooLong { line: tape.line },
+            },
         }
-        Ok(())
     }
 }
 
-/// Scans one record at the start of `text`, which does not start with a line end.
-fn scan(text: &str, delimiter: u8, ended: bool, fields: &mut Vec<Span>, scratch: &mut String) -> Scan {
-    fields.clear();
-    scratch.clear();
-    let octets = text.as_bytes();
-    let (mut at, mut lines, mut stray_quote) = (0, 0, false);
+impl<R: Read> Read for Tape<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.played == self.text.len() && !self.ended {
+            if let Err(failure) = self.refill() {
+                self.failure = Some(failure);
+                return Err(io::Error::other("no more text"));
+            }
+        }
+        let octets = out.len().min(self.text.len() - self.played);
+        out[..octets].copy_from_slice(&self.text.as_bytes()[self.played..self.played + octets]);
+        self.played += octets;
+        Ok(octets)
+    }
+}
+
+impl<R: Read> Tape<R> {
+    /// Appends more text; what comes before the record being read is forgotten.
+    fn refill(&mut self) -> Result<(), Failure> {
+        self.skip_blank_lines();
+        self.forget();
+        if self.text.len() > RECORD_OCTETS_MAX {
+            return Err(Failure::TooLong);
+        }
+        self.ended = !self.source.fill(&mut self.text).map_err(Failure::Source)?;
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.text.drain(..self.start);
+        self.played = self.played.saturating_sub(self.start);
+        self.forgotten += self.start as u64;
+        self.start = 0;
+    }
+
+    /// Moves the start over line ends, that of the record before among them.
+    fn skip_blank_lines(&mut self) {
+        let blank = &self.text.as_bytes()[self.start..];
+        let end = blank.iter().position(|&octet| !is_line_end(octet)).unwrap_or(blank.len());
+        // A carriage return at the end of the text waits for its line feed, or the pair would count as two lines.
+        let end = if end == blank.len() && !self.ended && blank.last() == Some(&b'\r') { end - 1 } else { end };
+        self.line += line_ends(&blank[..end]);
+        self.start += end;
+    }
+}
+
+/// Follows the quotes of one record as the splitter does.
+fn quotes(octets: &[u8], delimiter: u8) -> Quotes {
+    let (mut at, mut lines, mut stray) = (0, 0, false);
     loop {
         if octets.get(at) == Some(&b'"') {
             let opened = lines;
-            let Some(end) = closing_quote(octets, at + 1, ended) else {
-                return Scan::Incomplete { opened: Some(opened) };
-            };
+            let Some(end) = closing_quote(octets, at + 1) else { return Quotes::Open { lines: opened } };
             lines += line_ends(&octets[at + 1..end]);
-            fields.push(unquoted(text, at + 1..end, scratch));
             at = end + 1;
-            if octets.get(at).is_some_and(|&octet| octet != delimiter && !is_line_end(octet)) {
+            if octets.get(at).is_some_and(|&octet| octet != delimiter) {
                 if lines > opened {
-                    return Scan::Torn { opened };
+                    return Quotes::Open { lines: opened };
                 }
-                stray_quote = true;
-                at += plain(&octets[at..], delimiter);
+                stray = true;
             }
-        } else {
-            let end = at + plain(&octets[at..], delimiter);
-            fields.push(Span { start: at, end, undone: false });
-            at = end;
         }
-        match octets.get(at) {
-            Some(&octet) if octet == delimiter => at += 1,
-            Some(b'\r') if at + 1 == octets.len() && !ended => return Scan::Incomplete { opened: None },
-            Some(_) => {
-                let next = at + if octets[at..].starts_with(b"\r\n") { 2 } else { 1 };
-                return Scan::Complete { content: at, next, lines: lines + 1, stray_quote };
-            }
-            None if ended => return Scan::Complete { content: at, next: at, lines, stray_quote },
-            None => return Scan::Incomplete { opened: None },
+        match octets.get(at..).and_then(|rest| rest.iter().position(|&octet| octet == delimiter)) {
+            Some(plain) => at += plain + 1,
+            None => return Quotes::Closed { line_ends: lines, stray },
         }
     }
-}
-
-/// The octets before the next delimiter or line end.
-fn plain(octets: &[u8], delimiter: u8) -> usize {
-    octets.iter().position(|&octet| octet == delimiter || is_line_end(octet)).unwrap_or(octets.len())
 }
 
 /// Where the quoted field that starts at `from` is closed; doubled quotes are passed over.
-fn closing_quote(octets: &[u8], from: usize, ended: bool) -> Option<usize> {
+fn closing_quote(octets: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
-        at += octets[at..].iter().position(|&octet| octet == b'"')?;
+        at += octets.get(at..)?.iter().position(|&octet| octet == b'"')?;
         match octets.get(at + 1) {
             Some(b'"') => at += 2,
-            Some(_) => return Some(at),
-            // The next piece may start with the second of a doubled quote.
-            None => return ended.then_some(at),
+            _ => return Some(at),
         }
     }
 }
 
-/// The inside of a quoted field, in the scratch buffer if doubled quotes have to be undone.
-fn unquoted(text: &str, inside: Range<usize>, scratch: &mut String) -> Span {
-    let quoted = &text[inside.clone()];
-    if !quoted.contains('"') {
-        return Span { start: inside.start, end: inside.end, undone: false };
-    }
-    let start = scratch.len();
-    for (i, piece) in quoted.split("\"\"").enumerate() {
-        if i > 0 {
-            scratch.push('"');
-        }
-        scratch.push_str(piece);
-    }
-    Span { start, end: scratch.len(), undone: true }
+fn without_line_end(octets: &[u8]) -> &[u8] {
+    let end = octets.iter().rposition(|&octet| !is_line_end(octet)).map_or(0, |last| last + 1);
+    &octets[..end]
 }
 
 fn is_line_end(octet: u8) -> bool {

@@ -4,7 +4,7 @@ use super::JournalError;
 use super::events::{Answer, Batch, InboundEvent, ReceiptEvent, Sent};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
-use super::retry::{DELAYS_MS, THROTTLED_DELAY_MS};
+use super::retry::THROTTLED_DELAY_MS;
 use crate::wire::{CommandStatus, MessageState, Pdu, StatusClass};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::borrow::Cow;
@@ -39,11 +39,15 @@ impl Keeper {
     fn answer(&mut self, answer: &Answer, batch: &Batch, now: i64) -> Result<(), JournalError> {
         let sent = &answer.sent;
         let status = CommandStatus(answer.command_status);
-        let class = status.class();
+        let class = self.rules.class(status);
+        let retry_in = match class {
+            StatusClass::Throttled => Some(THROTTLED_DELAY_MS),
+            StatusClass::Temporary => self.rules.delay_ms(status, sent.refused),
+            _ => None,
+        };
         let outcome = match class {
             StatusClass::Accepted => Outcome::Accepted,
-            StatusClass::Throttled => Outcome::Retry,
-            StatusClass::Temporary if usize::from(sent.refused) < DELAYS_MS.len() => Outcome::Retry,
+            _ if retry_in.is_some() => Outcome::Retry,
             _ => Outcome::Rejected,
         };
         let id = batch.octets(&answer.message_id);
@@ -83,12 +87,12 @@ impl Keeper {
             }
             Outcome::Retry => {
                 self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
+                let delay = retry_in.unwrap_or_default();
                 if class == StatusClass::Throttled {
                     self.status.throttled += 1;
-                    self.again(sent, THROTTLED_DELAY_MS)?;
+                    self.again(sent, delay)?;
                 } else {
-                    let delay = DELAYS_MS[usize::from(sent.refused)];
-                    self.again(&Sent { refused: sent.refused + 1, ..*sent }, delay)?;
+                    self.again(&Sent { refused: sent.refused.saturating_add(1), ..*sent }, delay)?;
                 }
             }
             Outcome::Rejected => {

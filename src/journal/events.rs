@@ -68,6 +68,8 @@ pub enum ToSession {
     Send(Vec<Run>),
     /// A batch of the session is on disk: its deliver_sm and data_sm may be answered.
     Stored(Acknowledge),
+    /// Send nothing more, not even what is claimed already: wait for answers and unbind.
+    Stop,
 }
 
 /// Inbound PDUs that may be answered now.

@@ -5,11 +5,13 @@ use super::campaign::CampaignOptions;
 use super::key::State;
 use super::lock::ImportLock;
 use super::{JournalError, now_ms, open_or_create};
-use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
-/// Rows committed together: a transaction of some ten milliseconds, between which a sender finds its turn.
+/// Rows committed together, at least: a transaction of some ten milliseconds, between which a sender finds its turn.
 const ROWS_PER_COMMIT: usize = 20_000;
+/// Numbers of parts, and of rows left out, whose rows an undo deletes in one transaction.
+const UNDONE_PER_COMMIT: i64 = 200_000;
 
 /// A message to be stored.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,24 @@ pub struct NewMessage<'a> {
     pub fields: Option<&'a str>,
     /// Its number is on the suppression list.
     pub suppressed: bool,
+}
+
+/// What is kept of a row.
+#[derive(Clone, Copy, Debug)]
+pub enum Kept<'a> {
+    /// A message.
+    Message(NewMessage<'a>),
+    /// A row that is not sent.
+    Skipped {
+        /// Line of the file on which it begins.
+        line: u64,
+        /// Its number came before; else it was refused.
+        duplicate: bool,
+        /// Why, in words.
+        reason: &'a str,
+        /// The row as it was written.
+        row: &'a str,
+    },
 }
 
 /// A campaign that the journal holds already.
@@ -87,7 +107,7 @@ pub struct Counts {
 }
 
 impl Intake {
-    /// Begins to import a campaign of a new name.
+    /// Begins to import a campaign of a new name. Undoes what earlier imports left unfinished.
     pub fn begin(path: &Path, name: &str, file: &str, options: &CampaignOptions) -> Result<Self, JournalError> {
         let lock = ImportLock::take(path)?;
         let connection = open_or_create(path)?;
@@ -102,15 +122,19 @@ impl Intake {
         file: &str,
         options: &CampaignOptions,
     ) -> Result<Self, JournalError> {
+        // The name was new a moment ago: another import has just ended.
+        if existing(&connection, name)?.is_some() {
+            return Err(JournalError::ImportHeld(path.into()));
+        }
         // Until the last commit nothing is promised, so nothing need be on disk; that commit is FULL and covers all.
-        connection.execute_batch("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE")?;
+        connection.execute_batch("PRAGMA synchronous = NORMAL")?;
         undo_all_unfinished(&connection)?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
         let first_id: i64 =
             connection.query_row("SELECT coalesce(max(end_id), 1) FROM campaign", [], |row| row.get(0))?;
+        let source = crate::address::Sender::canonical(&options.from).to_owned();
         let options = serde_json::to_string(options)
             .map_err(|error| JournalError::Inconsistent(format!("the campaign's options: {error}")))?;
-        let source = serde_json::from_str::<CampaignOptions>(&options).map(|options| options.from).unwrap_or_default();
-        let source = crate::address::Sender::parse(&source).map_or("", |sender| sender.text).to_owned();
         connection.execute(
             "INSERT INTO campaign (name, file, options, source, first_id, end_id, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
@@ -132,47 +156,63 @@ impl Intake {
         })
     }
 
-    /// Stores a message.
-    pub fn add(&mut self, message: NewMessage<'_>) -> Result<(), JournalError> {
-        self.insert()?
-            .execute(rusqlite::params![
-                self.next_id,
-                message.line as i64,
-                message.destination,
-                message.source,
-                message.text,
-                message.encoding,
-                message.parts,
-                message.fields,
-            ])
-            .map_err(|error| JournalError::from(error).at(&self.path))?;
-        if message.suppressed {
-            self.connection
-                .prepare_cached("INSERT INTO message_state (message, state) VALUES (?1, ?2)")?
-                .execute((self.next_id, State::Suppressed as u8))?;
-            self.counts.suppressed += 1;
-        }
-        self.next_id += i64::from(message.parts);
-        self.counts.messages += 1;
-        self.counts.parts += i64::from(message.parts);
-        self.count_row()
+    /// Stores rows.
+    pub fn store<'a>(&mut self, rows: impl Iterator<Item = Kept<'a>>) -> Result<(), JournalError> {
+        self.insert(rows)
+            .and_then(|()| self.commit_now_and_then())
+            .map_err(|error| JournalError::from(error).at(&self.path))
     }
 
-    /// Keeps a row that is not sent, with its reason.
-    pub fn skip(&mut self, line: u64, duplicate: bool, reason: &str, row: &str) -> Result<(), JournalError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO skipped_row (id, campaign_id, line, duplicate, reason, row) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute((self.next_skipped, self.campaign, line as i64, duplicate, reason, row))
-            .map_err(|error| JournalError::from(error).at(&self.path))?;
-        self.next_skipped += 1;
-        if duplicate {
-            self.counts.duplicates += 1;
-        } else {
-            self.counts.rejected += 1;
+    fn insert<'a>(&mut self, rows: impl Iterator<Item = Kept<'a>>) -> rusqlite::Result<()> {
+        let counts = &mut self.counts;
+        let mut message = self.connection.prepare_cached(
+            "INSERT INTO message (id, line, destination, source, text, encoding, parts, fields)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        let mut suppressed =
+            self.connection.prepare_cached("INSERT INTO message_state (message, state) VALUES (?1, ?2)")?;
+        let mut skipped = self.connection.prepare_cached(
+            "INSERT INTO skipped_row (id, campaign_id, line, duplicate, reason, row) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for row in rows {
+            self.pending += 1;
+            match row {
+                Kept::Message(row) => {
+                    message.execute((
+                        self.next_id,
+                        row.line as i64,
+                        row.destination,
+                        row.source,
+                        row.text,
+                        row.encoding,
+                        row.parts,
+                        row.fields,
+                    ))?;
+                    if row.suppressed {
+                        suppressed.execute((self.next_id, State::Suppressed as u8))?;
+                        counts.suppressed += 1;
+                    }
+                    self.next_id += i64::from(row.parts);
+                    counts.messages += 1;
+                    counts.parts += i64::from(row.parts);
+                }
+                Kept::Skipped { line, duplicate, reason, row } => {
+                    skipped.execute((self.next_skipped, self.campaign, line as i64, duplicate, reason, row))?;
+                    self.next_skipped += 1;
+                    *(if duplicate { &mut counts.duplicates } else { &mut counts.rejected }) += 1;
+                }
+            }
         }
-        self.count_row()
+        Ok(())
+    }
+
+    fn commit_now_and_then(&mut self) -> rusqlite::Result<()> {
+        if self.pending < ROWS_PER_COMMIT {
+            return Ok(());
+        }
+        self.pending = 0;
+        self.connection.execute("UPDATE campaign SET end_id = ?2 WHERE id = ?1", (self.campaign, self.next_id))?;
+        self.connection.execute_batch("COMMIT; BEGIN IMMEDIATE")
     }
 
     /// What went in so far.
@@ -206,33 +246,16 @@ impl Intake {
 
     /// Takes everything back.
     pub fn abandon(self) -> Result<(), JournalError> {
-        self.connection.execute_batch("ROLLBACK; BEGIN IMMEDIATE")?;
-        undo_all_unfinished(&self.connection)?;
-        self.connection.execute_batch("COMMIT")?;
-        Ok(())
-    }
-
-    fn insert(&self) -> Result<CachedStatement<'_>, JournalError> {
-        Ok(self.connection.prepare_cached(
-            "INSERT INTO message (id, line, destination, source, text, encoding, parts, fields)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?)
-    }
-
-    fn count_row(&mut self) -> Result<(), JournalError> {
-        self.pending += 1;
-        if self.pending < ROWS_PER_COMMIT {
-            return Ok(());
-        }
-        self.pending = 0;
-        self.connection.execute("UPDATE campaign SET end_id = ?2 WHERE id = ?1", (self.campaign, self.next_id))?;
-        self.connection
-            .execute_batch("COMMIT; BEGIN IMMEDIATE")
-            .map_err(|error| JournalError::from(error).at(&self.path))
+        let undo = || {
+            self.connection.execute_batch("ROLLBACK")?;
+            undo_all_unfinished(&self.connection)
+        };
+        undo().map(|_| ()).map_err(|error| error.at(&self.path))
     }
 }
 
-/// Undoes imports that never became whole, unless one is running right now. Returns how many.
+/// Undoes imports that never became whole, unless one is running right now. Returns how many. In transactions of its own,
+/// so that neither memory nor the WAL grows with the import.
 pub fn undo_unfinished(connection: &Connection, path: &Path) -> Result<usize, JournalError> {
     match ImportLock::take(path) {
         Ok(_lock) => undo_all_unfinished(connection),
@@ -246,11 +269,114 @@ fn undo_all_unfinished(connection: &Connection) -> Result<usize, JournalError> {
     let unfinished: Vec<(i64, i64, i64)> =
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
     for &(id, first, end) in &unfinished {
-        connection.execute("DELETE FROM message WHERE id >= ?1 AND id < ?2", [first, end])?;
-        connection.execute("DELETE FROM message_state WHERE message >= ?1 AND message < ?2", [first, end])?;
-        connection.execute("DELETE FROM skipped_row WHERE campaign_id = ?1", [id])?;
-        connection.execute("DELETE FROM campaign_count WHERE campaign_id = ?1", [id])?;
-        connection.execute("DELETE FROM campaign WHERE id = ?1", [id])?;
+        undo(connection, id, first, end)?;
     }
     Ok(unfinished.len())
+}
+
+/// From the last message to the first: wherever it is cut short, what is left looks like an import cut short.
+fn undo(connection: &Connection, campaign: i64, first: i64, mut end: i64) -> Result<(), JournalError> {
+    while end > first {
+        let from = first.max(end - UNDONE_PER_COMMIT);
+        in_transaction(connection, || {
+            connection.prepare_cached("DELETE FROM message WHERE id >= ?1 AND id < ?2")?.execute([from, end])?;
+            connection
+                .prepare_cached("DELETE FROM message_state WHERE message >= ?1 AND message < ?2")?
+                .execute([from, end])?;
+            connection.execute("UPDATE campaign SET end_id = ?2 WHERE id = ?1", [campaign, from])
+        })?;
+        end = from;
+    }
+    let some_skipped =
+        "DELETE FROM skipped_row WHERE id IN (SELECT id FROM skipped_row WHERE campaign_id = ?1 LIMIT ?2)";
+    while in_transaction(connection, || connection.execute(some_skipped, [campaign, UNDONE_PER_COMMIT]))? > 0 {}
+    in_transaction(connection, || {
+        connection.execute("DELETE FROM campaign_count WHERE campaign_id = ?1", [campaign])?;
+        connection.execute("DELETE FROM campaign WHERE id = ?1", [campaign])
+    })?;
+    Ok(())
+}
+
+fn in_transaction<T>(connection: &Connection, change: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let changed = change()?;
+    transaction.commit()?;
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::open_existing;
+
+    /// Messages of 255 parts each, so that few rows make many numbers.
+    fn rows(count: u64) -> impl Iterator<Item = Kept<'static>> {
+        (0..count).map(|row| {
+            let message = NewMessage {
+                line: row + 2,
+                destination: "447700900001",
+                source: None,
+                text: "x",
+                encoding: 0,
+                parts: 255,
+                fields: None,
+                suppressed: row % 3 == 0,
+            };
+            match row % 10 {
+                9 => Kept::Skipped { line: row + 2, duplicate: row % 20 == 9, reason: "why", row: "44" },
+                _ => Kept::Message(message),
+            }
+        })
+    }
+
+    fn begin(path: &Path, name: &str) -> Intake {
+        Intake::begin(path, name, "file.csv", &CampaignOptions::default()).unwrap()
+    }
+
+    fn count(connection: &Connection, table: &str) -> i64 {
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn f46_what_never_became_whole_is_undone_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut whole = begin(&path, "whole");
+        whole.store(rows(1_000)).unwrap();
+        let counts = whole.finish("digest").unwrap();
+        assert_eq!((counts.messages, counts.parts, counts.suppressed), (900, 229_500, 300));
+        assert_eq!((counts.duplicates, counts.rejected), (50, 50));
+        let tables = ["message", "message_state", "skipped_row", "campaign", "campaign_count"];
+        let connection = open_existing(&path).unwrap();
+        let of_one = tables.map(|table| count(&connection, table));
+        assert_eq!(of_one, [900, 300, 100, 1, 1]);
+
+        // Dropped, as a process that dies drops it: the chunks that were committed stay, under a hidden campaign.
+        let mut torn = begin(&path, "torn");
+        torn.store(rows(25_000)).unwrap();
+        torn.store(rows(100)).unwrap();
+        drop(torn);
+        assert_eq!(count(&connection, "message"), 900 + 22_500);
+        assert_eq!(count(&connection, "campaign_summary"), 1);
+        assert_eq!(count(&connection, "message_status"), 900);
+        assert!(existing(&connection, "torn").unwrap().is_none());
+
+        assert_eq!(undo_unfinished(&connection, &path).unwrap(), 1);
+        assert_eq!(undo_unfinished(&connection, &path).unwrap(), 0);
+        assert_eq!(tables.map(|table| count(&connection, table)), of_one);
+
+        // The next import of that name does so too, and so does one that is taken back.
+        let mut torn = begin(&path, "torn");
+        torn.store(rows(25_000)).unwrap();
+        drop(torn);
+        let mut again = begin(&path, "torn");
+        assert!(matches!(undo_unfinished(&connection, &path), Ok(0)), "one that runs is left alone");
+        again.store(rows(25_000)).unwrap();
+        again.abandon().unwrap();
+        assert_eq!(tables.map(|table| count(&connection, table)), of_one);
+        assert!(matches!(
+            Intake::begin(&path, "whole", "file.csv", &CampaignOptions::default()),
+            Err(JournalError::ImportHeld(_))
+        ));
+    }
 }

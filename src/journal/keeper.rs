@@ -10,7 +10,7 @@ use super::facts::MessageFacts;
 use super::ids::Ids;
 use super::key::{Attempt, State, TRIES_MAX, Verdict};
 use super::marks::boot_id;
-use super::retry::{Retries, Waiting};
+use super::retry::{Retries, RetryRules, Waiting};
 use super::sequence::Sequence;
 use super::{JournalError, now_ms, recover};
 use crate::journal::feed::Feeder;
@@ -80,6 +80,7 @@ pub struct Keeper {
     pub(super) ids: Ids,
     pub(super) strays: super::strays::Strays,
     pub(super) retries: Retries,
+    pub(super) rules: Arc<RetryRules>,
     sessions: HashMap<i64, SessionBook>,
     feeder: Option<Feeder>,
     chunk: Option<(Arc<Chunk>, usize)>,
@@ -111,6 +112,8 @@ pub struct KeeperSettings {
     pub limit: Option<u64>,
     /// How many message ids to keep in memory.
     pub ids_in_memory: usize,
+    /// What statuses mean.
+    pub rules: Arc<RetryRules>,
     /// Commits are at least this far apart. Zero: as fast as the disk.
     pub gather: Duration,
 }
@@ -156,6 +159,7 @@ impl Keeper {
             ids,
             strays,
             retries,
+            rules: settings.rules,
             sessions: HashMap::new(),
             feeder,
             chunk: None,
@@ -597,7 +601,11 @@ impl Keeper {
     /// Nothing more is claimed: an answer condemned the account or its settings.
     pub(super) fn halt(&mut self, why: String) {
         self.claiming = false;
-        self.status.halted.get_or_insert(why);
+        if self.status.halted.is_none() {
+            self.status.halted = Some(why);
+            let sessions = self.sessions.keys().map(|session| (*session, ToSession::Stop));
+            self.after_commit.extend(sessions);
+        }
     }
 
     fn publish(&mut self) {

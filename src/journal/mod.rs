@@ -6,7 +6,7 @@
 //!   encodes them
 //! - [`facts`] reads back what is known of a message; [`books`] keeps counts and stored states
 //! - [`recover`] what is done at the start, under the lock; [`keeper`] the journal thread, the only writer while it sends;
-//!   [`came`] what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
+//!   `came` what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
 //!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`events`] what sessions and the journal thread say to each other
@@ -348,6 +348,39 @@ pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Res
     } else {
         Err(JournalError::OtherAccount { path: path.into(), recorded, wanted: account.into() })
     }
+}
+
+/// A note that the journal keeps under a key.
+pub fn note(connection: &Connection, key: &str) -> Result<Option<String>, JournalError> {
+    Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+}
+
+/// Replaces a note; `None`: takes it away.
+pub fn set_note(connection: &Connection, key: &str, value: Option<&str>) -> Result<(), JournalError> {
+    match value {
+        Some(value) => connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", [key, value])?,
+        None => connection.execute("DELETE FROM meta WHERE key = ?1", [key])?,
+    };
+    Ok(())
+}
+
+/// The first line of a campaign whose message carries optional parameters; `Some(0)`: the campaign's options do.
+pub fn line_with_tlvs(connection: &Connection, name: &str) -> Result<Option<i64>, JournalError> {
+    let (options, first, end): (String, i64, i64) =
+        connection.query_row("SELECT options, first_id, end_id FROM campaign WHERE name = ?1", [name], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    let named = r#""tlvs":"#;
+    if options.contains(named) {
+        return Ok(Some(0));
+    }
+    Ok(connection
+        .query_row(
+            "SELECT line FROM message WHERE id >= ?1 AND id < ?2 AND instr(fields, ?3) > 0 LIMIT 1",
+            (first, end, named),
+            |row| row.get(0),
+        )
+        .optional()?)
 }
 
 /// The file `<journal><suffix>` beside the journal.

@@ -14,7 +14,9 @@ mod latency;
 mod logs;
 mod messages;
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod story;
+#[cfg(test)]
+mod tests;
 mod told;
 
 pub use campaign::{campaign_report, rejections};

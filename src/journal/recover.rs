@@ -48,13 +48,13 @@ impl Proof {
     }
 }
 
-/// Recovers, in one transaction; marks are reset after it is on disk.
+/// Recovers, in one transaction after those that undo imports; marks are reset after it is on disk.
 pub fn recover(connection: &Connection, path: &Path, marks: &Marks) -> Result<(Books, Recovered), JournalError> {
     let written: HashMap<i64, i64> = marks.read().into_iter().collect();
     let boot = boot_id();
-    connection.execute_batch("BEGIN IMMEDIATE")?;
     let mut recovered =
         Recovered { undone_imports: super::intake::undo_unfinished(connection, path)?, ..Recovered::default() };
+    connection.execute_batch("BEGIN IMMEDIATE")?;
     let mut books = Books::load(connection)?;
     let mut statement = connection.prepare("SELECT id, boot_id, first_serial FROM session WHERE closed_at IS NULL")?;
     let unsettled: HashMap<i64, (Proof, i64)> = statement

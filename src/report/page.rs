@@ -10,8 +10,10 @@ use crate::journal::query::{CampaignReport, CampaignSummary, Counts, Doubt, Perc
 use crate::wire::CommandStatus;
 use std::io::{self, Write};
 
-/// Whether the program has the command that settles what is in doubt.
+/// Whether the program has `resolve`, which settles what is in doubt. Nothing is advised that does not exist.
 const RESOLVE_EXISTS: bool = false;
+/// Whether it has `listen`, which waits for late receipts.
+const LISTEN_EXISTS: bool = false;
 /// Kinds of failure shown; the rest is summed up.
 const KINDS_SHOWN: usize = 10;
 
@@ -143,12 +145,18 @@ pub(super) fn doubts(out: &mut dyn Write, width: usize, name: &str, messages: i6
 
 /// What can be done about messages in doubt.
 pub(super) fn what_to_do_in_doubt(name: &str) -> String {
-    let waiting = "A late answer or a receipt may still settle them (`smppost listen` waits for those).";
+    let mut words = "A late answer or a receipt may still settle them".to_owned();
+    words += if LISTEN_EXISTS { " (`smppost listen` waits for those)." } else { "." };
     if RESOLVE_EXISTS {
-        format!("{waiting} To decide: `smppost resolve {} --resend|--assume-sent|--abandon`.", argument(name))
-    } else {
-        waiting.to_owned()
+        words += &format!(" To decide: `smppost resolve {} --resend|--assume-sent|--abandon`.", argument(name));
     }
+    words
+}
+
+/// What can be done about receipts that are outstanding.
+pub(super) fn outstanding(messages: i64) -> String {
+    let wait = if LISTEN_EXISTS { ": `smppost listen` waits for them" } else { "" };
+    format!("receipts of {} are outstanding{wait}", count(messages, "message"))
 }
 
 /// The command that lists the messages in a state.
@@ -183,7 +191,8 @@ fn failures(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::R
     for failure in report.failures.iter().take(KINDS_SHOWN) {
         let mut words = failure.state.clone();
         if let Some(error) = &failure.error {
-            words += &format!(", error {}", cut(&escape_terminal(error), 80));
+            let what = if failure.state == "ABANDONED" { "" } else { "error " };
+            words += &format!(", {what}{}", cut(&escape_terminal(error), 80));
         }
         wrapped(out, width, &format!("  {:>9}  ", number(failure.parts)), 13, &words)?;
     }
@@ -272,7 +281,7 @@ pub fn write_list(
         writeln!(out, "No campaigns yet: `smppost import` or `smppost send` a CSV file.")?;
         return Ok(());
     }
-    let header = ["messages", "through", "waiting", "delivered", "failed", "in doubt", "last sent (UTC)"];
+    let header = ["messages", "progress", "accepted", "delivered", "failed", "in doubt", "last sent (UTC)"];
     let rows: Vec<[String; 7]> = campaigns.iter().map(list_row).collect();
     let mut widths = header.map(str::len);
     for row in &rows {
@@ -280,21 +289,19 @@ pub fn write_list(
             *width = (*width).max(cell.chars().count());
         }
     }
-    let numbers: usize = widths.iter().map(|width| width + 2).sum();
-    let names =
-        campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max().unwrap_or(0).max(8);
-    if numbers + names <= around.width {
-        write!(out, "{:names$}", "campaign")?;
-        for (title, width) in header.iter().zip(widths) {
-            write!(out, "  {title:>width$}")?;
-        }
-        writeln!(out)?;
+    let names = campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max();
+    let names = names.unwrap_or(0).max("campaign".len());
+    // The last column is left out first, and then there is a block for each campaign.
+    let fits = |columns: usize| names + widths[..columns].iter().map(|width| width + 2).sum::<usize>() <= around.width;
+    if let Some(columns) = [header.len(), header.len() - 1].into_iter().find(|&columns| fits(columns)) {
+        let line = |name: &str, cells: &[&str]| {
+            let cells: String = cells.iter().zip(widths).map(|(cell, width)| format!("  {cell:>width$}")).collect();
+            format!("{name:names$}{cells}")
+        };
+        writeln!(out, "{}", line("campaign", &header[..columns]))?;
         for (campaign, row) in campaigns.iter().zip(&rows) {
-            write!(out, "{:names$}", escape_terminal(&campaign.campaign))?;
-            for (cell, width) in row.iter().zip(widths) {
-                write!(out, "  {cell:>width$}")?;
-            }
-            writeln!(out)?;
+            let cells: Vec<&str> = row.iter().take(columns).map(String::as_str).collect();
+            writeln!(out, "{}", line(&escape_terminal(&campaign.campaign), &cells))?;
         }
     } else {
         for (campaign, row) in campaigns.iter().zip(&rows) {

@@ -197,11 +197,20 @@ impl Table<'_> {
         let widest =
             |n: usize| waiting.iter().chain([&headers]).filter_map(|row| row.get(n)).map(|c| c.chars().count()).max();
         let mut widths: Vec<usize> = (0..headers.len()).filter_map(widest).collect();
-        let last = widths.pop().unwrap_or(0);
-        let before: usize = widths.iter().map(|width| width + GAP).sum();
-        let room = self.width.saturating_sub(before);
-        if room >= last.min(CUT_MIN) {
-            widths.push(room);
+        // The last column is cut to the room that there is; where there is none, it is left out.
+        let room = |widths: &[usize]| {
+            let (&last, before) = widths.split_last()?;
+            let before: usize = before.iter().map(|width| width + GAP).sum();
+            let room = self.width.saturating_sub(before);
+            (room >= last.min(CUT_MIN)).then_some(room)
+        };
+        let shown = [widths.len(), widths.len().saturating_sub(1)];
+        let fitting = shown.into_iter().find_map(|columns| Some((columns, room(widths.get(..columns)?)?)));
+        if let Some((columns, room)) = fitting {
+            widths.truncate(columns);
+            if let Some(last) = widths.last_mut() {
+                *last = room;
+            }
             self.widths = Some(Layout::Columns(widths));
             self.write::<R>(&headers)?;
         } else {
@@ -218,7 +227,7 @@ impl Table<'_> {
             Some(Layout::Columns(widths)) => {
                 let mut line = String::new();
                 for (n, (cell, &width)) in cells.iter().zip(widths).enumerate() {
-                    if n + 1 == cells.len() {
+                    if n + 1 == widths.len() {
                         line.push_str(&cut(cell, width));
                     } else {
                         let _ = write!(line, "{cell:width$}  ");
@@ -319,7 +328,7 @@ impl Record for AttemptRow {
         "command_status",
         "message_id",
     ];
-    const TABLE: &'static [usize] = &[1, 2, 3, 5, 6, 8, 9, 10];
+    const TABLE: &'static [usize] = &[1, 2, 3, 5, 8, 9, 10];
 
     fn cell(&self, column: usize, to: &mut String) {
         match column {

@@ -1,6 +1,6 @@
 //! The words at the end of `send` and `resume`, and the exit code that goes with them.
 
-use super::page::{list_command, rejections as write_rejections, states, what_to_do_in_doubt};
+use super::page::{list_command, outstanding, rejections as write_rejections, states, what_to_do_in_doubt};
 use super::text::{argument, count, duration, number, rate, wrapped};
 use super::{Exit, ReportError};
 use crate::escape::escape_terminal;
@@ -140,9 +140,7 @@ fn write_campaign(
     }
     let accepted = counts.of(State::Accepted);
     if accepted > 0 && summary.receipts_asked == Receipts::All {
-        let words =
-            format!("receipts of {} are outstanding: `smppost listen` waits for them", count(accepted, "message"));
-        wrapped(out, width, "  ", 2, &words)?;
+        wrapped(out, width, "  ", 2, &outstanding(accepted))?;
     }
     let left = counts.of(State::Queued) + counts.of(State::Sending);
     if left > 0 && summary.cancelled_at.is_none() {

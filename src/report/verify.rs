@@ -21,6 +21,11 @@ pub fn write_words(out: &mut dyn Write, width: usize, journal: &Path, report: &R
             writeln!(out, "         and {} more", number(more))?;
         }
     }
+    for name in &report.changing {
+        let words =
+            format!("{}: the counts were not compared, since a sender changed them meanwhile", escape_terminal(name));
+        wrapped(out, width, "", 2, &words)?;
+    }
     let journal = journal.to_string_lossy();
     let verdict = match report.problems() {
         0 => "agrees with itself".to_owned(),

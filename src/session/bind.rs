@@ -1,9 +1,9 @@
 //! From nothing to a bound session: connect, bind, read the answer.
 
 use super::Account;
-use crate::link::{self, ConnectError, ReadHalf, WriteHalf};
+use crate::link::{self, ConnectError, Connected, ReadHalf, Target, TlsFacts, WriteHalf};
 use crate::wire::tlv::Tag;
-use crate::wire::{Bind, CommandStatus, FrameBuffer, FrameError, Pdu, StatusClass};
+use crate::wire::{Bind, BindKind, CommandStatus, FrameBuffer, FrameError, Pdu, StatusClass};
 use std::fmt;
 use std::io;
 use std::time::Instant;
@@ -28,8 +28,10 @@ pub struct Bound {
     pub peer: String,
     /// What the SMSC calls itself.
     pub smsc: String,
-    /// It announced its version, and so that it takes TLVs.
-    pub takes_tlvs: bool,
+    /// The version that it announced, and with it that it takes TLVs.
+    pub sc_interface_version: Option<u8>,
+    /// What TLS agreed on; `None`: in the clear.
+    pub tls: Option<TlsFacts>,
 }
 
 /// Why a session did not come about.
@@ -51,6 +53,8 @@ pub enum BindError {
     Frame(FrameError),
     /// The SMSC refuses.
     Refused(CommandStatus),
+    /// None of several hosts would; what each said.
+    Each(Vec<(String, BindError)>),
 }
 
 impl BindError {
@@ -58,6 +62,9 @@ impl BindError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Settings(_) => true,
+            Self::Connect(error) => error.is_final(),
+            Self::Io(error) => link::tls_error(error).is_some_and(link::TlsError::is_final),
+            Self::Each(errors) => errors.iter().any(|(_, error)| error.is_final()),
             // 0x0D and 0x05 are also said when there are too many connections: those are tried again.
             Self::Refused(status) => {
                 matches!(*status, CommandStatus::INVALID_PASSWORD | CommandStatus::INVALID_SYSTEM_ID)
@@ -78,8 +85,15 @@ impl fmt::Display for BindError {
                 "the SMSC closed the connection at once instead of answering the bind: has the provider whitelisted your \
                  address?",
             ),
+            Self::Io(error) if link::tls_error(error).is_some() => error.fmt(f),
             Self::Unanswered(count) => write!(f, "{count} other PDUs came, and no answer to the bind"),
             Self::Io(error) => write!(f, "the connection broke during the bind: {error}"),
+            Self::Each(errors) => {
+                for (n, (host, error)) in errors.iter().enumerate() {
+                    write!(f, "{}{host}: {error}", if n > 0 { "; " } else { "" })?;
+                }
+                Ok(())
+            }
             Self::Timeout(timeout) => write!(f, "no answer to the bind within the bind timeout ({timeout:?})"),
             Self::Frame(error) => write!(f, "what answers does not speak SMPP: {error}"),
             Self::Refused(status) => {
@@ -98,11 +112,31 @@ impl fmt::Display for BindError {
     }
 }
 
-/// Connects and binds.
-pub fn bind(account: &Account) -> Result<Bound, BindError> {
+/// Connects and binds, at the first host that will have it.
+pub fn bind(account: &Account, kind: BindKind) -> Result<Bound, BindError> {
+    let mut errors = Vec::new();
+    for host in &account.hosts {
+        match bind_at(account, host, kind) {
+            Ok(bound) => return Ok(bound),
+            // Another host of the same provider would refuse the same.
+            Err(error @ (BindError::Settings(_) | BindError::Refused(_))) if error.is_final() => return Err(error),
+            Err(error) => errors.push((host.clone(), error)),
+        }
+    }
+    match errors.pop() {
+        Some((_, error)) if errors.is_empty() => Err(error),
+        Some(last) => {
+            errors.push(last);
+            Err(BindError::Each(errors))
+        }
+        None => Err(BindError::Settings("no host is given".into())),
+    }
+}
+
+fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindError> {
     let mut request = Vec::new();
     let pdu = Pdu::Bind(Bind {
-        kind: account.bind,
+        kind,
         system_id: account.system_id.as_bytes(),
         password: account.password.reveal().as_bytes(),
         system_type: account.system_type.as_bytes(),
@@ -114,8 +148,14 @@ pub fn bind(account: &Account) -> Result<Bound, BindError> {
     crate::wire::encode(&pdu, BIND_SEQUENCE_NUMBER, CommandStatus::OK, &mut request)
         .map_err(|error| BindError::Settings(format!("the bind request: {error}")))?;
     let timers = &account.timers;
-    let (mut reader, mut writer, address) =
-        link::connect(&account.host, account.port, timers.connect, timers.write).map_err(BindError::Connect)?;
+    let target = Target {
+        host,
+        port: account.port,
+        tls: account.tls.as_ref(),
+        timeout: timers.connect,
+        write_timeout: timers.write,
+    };
+    let Connected { mut reader, mut writer, peer, tls } = link::connect(target).map_err(BindError::Connect)?;
     writer.write(&request).map_err(BindError::Io)?;
     let deadline = Instant::now() + timers.bind;
     let mut frames = FrameBuffer::new();
@@ -128,8 +168,10 @@ pub fn bind(account: &Account) -> Result<Bound, BindError> {
                         return Err(BindError::Refused(header.command_status));
                     }
                     let smsc = answer.system_id.escape_ascii().to_string();
-                    let takes_tlvs = answer.tlvs.get(Tag::SC_INTERFACE_VERSION).is_some();
-                    return Ok(Bound { reader, writer, frames, early, peer: address.to_string(), smsc, takes_tlvs });
+                    let version = answer.tlvs.get(Tag::SC_INTERFACE_VERSION);
+                    let sc_interface_version = version.map(|value| value.first().copied().unwrap_or(0));
+                    let peer = peer.to_string();
+                    return Ok(Bound { reader, writer, frames, early, peer, smsc, sc_interface_version, tls });
                 }
                 Ok((header, Pdu::GenericNack)) => return Err(BindError::Refused(header.command_status)),
                 _ if early.len() < EARLY_MAX => early.push(frame.to_vec()),
@@ -144,7 +186,8 @@ pub fn bind(account: &Account) -> Result<Bound, BindError> {
         match reader.read(frames.spare()) {
             Ok(Some(0)) => return Err(BindError::Closed),
             Ok(Some(count)) => frames.filled(count),
-            Ok(None) => return Err(BindError::Timeout(timers.bind)),
+            // With TLS there may have been less than a record; the deadline decides.
+            Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(BindError::Closed),
             Err(error) => return Err(BindError::Io(error)),
         }

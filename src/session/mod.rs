@@ -7,6 +7,8 @@ mod writer;
 
 use crate::journal::events::ToJournal;
 use crate::journal::marks::Marks;
+use crate::journal::retry::RetryRules;
+use crate::link::Tls;
 use crate::pacer::Pacer;
 use crate::wire::BindKind;
 use crossbeam_channel::{Receiver, Sender};
@@ -14,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use bind::BindError;
+pub use bind::{BindError, Bound, bind};
 pub use writer::run;
 
 /// A secret: shown nowhere.
@@ -70,13 +72,51 @@ impl Version {
     }
 }
 
+/// Which way messages go, over all connections of an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BindMode {
+    /// Every connection both ways.
+    Transceiver,
+    /// Every connection only out: no receipts come.
+    Transmitter,
+    /// Every connection only in: nothing can be sent.
+    Receiver,
+    /// In pairs: messages go out on the first of each, receipts come in on the second.
+    Pairs,
+}
+
+impl BindMode {
+    /// How connection number `slot` binds.
+    pub fn kind(self, slot: usize) -> BindKind {
+        match self {
+            Self::Transceiver => BindKind::Transceiver,
+            Self::Transmitter => BindKind::Transmitter,
+            Self::Receiver => BindKind::Receiver,
+            Self::Pairs if slot.is_multiple_of(2) => BindKind::Transmitter,
+            Self::Pairs => BindKind::Receiver,
+        }
+    }
+
+    /// Whether messages can be sent at all.
+    pub fn can_submit(self) -> bool {
+        self != Self::Receiver
+    }
+
+    /// Whether receipts can come at all.
+    pub fn can_receive(self) -> bool {
+        self != Self::Transmitter
+    }
+}
+
 /// How an account is reached. The same for all its connections.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// Host name or address.
-    pub host: String,
+    /// Host names or addresses, in the order in which they are tried; at least one.
+    pub hosts: Vec<String>,
     /// Port.
     pub port: u16,
+    /// TLS; `None`: in the clear.
+    pub tls: Option<Tls>,
     /// User name, at most 15 octets.
     pub system_id: String,
     /// Password, at most 64 octets; more than 8 is against the specification, and common.
@@ -84,7 +124,7 @@ pub struct Account {
     /// As a rule empty.
     pub system_type: String,
     /// Which way messages go.
-    pub bind: BindKind,
+    pub bind: BindMode,
     /// The version announced.
     pub version: Version,
     /// Requests outstanding on a session, at least 1.
@@ -96,7 +136,7 @@ pub struct Account {
 /// The timers of a connection. Each error names the one that expired.
 #[derive(Clone, Copy, Debug)]
 pub struct Timers {
-    /// For the TCP connection. Defaults to 10 s.
+    /// For the TCP connection to one address, with its TLS handshake. Defaults to 10 s.
     pub connect: Duration,
     /// For the answer to the bind. Defaults to 10 s.
     pub bind: Duration,
@@ -104,6 +144,8 @@ pub struct Timers {
     pub response: Duration,
     /// An enquire_link is sent when nothing came for this long. Defaults to 30 s.
     pub enquire_link: Duration,
+    /// A session without any message or receipt for this long is unbound, and another is bound; `None`: never.
+    pub inactivity: Option<Duration>,
     /// For the peer to take what is written. Defaults to 30 s.
     pub write: Duration,
     /// Connecting is given up when no connection was bound for this long; `None`: never.
@@ -117,6 +159,7 @@ impl Default for Timers {
             bind: Duration::from_secs(10),
             response: Duration::from_secs(30),
             enquire_link: Duration::from_secs(30),
+            inactivity: None,
             write: Duration::from_secs(30),
             give_up_after: None,
         }
@@ -134,6 +177,8 @@ pub enum Notice {
         peer: String,
         /// What the SMSC calls itself.
         smsc: String,
+        /// What the operator must know about it.
+        warning: Option<&'static str>,
     },
     /// A session ended, or none came about; another try follows after `retry_in`.
     Lost {
@@ -165,6 +210,8 @@ pub struct Shared {
     pub account: Arc<Account>,
     /// The account's token bucket.
     pub pacer: Arc<Pacer>,
+    /// What statuses mean.
+    pub rules: Arc<RetryRules>,
     /// The write marks.
     pub marks: Marks,
     /// The journal thread.
@@ -212,6 +259,15 @@ mod tests {
         backoff.reset();
         assert!(backoff.next(0.0) >= Duration::from_millis(125));
         assert!(backoff.next(0.0) < backoff.next(1.0));
+    }
+
+    #[test]
+    fn pairs_send_on_one_and_receive_on_the_other() {
+        let kinds: Vec<BindKind> = (0..4).map(|slot| BindMode::Pairs.kind(slot)).collect();
+        use BindKind::{Receiver, Transmitter};
+        assert_eq!(kinds, [Transmitter, Receiver, Transmitter, Receiver]);
+        assert!(BindMode::Pairs.can_submit() && BindMode::Pairs.can_receive());
+        assert!(!BindMode::Transmitter.can_receive() && !BindMode::Receiver.can_submit());
     }
 
     #[test]

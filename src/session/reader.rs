@@ -4,6 +4,7 @@
 use super::Timers;
 use crate::journal::events::{Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
 use crate::journal::now_ms;
+use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
 use crate::pacer::Pacer;
 use crate::window::Window;
@@ -77,6 +78,7 @@ pub struct Reader {
     pub window: Arc<Mutex<Window>>,
     pub pulse: Arc<Pulse>,
     pub pacer: Arc<Pacer>,
+    pub rules: Arc<RetryRules>,
     pub journal: Sender<ToJournal>,
     pub writer: Sender<FromReader>,
     pub credits: Sender<()>,
@@ -128,6 +130,10 @@ impl Reader {
                     }
                 }
                 Err(error) => return format!("the connection broke: {error}"),
+            }
+            if self.link.owes_writing() {
+                // A wake-up: TLS has something to say that only the writer may write.
+                let _ = self.writer.try_send(FromReader::Freed);
             }
         }
     }
@@ -193,7 +199,7 @@ impl Reader {
                 unknown += 1;
                 continue;
             };
-            match CommandStatus(answer.command_status).class() {
+            match self.rules.class(CommandStatus(answer.command_status)) {
                 StatusClass::Accepted => accepted += 1,
                 StatusClass::Throttled => throttled = true,
                 StatusClass::Temporary => {}

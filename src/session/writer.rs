@@ -5,7 +5,7 @@ use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::{Backoff, Notice, Shared};
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
-use crate::link::WriteHalf;
+use crate::link::{Tls, WriteHalf};
 use crate::window::Window;
 use crate::wire::{
     BindKind, CommandId, CommandStatus, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link,
@@ -29,9 +29,10 @@ pub fn run(slot: usize, shared: &Shared) {
     let mut backoff = Backoff::default();
     let mut unbound_since = Instant::now();
     loop {
-        let reason = match bind(&shared.account) {
+        let reason = match bind(&shared.account, shared.account.bind.kind(slot)) {
             Ok(bound) => {
-                let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone() };
+                let warning = shared.account.tls.as_ref().and_then(Tls::warning);
+                let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone(), warning };
                 if shared.notices.send(notice).is_err() {
                     return;
                 }
@@ -94,6 +95,7 @@ enum Leaving {
 struct Session<'a> {
     shared: &'a Shared,
     id: i64,
+    kind: BindKind,
     link: WriteHalf,
     window: Arc<Mutex<Window>>,
     pulse: Arc<Pulse>,
@@ -112,17 +114,22 @@ struct Session<'a> {
     enquired_at: Option<Instant>,
     leaving: Option<(Leaving, Instant)>,
     unbinding: bool,
+    /// When the last message or receipt passed.
+    active_at: Instant,
+    /// Why the session is left for another.
+    resting: Option<String>,
 }
 
 impl<'a> Session<'a> {
     /// Enters the session in the journal and starts its reader.
     fn open(slot: usize, shared: &'a Shared, bound: Bound) -> Result<Self, String> {
+        let kind = shared.account.bind.kind(slot);
         let (to_session, from_journal) = bounded(CREDITS + 8);
         let (reply, number) = bounded(1);
         let facts = SessionFacts {
             peer: bound.peer,
             system_id: shared.account.system_id.clone(),
-            bind: match shared.account.bind {
+            bind: match kind {
                 BindKind::Transceiver => "trx",
                 BindKind::Transmitter => "tx",
                 BindKind::Receiver => "rx",
@@ -149,6 +156,7 @@ impl<'a> Session<'a> {
             window: Arc::clone(&window),
             pulse: Arc::clone(&pulse),
             pacer: Arc::clone(&shared.pacer),
+            rules: Arc::clone(&shared.rules),
             journal: shared.journal.clone(),
             writer: to_writer,
             credits: credit,
@@ -160,6 +168,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             shared,
             id: number.id,
+            kind,
             link: bound.writer,
             window,
             pulse,
@@ -176,6 +185,8 @@ impl<'a> Session<'a> {
             enquired_at: None,
             leaving: None,
             unbinding: false,
+            active_at: Instant::now(),
+            resting: None,
         })
     }
 
@@ -217,9 +228,9 @@ impl<'a> Session<'a> {
             self.flush()?;
         }
         self.want();
-        let link = self.keep_link()?;
+        let link = self.keep_link()?.min(self.rest());
         let leaving = self.leave()?;
-        if !self.out.is_empty() {
+        if !self.out.is_empty() || self.link.owes_writing() {
             self.flush()?;
         }
         Ok(ready_in.min(link).min(leaving))
@@ -300,7 +311,7 @@ impl<'a> Session<'a> {
 
     /// Asks for parts before the queue runs dry.
     fn want(&mut self) {
-        if self.wanted || self.leaving.is_some() || !self.shared.account.bind.can_submit() {
+        if self.wanted || self.leaving.is_some() || !self.kind.can_submit() {
             return;
         }
         let ahead = self.shared.pacer.claim_ahead();
@@ -336,6 +347,23 @@ impl<'a> Session<'a> {
         encode_enquire_link(number, &mut self.out);
         self.enquired_at = Some(now);
         Ok(timers.response.min(timers.enquire_link))
+    }
+
+    /// Leaves a session on which nothing passes. Returns when to look again.
+    fn rest(&mut self) -> Duration {
+        let Some(limit) = self.shared.account.timers.inactivity.filter(|_| self.leaving.is_none()) else {
+            return Duration::from_secs(3_600);
+        };
+        if self.queued > 0 || !self.window.lock().is_empty() {
+            self.active_at = Instant::now();
+        }
+        let idle = self.active_at.elapsed();
+        if idle < limit {
+            return limit - idle;
+        }
+        self.resting = Some(format!("nothing passed for the inactivity timeout ({limit:?})"));
+        self.leaving = Some((Leaving::Finish, Instant::now()));
+        Duration::ZERO
     }
 
     /// Brings a session to its end: once everything written is answered, or has waited long enough, unbind.
@@ -408,10 +436,14 @@ impl<'a> Session<'a> {
                 self.acknowledge(&acknowledge);
                 let _ = self.credits.try_recv();
             }
+            ToSession::Stop => {
+                self.leaving.get_or_insert((Leaving::Finish, Instant::now()));
+            }
         }
     }
 
     fn acknowledge(&mut self, acknowledge: &Acknowledge) {
+        self.active_at = Instant::now();
         for &number in &acknowledge.deliver {
             encode_deliver_sm_resp(number, CommandStatus::OK, &mut self.out);
         }
@@ -459,6 +491,10 @@ impl<'a> Session<'a> {
             End::Lost(reason) if reason == UNBOUND => End::Finished,
             End::Lost(reason) if reason.is_empty() => End::Lost(said),
             end => end,
+        };
+        let end = match (end, self.resting.take()) {
+            (End::Finished, Some(reason)) => End::Lost(reason),
+            (end, _) => end,
         };
         let reason = match &end {
             End::Lost(reason) => reason.clone(),

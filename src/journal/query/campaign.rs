@@ -20,6 +20,8 @@ const CHUNK_STATES: i64 = 500_000;
 const DOUBTS_SHOWN: usize = 10;
 /// Kinds of failure told apart. An SMSC that puts a different error into every receipt would otherwise fill the memory.
 const FAILURES_MAX: usize = 1_000;
+/// Stands for the state of a receipt where the operator gave an attempt up.
+const ABANDONED: i64 = -1;
 /// A longer silence between two claims is a pause, not sending.
 const PAUSE_MS: i64 = 60_000;
 
@@ -185,6 +187,7 @@ impl<'a> Scan<'a> {
             self.count_claims(from, end);
             self.answers(&snapshot, from, end)?;
             self.receipts(&snapshot, from, end)?;
+            self.abandoned(&snapshot, from, end)?;
             drop(snapshot);
             self.settle();
             from = end;
@@ -268,6 +271,24 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
+    /// Attempts that the operator gave up, unless an answer or a receipt came all the same.
+    fn abandoned(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT v.attempt, v.reason FROM verdict v WHERE v.attempt >= ?1 AND v.attempt < ?2 AND v.kind = 5
+                AND NOT EXISTS (SELECT 1 FROM verdict w WHERE w.attempt = v.attempt AND w.id > v.id)",
+        )?;
+        let mut rows = statement.query(Attempt::range(from, end))?;
+        while let Some(row) = rows.next()? {
+            let attempt: i64 = row.get(0)?;
+            let answered = self.seen.binary_search_by_key(&attempt, |seen| seen.attempt).is_ok();
+            if !answered && !self.unanswered.contains_key(&attempt) {
+                let index = self.failure(Some(ABANDONED), row.get_ref(1)?.as_str_or_null().unwrap_or(None));
+                self.failures[index].2 += 1;
+            }
+        }
+        Ok(())
+    }
+
     fn count_rule(&mut self, rule: i64) {
         if let Some(count) = usize::try_from(rule).ok().and_then(|rule| self.rules.get_mut(rule)) {
             *count += 1;
@@ -339,7 +360,11 @@ impl<'a> Scan<'a> {
             .into_iter()
             .filter(|&(_, _, parts)| parts > 0)
             .map(|(state, error, parts)| Failure {
-                state: state.map_or_else(|| "unknown".to_owned(), |state| receipt_state_name(state).into_owned()),
+                state: match state {
+                    None => "unknown".into(),
+                    Some(ABANDONED) => "ABANDONED".into(),
+                    Some(state) => receipt_state_name(state).into_owned(),
+                },
                 error,
                 parts,
             })

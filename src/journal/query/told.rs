@@ -16,7 +16,7 @@ pub struct CampaignReport {
     pub statuses: Vec<StatusCount>,
     /// The rejected messages by what the SMSC said.
     pub rejections: Vec<Rejection>,
-    /// The parts that were taken and not delivered, by what their receipts said.
+    /// The parts that were not delivered, by what their receipts said.
     pub failures: Vec<Failure>,
     /// The first messages in doubt.
     pub doubts: Vec<Doubt>,
@@ -63,9 +63,9 @@ pub struct Rejection {
 /// Parts that were taken and not delivered.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Failure {
-    /// What the last receipt says: `EXPIRED`, `UNDELIVERABLE` and so on.
+    /// What the last receipt says: `EXPIRED`, `UNDELIVERABLE` and so on; `ABANDONED` where the operator gave up.
     pub state: String,
-    /// The error that it names.
+    /// The error that it names, or why it was given up.
     pub error: Option<String>,
     /// Parts of which it was said.
     pub parts: i64,

@@ -1,5 +1,7 @@
 //! Settings that come from elsewhere than the command line.
 
+pub mod file;
+
 use crate::session::Secret;
 use std::io::IsTerminal;
 use std::os::unix::fs::PermissionsExt;
@@ -10,34 +12,46 @@ const PASSWORD_OCTETS_MAX: usize = 64;
 /// Octets that the specification allows (SMPP v3.4, 4.1.1: nine with the NUL).
 const PASSWORD_OCTETS_SPECIFIED: usize = 8;
 
-/// The password: from the file, else from `SMPPOST_PASSWORD`, else from a prompt.
-pub fn password(file: Option<&Path>) -> Result<Secret, String> {
+/// Where the password is looked for when nothing else is said.
+pub const PASSWORD_VARIABLE: &str = "SMPPOST_PASSWORD";
+
+/// The password: from the file, else from the environment variable (as a rule [`PASSWORD_VARIABLE`]), else from a prompt.
+/// `strict`: no more of it than SMPP allows.
+pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Secret, String> {
     let password = match file {
         Some(path) => from_file(path)?,
-        None => match std::env::var("SMPPOST_PASSWORD") {
+        None => match std::env::var(variable) {
             Ok(password) => password,
-            Err(std::env::VarError::NotUnicode(_)) => return Err("SMPPOST_PASSWORD is not UTF-8".into()),
+            Err(std::env::VarError::NotUnicode(_)) => return Err(format!("{variable} is not UTF-8")),
             Err(std::env::VarError::NotPresent) if std::io::stdin().is_terminal() => {
                 rpassword::prompt_password("Password: ")
                     .map_err(|error| format!("no password could be read: {error}"))?
             }
             Err(std::env::VarError::NotPresent) => {
-                return Err("the password is missing: set SMPPOST_PASSWORD, or name a file with --password-file \
-                            (no option takes the password itself, since other users could read it)"
-                    .into());
+                return Err(format!(
+                    "the password is missing: set {variable}, or name a file with --password-file (no option takes the \
+                     password itself, since other users could read it)"
+                ));
             }
         },
     };
-    check(&password)?;
+    check(&password, strict)?;
     Ok(Secret::new(password))
 }
 
-fn check(password: &str) -> Result<(), String> {
+fn check(password: &str, strict: bool) -> Result<(), String> {
     if password.contains('\0') {
         return Err("the password holds a NUL".into());
     }
     if password.len() > PASSWORD_OCTETS_MAX {
         return Err(format!("the password has {} octets; at most {PASSWORD_OCTETS_MAX} can be sent", password.len()));
+    }
+    if password.len() > PASSWORD_OCTETS_SPECIFIED && strict {
+        return Err(format!(
+            "the password has {} octets, SMPP specifies at most {PASSWORD_OCTETS_SPECIFIED} (--strict-password): ask the \
+             provider to change the account's password rule",
+            password.len()
+        ));
     }
     if password.len() > PASSWORD_OCTETS_SPECIFIED {
         log::warn!(
@@ -49,9 +63,9 @@ fn check(password: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The first line of a file that nobody else may read.
-fn from_file(path: &Path) -> Result<String, String> {
-    let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", path.display());
+/// Refuses a file that others can read or write, saying what to type.
+pub fn check_private(path: &Path) -> Result<(), String> {
+    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", path.display());
     let mode = std::fs::metadata(path).map_err(|error| at(&error))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(at(&format_args!(
@@ -60,6 +74,13 @@ fn from_file(path: &Path) -> Result<String, String> {
             path.display()
         )));
     }
+    Ok(())
+}
+
+/// The first line of a file that nobody else may read.
+fn from_file(path: &Path) -> Result<String, String> {
+    let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", path.display());
+    check_private(path).map_err(|words| format!("--password-file {words}"))?;
     let text = std::fs::read_to_string(path).map_err(|error| at(&error))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
@@ -73,15 +94,17 @@ mod tests {
     fn f14_a_secret_file_that_others_can_read_is_refused() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "s3cr3t\nmore").unwrap();
-        assert_eq!(password(Some(file.path())).unwrap().reveal(), "s3cr3t");
+        assert_eq!(password(Some(file.path()), PASSWORD_VARIABLE, false).unwrap().reveal(), "s3cr3t");
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
-        let words = password(Some(file.path())).unwrap_err();
+        let words = password(Some(file.path()), PASSWORD_VARIABLE, false).unwrap_err();
         assert!(words.contains("chmod 600") && !words.contains("s3cr3t"), "{words}");
     }
 
     #[test]
     fn f13_long_passwords_go_up_to_64_octets() {
-        assert!(check(&"x".repeat(64)).is_ok());
-        assert!(check(&"x".repeat(65)).unwrap_err().contains("65"));
+        assert!(check(&"x".repeat(64), false).is_ok());
+        assert!(check(&"x".repeat(65), false).unwrap_err().contains("65"));
+        assert!(check(&"x".repeat(8), true).is_ok());
+        assert!(check(&"x".repeat(9), true).unwrap_err().contains("--strict-password"));
     }
 }

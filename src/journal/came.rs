@@ -149,6 +149,7 @@ impl Keeper {
     }
 
     fn receipt(&mut self, receipt: &ReceiptEvent, batch: &Batch, now: i64) -> Result<(), JournalError> {
+        crate::failpoint::reach("receipt")?;
         self.status.receipts += 1;
         let id = batch.octets(&receipt.message_id);
         let id_text = text_of(id);

@@ -13,6 +13,8 @@ use super::marks::boot_id;
 use super::retry::{Retries, RetryRules, Waiting};
 use super::sequence::Sequence;
 use super::{JournalError, now_ms, recover};
+use crate::broken;
+use crate::failpoint::reach;
 use crate::journal::feed::Feeder;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use hashbrown::HashMap;
@@ -213,6 +215,7 @@ impl Keeper {
             self.transact(&mut inbox, housekeeping).map_err(|error| error.at(&self.path))?;
         }
         // Folded back into the one file, so that what is left behind can be copied as it is.
+        reach("checkpoint")?;
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         Ok(())
     }
@@ -265,19 +268,32 @@ impl Keeper {
                 self.serve()?;
             }
             self.books.settle(&self.connection)?;
+            if broken::is("send-before-commit") {
+                self.hand_out(|message| matches!(message, ToSession::Send(_)));
+            }
+            if broken::is("answer-before-commit") {
+                self.hand_out(|message| matches!(message, ToSession::Stored(_)));
+            }
+            reach("commit")?;
             self.connection.prepare_cached("COMMIT")?.execute([])?;
+            reach("committed")?;
             self.status.commits += 1;
             self.committed_at = Instant::now();
         }
         inbox.clear();
-        for (session, message) in self.after_commit.drain(..) {
+        self.hand_out(|_| true);
+        self.publish();
+        Ok(())
+    }
+
+    /// Tells sessions what rests on the commit.
+    fn hand_out(&mut self, which: impl Fn(&ToSession) -> bool) {
+        for (session, message) in self.after_commit.extract_if(.., |(_, message)| which(message)) {
             if let Some(book) = self.sessions.get(&session) {
                 // A writer that is gone has dropped its receiver; what was meant for it is in its closing report.
                 let _ = book.to.send(message);
             }
         }
-        self.publish();
-        Ok(())
     }
 
     fn apply(&mut self, event: ToJournal) -> Result<(), JournalError> {
@@ -488,6 +504,7 @@ impl Keeper {
         now: i64,
     ) -> Result<(), JournalError> {
         let Some(first) = items.first() else { return Ok(()) };
+        reach("claim")?;
         self.connection
             .prepare_cached(
                 "INSERT INTO claim (first_serial, try, first_part, parts, first_message, session_id,

@@ -205,7 +205,10 @@ fn look_at(
         assert!(known || attempt.state == "in doubt", "cut at call {point}: {attempt:?}");
     }
     for attempt in attempts.iter().filter(|attempt| !sent.contains(&attempt.sequence_number)) {
-        assert_eq!(attempt.state, "in doubt", "cut at call {point}: claimed, and nobody can know that it did not leave");
+        assert_eq!(
+            attempt.state, "in doubt",
+            "cut at call {point}: claimed, and nobody can know that it did not leave"
+        );
     }
     let known = Known::read(journal);
     for number in answered {

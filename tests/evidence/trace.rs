@@ -10,14 +10,31 @@ use std::process::{Command, Stdio};
 #[derive(Debug)]
 pub enum Call {
     /// Octets written to a file at an offset.
-    Write { path: String, at: u64, octets: Vec<u8> },
-    Truncate { path: String, length: u64 },
-    Unlink { path: String },
+    Write {
+        path: String,
+        at: u64,
+        octets: Vec<u8>,
+    },
+    Truncate {
+        path: String,
+        length: u64,
+    },
+    Unlink {
+        path: String,
+    },
     /// A sync has begun: what was written before is what it makes safe.
-    SyncBegins { path: String, thread: u32 },
-    SyncDone { path: String, thread: u32 },
+    SyncBegins {
+        path: String,
+        thread: u32,
+    },
+    SyncDone {
+        path: String,
+        thread: u32,
+    },
     /// Octets handed to a socket.
-    Send { octets: Vec<u8> },
+    Send {
+        octets: Vec<u8>,
+    },
 }
 
 /// Whether calls can be traced here; says so where they cannot.
@@ -87,10 +104,7 @@ fn parse(text: &str) -> Vec<Call> {
             "pwrite64" => {
                 let octets = data_of(arguments);
                 let after = arguments.rsplit_once('"').map_or("", |(_, after)| after);
-                let numbers: Vec<u64> = after
-                    .split([',', ')'])
-                    .filter_map(|word| word.trim().parse().ok())
-                    .collect();
+                let numbers: Vec<u64> = after.split([',', ')']).filter_map(|word| word.trim().parse().ok()).collect();
                 assert_eq!(numbers.first(), Some(&(octets.len() as u64)), "{}", &line[line.len() - 60..]);
                 calls.push(Call::Write { path: file_of(whole), at: numbers[1], octets });
             }

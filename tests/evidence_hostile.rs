@@ -103,3 +103,47 @@ fn mixes_of_faults() {
         println!("{}", run(&faults, messages, random.u64(1..1_000_000)));
     }
 }
+
+/// An SMSC that gets `window` messages, then answers all but the last, and octets that are no PDU, in one write.
+fn answers_and_junk_at_once(window: usize) -> (u16, std::thread::JoinHandle<()>) {
+    use common::independent_smsc::pdu;
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        drop(listener);
+        let mut numbers = Vec::new();
+        while numbers.len() < window {
+            let mut header = [0; 16];
+            stream.read_exact(&mut header).unwrap();
+            let word = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().unwrap());
+            stream.read_exact(&mut vec![0; word(0) as usize - 16]).unwrap();
+            match word(4) {
+                9 => stream.write_all(&pdu(0x8000_0009, 0, word(12), b"test\0")).unwrap(),
+                4 => numbers.push(word(12)),
+                _ => {}
+            }
+        }
+        let mut all = Vec::new();
+        for number in &numbers[..window - 1] {
+            all.extend(pdu(0x8000_0004, 0, *number, format!("{number:x}\0").as_bytes()));
+        }
+        all.extend([0; 16]);
+        stream.write_all(&all).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    (port, thread)
+}
+
+#[test]
+fn f31_answers_that_came_before_the_junk_count() {
+    let smppost = Smppost::new();
+    let (port, smsc) = answers_and_junk_at_once(5);
+    smppost.file("c.csv", rows(5));
+    let more = ["--rate", "unlimited", "--window", "5", "--give-up-after", "500ms", "--wait-receipts", "1s"];
+    let ended = smppost.run(&evidence::send(port, &more).each());
+    smsc.join().unwrap();
+    let found = states(&smppost.journal(), "c");
+    assert_eq!(found, common::expected([("accepted", 4), ("in_doubt", 1)]), "{}", ended.said());
+}

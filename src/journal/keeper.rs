@@ -10,6 +10,7 @@ use super::facts::MessageFacts;
 use super::ids::Ids;
 use super::key::{Attempt, State, TRIES_MAX, Verdict};
 use super::marks::boot_id;
+use super::reserve::Reserve;
 use super::retry::{Retries, RetryRules, Waiting};
 use super::sequence::Sequence;
 use super::{JournalError, now_ms, recover};
@@ -98,6 +99,9 @@ pub struct Keeper {
     pub(super) streak: (u32, u32),
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
+    ids_in_memory: usize,
+    /// `None`: used up, the disk is full.
+    reserve: Option<Reserve>,
     looked_at: Instant,
     gather: Duration,
     committed_at: Instant,
@@ -142,6 +146,7 @@ impl Keeper {
             )
             .or_else(none_is(0))?;
         let meta = std::fs::metadata(&settings.path).map_err(|error| JournalError::Io(settings.path.clone(), error))?;
+        let reserve = Reserve::keep(&settings.path)?;
         let ranges = super::feed::ranges(&connection, &books, &settings.active, settings.limit)?;
         let limit_end = ranges.iter().map(|range| (range.campaign, range.limit_end)).collect();
         let ids = super::strays::load_ids(&connection, settings.ids_in_memory)?;
@@ -177,6 +182,8 @@ impl Keeper {
             streak: (0, 0),
             limit_end,
             after_commit: Vec::new(),
+            ids_in_memory: settings.ids_in_memory,
+            reserve: Some(reserve),
             looked_at: Instant::now(),
             gather: settings.gather,
             committed_at: Instant::now(),
@@ -241,8 +248,41 @@ impl Keeper {
         retry.min(HOUSEKEEPING).max(Duration::from_millis(1))
     }
 
-    /// One transaction: events, decisions of other processes, claims. Then what rests on it.
+    /// One transaction; where the disk is full, the reserve makes room for it, and nothing is claimed any more.
     fn transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
+        let before = self.status.clone();
+        match self.try_transact(inbox, housekeeping) {
+            Err(error) if error.is_full() => {
+                let Some(reserve) = self.reserve.take() else { return Err(error) };
+                self.forget_transaction(before)?;
+                drop(reserve);
+                self.halt(JournalError::Full(self.path.clone()).to_string());
+                self.try_transact(inbox, housekeeping)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Goes back to what is on disk. Numbers that the lost transaction had given are not given again.
+    fn forget_transaction(&mut self, before: Status) -> Result<(), JournalError> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        self.after_commit.clear();
+        self.status = before;
+        self.books = Books::load(&self.connection)?;
+        self.ids = super::strays::load_ids(&self.connection, self.ids_in_memory)?;
+        self.strays = super::strays::Strays::load(&self.connection, &self.ids)?;
+        self.retries = Retries::default();
+        super::retry::load(&self.connection, &self.books, &self.active, &self.limit_end, &mut self.retries)?;
+        // What other processes decided is to be heeded again.
+        self.data_version = -1;
+        Ok(())
+    }
+
+    /// One transaction: events, decisions of other processes, claims. Then what rests on it. The events stay in the inbox
+    /// until they are committed.
+    fn try_transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
         let mut to_write = false;
         for event in inbox.iter() {
             match event {
@@ -261,7 +301,7 @@ impl Keeper {
             if self.others_wrote()? {
                 self.heed_others()?;
             }
-            for event in inbox.drain(..) {
+            for event in inbox.iter() {
                 self.apply(event)?;
             }
             if may_claim && self.claiming {
@@ -296,49 +336,48 @@ impl Keeper {
         }
     }
 
-    fn apply(&mut self, event: ToJournal) -> Result<(), JournalError> {
+    fn apply(&mut self, event: &ToJournal) -> Result<(), JournalError> {
         match event {
-            ToJournal::Open { facts, session, reply } => self.open(&facts, session, &reply),
+            ToJournal::Open { facts, session, reply } => self.open(facts, session.clone(), reply),
             ToJournal::Came { session, batch } => {
-                self.came(session, &batch)?;
-                let acknowledge = batch.acknowledge;
-                if !acknowledge.deliver.is_empty() || !acknowledge.data.is_empty() {
-                    self.after_commit(session, ToSession::Stored(acknowledge));
+                self.came(*session, batch)?;
+                if !batch.acknowledge.is_empty() {
+                    self.after_commit(*session, ToSession::Stored(batch.acknowledge.clone()));
                 }
                 Ok(())
             }
             ToJournal::TimedOut { session, sent } => {
-                for sent in sent {
+                for &sent in sent {
                     self.sequence.hold(sent.sequence_number);
-                    self.held.entry(session).or_default().push(sent.sequence_number);
+                    self.held.entry(*session).or_default().push(sent.sequence_number);
                     self.doubt(sent, "no answer within the response timeout")?;
                 }
                 Ok(())
             }
             ToJournal::Withdrawn { sent, .. } => {
-                for sent in sent {
+                for &sent in sent {
                     self.unwritten(sent, "an earlier part of the message was refused")?;
                 }
                 Ok(())
             }
             ToJournal::Closing { session } => {
-                self.sessions.remove(&session);
+                self.sessions.remove(session);
                 Ok(())
             }
             ToJournal::Closed { session, reason, unanswered, unwritten } => {
-                for sent in unanswered {
-                    self.doubt(sent, &reason)?;
+                for &sent in unanswered {
+                    self.doubt(sent, reason)?;
                 }
-                for sent in unwritten {
-                    self.unwritten(sent, &reason)?;
+                for &sent in unwritten {
+                    self.unwritten(sent, reason)?;
                 }
-                for number in self.held.remove(&session).unwrap_or_default() {
+                for number in self.held.remove(session).unwrap_or_default() {
                     self.sequence.let_go(number);
                 }
-                self.sessions.remove(&session);
+                self.sessions.remove(session);
                 self.connection
                     .prepare_cached("UPDATE session SET closed_at = ?2, reason = ?3 WHERE id = ?1")?
-                    .execute((session, now_ms(), &reason))?;
+                    .execute((session, now_ms(), reason))?;
                 Ok(())
             }
             ToJournal::Want { .. } | ToJournal::StopClaiming => Ok(()),
@@ -368,7 +407,8 @@ impl Keeper {
         let id = self.connection.last_insert_rowid();
         self.sessions.insert(id, SessionBook { to: session, wanted: 0 });
         // Said before the commit: the session can claim nothing before its own request has been committed after it.
-        let _ = reply.send(SessionNumber { id, serial_before: self.next_serial - 1 });
+        // A full channel has the same number in it: its transaction is being tried again.
+        let _ = reply.try_send(SessionNumber { id, serial_before: self.next_serial - 1 });
         Ok(())
     }
 

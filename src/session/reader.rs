@@ -164,29 +164,30 @@ impl Reader {
         for frame in std::mem::take(&mut self.early) {
             take(&frame, &mut batch, found, &mut replies, &self.writer)?;
         }
-        loop {
+        // What came whole before the end of all framing still counts.
+        let end = loop {
             match self.frames.next_frame() {
                 Ok(Some(frame)) => take(frame, &mut batch, found, &mut replies, &self.writer)?,
-                Ok(None) => break,
+                Ok(None) => break Ok(()),
                 Err(error) => {
                     encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, &mut replies);
-                    let _ = self.writer.send(FromReader::Reply(replies));
-                    return Err(format!("what the SMSC sends cannot be framed: {error}"));
+                    break Err(format!("what the SMSC sends cannot be framed: {error}"));
                 }
             }
-        }
+        };
         self.attribute(found, &mut batch);
         if !replies.is_empty() && self.writer.send(FromReader::Reply(replies)).is_err() {
             return Err(STOPPED.into());
         }
         if batch.is_empty() {
-            return Ok(());
+            return end;
         }
         batch.came_at = now_ms();
         if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
             return Err(STOPPED.into());
         }
-        self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())
+        let told = self.journal.send(ToJournal::Came { session: self.session, batch });
+        told.map_err(|_| STOPPED.to_owned()).and(end)
     }
 
     /// Finds out whose answers these are: one look at the window for all of them.

@@ -28,8 +28,12 @@ impl SmallDisk {
     }
 
     fn grow(&self, kib: u64) {
-        let size = format!("remount,size={kib}k");
-        assert!(Command::new("mount").args(["-o", &size]).arg(&self.0).status().unwrap().success());
+        self.remount(&format!("size={kib}k"));
+    }
+
+    fn remount(&self, option: &str) {
+        let option = format!("remount,{option}");
+        assert!(Command::new("mount").args(["-o", &option]).arg(&self.0).status().unwrap().success());
     }
 }
 
@@ -170,4 +174,30 @@ fn f45_a_report_held_open_neither_stops_the_sender_nor_grows_the_wal_for_ever() 
     drop(reader);
     evidence::verify(&smppost);
     oracle::assert_kept("under a report", &smppost.journal(), &simulator.read());
+}
+
+#[test]
+fn f43_on_a_read_only_disk_sending_is_refused_and_reports_work() {
+    let smppost = Smppost::new();
+    let Some(disk) = SmallDisk::mount(smppost.path("read only? 100%"), 30_000) else { return };
+    let journal = disk.0.join("journal.db");
+    let smppost = smppost.environment("SMPPOST_JOURNAL", journal.to_str().unwrap());
+    let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "20ms"]);
+    smppost.file("c.csv", rows(100));
+    let arguments = evidence::send(simulator.port, &["--rate", "unlimited", "--wait-receipts", "5s"]);
+    smppost.run(&arguments.each()).assert_code(0);
+    disk.remount("ro");
+    for command in ["send", "resume"] {
+        let refused = match command {
+            "send" => smppost.run(&arguments.each()),
+            _ => smppost.run(&evidence::connect(command, simulator.port, &[]).each()),
+        };
+        refused.assert_code(1);
+        assert!(refused.stderr.contains("cannot be written"), "{}", refused.said());
+    }
+    for report in [&["report", "c"][..], &["list"], &["verify"]] {
+        let ended = smppost.run(report);
+        ended.assert_code(0);
+        assert!(ended.stdout.contains("100"), "{}", ended.said());
+    }
 }

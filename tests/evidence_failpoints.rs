@@ -80,7 +80,7 @@ fn f41_a_failed_commit_ends_the_run_and_nothing_is_tried_again() {
     let smppost = Smppost::new();
     let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "10ms"]);
     smppost.file("c.csv", rows(MESSAGES));
-    let arguments = evidence::send(simulator.port, &["--rate", "2000", "--window", "10"]);
+    let arguments = evidence::send(simulator.port, &["--rate", "200", "--window", "10"]);
     let failed = run(&smppost, &arguments.each(), "commit=error@6");
     failed.assert_code(1);
     assert!(failed.took < Duration::from_secs(8), "{:?}", failed.took);

@@ -252,7 +252,7 @@ impl Keeper {
     fn transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
         let before = self.status.clone();
         match self.try_transact(inbox, housekeeping) {
-            Err(error) if error.is_full() => {
+            Err(error) if error.is_full() && !broken::is("no-reserve") => {
                 let Some(reserve) = self.reserve.take() else { return Err(error) };
                 self.forget_transaction(before)?;
                 drop(reserve);

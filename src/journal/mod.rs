@@ -251,14 +251,41 @@ pub fn open_existing(path: &Path) -> Result<Connection, JournalError> {
 
 /// Opens the journal at `path` for reading only.
 pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
-    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| error.at(path))
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .or_else(|error| match &error {
+            // Where the folder cannot be written, SQLite cannot make the WAL's index; with an empty WAL none is needed.
+            JournalError::Sqlite(cause)
+                if cause.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
+                    && fs::metadata(beside(path, "-wal")).map_or(0, |wal| wal.len()) == 0 =>
+            {
+                open(&immutable(path), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+            }
+            _ => Err(error),
+        })
+        .map_err(|error| error.at(path))
+}
+
+/// The file as a URI that tells SQLite that nobody can change it.
+fn immutable(path: &Path) -> PathBuf {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut uri = b"file:".to_vec();
+    for &octet in path.as_os_str().as_bytes() {
+        match octet {
+            b'%' | b'?' | b'#' => uri.extend_from_slice(format!("%{octet:02X}").as_bytes()),
+            _ => uri.push(octet),
+        }
+    }
+    uri.extend_from_slice(b"?immutable=1");
+    std::ffi::OsString::from_vec(uri).into()
 }
 
 fn open(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(JournalError::OldSqlite(rusqlite::version().into()));
     }
+    let is_uri = mode.contains(OpenFlags::SQLITE_OPEN_URI);
     match fs::metadata(path) {
+        _ if is_uri => {}
         Ok(meta) if meta.is_dir() => {
             return Err(JournalError::Io(path.into(), io::Error::other("it is a folder, not a file")));
         }

@@ -5,11 +5,13 @@ mod batch;
 mod transfer;
 
 use crate::address::Sender;
+use crate::escape::escape_terminal;
 use crate::fields::SubmitFields;
 use crate::import::{FileEncoding, ImportError, RowReader, Settings, Tally, TextSource, digest_of};
 use crate::journal::campaign::CampaignOptions;
 use crate::journal::intake::{Counts, Intake, existing};
 use crate::journal::{self, JournalError};
+use crate::report::text::{argument, count};
 use crate::text::{Choice, Policy};
 use rusqlite::Connection;
 use std::fmt;
@@ -64,6 +66,26 @@ pub enum CampaignError {
         /// In what: option, recorded and wanted value.
         differences: Vec<(String, String, String)>,
     },
+    /// It was imported, and its file is wanted again and is not there.
+    Gone {
+        /// Its name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be opened.
+        error: io::Error,
+    },
+    /// All rows of the file are bad.
+    NothingGood {
+        /// The file.
+        path: PathBuf,
+        /// How many rows.
+        rows: i64,
+        /// The line of the first.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The options contradict themselves.
     Options(String),
 }
@@ -71,20 +93,35 @@ pub enum CampaignError {
 impl fmt::Display for CampaignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Open(path, error) => write!(f, "{}: {}", path.display(), words_of(error)),
             Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Journal(error) => error.fmt(f),
             Self::Differs { name, differences } => {
                 write!(f, "campaign {name:?} is in the journal already, and differs:")?;
                 for (option, recorded, wanted) in differences {
-                    write!(f, "\n  {option}: recorded {recorded}, now {wanted}")?;
+                    write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
                 }
                 write!(
                     f,
-                    "\nNothing was changed. To go on with the recorded one: smppost resume {name}. To send this as another \
-                     campaign: --campaign NEW-NAME"
+                    "\nNothing was changed. To go on with the recorded one: `smppost resume {}`. To send this as another \
+                     campaign: --campaign NEW-NAME",
+                    argument(name)
                 )
             }
+            Self::Gone { name, path, error } => write!(
+                f,
+                "{}: {}. Campaign {name:?} was imported and needs its file no more: `smppost resume {}` goes on with it",
+                path.display(),
+                words_of(error),
+                argument(name)
+            ),
+            Self::NothingGood { path, rows, line, reason } => write!(
+                f,
+                "{}: no row can be sent, so nothing was imported: {} refused, the first for this: line {line}: {}",
+                path.display(),
+                count(*rows, "row"),
+                escape_terminal(reason)
+            ),
             Self::Options(words) => f.write_str(words),
         }
     }
@@ -98,11 +135,22 @@ impl From<JournalError> for CampaignError {
     }
 }
 
+/// The words of the system for an error, without its number.
+fn words_of(error: &io::Error) -> String {
+    let words = error.to_string();
+    words.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// What an import did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Imported {
     /// The campaign is new.
-    New(Counts),
+    New {
+        /// What went in.
+        counts: Counts,
+        /// The line of the first row refused, and why.
+        first_refused: Option<(u64, String)>,
+    },
     /// The very same campaign was there already, with so many messages.
     Already(i64),
 }
@@ -147,7 +195,16 @@ pub fn import(
         Ok(())
     });
     match (outcome, intake) {
-        (Ok(digest), Some(intake)) => Ok(Imported::New(intake.finish(&hex(&digest))?)),
+        (Ok(digest), Some(intake)) => {
+            let first_refused = intake.first_refused();
+            if let (0, Some((line, reason))) = (intake.counts().messages, &first_refused) {
+                // Its name would be taken, and the mended file be refused under it.
+                let (rows, reason) = (intake.counts().rejected, reason.clone());
+                intake.abandon()?;
+                return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
+            }
+            Ok(Imported::New { counts: intake.finish(&hex(&digest))?, first_refused })
+        }
         // A file without rows is an error of its own, so that there is none here.
         (Ok(_), None) => Err(CampaignError::Import(campaign.path.clone(), ImportError::HeaderOnly)),
         (Err(error), intake) => {
@@ -167,10 +224,11 @@ pub fn import(
 /// What the journal says to a campaign of that name, where it has one.
 fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Imported>, CampaignError> {
     let Some(recorded) = existing(connection, &campaign.name)? else { return Ok(None) };
-    let digest = digest_of(campaign.open()?).map_err(|error| CampaignError::Open(campaign.path.clone(), error))?;
+    let gone = |error| CampaignError::Gone { name: campaign.name.clone(), path: campaign.path.clone(), error };
+    let digest = hex(&File::open(&campaign.path).and_then(digest_of).map_err(gone)?);
     let mut differences = recorded.options.differences(&campaign.options);
-    if recorded.digest != hex(&digest) {
-        differences.insert(0, ("file".into(), short(&recorded.digest), short(&hex(&digest))));
+    if recorded.digest != digest {
+        differences.insert(0, ("contents of the file".into(), short(&recorded.digest), short(&digest)));
     }
     if differences.is_empty() {
         Ok(Some(Imported::Already(recorded.messages)))

@@ -2,6 +2,7 @@
 
 use crate::escape::escape_terminal;
 use crate::import::Tally;
+use crate::report::text::{count, number};
 use crate::text::Encoding;
 use serde_json::json;
 use std::io::{self, Write};
@@ -11,18 +12,18 @@ use std::time::Duration;
 pub fn table(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "{}: {} rows, {} messages to send in {} parts",
+        "{}: {}, {} to send in {}",
         escape_terminal(name),
-        tally.rows,
-        tally.messages,
-        tally.parts
+        many(tally.rows, "row"),
+        many(tally.messages, "message"),
+        many(tally.parts, "part")
     )?;
     for encoding in [Encoding::Gsm7, Encoding::Ucs2] {
         let counted = tally.encoding(encoding);
         if counted.messages == 0 {
             continue;
         }
-        writeln!(out, "  {encoding}: {} messages, {} parts", counted.messages, counted.parts)?;
+        writeln!(out, "  {encoding}: {}, {}", many(counted.messages, "message"), many(counted.parts, "part"))?;
         if let Some((sample, forced_by)) = &counted.sample {
             write!(out, "    for example: {}", escape_terminal(&excerpt(sample)))?;
             match forced_by {
@@ -39,8 +40,14 @@ pub fn table(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) 
     if let Some(longest) = tally.longest().filter(|longest| longest.parts > 1) {
         writeln!(
             out,
-            "  longest: line {}, {} parts ({} units of {})",
-            longest.line, longest.parts, longest.units, longest.encoding
+            "  longest: line {}, {} parts ({} {})",
+            longest.line,
+            longest.parts,
+            longest.units,
+            match longest.encoding {
+                Encoding::Gsm7 => "septets",
+                Encoding::Ucs2 => "UCS2 units",
+            }
         )?;
     }
     let forcing = tally.forcing_characters();
@@ -68,24 +75,26 @@ pub fn table(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) 
         writeln!(out, "  senders: {}{more}", words.join(", "))?;
     }
     if tally.leading_zeros > 0 {
-        writeln!(out, "  {} numbers start with 0: is the country code missing?", tally.leading_zeros)?;
+        let starts = if tally.leading_zeros == 1 { "starts" } else { "start" };
+        let numbers = many(tally.leading_zeros, "number");
+        writeln!(out, "  {numbers} {starts} with 0: is the country code missing?")?;
     }
     if tally.suppressed > 0 {
-        writeln!(out, "  {} messages to suppressed numbers will not be sent", tally.suppressed)?;
+        writeln!(out, "  {} to suppressed numbers will not be sent", many(tally.suppressed, "message"))?;
     }
     if tally.duplicates > 0 {
         writeln!(
             out,
-            "  {} duplicate rows will be skipped (line {}): --allow-duplicates sends them",
-            tally.duplicates,
+            "  {} will be left out ({}): --allow-duplicates sends them",
+            many(tally.duplicates, "duplicate row"),
             lines(&tally.duplicate_lines, tally.duplicates)
         )?;
     }
     if !tally.rejected.is_empty() {
-        writeln!(out, "  {} bad rows will be kept aside:", tally.rejected_rows())?;
+        writeln!(out, "  {} will be refused:", many(tally.rejected_rows(), "row"))?;
         for rejections in tally.rejected.values() {
             let shown = lines(&rejections.lines, rejections.rows);
-            writeln!(out, "    {} (line {shown}): {}", rejections.rows, escape_terminal(&rejections.words))?;
+            writeln!(out, "    {} ({shown}): {}", number(rejections.rows as i64), escape_terminal(&rejections.words))?;
         }
     }
     match rate.and_then(|rate| tally.seconds_at(rate).map(|seconds| (rate, seconds))) {
@@ -143,10 +152,14 @@ fn named(character: char) -> String {
     format!("{} U+{:04X}", escape_terminal(character.encode_utf8(&mut [0; 4])), u32::from(character))
 }
 
+fn many(n: u64, what: &str) -> String {
+    count(n as i64, what)
+}
+
 fn lines(shown: &[u64], all: u64) -> String {
     let words: Vec<String> = shown.iter().map(ToString::to_string).collect();
     let more = if (shown.len() as u64) < all { ", …" } else { "" };
-    format!("{}{more}", words.join(", "))
+    format!("line{} {}{more}", if all == 1 { "" } else { "s" }, words.join(", "))
 }
 
 /// A time span as a person says it.

@@ -5,7 +5,7 @@
 mod common;
 
 use common::independent_smsc::{
-    Action, BindAnswer, Event, Fate, IdForm, IndependentSmsc, Order, Outcome, Report, Rule, Settings, Shape,
+    Action, BindAnswer, Event, Fate, IdForm, IndependentSmsc, Order, Outcome, Report, Rule, Settings, Shape, Writing,
 };
 use common::judge::{Rules, Submit};
 use common::{Ended, Leeway, Running, Smppost, assert_agree, attempts, expected, number, one, rows, states};
@@ -146,6 +146,19 @@ fn f18_long_messages_survive_cuts_without_a_part_sent_twice() {
         found.iter().filter(|(state, _)| matches!(&***state, "delivered" | "in_doubt")).map(|(_, n)| n).sum();
     assert_eq!(settled, 60, "{found:?}");
     assert!(found["delivered"] >= 60 - 40, "{found:?}");
+}
+
+#[test]
+fn f18_cut_again_and_again_while_answers_come_nothing_is_left_in_between() {
+    // Answers and receipts are on their way when the writer finds the line cut.
+    let events = vec![Event { session: 0, after: 6, action: Action::Close }];
+    let settings = Settings { rules: torn(4), events, writing: Writing::Coalesced, ..Settings::default() };
+    let story = Story::of(&rows(100), settings, &["--window", "4"]);
+    story.report.assert_clean();
+    story.agrees(LOST);
+    let found = states(&story.smppost.journal(), "c");
+    let doubts = found.get("in_doubt").copied().unwrap_or_default();
+    assert_eq!(found["delivered"] + doubts, 100, "{found:?}\n{}", story.ended.said());
 }
 
 #[test]
@@ -327,7 +340,7 @@ fn f24_throttling_spends_no_attempts() {
         let mut seen = seen.lock().unwrap();
         let times = seen.entry(submit.destination.clone()).or_default();
         *times += 1;
-        if *times <= 7 { if *times % 2 == 0 { 0x14 } else { 0x58 } } else { 0 }
+        if *times <= 7 { if times.is_multiple_of(2) { 0x14 } else { 0x58 } } else { 0 }
     });
     let story = Story::of(&rows(3), Settings { status, ..Settings::default() }, &[]);
     story.assert(0, &[("delivered", 3)]).agrees(Leeway::default());
@@ -372,7 +385,7 @@ fn f25_a_permanent_status_rejects_at_once_with_its_meaning() {
 fn f25_a_status_that_condemns_the_account_stops_sending() {
     for status in [0x0A, 0x48, 0x49, 0x15] {
         let refusal = rule(move |submit: &Submit| if submit.nth >= 30 { status } else { 0 });
-        let settings = Settings { status: refusal, answer_delay: milliseconds(2), ..Settings::default() };
+        let settings = Settings { status: refusal, answer_delay: milliseconds(20), ..Settings::default() };
         let story = Story::of(&rows(300), settings, &["--window", "5"]);
         story.report.assert_clean();
         story.ended.assert_code(1);
@@ -386,11 +399,11 @@ fn f25_a_status_that_condemns_the_account_stops_sending() {
 #[test]
 fn f25_fifty_equal_rejections_in_a_row_stop_sending() {
     let status = rule(|submit: &Submit| if submit.nth > 20 { 0x66 } else { 0 });
-    let settings = Settings { status, answer_delay: milliseconds(2), ..Settings::default() };
+    let settings = Settings { status, answer_delay: milliseconds(20), ..Settings::default() };
     let story = Story::of(&rows(300), settings, &["--window", "5"]);
     story.ended.assert_code(1);
     story.says("50 messages in a row").agrees(Leeway::default());
-    assert!((70..=80).contains(&story.report.submits.len()), "{}", story.report.submits.len());
+    assert!((70..=110).contains(&story.report.submits.len()), "{}", story.report.submits.len());
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Options that say what is sent to whom.
 
 use super::CliError;
+use crate::address::Sender;
 use crate::campaign::{CampaignFile, Reading};
 use crate::fields::{FIELD_NAMES, SubmitFields};
-use crate::import::FileEncoding;
+use crate::import::{FileEncoding, is_delimiter};
 use crate::journal::books::InDoubtPolicy;
 use crate::journal::campaign::{CampaignOptions, Receipts};
+use crate::journal::state::ReceiptsFor;
+use crate::template::Template;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -20,13 +23,13 @@ pub struct CampaignArgs {
     #[arg(long = "campaign", value_name = "NAME")]
     name: Option<String>,
     /// The sender of rows that have none in a `from` column [default: the SMSC's default sender]
-    #[arg(long, value_name = "SENDER")]
+    #[arg(long, value_name = "SENDER", value_parser = sender)]
     from: Option<String>,
     /// The column of the destinations
     #[arg(long, value_name = "COLUMN", default_value = "to")]
     to_column: String,
     /// The text of all messages; {column} is replaced by the row's value, {column|default} where it may be empty
-    #[arg(long, value_name = "TEMPLATE", conflicts_with = "text_column")]
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "text_column", value_parser = template)]
     text: Option<String>,
     /// The column of the texts, which are sent as they are [default: text]
     #[arg(long, value_name = "COLUMN")]
@@ -34,6 +37,9 @@ pub struct CampaignArgs {
     /// Which delivery receipts to ask for
     #[arg(long, value_enum, default_value_t = ReceiptsArg::All)]
     receipts: ReceiptsArg,
+    /// For which parts of a long message the SMSC sends receipts; with first or last, that receipt counts for all parts
+    #[arg(long, value_enum, default_value_t = ReceiptsForArg::All)]
+    receipts_for: ReceiptsForArg,
     /// What to do with messages that may have left and were never answered
     #[arg(long, value_enum, default_value_t = InDoubtArg::Hold)]
     in_doubt: InDoubtArg,
@@ -50,9 +56,9 @@ pub struct CampaignArgs {
     /// The `field` table of a profile
     #[arg(long, hide = true)]
     profile_field: Vec<String>,
-    /// The delimiter of the file [default: as its header shows]
-    #[arg(long, value_name = "CHARACTER")]
-    delimiter: Option<char>,
+    /// The delimiter of the file: an ASCII character, or `tab` [default: as its header shows]
+    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
+    delimiter: Option<u8>,
     /// The characters of the file: utf-8, latin1 or utf-16
     #[arg(long, value_name = "NAME", default_value = "utf-8")]
     encoding: FileEncoding,
@@ -66,6 +72,27 @@ enum ReceiptsArg {
     All,
     Failures,
     None,
+}
+
+/// For which parts of a long message receipts come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ReceiptsForArg {
+    /// For each part
+    All,
+    /// For the first only
+    First,
+    /// For the last only
+    Last,
+}
+
+impl From<ReceiptsForArg> for ReceiptsFor {
+    fn from(typed: ReceiptsForArg) -> Self {
+        match typed {
+            ReceiptsForArg::All => Self::All,
+            ReceiptsForArg::First => Self::First,
+            ReceiptsForArg::Last => Self::Last,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -110,15 +137,6 @@ impl CampaignArgs {
             }
         }
         let fields = if fields.is_empty() { None } else { serde_json::to_value(&fields).ok() };
-        let delimiter = match self.delimiter {
-            None => None,
-            Some(character) => Some(
-                u8::try_from(character)
-                    .ok()
-                    .filter(u8::is_ascii)
-                    .ok_or_else(|| CliError::Usage("--delimiter: one ASCII character".into()))?,
-            ),
-        };
         let options = CampaignOptions {
             to_column: self.to_column.clone(),
             text: self.text.clone(),
@@ -133,6 +151,7 @@ impl CampaignArgs {
                 ReceiptsArg::Failures => Receipts::Failures,
                 ReceiptsArg::None => Receipts::None,
             },
+            receipts_for: self.receipts_for.into(),
             in_doubt: match self.in_doubt {
                 InDoubtArg::Hold => InDoubtPolicy::Hold,
                 InDoubtArg::Resend => InDoubtPolicy::Resend,
@@ -146,7 +165,40 @@ impl CampaignArgs {
             },
             fields,
         };
-        let reading = Reading { delimiter, encoding: self.encoding, strict: self.strict };
+        let reading = Reading { delimiter: self.delimiter, encoding: self.encoding, strict: self.strict };
         Ok(CampaignFile { path: self.file.clone(), name, options, reading })
+    }
+}
+
+/// Checks a sender. The empty one is the SMSC's default.
+fn sender(typed: &str) -> Result<String, String> {
+    Sender::parse(typed).map(|_| typed.to_owned()).map_err(|error| error.to_string())
+}
+
+/// Checks a text but for its columns, which only the file can tell.
+fn template(typed: &str) -> Result<String, String> {
+    Template::parse(typed).map(|_| typed.to_owned()).map_err(|error| error.to_string())
+}
+
+fn delimiter(typed: &str) -> Result<u8, String> {
+    match typed.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        &[octet] if is_delimiter(octet) => Ok(octet),
+        _ => Err("one ASCII character that is no quote, letter, digit or line end, or `tab`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f03_delimiters_that_can_be_given() {
+        for (typed, octet) in [(";", b';'), ("|", b'|'), ("\t", b'\t'), ("tab", b'\t'), ("\\t", b'\t'), ("^", b'^')] {
+            assert_eq!(delimiter(typed), Ok(octet), "{typed:?}");
+        }
+        for typed in ["", ";;", "a", "7", "\"", "\n", "\r", "é"] {
+            assert!(delimiter(typed).is_err(), "{typed:?}");
+        }
     }
 }

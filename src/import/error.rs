@@ -2,8 +2,9 @@
 
 use std::{fmt, io};
 
+use super::source::FileEncoding;
 use crate::address::{DestinationError, SenderError};
-use crate::escape::name_value;
+use crate::escape::{name_character, name_value};
 use crate::fields::FieldError;
 use crate::template::{MissingValue, TemplateError};
 use crate::text::TextError;
@@ -17,6 +18,8 @@ pub enum ImportError {
     Utf16,
     /// Octets that are not in the encoding that was given.
     Malformed {
+        /// The encoding.
+        encoding: FileEncoding,
         /// Physical line, from 1.
         line: u64,
         /// Octets before them in the file.
@@ -71,9 +74,15 @@ impl fmt::Display for ImportError {
         match self {
             ImportError::Io(error) => write!(f, "cannot be read: {error}"),
             ImportError::Utf16 => f.write_str("the file is UTF-16, not UTF-8: give --encoding utf-16"),
-            ImportError::Malformed { line, octet } => write!(
+            ImportError::Malformed { encoding: FileEncoding::Utf8, line, octet } => write!(
                 f,
-                "line {line}, octet {octet}: not in the file's encoding; if it is not UTF-8, give --encoding latin1|utf-16"
+                "line {line}, octet {octet} of the file: this is not UTF-8: save the file as UTF-8, or give --encoding \
+                 latin1|utf-16"
+            ),
+            ImportError::Malformed { encoding, line, octet } => write!(
+                f,
+                "line {line}, octet {octet} of the file: this is not {}: give the --encoding that the file has",
+                encoding.name()
             ),
             ImportError::Empty => f.write_str("the file is empty: it needs a header line and rows"),
             ImportError::HeaderOnly => f.write_str("the file has a header and no rows: there is nothing to send"),
@@ -97,8 +106,8 @@ impl fmt::Display for ImportError {
             }
             ImportError::Delimiter(delimiter) => write!(
                 f,
-                "`{}` cannot be the delimiter: use one ASCII character that is no quote, letter, digit or line end",
-                delimiter.escape_ascii()
+                "{} cannot be the delimiter: use one ASCII character that is no quote, letter, digit or line end",
+                name_character(char::from(*delimiter))
             ),
             ImportError::Template(error) => error.fmt(f),
             ImportError::Sender(error) => error.fmt(f),

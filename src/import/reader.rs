@@ -394,9 +394,7 @@ fn read_header<R: Read>(
     delimiter: Option<u8>,
     to_column: &str,
 ) -> Result<(Records<R>, Vec<String>), ImportError> {
-    if let Some(delimiter) = delimiter
-        && (!delimiter.is_ascii() || delimiter.is_ascii_alphanumeric() || b"\"\r\n\0".contains(&delimiter))
-    {
+    if let Some(delimiter) = delimiter.filter(|&delimiter| !is_delimiter(delimiter)) {
         return Err(ImportError::Delimiter(delimiter));
     }
     let named = records.take_sep_line()?;
@@ -412,6 +410,11 @@ fn read_header<R: Read>(
     }
     let header = (0..records.len()).map(|i| records.field(i).unwrap_or_default().trim().to_owned()).collect();
     Ok((records, header))
+}
+
+/// Whether an octet can be the delimiter: ASCII, and no quote, letter, digit or line end.
+pub fn is_delimiter(octet: u8) -> bool {
+    octet.is_ascii() && !octet.is_ascii_alphanumeric() && !b"\"\r\n\0".contains(&octet)
 }
 
 /// The delimiter under which the header has the number's column or, failing that, the most columns.

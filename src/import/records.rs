@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use csv::{Reader, ReaderBuilder, StringRecord};
 
 use super::error::ImportError;
+use super::reader::is_delimiter;
 use super::source::{FileEncoding, Source, SourceError};
 
 /// Octets that one record may have. The longest text that can be sent has 39,015 characters.
@@ -117,9 +118,7 @@ impl<R: Read> Records<R> {
             }
         }
         match tape.text.as_bytes() {
-            &[b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', named, b'\r' | b'\n', ..]
-                if named.is_ascii() && !named.is_ascii_alphanumeric() && named != b'"' && !is_line_end(named) =>
-            {
+            &[b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', named, b'\r' | b'\n', ..] if is_delimiter(named) => {
                 // The line end is passed over, and counted, like that of a blank line.
                 tape.start = 5;
                 Ok(Some(named))
@@ -194,7 +193,7 @@ impl<R: Read> Records<R> {
             Failure::Source(SourceError::Io(error)) => ImportError::Io(error),
             Failure::Source(SourceError::Utf16) => ImportError::Utf16,
             Failure::Source(SourceError::Malformed(octet)) => {
-                ImportError::Malformed { line: tape.line + line_ends(kept), octet }
+                ImportError::Malformed { encoding: tape.source.encoding(), line: tape.line + line_ends(kept), octet }
             }
             Failure::TooLong => match quotes(kept, self.delimiter) {
                 Quotes::Open { lines } => ImportError::UnclosedQuote { line: tape.line + lines },

@@ -77,6 +77,11 @@ impl<R: Read> Source<R> {
         Source { input, raw, kept: 0, octets: 0, digest, digested: None, encoding, decoder: None, started: false }
     }
 
+    /// What it decodes.
+    pub(super) fn encoding(&self) -> FileEncoding {
+        self.encoding
+    }
+
     /// Raw octets read so far.
     pub(super) fn octets(&self) -> u64 {
         self.octets

@@ -99,12 +99,17 @@ fn f01_invalid_octets_are_refused_with_line_and_octet() {
     ];
     for (file, file_encoding, at_line, at_octet) in cases {
         match read(&file, encoded(file_encoding)) {
-            Err(ImportError::Malformed { line, octet }) => assert_eq!((line, octet), (at_line, at_octet)),
+            Err(ImportError::Malformed { encoding, line, octet }) => {
+                assert_eq!((encoding, line, octet), (file_encoding, at_line, at_octet));
+            }
             other => panic!("{other:?}"),
         }
     }
     let words = refused(b"to,text\n447700900001,\xE9\n").to_string();
-    assert!(words.starts_with("line 2, octet 21:") && words.contains("--encoding latin1|utf-16"), "{words}");
+    assert!(
+        words.starts_with("line 2, octet 21 of the file:") && words.contains("--encoding latin1|utf-16"),
+        "{words}"
+    );
 }
 
 #[test]

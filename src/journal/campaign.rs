@@ -2,6 +2,7 @@
 //! again.
 
 use super::books::InDoubtPolicy;
+use super::state::ReceiptsFor;
 use serde::{Deserialize, Serialize};
 
 /// Which receipts are asked for.
@@ -34,6 +35,9 @@ pub struct CampaignOptions {
     pub from: String,
     /// Receipts asked for.
     pub receipts: Receipts,
+    /// For which parts of a long message receipts come.
+    #[serde(skip_serializing_if = "is_default")]
+    pub receipts_for: ReceiptsFor,
     /// For what is in doubt.
     pub in_doubt: InDoubtPolicy,
     /// Send to a number as often as it stands in the file.
@@ -47,24 +51,34 @@ pub struct CampaignOptions {
     pub fields: Option<serde_json::Value>,
 }
 
+fn is_default(receipts_for: &ReceiptsFor) -> bool {
+    *receipts_for == ReceiptsFor::All
+}
+
 impl CampaignOptions {
-    /// The options in which `self` (recorded) and `other` (wanted) differ: name, recorded and wanted value.
+    /// The options in which `self` (recorded) and `other` (wanted) differ: as typed, recorded and wanted value.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let as_map = |options: &Self| match serde_json::to_value(options) {
             Ok(serde_json::Value::Object(map)) => map,
             _ => serde_json::Map::new(),
         };
         let (recorded, wanted) = (as_map(self), as_map(other));
-        let show = |value: Option<&serde_json::Value>| value.map_or_else(|| "none".to_owned(), ToString::to_string);
+        let show =
+            |value: Option<&serde_json::Value>| value.map_or_else(|| "not given".to_owned(), ToString::to_string);
         let mut names: Vec<&String> = recorded.keys().chain(wanted.keys()).collect();
         names.sort();
         names.dedup();
         names
             .into_iter()
             .filter(|name| recorded.get(*name) != wanted.get(*name))
-            .map(|name| (name.replace('_', "-"), show(recorded.get(name)), show(wanted.get(name))))
+            .map(|name| (option(name), show(recorded.get(name)), show(wanted.get(name))))
             .collect()
     }
+}
+
+/// An option of the command line by its name here.
+fn option(name: &str) -> String {
+    format!("--{}", if name == "fields" { "field".to_owned() } else { name.replace('_', "-") })
 }
 
 #[cfg(test)]
@@ -77,7 +91,7 @@ mod tests {
         let wanted = CampaignOptions { text: Some("Ho".into()), receipts: Receipts::None, ..Default::default() };
         assert_eq!(recorded.differences(&recorded), []);
         let names: Vec<_> = recorded.differences(&wanted).into_iter().map(|(name, ..)| name).collect();
-        assert_eq!(names, ["receipts", "text"]);
-        assert_eq!(recorded.differences(&wanted)[1], ("text".into(), "\"Hi\"".into(), "\"Ho\"".into()));
+        assert_eq!(names, ["--receipts", "--text"]);
+        assert_eq!(recorded.differences(&wanted)[1], ("--text".into(), "\"Hi\"".into(), "\"Ho\"".into()));
     }
 }

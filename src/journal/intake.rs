@@ -8,9 +8,13 @@ use super::{JournalError, now_ms, open_or_create};
 use crate::failpoint::reach;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// Rows committed together, at least: a transaction of some ten milliseconds, between which a sender finds its turn.
+/// Rows committed together, at least: a transaction of some ten milliseconds.
 const ROWS_PER_COMMIT: usize = 20_000;
+/// Between two of them a sender finds its turn, which it looks for more often than this.
+const PAUSE: Duration = Duration::from_millis(1);
+const _: () = assert!(PAUSE.as_micros() >= 2 * super::BUSY_LOOK.as_micros());
 /// Numbers of parts, and of rows left out, whose rows an undo deletes in one transaction.
 const UNDONE_PER_COMMIT: i64 = 200_000;
 
@@ -88,6 +92,7 @@ pub struct Intake {
     next_id: i64,
     next_skipped: i64,
     counts: Counts,
+    first_refused: Option<(u64, String)>,
     pending: usize,
     _lock: ImportLock,
 }
@@ -152,6 +157,7 @@ impl Intake {
             next_id: first_id,
             next_skipped,
             counts: Counts::default(),
+            first_refused: None,
             pending: 0,
             _lock: lock,
         })
@@ -201,6 +207,9 @@ impl Intake {
                 Kept::Skipped { line, duplicate, reason, row } => {
                     skipped.execute((self.next_skipped, self.campaign, line as i64, duplicate, reason, row))?;
                     self.next_skipped += 1;
+                    if !duplicate && counts.rejected == 0 {
+                        self.first_refused = Some((line, reason.to_owned()));
+                    }
                     *(if duplicate { &mut counts.duplicates } else { &mut counts.rejected }) += 1;
                 }
             }
@@ -214,12 +223,19 @@ impl Intake {
         }
         self.pending = 0;
         self.connection.execute("UPDATE campaign SET end_id = ?2 WHERE id = ?1", (self.campaign, self.next_id))?;
-        self.connection.execute_batch("COMMIT; BEGIN IMMEDIATE")
+        self.connection.execute_batch("COMMIT")?;
+        std::thread::sleep(PAUSE);
+        self.connection.execute_batch("BEGIN IMMEDIATE")
     }
 
     /// What went in so far.
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// The line of the first row refused, and why.
+    pub fn first_refused(&self) -> Option<(u64, String)> {
+        self.first_refused.clone()
     }
 
     /// Makes the campaign whole: from this commit on it is there.
@@ -305,6 +321,7 @@ fn in_transaction<T>(connection: &Connection, change: impl FnOnce() -> rusqlite:
     let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     let changed = change()?;
     transaction.commit()?;
+    std::thread::sleep(PAUSE);
     Ok(changed)
 }
 
@@ -382,5 +399,29 @@ mod tests {
             Intake::begin(&path, "whole", "file.csv", &CampaignOptions::default()),
             Err(JournalError::ImportHeld(_))
         ));
+    }
+
+    /// A sender that commits while an import runs waits for a chunk at most, not for the import's end.
+    #[test]
+    fn f44_a_sender_finds_its_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut intake = begin(&path, "long");
+        // With its first chunk the import has begun for others.
+        intake.store(rows(25_000)).unwrap();
+        let sender = open_existing(&path).unwrap();
+        let importing = std::thread::spawn(move || {
+            for _ in 0..10 {
+                intake.store(rows(25_000)).unwrap();
+            }
+            intake.finish("digest").unwrap()
+        });
+        let mut commits = 0;
+        while !importing.is_finished() {
+            sender.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+            commits += 1;
+        }
+        assert_eq!(importing.join().unwrap().rejected, 11 * 1_250);
+        assert!(commits >= 5, "only {commits} turns between 11 chunks");
     }
 }

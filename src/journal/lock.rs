@@ -33,6 +33,9 @@ fn take(journal: &Path, suffix: &str) -> Result<Option<File>, JournalError> {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
             JournalError::ReadOnly(journal.into())
         }
+        std::io::ErrorKind::NotFound => {
+            JournalError::Io(journal.into(), std::io::Error::other("the folder that it is to be in does not exist"))
+        }
         _ => JournalError::Io(path.clone(), error),
     })?;
     if crate::broken::is("no-lock") {

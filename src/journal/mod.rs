@@ -20,26 +20,39 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(test)]
+mod bench;
 pub mod books;
 mod came;
 pub mod campaign;
+mod claims;
 pub mod control;
+pub mod equivalent;
 pub mod events;
 pub mod facts;
 pub mod feed;
+pub mod generations;
 pub mod ids;
+mod inbound;
 pub mod intake;
 pub mod keeper;
 pub mod key;
+mod ladder;
+mod load;
 pub mod lock;
 pub mod marks;
 pub mod query;
+#[cfg(test)]
+mod receipt_tests;
+pub mod receipts_query;
 pub mod recover;
 pub mod reserve;
 pub mod retry;
 pub mod sequence;
+pub mod spill;
 pub mod state;
 pub mod strays;
+pub mod suppression;
 pub mod verify;
 
 pub use came::words;
@@ -52,8 +65,11 @@ const APPLICATION_ID: i64 = 0x534D_5050;
 pub const VERSION: i64 = 1;
 /// Older SQLite can lose commits when two connections write a WAL.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
-/// How long a statement waits for another process's transaction. An import's chunks are far shorter.
+/// How long a statement waits for another process's transaction, about. An import's chunks are far shorter.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often it looks whether that has ended. SQLite's own waiting looks less and less often, and would as a rule miss the
+/// pauses that an import makes.
+const BUSY_LOOK: Duration = Duration::from_micros(500);
 /// WAL pages after which a commit checkpoints: rarer than SQLite's 1,000, since each one syncs two files.
 const CHECKPOINT_PAGES: i64 = 8_000;
 /// Page cache of a connection, in KiB.
@@ -149,7 +165,7 @@ impl fmt::Display for JournalError {
             ),
             Self::Full(path) => write!(
                 f,
-                "no space left for journal {}: sending stopped; make space and run `smppost resume`",
+                "no space left for journal {}: nothing that was recorded is lost; make space and run the same command again",
                 path.display()
             ),
             Self::ReadOnly(path) => write!(
@@ -251,41 +267,37 @@ pub fn open_existing(path: &Path) -> Result<Connection, JournalError> {
 
 /// Opens the journal at `path` for reading only.
 pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
-    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .or_else(|error| match &error {
-            // Where the folder cannot be written, SQLite cannot make the WAL's index; with an empty WAL none is needed.
-            JournalError::Sqlite(cause)
-                if cause.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
-                    && fs::metadata(beside(path, "-wal")).map_or(0, |wal| wal.len()) == 0 =>
-            {
-                open(&immutable(path), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+    match open(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| error.at(path)) {
+        // In a folder that cannot be written SQLite has nowhere to put the index of the WAL. Where there is no WAL, none is
+        // needed: nobody can be writing.
+        Err(JournalError::ReadOnly(_) | JournalError::Io(..)) if is_folded(path) => {
+            let mut uri = String::from("file:");
+            for octet in path.as_os_str().as_encoded_bytes() {
+                match octet {
+                    b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*octet)),
+                    octet => uri.push_str(&format!("%{octet:02x}")),
+                }
             }
-            _ => Err(error),
-        })
-        .map_err(|error| error.at(path))
+            uri.push_str("?immutable=1");
+            let mode = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            let connection = Connection::open_with_flags(uri, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            check_version(&connection, path, false).map_err(|error| error.at(path))?;
+            Ok(connection)
+        }
+        other => other,
+    }
 }
 
-/// The file as a URI that tells SQLite that nobody can change it.
-fn immutable(path: &Path) -> PathBuf {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let mut uri = b"file:".to_vec();
-    for &octet in path.as_os_str().as_bytes() {
-        match octet {
-            b'%' | b'?' | b'#' => uri.extend_from_slice(format!("%{octet:02X}").as_bytes()),
-            _ => uri.push(octet),
-        }
-    }
-    uri.extend_from_slice(b"?immutable=1");
-    std::ffi::OsString::from_vec(uri).into()
+/// Whether all of the journal is in its one file.
+fn is_folded(path: &Path) -> bool {
+    path.is_file() && fs::metadata(beside(path, "-wal")).map_or(true, |wal| wal.len() == 0)
 }
 
 fn open(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(JournalError::OldSqlite(rusqlite::version().into()));
     }
-    let is_uri = mode.contains(OpenFlags::SQLITE_OPEN_URI);
     match fs::metadata(path) {
-        _ if is_uri => {}
         Ok(meta) if meta.is_dir() => {
             return Err(JournalError::Io(path.into(), io::Error::other("it is a folder, not a file")));
         }
@@ -294,7 +306,10 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
         Err(error) => return Err(JournalError::Io(path.into(), error)),
     }
     let mut connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_handler(Some(|looks| {
+        std::thread::sleep(BUSY_LOOK);
+        u128::from(looks as u32) < BUSY_TIMEOUT.as_micros() / BUSY_LOOK.as_micros()
+    }))?;
     connection.set_prepared_statement_cache_capacity(64);
     if mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
         check_version(&connection, path, true)?;
@@ -432,4 +447,78 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Opens (making it, private, where needed) a side file for reading and writing.
 pub(crate) fn open_side_file(path: &Path) -> io::Result<fs::File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn folder() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        (folder, path)
+    }
+
+    #[test]
+    fn f51_the_journal_and_its_side_files_are_private() {
+        let (folder, path) = folder();
+        let connection = open_or_create(&path).unwrap();
+        connection.execute("INSERT INTO meta (key, value) VALUES ('a', 'b')", []).unwrap();
+        let _lock = lock::SenderLock::take(&path).unwrap();
+        let _import = lock::ImportLock::take(&path).unwrap();
+        let _marks = marks::Marks::open(&path).unwrap();
+        let mut count = 0;
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+            count += 1;
+        }
+        assert_eq!(count, 6, "journal, WAL, its index, two locks, marks");
+    }
+
+    #[test]
+    fn f17_a_newer_journal_is_refused_untouched() {
+        let (_folder, path) = folder();
+        drop(open_or_create(&path).unwrap());
+        Connection::open(&path).unwrap().execute_batch(&format!("PRAGMA user_version = {}", VERSION + 1)).unwrap();
+        let before = fs::read(&path).unwrap();
+        for opened in [open_or_create(&path), open_read_only(&path)] {
+            assert!(matches!(opened, Err(JournalError::Newer { found, .. }) if found == VERSION + 1));
+        }
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn what_is_no_journal_is_refused_untouched() {
+        let (_folder, path) = folder();
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        assert!(matches!(open_or_create(&path), Err(JournalError::Foreign(_))));
+        fs::write(&path, "to,text\n447700900123,Hello, this is not a database but a campaign\n".repeat(20)).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(open_or_create(&path), Err(JournalError::Foreign(_))));
+        assert_eq!(fs::read(&path).unwrap(), before);
+        let missing = path.with_extension("none");
+        assert!(matches!(open_existing(&missing), Err(JournalError::Missing(_))));
+        assert!(!missing.exists());
+    }
+
+    #[test]
+    fn one_journal_serves_one_account() {
+        let (_folder, path) = folder();
+        let connection = open_or_create(&path).unwrap();
+        claim_account(&connection, &path, "acme at localhost").unwrap();
+        claim_account(&connection, &path, "acme at localhost").unwrap();
+        let other = claim_account(&connection, &path, "the built-in simulator");
+        assert!(matches!(other, Err(JournalError::OtherAccount { .. })));
+    }
+
+    #[test]
+    fn a_folded_journal_is_read_where_nothing_can_be_written() {
+        let (_folder, path) = folder();
+        let connection = open_or_create(&path).unwrap();
+        assert!(!is_folded(&path));
+        drop(connection);
+        assert!(is_folded(&path));
+    }
 }

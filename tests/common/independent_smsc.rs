@@ -62,6 +62,8 @@ pub enum Shape {
     Normal,
     /// Before the answer to the submit_sm.
     Early,
+    /// Before the answer, and again after it.
+    EarlyAndAgain,
     Duplicate,
     /// The answer's id is hexadecimal, the receipt's decimal. For `IdForm::HexLower` and `HexUpper`.
     HexThenDecimal,
@@ -853,7 +855,7 @@ impl Connection<'_> {
         };
         let status = if let Fate::Nack(status) = fate { status } else { status };
         let id = if matches!(fate, Fate::Nack(_)) { None } else { id };
-        if settings.shape == Shape::Early && id.is_some() {
+        if matches!(settings.shape, Shape::Early | Shape::EarlyAndAgain) && id.is_some() {
             // Places are given in order: this one is before any of the answer's.
             self.receipt(&submit, number, now, true);
         }

@@ -46,7 +46,7 @@ pub fn reach(point: &str) -> Result<(), Failed> {
     match action.as_str() {
         "abort" if reached == *n => std::process::abort(),
         "error" if reached == *n => Err(Failed),
-        "delay" if reached % n == 0 => {
+        "delay" if reached.is_multiple_of(*n) => {
             std::thread::sleep(std::time::Duration::from_millis(200));
             Ok(())
         }

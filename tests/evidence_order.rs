@@ -215,6 +215,5 @@ fn look_at(
         let id = receipts.get(number).expect("a receipt of the ledger");
         assert!(known.receipts.contains(id), "cut at call {point}: the receipt for {id} was answered and is lost");
     }
-    let doubtful = common::one(journal, "SELECT count(*) FROM message_status WHERE state = 'in_doubt'");
-    doubtful
+    common::one(journal, "SELECT count(*) FROM message_status WHERE state = 'in_doubt'")
 }

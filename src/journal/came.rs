@@ -157,6 +157,7 @@ impl Keeper {
     }
 
     fn receipt(&mut self, receipt: &ReceiptEvent, batch: &Batch, now: i64) -> Result<(), JournalError> {
+        crate::failpoint::reach("receipt")?;
         self.status.receipts += 1;
         let id = text_of(batch.octets(&receipt.message_id));
         let key = self.ids.key(id.as_bytes());

@@ -133,6 +133,9 @@ impl Reader {
                 }
                 Err(error) => return format!("the connection broke: {error}"),
             }
+            if crate::failpoint::reach("read").is_err() {
+                return "the connection broke: made to fail".into();
+            }
             if self.link.owes_writing() {
                 // A wake-up: TLS has something to say that only the writer may write.
                 let _ = self.writer.try_send(FromReader::Freed);

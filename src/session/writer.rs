@@ -5,6 +5,7 @@ mod keep;
 use super::bind::{Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::{Backoff, Notice, Shared, Version};
+use crate::failpoint::reach;
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
 use crate::link::{Tls, WriteHalf};
@@ -322,7 +323,8 @@ impl<'a> Session<'a> {
             let is_through = run.items.is_empty();
             if let Some(serial) = last {
                 // Noted before the octets go: the other way round a crash between the two would send them twice.
-                self.mark.note(serial).map_err(|error| format!("the file of write marks: {error}"))?;
+                let noted = reach("mark").map_err(Into::into).and_then(|()| self.mark.note(serial));
+                noted.map_err(|error| format!("the file of write marks: {error}"))?;
             }
             if is_through {
                 self.queue.pop_front();
@@ -338,7 +340,9 @@ impl<'a> Session<'a> {
     }
 
     fn flush(&mut self) -> Result<(), String> {
-        let outcome = self.link.write(&self.out).map_err(|error| format!("the connection broke: {error}"));
+        let written = reach("write").map_err(Into::into).and_then(|()| self.link.write(&self.out));
+        let written = written.and_then(|()| Ok(reach("written")?));
+        let outcome = written.map_err(|error| format!("the connection broke: {error}"));
         self.out.clear();
         outcome
     }
@@ -403,6 +407,9 @@ impl<'a> Session<'a> {
     }
 
     fn acknowledge(&mut self, acknowledge: &Acknowledge, status: CommandStatus) {
+        if reach("acknowledge").is_err() {
+            return;
+        }
         self.active_at = Instant::now();
         for &number in &acknowledge.deliver {
             encode_deliver_sm_resp(number, status, &mut self.out);

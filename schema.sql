@@ -1,7 +1,7 @@
 -- The journal of smppost: one SQLite file for one account.
 --
 -- Tables hold facts, appended and never rewritten (exceptions: the counts of a campaign, the state of a message whose
--- story is not the plain one, and the end of a session). Views at the end are the public, stable part; tables may change
+-- story is not the plain one, the end of a session, and for which parts of its messages a campaign expects receipts). Views at the end are the public, stable part; tables may change
 -- between versions.
 --
 -- Numbers that carry structure:
@@ -95,6 +95,7 @@ CREATE TABLE session (
     system_id    TEXT NOT NULL,
     bind         TEXT NOT NULL,
     smpp_version TEXT NOT NULL,
+    sends_reference INTEGER NOT NULL DEFAULT 0, -- its requests carry a user_message_reference: the part's low 16 bits
     reason       TEXT
 ) STRICT;
 
@@ -139,7 +140,8 @@ CREATE TABLE receipt (
     state       INTEGER,                        -- SMPP's message_state; 100 failed, for SMSCs that say only that
     final       INTEGER NOT NULL CHECK (final IN (0, 1)),
     rule        INTEGER NOT NULL,               -- how it was matched: 0 not at all, 1 exact id, 2 equivalent id,
-                                                -- 3 user_message_reference, 4 attempt in doubt, 5 the operator
+                                                -- 3 user_message_reference, 4 attempt in doubt, 5 the operator,
+                                                -- 6 not at all, since several attempts fit
     error       TEXT,
     message_id  TEXT,                           -- NULL: the same as in the answer
     source      TEXT,                           -- addresses of the receipt, where it matched nothing
@@ -159,6 +161,26 @@ CREATE TABLE receipt_match (
 CREATE INDEX receipt_match_by_receipt ON receipt_match (receipt_id);
 CREATE INDEX receipt_match_by_attempt ON receipt_match (attempt);
 
+-- Receipts that have no owner, or one that was only inferred from its being in doubt: what may still change.
+CREATE TABLE stray (
+    receipt INTEGER PRIMARY KEY
+) STRICT;
+
+-- Message ids of old parts by the keyed hash of their folded form, in sorted runs (the newer ones are in memory while
+-- a sender runs). The keys of the hash and the part before which ids are here are in meta.
+CREATE TABLE spilled_id (
+    run     INTEGER NOT NULL,                   -- 0: came after the run of its part was written
+    hash    INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    plain   INTEGER NOT NULL CHECK (plain IN (0, 1)),
+    PRIMARY KEY (run, hash, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE spilled_run (
+    run    INTEGER PRIMARY KEY,
+    filter BLOB NOT NULL                        -- a Bloom filter of its hashes
+) STRICT;
+
 -- Messages from handsets, and receipts that could not be read.
 CREATE TABLE inbound (
     id          INTEGER PRIMARY KEY,
@@ -169,14 +191,20 @@ CREATE TABLE inbound (
     esm_class   INTEGER NOT NULL,
     data_coding INTEGER NOT NULL,
     text        TEXT NOT NULL,                  -- decoded
-    pdu         BLOB NOT NULL                   -- the whole PDU as received
+    pdu         BLOB NOT NULL,                  -- the whole PDU as received
+    first_id    INTEGER,                        -- of a part of a long message: which part of it came first
+    reference   INTEGER,                        -- and its place in that message
+    parts       INTEGER,
+    part        INTEGER
 ) STRICT;
+CREATE INDEX inbound_by_reference ON inbound (source, reference) WHERE reference IS NOT NULL;
 
 -- The state of messages whose story is not the plain one (one part, one attempt, one final receipt). The plain ones
 -- are read off their facts by message_status.
 CREATE TABLE message_state (
-    message INTEGER PRIMARY KEY,
-    state   INTEGER NOT NULL
+    message            INTEGER PRIMARY KEY,
+    state              INTEGER NOT NULL,
+    possible_duplicate INTEGER NOT NULL DEFAULT 0 CHECK (possible_duplicate IN (0, 1))
 ) STRICT;
 
 -- Decisions taken while a sender may be running; it honours them at its next claim.
@@ -184,8 +212,9 @@ CREATE TABLE control (
     id          INTEGER PRIMARY KEY,
     at          INTEGER NOT NULL,
     campaign_id INTEGER NOT NULL,
-    kind        TEXT NOT NULL CHECK (kind IN ('cancel', 'resend', 'assume-sent', 'abandon', 'retry-rejected')),
-    detail      TEXT,
+    kind        TEXT NOT NULL CHECK (kind IN ('cancel', 'resend', 'assume-sent', 'abandon', 'retry-rejected',
+                                              'receipts-for')),
+    detail      TEXT,                           -- JSON: which lines, which command_status, which parts
     applied_at  INTEGER
 ) STRICT;
 
@@ -239,7 +268,8 @@ SELECT c.id AS campaign_id, c.name AS campaign, m.id AS message, m.line, m.desti
            (SELECT CASE a.outcome WHEN 0 THEN 2 ELSE 6 END FROM answer a WHERE a.attempt = (m.id << 12)),
            (SELECT CASE WHEN k.first_part + k.parts > m.id THEN 1 END FROM claim k
              WHERE k.try = 0 AND k.first_part <= m.id ORDER BY k.first_part DESC LIMIT 1),
-           CASE WHEN c.cancelled_at IS NOT NULL THEN 8 ELSE 0 END) AS state
+           CASE WHEN c.cancelled_at IS NOT NULL THEN 8 ELSE 0 END) AS state,
+       coalesce(s.possible_duplicate, 0) AS possible_duplicate
   FROM campaign c
   JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
   LEFT JOIN message_state s ON s.message = m.id
@@ -301,7 +331,9 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                           WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12)
                             AND v.kind = 5 AND f.state = 5), 0)), 0) / 1000.0, 'unixepoch')
             WHEN f.state = 6 THEN strftime('%Y-%m-%dT%H:%M:%fZ', f.answered_at / 1000.0, 'unixepoch')
-       END AS done_at
+       END AS done_at,
+       -- It may have arrived twice: more than one try of a part was taken, or one that had been given up.
+       f.possible_duplicate
   FROM message_fact f JOIN state t ON t.id = f.state;
 
 CREATE VIEW attempt_log AS
@@ -341,6 +373,16 @@ SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS re
   LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)
   LEFT JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
                                    ORDER BY d.first_id DESC LIMIT 1);
+
+-- Messages from handsets, the parts of a long one joined as far as they came.
+CREATE VIEW inbound_message AS
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', min(q.received_at) / 1000.0, 'unixepoch') AS received_at,
+       q.source, q.destination, group_concat(q.text, '') AS text, coalesce(max(q.parts), 1) AS parts,
+       count(*) AS parts_received
+  FROM (SELECT coalesce(i.first_id, i.id) AS message, i.received_at, i.source, i.destination, i.text, i.parts
+          FROM inbound i ORDER BY message, i.part) q
+ GROUP BY q.message
+ ORDER BY q.message;
 
 CREATE VIEW rejected_row AS
 SELECT c.name AS campaign, s.line, s.reason, s.row

@@ -229,7 +229,8 @@ impl fmt::Display for FieldError {
             Problem::Text { max } => write!(f, "at most {max} ASCII characters are allowed"),
             Problem::Time(value) => write!(
                 f,
-                "`{}` is not a time: write a duration such as 2h, 30m or 3d, or SMPP's YYMMDDhhmmsstnnp or YYMMDDhhmmss000R",
+                "`{}` is not a time: write a duration such as 2h, 30m or 3d, a time with its offset such as \
+                 2026-12-24T09:00+01:00, or SMPP's YYMMDDhhmmsstnnp or YYMMDDhhmmss000R",
                 name_value(value)
             ),
             Problem::Duration(value) => {

@@ -47,7 +47,7 @@
 //!   there is always room for what it is told. A reader without credit stops reading, and TCP pushes back.
 //! - Work ends by channels being dropped, in the order connections, journal. A session says that it closes, sees the last
 //!   of what was meant for it, and then reports what was never answered and what was never written.
-//! - No lock is held over I/O. No thread polls.
+//! - No lock is held over I/O. No thread polls, but for sessions that wait for the sending hours to begin.
 //!
 //! # Code map, in reading order
 //!
@@ -56,7 +56,8 @@
 //!   columns in them, submit_sm fields by name, foreign text made harmless. Pure.
 //! - [`import`]: a CSV file as rows; [`campaign`]: those rows into the journal, or into a tally ([`preview`]).
 //! - [`journal`]: the one door to SQLite.
-//! - [`pacer`], [`window`], [`link`], [`session`]: tokens, outstanding requests, sockets, and the two threads of a session.
+//! - [`hours`], [`pacer`], [`window`], [`link`], [`session`]: when and how fast, outstanding requests, sockets and TLS, and
+//!   the two threads of a session.
 //! - [`pipeline`]: a run of sending from the lock to the last unbind.
 //! - [`report`], [`progress`]: what is shown.
 //! - [`smsc`]: the simulator, with its faults and its ledger.
@@ -76,6 +77,7 @@ pub mod preview;
 
 pub mod journal;
 
+pub mod hours;
 pub mod link;
 pub mod pacer;
 pub mod session;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 /// The share of the burst that is used.
@@ -253,43 +254,77 @@ impl Accepted {
 
 /// The bucket, shared by the writers of all connections.
 #[derive(Debug)]
-pub struct Pacer(Mutex<Bucket>);
+pub struct Pacer {
+    bucket: Mutex<Bucket>,
+    hold: AtomicU8,
+}
+
+/// Whether anything may be sent at all, whatever the rate.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+pub enum Hold {
+    /// It may.
+    No,
+    /// Not for a while: connections stay.
+    Short,
+    /// Not for so long that connections are better left.
+    Long,
+}
+
+/// How often those look who wait for a hold to end.
+pub const HOLD_LOOK: Duration = Duration::from_millis(200);
 
 impl Pacer {
     /// A pacer for an account.
     pub fn new(rate: Rate) -> Self {
-        Self(Mutex::new(Bucket::new(rate, Instant::now())))
+        Self { bucket: Mutex::new(Bucket::new(rate, Instant::now())), hold: AtomicU8::new(Hold::No as u8) }
+    }
+
+    /// Lets nothing pass, or lets it pass again.
+    pub fn set_hold(&self, hold: Hold) {
+        self.hold.store(hold as u8, Ordering::Relaxed);
+    }
+
+    /// Whether anything may be sent.
+    pub fn hold(&self) -> Hold {
+        match self.hold.load(Ordering::Relaxed) {
+            0 => Hold::No,
+            1 => Hold::Short,
+            _ => Hold::Long,
+        }
     }
 
     /// Goes on from a rate that an earlier run found: it is tried first, and crept up from.
     pub fn start_from(&self, found: f64) {
-        self.0.lock().start_from(Instant::now(), found);
+        self.bucket.lock().start_from(Instant::now(), found);
     }
 
     /// The rate that the SMSC was found to take; `None`: nothing was throttled in the last
     /// ten seconds of sending.
     pub fn found(&self) -> Option<f64> {
-        self.0.lock().found()
+        self.bucket.lock().found()
     }
 
     /// Takes up to `want` tokens now.
     pub fn take(&self, want: usize) -> usize {
-        self.0.lock().take(Instant::now(), want)
+        if self.hold() != Hold::No {
+            return 0;
+        }
+        self.bucket.lock().take(Instant::now(), want)
     }
 
     /// How long until `want` tokens are there, or as many as are worth waking up for.
     pub fn ready_in(&self, want: usize) -> Duration {
-        self.0.lock().ready_in(Instant::now(), want)
+        self.bucket.lock().ready_in(Instant::now(), want)
     }
 
     /// The rate at this moment.
     pub fn rate(&self) -> Rate {
-        self.0.lock().rate(Instant::now())
+        self.bucket.lock().rate(Instant::now())
     }
 
     /// Answers came: so many accepted, and whether any was throttled.
     pub fn answered(&self, accepted: usize, throttled: bool) {
-        let mut bucket = self.0.lock();
+        let mut bucket = self.bucket.lock();
         let now = Instant::now();
         bucket.accepted(now, accepted);
         if throttled {

@@ -1,6 +1,7 @@
 //! A run of sending from the lock to the last unbind: recovers the journal, starts its thread and the connections, watches
 //! until everything is sent and receipted (or told to stop), and ends them in the order that loses nothing.
 
+use crate::hours::{Hours, Verdict};
 use crate::journal::books::Books;
 use crate::journal::events::ToJournal;
 use crate::journal::keeper::{Board, Keeper, KeeperSettings, Status};
@@ -10,12 +11,14 @@ use crate::journal::marks::Marks;
 use crate::journal::recover::{Recovered, recover};
 use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
-use crate::pacer::{Pacer, Rate};
+use crate::pacer::{Hold, Pacer, Rate};
 use crate::session::{self, Account, Notice, Shared, Version};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, tick};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
+use jiff::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,6 +31,8 @@ const FOUND_RATE: &str = "found_rate";
 /// Above this rate, in PDUs a second, commits are at least [`GATHER`] apart.
 const GATHER_ABOVE: f64 = 100.0;
 const GATHER: Duration = Duration::from_millis(20);
+/// When the sending hours begin later than this, connections are left meanwhile.
+const LONG_HOLD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 /// Message ids kept in memory: 2^21 table slots, 52 MB.
 const IDS_IN_MEMORY: usize = 1_800_000;
 
@@ -48,12 +53,26 @@ pub struct SendSettings {
     pub limit: Option<u64>,
     /// What statuses mean.
     pub rules: Arc<RetryRules>,
+    /// When messages may be sent.
+    pub hours: Hours,
     /// How long to wait for receipts after the last answer or receipt.
     pub wait_receipts: Duration,
     /// Which campaigns; empty: all that are not finished, oldest first.
     pub campaigns: Vec<String>,
     /// Receipts of earlier runs can still come: false for the built-in simulator, which is new in every run.
     pub old_receipts_come: bool,
+    /// Messages from handsets that put their number on the suppression list, folded as by
+    /// [`stop_word`](crate::journal::keeper::stop_word).
+    pub stop_words: Vec<String>,
+    /// Send nothing: only collect what comes, until interrupted or for this long.
+    pub listen: Option<Listen>,
+}
+
+/// How long to listen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// `None`: until interrupted.
+    pub time: Option<Duration>,
 }
 
 /// Why a run ended.
@@ -149,7 +168,10 @@ pub fn send(
     let marks = Marks::open(path)?;
     let (mut books, recovered) = recover(&connection, path, &marks).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
-    let active = choose(&connection, &books, &settings.campaigns)?;
+    let active = match settings.listen {
+        Some(_) => Vec::new(),
+        None => choose(&connection, &books, &settings.campaigns)?,
+    };
     let campaigns: Vec<String> =
         active.iter().filter_map(|&index| books.campaign(index)).map(|campaign| campaign.name.clone()).collect();
     if settings.account.version == Version::V33 {
@@ -158,23 +180,28 @@ pub fn send(
     let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| found.parse().ok());
     let found_before: Option<f64> = found_before.filter(|&found| settings.rate.exceeds(found));
     let board = Board::default();
+    let references = Arc::new(AtomicBool::new(true));
     let keeper_settings = KeeperSettings {
         path: path.clone(),
         active: active.clone(),
         limit: settings.limit,
         ids_in_memory: IDS_IN_MEMORY,
+        references: Arc::clone(&references),
+        stop_words: settings.stop_words.clone(),
         rules: Arc::clone(&settings.rules),
         gather: gather(settings.rate),
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
     let first = board.lock().clone();
     let receipts_may_come = settings.account.bind.can_receive();
-    if first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come) {
+    let has_nothing =
+        first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come);
+    if has_nothing && settings.listen.is_none() {
         drop(keeper);
         let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
-    let mut run = Run::start(settings, keeper, board, marks)?;
+    let mut run = Run::start(settings, keeper, board, marks, references)?;
     if let Some(found) = found_before {
         run.pacer.start_from(found);
         run.words.push(format!("the last run found that the SMSC takes {found:.0}/s: starting from there"));
@@ -187,11 +214,15 @@ pub fn send(
     let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
     let found_rate = pacer.found();
     let status = run.end(show)?;
-    // The journal thread has let go of the file.
-    let found = found_rate.map(|rate| format!("{rate:.1}"));
-    journal::open_existing(path)
-        .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()))
-        .map_err(at)?;
+    if found_rate.is_some() || found_before.is_some() {
+        // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
+        let found = found_rate.map(|rate| format!("{rate:.1}"));
+        let kept = journal::open_existing(path)
+            .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()));
+        if let Err(error) = kept {
+            log::warn!("the rate found is not kept for the next run: {}", error.at(path));
+        }
+    }
     Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
 }
 
@@ -265,10 +296,26 @@ struct Run {
     alive: usize,
     words: Vec<String>,
     warned: Vec<Option<String>>,
+    verdict: Verdict,
+}
+
+/// How firmly the way is closed at `now`.
+fn hold_of(verdict: Verdict, now: Timestamp) -> Hold {
+    match verdict {
+        Verdict::Open => Hold::No,
+        Verdict::Closed(until) if until.duration_since(now) < LONG_HOLD => Hold::Short,
+        Verdict::Closed(_) | Verdict::Over => Hold::Long,
+    }
 }
 
 impl Run {
-    fn start(settings: &SendSettings, keeper: Keeper, board: Board, marks: Marks) -> Result<Self, SendError> {
+    fn start(
+        settings: &SendSettings,
+        keeper: Keeper,
+        board: Board,
+        marks: Marks,
+        references: Arc<AtomicBool>,
+    ) -> Result<Self, SendError> {
         let (journal, events) = bounded(EVENTS);
         let (ended, keeper_ended) = bounded(1);
         let keeper = std::thread::Builder::new()
@@ -284,10 +331,12 @@ impl Run {
             pacer: Arc::new(Pacer::new(settings.rate)),
             rules: Arc::clone(&settings.rules),
             marks,
+            references,
             journal: journal.clone(),
             notices: notice,
             finish: finished,
         };
+        shared.pacer.set_hold(hold_of(settings.hours.at(Timestamp::now()), Timestamp::now()));
         let mut connections = Vec::new();
         for slot in 0..settings.connections {
             let shared = shared.clone();
@@ -313,6 +362,7 @@ impl Run {
             alive: settings.connections,
             words: Vec::new(),
             warned: vec![None; settings.connections],
+            verdict: Verdict::Open,
         })
     }
 
@@ -325,6 +375,7 @@ impl Run {
         show: &mut dyn FnMut(&Progress),
     ) -> Ended {
         let look = tick(LOOK);
+        let over = settings.listen.and_then(|listen| listen.time).map_or_else(never, after);
         loop {
             select! {
                 recv(interrupt) -> _ => {
@@ -332,6 +383,7 @@ impl Run {
                     self.words.push("interrupted: waiting for the answers that are outstanding (again to exit at once)".into());
                     return Ended::Interrupted;
                 }
+                recv(over) -> _ => return Ended::Done,
                 recv(self.keeper_ended) -> result => {
                     self.keeper_result = result.ok();
                     return Ended::Done;
@@ -345,10 +397,14 @@ impl Run {
                 }
                 recv(look) -> _ => {
                     let status = self.show(show);
+                    if self.hours_are_over(&settings.hours, &status) {
+                        self.tell_journal(ToJournal::StopClaiming);
+                        return Ended::Interrupted;
+                    }
                     if let Some(why) = status.halted {
                         return Ended::Halted(why);
                     }
-                    if status.all_sent {
+                    if status.all_sent && settings.listen.is_none() {
                         let since = *self.sent_at.get_or_insert_with(Instant::now);
                         let news = status.last_news.map_or(since, |news| news.max(since));
                         let waited = news.elapsed() >= settings.wait_receipts;
@@ -361,6 +417,26 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Opens and closes the way by the clock, and says so. True when it will not open any more.
+    fn hours_are_over(&mut self, hours: &Hours, status: &Status) -> bool {
+        if !hours.limit() || status.all_sent {
+            return false;
+        }
+        let now = Timestamp::now();
+        let verdict = hours.at(now);
+        self.pacer.set_hold(hold_of(verdict, now));
+        if std::mem::replace(&mut self.verdict, verdict) != verdict {
+            match verdict {
+                Verdict::Open => self.words.push("the sending hours have begun: going on".into()),
+                Verdict::Closed(until) => {
+                    self.words.push(format!("outside the sending hours: waiting until {}", hours.show(until)));
+                }
+                Verdict::Over => self.words.push("the last moment for sending has come: the rest stays queued".into()),
+            }
+        }
+        verdict == Verdict::Over
     }
 
     fn show(&mut self, show: &mut dyn FnMut(&Progress)) -> Status {

@@ -2,6 +2,7 @@
 //! All of it goes to stderr.
 
 use crate::journal::key::State;
+use crate::pacer::Rate;
 use crate::pipeline::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::{Cell, RefCell};
@@ -70,10 +71,27 @@ impl Display {
         } else {
             line += &format!(", {:.0}/s", self.rate(progress.status.accepted));
             if progress.status.throttled > 0 {
-                line += &format!(" (throttled {} times)", progress.status.throttled);
+                line += &format!(" (throttled {} times", progress.status.throttled);
+                if let Rate::PerSecond(rate) = progress.rate {
+                    line += &format!(", going at {rate:.0}/s");
+                }
+                line += ")";
             }
         }
         self.show(&line);
+    }
+
+    /// How listening stands.
+    pub fn listening(&self, progress: &Progress) {
+        for notice in &progress.notices {
+            self.say(notice);
+        }
+        let status = &progress.status;
+        let connected = if progress.bound == 0 { ", not connected" } else { "" };
+        self.show(&format!(
+            "listening: {} receipts ({} unmatched), {} inbound messages{connected}",
+            status.receipts, status.unmatched, status.inbound
+        ));
     }
 
     fn rate(&self, accepted: u64) -> f64 {

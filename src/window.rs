@@ -116,6 +116,8 @@ mod tests {
             plain: true,
             refused: 0,
             late: false,
+            referenced: false,
+            generation: 0,
         }
     }
 

@@ -252,7 +252,9 @@ fn each_broken_rule_is_noticed() {
         ("was never asked", pdu(0x8000_0015, 0, 99, &[])),
     ];
     for (words, octets) in table {
-        let report = attempt(Settings::default(), |raw| raw.write(&octets));
+        // Answers take a while, so that what is written at once is outstanding at once.
+        let settings = Settings { answer_delay: Duration::from_millis(20), ..Settings::default() };
+        let report = attempt(settings, |raw| raw.write(&octets));
         noticed(&report, words);
     }
 }

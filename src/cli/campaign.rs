@@ -7,6 +7,7 @@ use crate::fields::{FIELD_NAMES, SubmitFields};
 use crate::import::{FileEncoding, is_delimiter};
 use crate::journal::books::InDoubtPolicy;
 use crate::journal::campaign::{CampaignOptions, Receipts};
+use crate::journal::state::ReceiptsFor;
 use crate::template::Template;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -36,6 +37,9 @@ pub struct CampaignArgs {
     /// Which delivery receipts to ask for
     #[arg(long, value_enum, default_value_t = ReceiptsArg::All)]
     receipts: ReceiptsArg,
+    /// For which parts of a long message the SMSC sends receipts; with first or last, that receipt counts for all parts
+    #[arg(long, value_enum, default_value_t = ReceiptsForArg::All)]
+    receipts_for: ReceiptsForArg,
     /// What to do with messages that may have left and were never answered
     #[arg(long, value_enum, default_value_t = InDoubtArg::Hold)]
     in_doubt: InDoubtArg,
@@ -68,6 +72,27 @@ enum ReceiptsArg {
     All,
     Failures,
     None,
+}
+
+/// For which parts of a long message receipts come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ReceiptsForArg {
+    /// For each part
+    All,
+    /// For the first only
+    First,
+    /// For the last only
+    Last,
+}
+
+impl From<ReceiptsForArg> for ReceiptsFor {
+    fn from(typed: ReceiptsForArg) -> Self {
+        match typed {
+            ReceiptsForArg::All => Self::All,
+            ReceiptsForArg::First => Self::First,
+            ReceiptsForArg::Last => Self::Last,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -126,6 +151,7 @@ impl CampaignArgs {
                 ReceiptsArg::Failures => Receipts::Failures,
                 ReceiptsArg::None => Receipts::None,
             },
+            receipts_for: self.receipts_for.into(),
             in_doubt: match self.in_doubt {
                 InDoubtArg::Hold => InDoubtPolicy::Hold,
                 InDoubtArg::Resend => InDoubtPolicy::Resend,

@@ -2,10 +2,11 @@
 
 use super::CliError;
 use crate::config::PASSWORD_VARIABLE;
+use crate::journal::keeper::stop_word;
 use crate::journal::retry::{CodeRule, RetryRules};
 use crate::link::{Tls, TlsOptions, parse_pin};
 use crate::pacer::Rate;
-use crate::session::{Account, BindMode, Secret, Timers, Version};
+use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, Timers, Version};
 use crate::wire::{CommandStatus, StatusClass};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -126,6 +127,41 @@ struct TimerArgs {
     give_up_after: Option<Duration>,
 }
 
+/// What comes in, and what it means.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Receipts and inbound messages")]
+pub struct InboundArgs {
+    /// The SMSC's own delivery codes where a number stands as stat, as CODE=STATE,...
+    /// (0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,5=UNDELIVERABLE) [default: SMPP's]
+    #[arg(long, value_name = "TABLE")]
+    receipt_codes: Option<ReceiptCodes>,
+    /// --receipt-codes hold for the TLV message_state too
+    #[arg(long, requires = "receipt_codes")]
+    receipt_codes_in_state: bool,
+    /// A receipt that says ACCEPTED is the last one
+    #[arg(long)]
+    accepted_is_final: bool,
+    /// Messages that put their sender on the suppression list, separated by commas; case and blanks do not count
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    stop_words: Vec<String>,
+}
+
+impl InboundArgs {
+    /// What receipts mean.
+    pub fn reading(&self) -> ReceiptReading {
+        ReceiptReading {
+            codes: self.receipt_codes.clone().unwrap_or_default(),
+            codes_in_state: self.receipt_codes_in_state,
+            accepted_is_final: self.accepted_is_final,
+        }
+    }
+
+    /// The stop words, folded.
+    pub fn stop_words(&self) -> Vec<String> {
+        self.stop_words.iter().map(|word| stop_word(word)).filter(|word| !word.is_empty()).collect()
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum VersionArg {
     #[value(name = "3.3")]
@@ -189,6 +225,29 @@ impl ConnectionArgs {
         self.resolve()
     }
 
+    /// Checks all that can be checked without connecting, and says what would be done.
+    pub fn describe(&self) -> Result<String, String> {
+        if self.hosts.is_empty() {
+            return Err("host is missing".into());
+        }
+        let system_id = self.system_id.as_deref().ok_or("system_id is missing")?;
+        let account = self.account(&self.hosts, system_id, Secret::default()).map_err(|error| error.to_string())?;
+        let tls = self.tls.settings()?;
+        if let Some(path) = &self.password_file {
+            crate::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
+        }
+        Ok(format!(
+            "{} port {}, {}, system_id {system_id}, SMPP {}, {} connections, window {}, {}",
+            self.hosts.join(", "),
+            account.port,
+            if tls.is_some() { "TLS" } else { "no TLS" },
+            account.version.name(),
+            self.connections(),
+            account.window,
+            self.rate(),
+        ))
+    }
+
     /// The account as typed, at other hosts, without TLS.
     pub fn account(&self, hosts: &[String], system_id: &str, password: Secret) -> Result<Account, CliError> {
         let system_type = self.system_type.as_deref().unwrap_or_default();
@@ -239,7 +298,13 @@ impl ConnectionArgs {
                 write: timers.write_timeout.unwrap_or(default.write),
                 give_up_after: timers.give_up_after,
             },
+            receipts: ReceiptReading::default(),
         })
+    }
+
+    /// Whether the way to bind was given.
+    pub fn names_bind(&self) -> bool {
+        self.bind.is_some()
     }
 
     fn bind_mode(&self) -> BindMode {

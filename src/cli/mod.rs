@@ -2,7 +2,12 @@
 
 mod campaign;
 mod connection;
+mod listen;
+mod probe;
+mod profile;
+mod resolve;
 mod send;
+mod suppress;
 
 use crate::campaign::CampaignError;
 use crate::journal::JournalError;
@@ -11,6 +16,8 @@ use crate::report::ReportError;
 use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
 use crate::smsc::cli::SmscArgs;
 use clap::{Parser, Subcommand};
+use probe::ProbeArgs;
+use profile::{Parsed, ProfileArgs};
 use send::{CancelArgs, CheckArgs, ImportArgs, ResumeArgs, SendArgs};
 use std::fmt;
 use std::io::{self, Write};
@@ -24,6 +31,12 @@ pub struct Cli {
     /// The journal's file [default: smppost.db; with --simulate smppost-simulated.db]
     #[arg(long, global = true, env = "SMPPOST_JOURNAL", value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// The configuration with the profiles [default: smppost.toml here, else smppost/smppost.toml in your config folder]
+    #[arg(long, global = true, env = "SMPPOST_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The profile whose settings hold where nothing else is said [default: `default`, if there is one]
+    #[arg(long, global = true, env = "SMPPOST_PROFILE", value_name = "NAME")]
+    profile: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -44,10 +57,20 @@ enum Command {
     Report(ReportArgs),
     /// Take back what is not sent yet
     Cancel(CancelArgs),
+    /// Collect late receipts and messages from handsets
+    Listen(listen::ListenArgs),
+    /// Decide what becomes of messages that may have left and were never answered
+    Resolve(resolve::ResolveArgs),
+    /// Numbers that are never sent to
+    Suppress(suppress::SuppressArgs),
     /// A command_status, what it means and what to do about it
     Explain(ExplainArgs),
     /// Check a journal against itself
     Verify(VerifyArgs),
+    /// Connect, bind, measure, unbind: shows what the SMSC says of itself, or what to check when it says nothing
+    Probe(ProbeArgs),
+    /// The profiles of the configuration
+    Profile(ProfileArgs),
     /// Run the built-in SMSC simulator
     Smsc(SmscArgs),
 }
@@ -138,14 +161,16 @@ impl CliError {
 /// Runs the program.
 pub fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let outcome = match profile::parse(&arguments) {
+        Ok(Parsed::Cli(cli)) => run(&cli),
+        Ok(Parsed::Clap(error)) => {
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
         }
+        Err(error) => Err(error),
     };
-    match run(&cli) {
+    match outcome {
         Ok(code) => ExitCode::from(code),
         // Whoever read our output has enough of it.
         Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
@@ -170,8 +195,13 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::List(args) => Ok(args.run(&journal(false), &mut out)?.code()),
         Command::Report(args) => Ok(args.run(&journal(false), &mut out)?.code()),
         Command::Cancel(args) => send::cancel(args, &journal(false)).map(|()| exit::OK),
+        Command::Listen(args) => listen::listen(args, &journal(false)),
+        Command::Resolve(args) => resolve::resolve(args, &journal(false)).map(|()| exit::OK),
+        Command::Suppress(args) => suppress::suppress(args, &journal(false), &mut out).map(|()| exit::OK),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(&journal(false), &mut out)?.code()),
+        Command::Probe(args) => probe::run(args, &mut out),
+        Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
         Command::Smsc(args) => {
             drop(out);
             crate::smsc::cli::run(args)?;
@@ -196,7 +226,8 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             for argument in command.get_arguments() {
                 let name = argument.get_id().as_str();
-                assert!(name == "password_file" || !name.contains("password"), "{name}");
+                let leads_to_it = matches!(name, "password_file" | "password_env" | "strict_password");
+                assert!(leads_to_it || !name.contains("password"), "{name}");
             }
         }
     }

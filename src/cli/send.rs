@@ -1,10 +1,12 @@
 //! The commands around sending: `send`, `resume`, `import`, `check` and `cancel`.
 
 use super::campaign::CampaignArgs;
-use super::connection::{ConnectionArgs, account_name, duration};
+use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::{CliError, exit};
 use crate::campaign::{self, CampaignFile, Imported};
 use crate::escape::escape_terminal;
+use crate::hours::{self, Between, Days, Hours};
+use crate::journal::control::Decision;
 use crate::journal::lock::SenderLock;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
@@ -14,6 +16,7 @@ use crate::report::text::{argument, count};
 use crate::report::{RunFacts, SendSummary};
 use crate::session::{Account, Secret};
 use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +27,9 @@ pub struct SendArgs {
     #[command(flatten)]
     campaign: CampaignArgs,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
     /// Send to a simulator started for this run instead of to an SMSC
@@ -60,8 +65,16 @@ enum CheckFormat {
 pub struct ResumeArgs {
     /// The campaign [default: all that are not finished]
     campaign: Option<String>,
+    /// Queue what was rejected again first
+    #[arg(long, requires = "campaign")]
+    retry_rejected: bool,
+    /// Of that, only what was rejected with this command_status (0x0A or 10)
+    #[arg(long, value_name = "CODE", requires = "retry_rejected", value_parser = status_code)]
+    code: Option<u32>,
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -82,6 +95,46 @@ struct RunArgs {
     /// Send only the first N messages of the campaign (a canary); the rest stays queued
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+    /// Send only between these hours, as in 09:00-20:00; outside them the program waits
+    #[arg(long, value_name = "HH:MM-HH:MM")]
+    between: Option<Between>,
+    /// Send only on these days, as in mon-fri or mon,wed,sat
+    #[arg(long, value_name = "DAYS")]
+    days: Option<Days>,
+    /// Where hours and moments are those of, as in Europe/London [default: as this system is set]
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// Send nothing before this moment, as in 2026-12-24T09:00
+    #[arg(long, value_name = "MOMENT")]
+    start_at: Option<String>,
+    /// Stop at this moment; what is not sent yet stays queued
+    #[arg(long, value_name = "MOMENT")]
+    stop_at: Option<String>,
+}
+
+impl RunArgs {
+    /// When messages may be sent.
+    fn hours(&self) -> Result<Hours, CliError> {
+        let zone = match &self.time_zone {
+            None => TimeZone::try_system().unwrap_or(TimeZone::UTC),
+            Some(name) => TimeZone::get(name).map_err(|_| {
+                CliError::Usage(format!("--time-zone: {name:?} is no time zone, such as Europe/London"))
+            })?,
+        };
+        let moment = |option: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => {
+                hours::moment(text, &zone).map(Some).map_err(|words| CliError::Usage(format!("{option}: {words}")))
+            }
+        };
+        Ok(Hours {
+            between: self.between,
+            days: self.days,
+            start_at: moment("--start-at", &self.start_at)?,
+            stop_at: moment("--stop-at", &self.stop_at)?,
+            zone,
+        })
+    }
 }
 
 /// Imports, and says what went in.
@@ -143,6 +196,7 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<()
 /// Imports and sends.
 pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign()?;
+    let hours = args.run.hours()?;
     // Before anything else, so that of many that start at once all but one end here.
     let lock = SenderLock::take(journal)?;
     if args.simulate {
@@ -150,14 +204,14 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
         let simulator = simulator(&args.connection)?;
         let mut account = args.connection.account(&["127.0.0.1".into()], "simulated", Secret::default())?;
         account.port = simulator.local_addr().port();
-        let mut settings = args.settings(account, journal, &campaign.name);
+        let mut settings = args.settings(account, hours, journal, &campaign.name);
         settings.account_name = "the built-in simulator".into();
         settings.old_receipts_come = false;
         return conduct(&settings, &lock);
     }
     let account = args.connection.resolve_to_send()?;
     import(&campaign, journal)?;
-    conduct(&args.settings(account, journal, &campaign.name), &lock)
+    conduct(&args.settings(account, hours, journal, &campaign.name), &lock)
 }
 
 /// A simulator for one run, that has the limits the run is to keep.
@@ -178,17 +232,26 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(JournalError::Missing(journal.into()).into());
     }
     let lock = SenderLock::take(journal)?;
-    let account = args.connection.resolve_to_send()?;
+    let mut account = args.connection.resolve_to_send()?;
+    account.receipts = args.inbound.reading();
+    if let (true, Some(campaign)) = (args.retry_rejected, &args.campaign) {
+        let connection = journal::open_existing(journal)?;
+        let decision = Decision::RetryRejected { code: args.code };
+        journal::control::request(&connection, campaign, &decision).map_err(|error| error.at(journal))?;
+    }
     let settings = SendSettings {
         journal: journal.into(),
         account_name: account_name(&account),
         connections: args.connection.connections(),
         rate: args.connection.rate(),
         rules: args.connection.rules(),
+        hours: args.run.hours()?,
         limit: args.run.limit,
         wait_receipts: args.run.wait_receipts,
         campaigns: args.campaign.iter().cloned().collect(),
         old_receipts_come: true,
+        stop_words: args.inbound.stop_words(),
+        listen: None,
         account,
     };
     conduct(&settings, &lock)
@@ -250,7 +313,7 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
 /// Takes back what is not sent yet.
 pub fn cancel(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
     let connection = journal::open_existing(journal)?;
-    journal::control::request_cancel(&connection, &args.campaign).map_err(|error| error.at(journal))?;
+    journal::control::request(&connection, &args.campaign, &Decision::Cancel).map_err(|error| error.at(journal))?;
     let display = Display::new();
     match SenderLock::take(journal) {
         Ok(_lock) => {
@@ -272,18 +335,29 @@ pub fn cancel(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
 }
 
 impl SendArgs {
-    fn settings(&self, account: Account, journal: &Path, campaign: &str) -> SendSettings {
+    fn settings(&self, account: Account, hours: Hours, journal: &Path, campaign: &str) -> SendSettings {
         SendSettings {
             journal: journal.into(),
             account_name: account_name(&account),
             connections: self.connection.connections(),
             rate: self.connection.rate(),
             rules: self.connection.rules(),
+            hours,
             limit: self.run.limit,
             wait_receipts: self.run.wait_receipts,
             campaigns: vec![campaign.into()],
             old_receipts_come: true,
-            account,
+            stop_words: self.inbound.stop_words(),
+            listen: None,
+            account: Account { receipts: self.inbound.reading(), ..account },
         }
     }
+}
+
+/// Reads a command_status as people write it: hexadecimal behind `0x`, else decimal.
+fn status_code(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    digits
+        .map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16))
+        .map_err(|_| "write a command_status such as 0x0A or 10".into())
 }

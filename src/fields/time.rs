@@ -10,6 +10,9 @@ pub(super) fn parse(value: &str) -> Result<String, Problem> {
     if is_relative(value) || is_absolute(value) {
         return Ok(value.to_owned());
     }
+    if let Some(absolute) = from_iso(value) {
+        return Ok(absolute);
+    }
     match seconds(value).ok_or_else(|| Problem::Time(value.to_owned()))? {
         seconds if (1..=DURATION_SECONDS_MAX).contains(&seconds) => {
             let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
@@ -17,6 +20,28 @@ pub(super) fn parse(value: &str) -> Result<String, Problem> {
         }
         _ => Err(Problem::Duration(value.to_owned())),
     }
+}
+
+/// `2026-12-24T09:00+01:00` or `2026-12-24T08:00Z` in SMPP's form; `None` where it is no such time, has no offset, or has
+/// one that is no whole number of quarter hours.
+fn from_iso(value: &str) -> Option<String> {
+    let pieces = jiff::fmt::temporal::Pieces::parse(value).ok()?;
+    let (date, time) = (pieces.date(), pieces.time()?);
+    let offset = pieces.to_numeric_offset()?.seconds();
+    if !(2000..2100).contains(&date.year()) || offset % 900 != 0 || offset.abs() > 48 * 900 {
+        return None;
+    }
+    let (tenths, sign) = (time.subsec_nanosecond() / 100_000_000, if offset < 0 { '-' } else { '+' });
+    Some(format!(
+        "{:02}{:02}{:02}{:02}{:02}{:02}{tenths}{:02}{sign}",
+        date.year() % 100,
+        date.month(),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        offset.abs() / 900,
+    ))
 }
 
 /// `YYMMDDhhmmsstnnp`: t tenths of a second, nn quarter hours from UTC, p their direction.
@@ -95,10 +120,27 @@ mod tests {
             ("010203040506000R", "010203040506000R"),
             ("261123235959948+", "261123235959948+"),
             ("261123000000000-", "261123000000000-"),
+            ("2026-12-24T09:00+01:00", "261224090000004+"),
+            ("2026-12-24T09:00:30.5-09:30", "261224090030538-"),
+            ("2026-12-24T08:00Z", "261224080000000+"),
         ] {
             assert_eq!(parse(value), Ok(expected.to_owned()), "{value}");
         }
-        for value in ["", "2", "h", "2 h", "2h3", "2y", "-2h", "tomorrow", "2026-11-23", "261323000000000+"] {
+        for value in [
+            "2026-12-24T09:00",
+            "2026-12-24",
+            "2026-12-24T09:00+01:07",
+            "",
+            "2",
+            "h",
+            "2 h",
+            "2h3",
+            "2y",
+            "-2h",
+            "tomorrow",
+            "2026-11-23",
+            "261323000000000+",
+        ] {
             assert_eq!(parse(value), Err(Problem::Time(value.to_owned())));
         }
         for value in ["261123240000000+", "261123000000049+", "26112300000000+", "000000000000001R", "0000000000é000R"]

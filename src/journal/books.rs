@@ -4,6 +4,7 @@
 use super::JournalError;
 use super::facts::{MessageFacts, message_of, stored_state};
 use super::key::State;
+use super::state::ReceiptsFor;
 use hashbrown::HashMap;
 use rusqlite::Connection;
 
@@ -37,6 +38,8 @@ pub struct CampaignBook {
     pub awaits_receipts: bool,
     /// For what is in doubt.
     pub in_doubt: InDoubtPolicy,
+    /// For which parts of a long message receipts come.
+    pub receipts_for: ReceiptsFor,
     /// Messages by state, as of the transaction that runs.
     pub counts: [i64; State::COUNT],
     written: [i64; State::COUNT],
@@ -56,7 +59,6 @@ struct Touched {
     campaign: u32,
     parts: u8,
     before: State,
-    stored: bool,
 }
 
 impl Books {
@@ -85,6 +87,7 @@ impl Books {
                     cancelled: row.get(4)?,
                     awaits_receipts: options.receipts == super::campaign::Receipts::All,
                     in_doubt: options.in_doubt,
+                    receipts_for: options.receipts_for,
                     counts,
                     written: counts,
                     sent_at: None,
@@ -124,37 +127,65 @@ impl Books {
     /// Facts of a message are about to change, or did, in another than the plain way: its state is worked out anew before
     /// the transaction commits. `plain` is its state so far if it is not stored.
     pub fn touch(&mut self, connection: &Connection, part: i64, plain: State) -> Result<(), JournalError> {
+        self.touch_with(connection, part, |_, _, _| Ok(plain))
+    }
+
+    /// As [`touch`](Self::touch), for a message whose state so far is not at hand: it is worked out from its facts, so
+    /// those must not have changed yet.
+    pub fn touch_as_found(&mut self, connection: &Connection, part: i64) -> Result<(), JournalError> {
+        self.touch_with(connection, part, |message, parts, campaign| {
+            let facts = MessageFacts::load(connection, message, parts)?;
+            Ok(facts.state(campaign.cancelled, campaign.receipts_for))
+        })
+    }
+
+    fn touch_with(
+        &mut self,
+        connection: &Connection,
+        part: i64,
+        so_far: impl FnOnce(i64, u8, &CampaignBook) -> Result<State, JournalError>,
+    ) -> Result<(), JournalError> {
         let Some((message, parts)) = message_of(connection, part)? else {
             return Err(JournalError::Inconsistent(format!("part {part} belongs to no message")));
         };
         if self.touched.contains_key(&message) {
             return Ok(());
         }
-        let Some(campaign) = self.campaign_of(message) else {
+        let Some((campaign, book)) = self.campaign_of(message).and_then(|index| Some((index, self.campaign(index)?)))
+        else {
             return Err(JournalError::Inconsistent(format!("message {message} belongs to no campaign")));
         };
-        let stored = stored_state(connection, message)?;
-        let touched = Touched { campaign, parts, before: stored.unwrap_or(plain), stored: stored.is_some() };
-        self.touched.insert(message, touched);
+        let before = match stored_state(connection, message)? {
+            Some(state) => state,
+            None => so_far(message, parts, book)?,
+        };
+        self.touched.insert(message, Touched { campaign, parts, before });
         Ok(())
+    }
+
+    /// Whether the message's state is to be worked out anew before the transaction commits.
+    pub fn is_touched(&self, message: i64) -> bool {
+        !self.touched.is_empty() && self.touched.contains_key(&message)
     }
 
     /// Writes what changed. Last thing in a transaction.
     pub fn settle(&mut self, connection: &Connection) -> Result<(), JournalError> {
         if !self.touched.is_empty() {
             let mut store = connection.prepare_cached(
-                "INSERT INTO message_state (message, state) VALUES (?1, ?2)
-                 ON CONFLICT (message) DO UPDATE SET state = excluded.state",
+                "INSERT INTO message_state (message, state, possible_duplicate) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (message) DO UPDATE
+                    SET state = excluded.state, possible_duplicate = excluded.possible_duplicate",
             )?;
             let touched = std::mem::take(&mut self.touched);
             for (message, touched) in &touched {
                 let facts = MessageFacts::load(connection, *message, touched.parts)?;
-                let cancelled = self.campaign(touched.campaign).is_some_and(|campaign| campaign.cancelled);
-                let state = facts.state(cancelled);
-                if state != touched.before || !touched.stored {
-                    store.execute((message, state as i64))?;
-                    self.shift(touched.campaign, touched.before, state, 1);
+                let Some(campaign) = self.campaign(touched.campaign) else { continue };
+                let mut state = facts.state(campaign.cancelled, campaign.receipts_for);
+                if state == State::Queued && touched.before == State::Suppressed {
+                    state = State::Suppressed;
                 }
+                store.execute((message, state as i64, facts.is_possible_duplicate()))?;
+                self.shift(touched.campaign, touched.before, state, 1);
             }
         }
         for book in &mut self.campaigns {

@@ -1,22 +1,19 @@
 //! What came from the SMSC, written down: answers, receipts, messages from handsets.
 
 use super::JournalError;
-use super::events::{Answer, Batch, InboundEvent, ReceiptEvent, Sent};
+use super::events::{Answer, Batch, ReceiptEvent, Sent};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
+use super::ladder::Named;
 use super::retry::THROTTLED_DELAY_MS;
-use crate::wire::{CommandStatus, MessageState, Pdu, StatusClass};
-use rusqlite::OptionalExtension;
+use super::strays::{Rule, Stray, fingerprint};
+use crate::wire::{CommandStatus, MessageState, StatusClass};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::borrow::Cow;
 use std::time::Instant;
 
 /// So many equal rejections in a row condemn the campaign's settings, not its messages.
 const EQUAL_REJECTIONS_MAX: u32 = 50;
-/// How a receipt was matched; the numbers stand in the journal.
-const RULE_NONE: u8 = 0;
-const RULE_EXACT: u8 = 1;
-const RULE_AMBIGUOUS: u8 = 6;
 
 impl Keeper {
     /// Writes down one batch.
@@ -26,7 +23,7 @@ impl Keeper {
             self.status.last_news = Some(Instant::now());
         }
         for answer in &batch.answers {
-            self.answer(answer, batch, now)?;
+            self.answer(session, answer, batch, now)?;
         }
         for receipt in &batch.receipts {
             self.receipt(receipt, batch, now)?;
@@ -37,7 +34,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn answer(&mut self, answer: &Answer, batch: &Batch, now: i64) -> Result<(), JournalError> {
+    fn answer(&mut self, session: i64, answer: &Answer, batch: &Batch, now: i64) -> Result<(), JournalError> {
         let sent = &answer.sent;
         let status = CommandStatus(answer.command_status);
         let class = self.rules.class(status);
@@ -48,6 +45,7 @@ impl Keeper {
         };
         let outcome = match class {
             StatusClass::Accepted => Outcome::Accepted,
+            _ if sent.is_refused_for_reference(status) => Outcome::Retry,
             _ if retry_in.is_some() => Outcome::Retry,
             _ => Outcome::Rejected,
         };
@@ -69,9 +67,11 @@ impl Keeper {
         let plain = sent.plain && !sent.late;
         if sent.late {
             // It was in doubt, and whatever the operator decided meanwhile, the answer beats it.
-            self.sequence.let_go(sent.sequence_number);
+            self.let_go(session, sent.sequence_number);
+            let folded = if id.is_empty() { 0 } else { self.ids.folded(text.as_bytes()) };
+            self.note_late_answer(sent.attempt, folded)?;
         } else {
-            self.status.in_flight -= 1;
+            self.settled(sent);
         }
         match outcome {
             Outcome::Accepted => {
@@ -83,7 +83,7 @@ impl Keeper {
                     self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
                 }
                 if !id.is_empty() {
-                    self.name(text.as_bytes(), sent.attempt, plain, now)?;
+                    self.name(text.as_bytes(), sent, plain, now)?;
                 }
             }
             Outcome::Retry => {
@@ -92,6 +92,9 @@ impl Keeper {
                 if class == StatusClass::Throttled {
                     self.status.throttled += 1;
                     self.again(sent, delay)?;
+                } else if sent.is_refused_for_reference(status) {
+                    super::retry::ban_reference(&self.connection, &self.references)?;
+                    self.again(sent, 0)?;
                 } else {
                     self.again(&Sent { refused: sent.refused.saturating_add(1), ..*sent }, delay)?;
                 }
@@ -120,17 +123,21 @@ impl Keeper {
     }
 
     /// An attempt got its id: receipts can name it from now on, and may have done so already.
-    fn name(&mut self, id: &[u8], attempt: Attempt, plain: bool, now: i64) -> Result<(), JournalError> {
-        let key = self.ids.key(id);
+    fn name(&mut self, id: &[u8], sent: &Sent, plain: bool, now: i64) -> Result<(), JournalError> {
+        let (key, attempt) = (self.ids.key(id), sent.attempt);
+        if self.ids.is_full() {
+            self.spill_ids()?;
+        }
+        if attempt.part() < self.spill.edge() {
+            self.spill.add_straggler(&self.connection, key.folded, attempt)?;
+        }
         self.ids.insert(key, attempt, plain);
-        for stray in self.strays.take_exact(key) {
-            self.books.touch(&self.connection, attempt.part(), State::Accepted)?;
-            self.match_later(stray.id, Some(attempt), RULE_EXACT, now)?;
-            if let Some(Ok(known)) = self.ids.find_exact(key) {
-                known.note_receipt(stray.is_final);
-                known.not_plain();
-            }
-            self.status.unmatched = self.status.unmatched.saturating_sub(1);
+        if self.strays.is_empty() {
+            return Ok(());
+        }
+        for receipt in self.strays.naming(key, sent.generation) {
+            let Some(stray) = self.strays.get(receipt).cloned() else { continue };
+            self.give(&stray, Rule::Exact, Some(attempt), now)?;
         }
         Ok(())
     }
@@ -140,40 +147,37 @@ impl Keeper {
         &self,
         receipt: i64,
         attempt: Option<Attempt>,
-        rule: u8,
+        rule: Rule,
         now: i64,
     ) -> Result<(), JournalError> {
         self.connection
             .prepare_cached("INSERT INTO receipt_match (receipt_id, attempt, rule, at) VALUES (?1, ?2, ?3, ?4)")?
-            .execute((receipt, attempt.map(|attempt| attempt.0), rule, now))?;
+            .execute((receipt, attempt.map(|attempt| attempt.0), rule as u8, now))?;
         Ok(())
     }
 
     fn receipt(&mut self, receipt: &ReceiptEvent, batch: &Batch, now: i64) -> Result<(), JournalError> {
         self.status.receipts += 1;
-        let id = batch.octets(&receipt.message_id);
-        let id_text = text_of(id);
-        let key = self.ids.key(id_text.as_bytes());
+        let id = text_of(batch.octets(&receipt.message_id));
+        let key = self.ids.key(id.as_bytes());
         let state = receipt.state.map(number_of);
-        let (rule, attempt) = match self.ids.find_exact(key) {
-            None => (RULE_NONE, None),
-            Some(Err(_)) => (RULE_AMBIGUOUS, None),
-            Some(Ok(known)) => {
-                let attempt = known.attempt();
-                let (seen, was_final, plain) = (known.is_seen(), known.is_final(), known.is_plain());
-                known.note_receipt(receipt.is_final);
-                if !seen && plain && receipt.is_final {
+        let named = if id.is_empty() { Named::Nobody } else { self.named(key, &id, receipt.is_final)? };
+        let (rule, attempt) = match named {
+            Named::Nobody => (Rule::None, None),
+            Named::Several => (Rule::Ambiguous, None),
+            Named::One(owner) => {
+                let attempt = owner.attempt;
+                if !owner.is_seen && owner.is_plain && receipt.is_final {
                     // The plain story: one part, one attempt, one final receipt.
                     let campaign = self.books.campaign_of(attempt.part()).unwrap_or(u32::MAX);
                     let to = if state == Some(2) { State::Delivered } else { State::Failed };
                     self.books.shift(campaign, State::Accepted, to, 1);
                 } else {
-                    known.not_plain();
-                    let before = self.plain_state(attempt, was_final)?;
+                    let before = self.plain_state(attempt, owner.is_final)?;
                     self.books.touch(&self.connection, attempt.part(), before)?;
                 }
-                let n = if seen { self.receipts_of(attempt)? } else { 0 };
-                (RULE_EXACT, Some((attempt, n)))
+                let n = if owner.is_seen { self.receipts_of(attempt)? } else { 0 };
+                (Rule::Exact, Some((attempt, n)))
             }
         };
         let number = match attempt {
@@ -197,43 +201,38 @@ impl Keeper {
                 now,
                 state,
                 receipt.is_final,
-                if stray && rule == RULE_EXACT { RULE_NONE } else { rule },
+                if stray && rule == Rule::Exact { Rule::None } else { rule } as u8,
                 (!error.is_empty()).then_some(&*error_text),
-                (stray || rule != RULE_EXACT).then_some(&*id_text),
+                stray.then_some(&*id),
                 stray.then_some(&*source),
                 stray.then_some(&*destination),
                 as_value(text),
                 (!tlvs.is_empty()).then_some(tlvs),
             ])?;
         match attempt {
-            Some((attempt, _)) if stray => self.match_later(number, Some(attempt), RULE_EXACT, now)?,
+            Some((attempt, _)) if stray => self.match_later(number, Some(attempt), Rule::Exact, now)?,
+            Some(_) => {}
             None => {
                 self.status.unmatched += 1;
-                if rule == RULE_NONE {
-                    self.strays.add(key, number, receipt.is_final);
+                self.connection.prepare_cached("INSERT INTO stray (receipt) VALUES (?1)")?.execute([number])?;
+                if rule == Rule::None {
+                    let (key, spellings, numbers) = fingerprint(&self.ids, id.as_bytes(), [&source, &destination]);
+                    self.strays.add(Stray {
+                        id: number,
+                        key,
+                        spellings,
+                        numbers,
+                        is_final: receipt.is_final,
+                        generation: self.generations.current(),
+                        serial: Some(self.next_serial),
+                        owner: None,
+                        rule,
+                        judged: false,
+                    });
                 }
             }
-            Some(_) => {}
         }
         Ok(())
-    }
-
-    /// The state of a plain message some of whose receipts are stored already.
-    fn plain_state(&self, attempt: Attempt, was_final: bool) -> Result<State, JournalError> {
-        if !was_final {
-            return Ok(State::Accepted);
-        }
-        let state: Option<Option<i64>> = self
-            .connection
-            .prepare_cached("SELECT state FROM receipt WHERE id = ?1")?
-            .query_row([attempt.receipt(0)], |row| row.get(0))
-            .optional()?;
-        Ok(match state {
-            // The final one came before the answer and has a number of its own: such a message's state is stored.
-            None => State::Accepted,
-            Some(Some(2)) => State::Delivered,
-            Some(_) => State::Failed,
-        })
     }
 
     /// How many receipts are stored under the attempt's own numbers.
@@ -242,37 +241,6 @@ impl Keeper {
             .connection
             .prepare_cached("SELECT coalesce(max(id) & 255, -1) + 1 FROM receipt WHERE id >= ?1 AND id < ?2")?
             .query_row((attempt.receipt(0), attempt.receipt(RECEIPTS_MAX)), |row| row.get(0))?)
-    }
-
-    fn inbound(&mut self, session: i64, inbound: &InboundEvent, batch: &Batch, now: i64) -> Result<(), JournalError> {
-        self.status.inbound += 1;
-        let pdu = batch.octets(&inbound.pdu);
-        let (source, destination, esm_class, data_coding, text) = match crate::wire::decode(pdu) {
-            Ok((_, Pdu::DeliverSm(sm))) => {
-                (sm.source.addr, sm.destination.addr, sm.esm_class, sm.data_coding, sm.text())
-            }
-            Ok((_, Pdu::DataSm(sm))) => (sm.source.addr, sm.destination.addr, sm.esm_class, sm.data_coding, sm.text()),
-            _ => (&b""[..], &b""[..], 0, 0, &b""[..]),
-        };
-        let body =
-            if crate::wire::values::esm_class::has_udh(esm_class) { crate::text::split_udh(text).1 } else { text };
-        let decoded = crate::text::decode(data_coding, body, crate::text::DefaultAlphabet::default());
-        self.connection
-            .prepare_cached(
-                "INSERT INTO inbound (received_at, session_id, source, destination, esm_class, data_coding, text, pdu)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute(rusqlite::params![
-                now,
-                session,
-                &*text_of(source),
-                &*text_of(destination),
-                esm_class,
-                data_coding,
-                decoded,
-                pdu
-            ])?;
-        Ok(())
     }
 }
 
@@ -290,7 +258,7 @@ fn number_of(state: MessageState) -> u8 {
 }
 
 /// Octets of a peer as text: what is not UTF-8 is escaped, so that nothing is lost.
-fn text_of(octets: &[u8]) -> Cow<'_, str> {
+pub(super) fn text_of(octets: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(octets) {
         Ok(text) if !text.contains('\0') => Cow::Borrowed(text),
         _ => Cow::Owned(octets.escape_ascii().to_string()),

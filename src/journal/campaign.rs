@@ -2,6 +2,7 @@
 //! again.
 
 use super::books::InDoubtPolicy;
+use super::state::ReceiptsFor;
 use serde::{Deserialize, Serialize};
 
 /// Which receipts are asked for.
@@ -34,6 +35,9 @@ pub struct CampaignOptions {
     pub from: String,
     /// Receipts asked for.
     pub receipts: Receipts,
+    /// For which parts of a long message receipts come.
+    #[serde(skip_serializing_if = "is_default")]
+    pub receipts_for: ReceiptsFor,
     /// For what is in doubt.
     pub in_doubt: InDoubtPolicy,
     /// Send to a number as often as it stands in the file.
@@ -45,6 +49,10 @@ pub struct CampaignOptions {
     /// The submit_sm fields given for the whole campaign, as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<serde_json::Value>,
+}
+
+fn is_default(receipts_for: &ReceiptsFor) -> bool {
+    *receipts_for == ReceiptsFor::All
 }
 
 impl CampaignOptions {

@@ -1,10 +1,12 @@
 //! What `cancel`, `suppress` and `resolve` do to a journal. They may run beside a sender: each appends facts in a short
 //! transaction, and the sender honours them at its next claim. Where no sender runs, the command applies them itself.
 
-use super::JournalError;
 use super::books::Books;
-use super::key::State;
-use super::now_ms;
+use super::facts::{MessageFacts, message_of};
+use super::key::{Attempt, Outcome, State, Verdict};
+use super::recover::pronounce;
+use super::state::{ReceiptsFor, is_in_doubt, is_rejected};
+use super::{JournalError, now_ms};
 use hashbrown::HashSet;
 use rusqlite::Connection;
 
@@ -38,31 +40,226 @@ pub fn suppress_message(
     Ok(())
 }
 
-/// Appends that a campaign is cancelled.
-pub fn request_cancel(connection: &Connection, campaign: &str) -> Result<(), JournalError> {
-    let id = super::campaign_id(connection, campaign)?;
+/// Marks a message as suppressed of which nothing was taken yet, although some of it was tried.
+pub fn suppress_again(
+    connection: &Connection,
+    books: &mut Books,
+    campaign: u32,
+    message: i64,
+) -> Result<(), JournalError> {
+    let state = super::facts::stored_state(connection, message)?.unwrap_or(State::Queued);
     connection
-        .execute("INSERT INTO control (at, campaign_id, kind) VALUES (?1, ?2, 'cancel')", (now_ms(), id))
-        .map(|_| ())
-        .map_err(JournalError::from)
+        .prepare_cached(
+            "INSERT INTO message_state (message, state) VALUES (?1, ?2)
+             ON CONFLICT (message) DO UPDATE SET state = excluded.state",
+        )?
+        .execute((message, State::Suppressed as u8))?;
+    books.shift(campaign, state, State::Suppressed, 1);
+    Ok(())
+}
+
+/// A decision of the operator about a campaign.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// What is not sent shall not be.
+    Cancel,
+    /// What is in doubt is sent again. With `lines`, only the messages of these lines of the file.
+    Resend {
+        /// Lines of the campaign's file; empty: all.
+        lines: Vec<u64>,
+    },
+    /// What is in doubt counts as sent.
+    AssumeSent {
+        /// Lines of the campaign's file; empty: all.
+        lines: Vec<u64>,
+    },
+    /// What is in doubt is given up.
+    Abandon {
+        /// Lines of the campaign's file; empty: all.
+        lines: Vec<u64>,
+    },
+    /// What was rejected is tried again.
+    RetryRejected {
+        /// Only what was rejected with this command_status.
+        code: Option<u32>,
+    },
+    /// The SMSC sends receipts for these parts of a long message.
+    ReceiptsFor(ReceiptsFor),
+}
+
+/// The details of a decision, as they stand in the journal.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+struct Detail {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipts_for: Option<ReceiptsFor>,
+}
+
+impl Decision {
+    fn store(&self) -> (&'static str, Detail) {
+        let of_lines = |lines: &Vec<u64>| Detail { lines: lines.clone(), ..Detail::default() };
+        match self {
+            Self::Cancel => ("cancel", Detail::default()),
+            Self::Resend { lines } => ("resend", of_lines(lines)),
+            Self::AssumeSent { lines } => ("assume-sent", of_lines(lines)),
+            Self::Abandon { lines } => ("abandon", of_lines(lines)),
+            Self::RetryRejected { code } => ("retry-rejected", Detail { code: *code, ..Detail::default() }),
+            Self::ReceiptsFor(which) => ("receipts-for", Detail { receipts_for: Some(*which), ..Detail::default() }),
+        }
+    }
+
+    fn stored(kind: &str, detail: Option<&str>) -> Result<Self, JournalError> {
+        let wrong = |words: String| JournalError::Inconsistent(format!("the decision {kind:?}: {words}"));
+        let Detail { lines, code, receipts_for } = match detail {
+            None => Detail::default(),
+            Some(detail) => serde_json::from_str(detail).map_err(|error| wrong(error.to_string()))?,
+        };
+        Ok(match kind {
+            "cancel" => Self::Cancel,
+            "resend" => Self::Resend { lines },
+            "assume-sent" => Self::AssumeSent { lines },
+            "abandon" => Self::Abandon { lines },
+            "retry-rejected" => Self::RetryRejected { code },
+            "receipts-for" => Self::ReceiptsFor(receipts_for.unwrap_or_default()),
+            _ => return Err(wrong("unknown".into())),
+        })
+    }
+}
+
+/// Appends a decision. Whoever holds the sender's lock applies it.
+pub fn request(connection: &Connection, campaign: &str, decision: &Decision) -> Result<(), JournalError> {
+    let id = super::campaign_id(connection, campaign)?;
+    let (kind, detail) = decision.store();
+    let detail = serde_json::to_string(&detail).map_err(|error| JournalError::Inconsistent(error.to_string()))?;
+    connection.execute(
+        "INSERT INTO control (at, campaign_id, kind, detail) VALUES (?1, ?2, ?3, ?4)",
+        (now_ms(), id, kind, detail),
+    )?;
+    Ok(())
 }
 
 /// Applies what was appended and not applied yet, inside the caller's transaction. Says whether there was anything.
 pub fn apply(connection: &Connection, books: &mut Books) -> Result<bool, JournalError> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, campaign_id, kind FROM control WHERE applied_at IS NULL ORDER BY id")?;
-    let due: Vec<(i64, i64, String)> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
-    for (id, campaign_id, kind) in &due {
-        let index = books.campaigns.iter().position(|campaign| campaign.id == *campaign_id);
-        if let Some(index) = index
-            && kind == "cancel"
-        {
-            cancel(connection, books, index as u32)?;
+    let mut statement = connection
+        .prepare_cached("SELECT id, campaign_id, kind, detail FROM control WHERE applied_at IS NULL ORDER BY id")?;
+    let due: Vec<(i64, i64, String, Option<String>)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut applied = false;
+    for (id, campaign_id, kind, detail) in &due {
+        // A campaign that was imported since is not known here: the next start applies it.
+        let Some(index) = books.campaigns.iter().position(|campaign| campaign.id == *campaign_id) else { continue };
+        match Decision::stored(kind, detail.as_deref())? {
+            Decision::Cancel => cancel(connection, books, index as u32)?,
+            Decision::Resend { lines } => resolve(connection, books, index as u32, Verdict::Resend, &lines)?,
+            Decision::AssumeSent { lines } => resolve(connection, books, index as u32, Verdict::AssumeSent, &lines)?,
+            Decision::Abandon { lines } => resolve(connection, books, index as u32, Verdict::Abandon, &lines)?,
+            Decision::RetryRejected { code } => retry_rejected(connection, books, index as u32, code)?,
+            Decision::ReceiptsFor(which) => expect_receipts_for(connection, books, index as u32, which)?,
         }
+        // One decision can rest on the states that another made.
+        books.settle(connection)?;
         connection.execute("UPDATE control SET applied_at = ?2 WHERE id = ?1", (id, now_ms()))?;
+        applied = true;
     }
-    Ok(!due.is_empty())
+    Ok(applied)
+}
+
+/// Appends a verdict to each attempt in doubt of a campaign, or of the messages of some lines.
+fn resolve(
+    connection: &Connection,
+    books: &mut Books,
+    index: u32,
+    verdict: Verdict,
+    lines: &[u64],
+) -> Result<(), JournalError> {
+    let Some((first, end)) = books.campaign(index).map(|book| (book.first_id, book.end_id)) else { return Ok(()) };
+    let reason = match verdict {
+        Verdict::Resend => "resolve --resend",
+        Verdict::AssumeSent => "resolve --assume-sent",
+        _ => "resolve --abandon",
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT s.message, m.parts, m.line FROM message_state s JOIN message m ON m.id = s.message
+          WHERE s.message >= ?1 AND s.message < ?2 AND s.state = ?3",
+    )?;
+    let doubtful: Vec<(i64, u8, u64)> = statement
+        .query_map((first, end, State::InDoubt as u8), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64))
+        })?
+        .collect::<Result<_, _>>()?;
+    let lines: HashSet<u64> = lines.iter().copied().collect();
+    for (message, parts, line) in doubtful {
+        if !lines.is_empty() && !lines.contains(&line) {
+            continue;
+        }
+        let facts = MessageFacts::load(connection, message, parts)?;
+        books.touch(connection, message, State::InDoubt)?;
+        for (n, attempts) in facts.parts.iter().enumerate().filter(|(_, attempts)| is_in_doubt(attempts)) {
+            let newest = Attempt::new(message + n as i64, attempts.len() as u16 - 1);
+            pronounce(connection, newest, verdict, reason)?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes for which parts receipts are expected, and works out anew what waits for some.
+fn expect_receipts_for(
+    connection: &Connection,
+    books: &mut Books,
+    index: u32,
+    which: ReceiptsFor,
+) -> Result<(), JournalError> {
+    let Some(book) = books.campaigns.get_mut(index as usize) else { return Ok(()) };
+    book.receipts_for = which;
+    let (id, first, end) = (book.id, book.first_id, book.end_id);
+    let options: String = connection.query_row("SELECT options FROM campaign WHERE id = ?1", [id], |row| row.get(0))?;
+    let wrong = |error: serde_json::Error| JournalError::Inconsistent(format!("the options of campaign {id}: {error}"));
+    let mut options: super::campaign::CampaignOptions = serde_json::from_str(&options).map_err(wrong)?;
+    options.receipts_for = which;
+    let options = serde_json::to_string(&options).map_err(wrong)?;
+    connection.execute("UPDATE campaign SET options = ?2 WHERE id = ?1", (id, options))?;
+    let mut statement = connection.prepare_cached(
+        "SELECT s.message FROM message_state s JOIN message m ON m.id = s.message
+          WHERE s.message >= ?1 AND s.message < ?2 AND m.parts > 1",
+    )?;
+    let long: Vec<i64> = statement.query_map([first, end], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for message in long {
+        books.touch(connection, message, State::Accepted)?;
+    }
+    Ok(())
+}
+
+/// Queues the rejected parts of a campaign again.
+fn retry_rejected(
+    connection: &Connection,
+    books: &mut Books,
+    index: u32,
+    code: Option<u32>,
+) -> Result<(), JournalError> {
+    let Some((first, end)) = books.campaign(index).map(|book| (book.first_id, book.end_id)) else { return Ok(()) };
+    let (from, to) = Attempt::range(first, end);
+    let mut statement = connection.prepare_cached(
+        "SELECT attempt FROM answer
+          WHERE attempt >= ?1 AND attempt < ?2 AND outcome = ?3 AND (?4 IS NULL OR command_status = ?4)",
+    )?;
+    let rejected: Vec<Attempt> = statement
+        .query_map((from, to, Outcome::Rejected as u8, code), |row| row.get(0).map(Attempt))?
+        .collect::<Result<_, _>>()?;
+    for attempt in rejected {
+        let Some((message, parts)) = message_of(connection, attempt.part())? else { continue };
+        let facts = MessageFacts::load(connection, message, parts)?;
+        let n = (attempt.part() - message) as usize;
+        if facts.next_attempt(n).tried() == attempt.tried() + 1 && is_rejected(&facts.parts[n]) {
+            books.touch(connection, attempt.part(), State::Rejected)?;
+            pronounce(connection, attempt, Verdict::RetryRejected, "resume --retry-rejected")?;
+        }
+    }
+    Ok(())
 }
 
 fn cancel(connection: &Connection, books: &mut Books, index: u32) -> Result<(), JournalError> {

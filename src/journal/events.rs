@@ -2,7 +2,7 @@
 
 use super::JournalError;
 use super::key::Attempt;
-use crate::wire::MessageState;
+use crate::wire::{CommandStatus, MessageState};
 use crossbeam_channel::Sender;
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub struct Item {
     pub parts: u8,
     /// How many tries the SMSC has refused for reasons other than throttling.
     pub refused: u8,
+    /// Its PDU holds a user_message_reference that the operator gave.
+    pub has_reference: bool,
 }
 
 impl Item {
@@ -45,6 +47,8 @@ pub struct Chunk {
     pub items: Vec<Item>,
     /// Their submit_sm PDUs, with sequence number 0.
     pub octets: Vec<u8>,
+    /// They come from the retry queue.
+    pub again: bool,
 }
 
 /// A claim that is on disk: consecutive items of a chunk, with consecutive serials and sequence numbers.
@@ -58,6 +62,8 @@ pub struct Run {
     pub first_serial: i64,
     /// Sequence number of the first.
     pub first_sequence_number: u32,
+    /// See [`super::generations`].
+    pub generation: u32,
 }
 
 /// What the journal thread says to a session's writer. It never waits for a writer: a writer has at most one request for
@@ -68,6 +74,8 @@ pub enum ToSession {
     Send(Vec<Run>),
     /// A batch of the session is on disk: its deliver_sm and data_sm may be answered.
     Stored(Acknowledge),
+    /// A batch could not be stored: the SMSC is to send its deliver_sm and data_sm again.
+    NotStored(Acknowledge),
     /// Send nothing more, not even what is claimed already: wait for answers and unbind.
     Stop,
 }
@@ -98,7 +106,21 @@ pub struct Sent {
     pub refused: u8,
     /// The response timer had expired, and the attempt was reported to be in doubt.
     pub late: bool,
+    /// It was written with a user_message_reference that we added by ourselves.
+    pub referenced: bool,
+    /// See [`super::generations`].
+    pub generation: u32,
 }
+
+impl Sent {
+    /// Whether this answer refuses nothing but the TLV that we added: the part is tried again without it.
+    pub fn is_refused_for_reference(&self, status: CommandStatus) -> bool {
+        self.referenced && status == CommandStatus::TLV_NOT_ALLOWED
+    }
+}
+
+// One for each request outstanding: at a window of 100,000 on 64 connections it matters.
+const _: () = assert!(size_of::<Sent>() <= 32);
 
 /// An answer to an attempt.
 #[derive(Clone, Debug)]
@@ -188,6 +210,8 @@ pub struct SessionFacts {
     pub bind: &'static str,
     /// `3.3`, `3.4` or `5.0`.
     pub smpp_version: &'static str,
+    /// Its requests carry a user_message_reference.
+    pub sends_reference: bool,
 }
 
 /// What a session gets when it is entered in the journal.

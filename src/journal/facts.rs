@@ -2,7 +2,7 @@
 
 use super::JournalError;
 use super::key::{Attempt, Outcome, State, Verdict};
-use super::state::{AttemptFacts, message_state};
+use super::state::{AttemptFacts, ReceiptsFor, is_possible_duplicate, message_state};
 use rusqlite::{Connection, OptionalExtension};
 
 /// A message and what is known of each attempt of each of its parts.
@@ -67,36 +67,44 @@ impl MessageFacts {
             let verdict = Verdict::from_number(row.get(1)?);
             at(Attempt(row.get(0)?), &mut |facts| facts.verdict = verdict);
         }
-        let delivered = |facts: &mut AttemptFacts, state: Option<i64>| {
-            facts.receipt = Some(facts.receipt == Some(true) || state == Some(2));
+        let receipted = |facts: &mut AttemptFacts, is_final: bool, state: Option<i64>| {
+            facts.noticed = true;
+            if is_final {
+                facts.receipt = Some(facts.receipt == Some(true) || state == Some(2));
+            }
         };
         // Receipts stored under the attempt, unless they were matched anew since.
         let mut statement = connection.prepare_cached(
-            "SELECT r.id, r.state FROM receipt r WHERE r.id >= ?1 AND r.id < ?2 AND r.final = 1
+            "SELECT r.id, r.final, r.state FROM receipt r WHERE r.id >= ?1 AND r.id < ?2
                 AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)",
         )?;
         let mut rows = statement.query(Attempt::receipt_range(message, end))?;
         while let Some(row) = rows.next()? {
-            let state: Option<i64> = row.get(1)?;
-            at(Attempt::of_receipt(row.get(0)?), &mut |facts| delivered(facts, state));
+            let (is_final, state) = (row.get(1)?, row.get(2)?);
+            at(Attempt::of_receipt(row.get(0)?), &mut |facts| receipted(facts, is_final, state));
         }
         // Receipts matched to it later, unless they were taken back since.
         let mut statement = connection.prepare_cached(
-            "SELECT x.attempt, r.state FROM receipt_match x JOIN receipt r ON r.id = x.receipt_id
-              WHERE x.attempt >= ?1 AND x.attempt < ?2 AND r.final = 1
+            "SELECT x.attempt, r.final, r.state FROM receipt_match x JOIN receipt r ON r.id = x.receipt_id
+              WHERE x.attempt >= ?1 AND x.attempt < ?2
                 AND x.id = (SELECT max(y.id) FROM receipt_match y WHERE y.receipt_id = x.receipt_id)",
         )?;
         let mut rows = statement.query(range)?;
         while let Some(row) = rows.next()? {
-            let state: Option<i64> = row.get(1)?;
-            at(Attempt(row.get(0)?), &mut |facts| delivered(facts, state));
+            let (is_final, state) = (row.get(1)?, row.get(2)?);
+            at(Attempt(row.get(0)?), &mut |facts| receipted(facts, is_final, state));
         }
         Ok(Self { message, parts: facts })
     }
 
     /// The message's state.
-    pub fn state(&self, cancelled: bool) -> State {
-        message_state(self.parts.iter().map(Vec::as_slice), cancelled)
+    pub fn state(&self, cancelled: bool, receipts_for: ReceiptsFor) -> State {
+        message_state(self.parts.iter().map(Vec::as_slice), cancelled, receipts_for)
+    }
+
+    /// Whether it may have arrived twice.
+    pub fn is_possible_duplicate(&self) -> bool {
+        is_possible_duplicate(self.parts.iter().map(Vec::as_slice))
     }
 
     /// The attempt that would be next for part `n` (from 0).

@@ -245,6 +245,8 @@ impl PartEncoder {
         for (tag, value) in inherited.chain(fields.tlvs.iter()) {
             push_tlv(tlvs, Tag(tag), value).map_err(|error| wrong(&error.to_string()))?;
         }
+        let has_reference =
+            [fields, &defaults.fields].iter().any(|fields| fields.tlvs.get(Tag::USER_MESSAGE_REFERENCE.0).is_some());
         let or = |own: Option<u8>, campaign: Option<u8>, default: u8| own.or(campaign).unwrap_or(default);
         let general = &defaults.fields;
         let (source_ton, source_npi) = source.ton_npi();
@@ -301,6 +303,7 @@ impl PartEncoder {
                 part: n,
                 parts,
                 refused: waiting.map_or(0, |waiting| waiting.refused),
+                has_reference,
             });
         }
         Ok(message + i64::from(parts))

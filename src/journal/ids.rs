@@ -1,11 +1,15 @@
 //! Message ids in memory: from the id that an SMSC gave to the attempt that it stands for.
 //!
-//! An index on random ids would be the dearest thing in the journal (three times all the rest), so what is outstanding
-//! is looked up here and can be rebuilt from the journal at any time. Of an id only two keyed hashes are kept: one of the
-//! id as it came, one of its folded form (lower case, no leading zeros).
+//! An index on random ids would be the dearest thing in the journal (three times all the rest), so the newest ids are
+//! looked up here; older ones have moved to [`spill`](super::spill). Of an id only two keyed hashes are kept: one of the
+//! id as it came, one of its folded form (lower case, no leading zeros). The keys are the journal's own, so that a hash
+//! means the same in every run, and nobody outside can make ids that collide.
 
+use super::JournalError;
+use super::equivalent::bare;
 use super::key::Attempt;
 use hashbrown::HashTable;
+use rusqlite::{Connection, OptionalExtension};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
@@ -29,6 +33,11 @@ impl Known {
     /// The attempt.
     pub fn attempt(&self) -> Attempt {
         Attempt((self.packed & ATTEMPT) as i64)
+    }
+
+    /// The hash of the folded id.
+    pub fn folded(&self) -> u64 {
+        self.folded
     }
 
     /// Whether the message's state is read straight off its facts.
@@ -62,8 +71,19 @@ impl Known {
 pub struct IdKey {
     /// Hash of the octets as they came.
     pub exact: u64,
-    /// Hash of the octets in lower case without leading zeros.
+    /// Hash of the octets in lower case without padding.
     pub folded: u64,
+}
+
+/// What an id leads to.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// No attempt.
+    None,
+    /// This one.
+    One(&'a mut Known),
+    /// Several whose final receipt is outstanding.
+    Several,
 }
 
 /// The table.
@@ -75,17 +95,21 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// An empty table that keeps about `capacity` ids whose final receipt is outstanding.
-    pub fn new(capacity: usize) -> Self {
-        Self { table: HashTable::new(), keys: (fastrand::u64(..), fastrand::u64(..)), capacity }
+    /// An empty table that is full with `capacity` ids. `keys` are those of the hashes.
+    pub fn new(capacity: usize, keys: (u64, u64)) -> Self {
+        Self { table: HashTable::new(), keys, capacity }
     }
 
     /// The key of an id.
     pub fn key(&self, id: &[u8]) -> IdKey {
         let mut hasher = SipHasher13::new_with_keys(self.keys.0, self.keys.1);
         hasher.write(id);
-        let exact = hasher.finish();
-        let significant = &id[id.iter().take_while(|&&octet| octet == b'0').count()..];
+        IdKey { exact: hasher.finish(), folded: self.folded(id) }
+    }
+
+    /// The hash of an id's folded form.
+    pub fn folded(&self, id: &[u8]) -> u64 {
+        let significant = bare(id);
         let mut hasher = SipHasher13::new_with_keys(self.keys.1, self.keys.0);
         if significant.iter().any(u8::is_ascii_uppercase) {
             let mut lower = [0; 64];
@@ -98,7 +122,7 @@ impl Ids {
         } else {
             hasher.write(significant);
         }
-        IdKey { exact, folded: hasher.finish() }
+        hasher.finish()
     }
 
     /// Notes that `key` is the id of `attempt`, of which no receipt came yet.
@@ -108,9 +132,6 @@ impl Ids {
 
     /// Notes that `key` is the id of `attempt`. `receipt`: whether one came already, and whether it was final.
     pub fn restore(&mut self, key: IdKey, attempt: Attempt, plain: bool, receipt: Option<bool>) {
-        if self.table.len() >= self.capacity && self.table.len() == self.table.capacity() {
-            self.shed();
-        }
         let packed = attempt.0 as u64 & ATTEMPT | if plain { PLAIN } else { 0 };
         let mut known = Known { exact: key.exact, folded: key.folded, packed };
         if let Some(is_final) = receipt {
@@ -119,40 +140,40 @@ impl Ids {
         self.table.insert_unique(key.folded, known, |known| known.folded);
     }
 
-    /// The attempt with exactly this id: `None` where there is none, `Some(Err)` where there are several whose final
-    /// receipt is outstanding.
-    pub fn find_exact(&mut self, key: IdKey) -> Option<Result<&mut Known, Vec<Attempt>>> {
-        let mut found: Option<Known> = None;
-        let mut rivals = Vec::new();
+    /// The attempt with exactly this id.
+    pub fn find_exact(&mut self, key: IdKey) -> Found<'_> {
+        let mut chosen: Option<Known> = None;
+        let mut several = false;
         for known in self.table.iter_hash(key.folded) {
             if known.exact != key.exact || known.folded != key.folded {
                 continue;
             }
-            match found {
-                None => found = Some(*known),
+            match chosen {
+                None => chosen = Some(*known),
                 // An id that the SMSC gave again: the one that still waits is meant.
-                Some(other) if other.is_final() && !known.is_final() => found = Some(*known),
-                Some(other) if other.is_final() == known.is_final() => {
-                    if rivals.is_empty() {
-                        rivals.push(other.attempt());
-                    }
-                    rivals.push(known.attempt());
-                }
+                Some(other) if other.is_final() && !known.is_final() => (chosen, several) = (Some(*known), false),
+                Some(other) if other.is_final() == known.is_final() => several = true,
                 Some(_) => {}
             }
         }
-        let chosen = found?;
-        if !rivals.is_empty() && rivals.contains(&chosen.attempt()) {
-            return Some(Err(rivals));
+        let Some(chosen) = chosen else { return Found::None };
+        if several {
+            return Found::Several;
         }
-        self.table.find_mut(key.folded, |known| known.packed == chosen.packed && known.exact == key.exact).map(Ok)
+        match self.table.find_mut(key.folded, |known| known.packed == chosen.packed && known.exact == key.exact) {
+            Some(known) => Found::One(known),
+            None => Found::None,
+        }
     }
 
-    /// Notes that the attempt's message is not plain (any more).
-    pub fn not_plain(&mut self, key: IdKey, attempt: Attempt) {
-        if let Some(known) = self.table.find_mut(key.folded, |known| known.attempt() == attempt) {
-            known.not_plain();
-        }
+    /// The attempts whose id has this folded form.
+    pub fn find_folded(&self, folded: u64) -> impl Iterator<Item = Attempt> + '_ {
+        self.table.iter_hash(folded).filter(move |known| known.folded == folded).map(Known::attempt)
+    }
+
+    /// The attempt known under an id with this folded form, to note something of it.
+    pub fn get_mut(&mut self, folded: u64, attempt: Attempt) -> Option<&mut Known> {
+        self.table.find_mut(folded, |known| known.attempt() == attempt)
     }
 
     /// How many ids are kept.
@@ -165,9 +186,40 @@ impl Ids {
         self.table.is_empty()
     }
 
-    /// Lets go of attempts with a final receipt: only a repetition of it would still ask for them.
-    fn shed(&mut self) {
-        self.table.retain(|known| !known.is_final());
+    /// Whether some must go before another is kept.
+    pub fn is_full(&self) -> bool {
+        self.table.len() >= self.capacity
+    }
+
+    /// Takes out about one in `share`: those of the lowest parts. Returns them and the part before which none is left.
+    pub fn take_oldest(&mut self, share: usize) -> (Vec<Known>, i64) {
+        // A sample is enough to find a part that about so many are before.
+        let step = (self.table.len() / 4_096).max(1);
+        let mut sample: Vec<i64> = self.table.iter().step_by(step).map(|known| known.attempt().part()).collect();
+        sample.sort_unstable();
+        let Some(&edge) = sample.get(sample.len() / share.max(1)) else { return (Vec::new(), 0) };
+        // At least one part goes, whatever the sample held.
+        let edge = edge.max(sample.first().map_or(0, |first| first + 1));
+        (self.table.extract_if(|known| known.attempt().part() < edge).collect(), edge)
+    }
+}
+
+/// The keys of the journal's hashes of ids; made where there are none yet.
+pub fn hash_keys(connection: &Connection) -> Result<(u64, u64), JournalError> {
+    let read = || {
+        connection
+            .query_row("SELECT value FROM meta WHERE key = 'id_keys'", [], |row| row.get::<_, String>(0))
+            .optional()
+    };
+    if read()?.is_none() {
+        let fresh = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('id_keys', ?1)", [fresh])?;
+    }
+    let keys = read()?.unwrap_or_default();
+    let half = |range| keys.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    match (half(0..16), half(16..32)) {
+        (Some(first), Some(second)) => Ok((first, second)),
+        _ => Err(JournalError::Inconsistent("the keys of its message ids cannot be read".into())),
     }
 }
 
@@ -175,48 +227,58 @@ impl Ids {
 mod tests {
     use super::*;
 
+    fn one(ids: &mut Ids, id: &str) -> Option<Known> {
+        match ids.find_exact(ids.key(id.as_bytes())) {
+            Found::One(known) => Some(*known),
+            _ => None,
+        }
+    }
+
     #[test]
     fn ids_are_found_as_they_came() {
-        let mut ids = Ids::new(10);
-        for (n, id) in ["77", "077", "B8BE19", "b8be19", ""].into_iter().enumerate() {
+        let mut ids = Ids::new(10, (1, 2));
+        let spellings = ["77", "077", "B8BE19", "b8be19", ""];
+        for (n, id) in spellings.into_iter().enumerate() {
             let key = ids.key(id.as_bytes());
             ids.insert(key, Attempt(n as i64), true);
         }
-        for (n, id) in ["77", "077", "B8BE19", "b8be19", ""].into_iter().enumerate() {
-            let key = ids.key(id.as_bytes());
-            let known = ids.find_exact(key).unwrap().unwrap();
+        for (n, id) in spellings.into_iter().enumerate() {
+            let known = one(&mut ids, id).unwrap();
             assert_eq!(known.attempt(), Attempt(n as i64), "{id}");
             assert!(known.is_plain() && !known.is_seen());
         }
         assert_eq!(ids.key(b"00b8be19").folded, ids.key(b"B8BE19").folded);
-        assert!(ids.find_exact(ids.key(b"0077")).is_none());
+        assert_eq!(ids.find_folded(ids.folded(b"00B8be19")).count(), 2);
+        assert!(one(&mut ids, "0077").is_none());
     }
 
     #[test]
     fn an_id_given_twice_means_the_one_that_waits() {
-        let mut ids = Ids::new(10);
+        let mut ids = Ids::new(10, (1, 2));
         let key = ids.key(b"5");
         ids.insert(key, Attempt(1), true);
         ids.insert(key, Attempt(2), true);
-        assert_eq!(ids.find_exact(key).unwrap().unwrap_err().len(), 2);
-        ids.table.find_mut(key.folded, |known| known.attempt() == Attempt(1)).unwrap().note_receipt(true);
-        assert_eq!(ids.find_exact(key).unwrap().unwrap().attempt(), Attempt(2));
+        assert!(matches!(ids.find_exact(key), Found::Several));
+        ids.get_mut(key.folded, Attempt(1)).unwrap().note_receipt(true);
+        assert_eq!(one(&mut ids, "5").unwrap().attempt(), Attempt(2));
     }
 
     #[test]
-    fn what_has_its_final_receipt_goes_first_when_memory_is_short() {
-        let mut ids = Ids::new(1_000);
+    fn the_oldest_go_first_and_all_of_them() {
+        let mut ids = Ids::new(1_000, (1, 2));
         for n in 0..100_000 {
             let key = ids.key(n.to_string().as_bytes());
-            ids.insert(key, Attempt(n), true);
-            if n % 10 != 0 {
-                ids.find_exact(key).unwrap().unwrap().note_receipt(true);
-            }
+            ids.insert(key, Attempt::new(n, 0), true);
         }
-        assert!(ids.len() < 60_000, "{}", ids.len());
-        for n in (0..100_000).step_by(10) {
-            let key = ids.key(n.to_string().as_bytes());
-            assert_eq!(ids.find_exact(key).unwrap().unwrap().attempt(), Attempt(n));
-        }
+        assert!(ids.is_full());
+        let (taken, edge) = ids.take_oldest(8);
+        assert!((10_000..16_000).contains(&taken.len()), "{}", taken.len());
+        assert!(taken.iter().all(|known| known.attempt().part() < edge));
+        assert_eq!(taken.len() as i64, edge);
+        assert!(ids.table.iter().all(|known| known.attempt().part() >= edge));
+        let mut single = Ids::new(1, (1, 2));
+        single.insert(IdKey { exact: 1, folded: 1 }, Attempt::new(5, 0), true);
+        assert_eq!(single.take_oldest(8).1, 6);
+        assert!(single.is_empty());
     }
 }

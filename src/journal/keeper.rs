@@ -5,22 +5,25 @@
 //! answered. While one commit runs, events gather, so that commits group themselves.
 
 use super::books::Books;
-use super::events::{Acknowledge, Chunk, Item, Run, Sent, SessionFacts, SessionNumber, ToJournal, ToSession};
-use super::facts::MessageFacts;
+use super::events::{Acknowledge, Chunk, Sent, SessionFacts, SessionNumber, ToJournal, ToSession};
+use super::generations::Generations;
 use super::ids::Ids;
 use super::key::{Attempt, State, TRIES_MAX, Verdict};
+use super::ladder::Doubts;
 use super::marks::boot_id;
 use super::retry::{Retries, RetryRules, Waiting};
 use super::sequence::Sequence;
+use super::spill::Spill;
 use super::{JournalError, now_ms, recover};
 use crate::journal::feed::Feeder;
 use crossbeam_channel::{Receiver, Sender, never, select};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Events taken into one transaction at most; each is a whole read's worth, so this bounds its size, not its use.
@@ -55,6 +58,8 @@ pub struct Status {
     pub unmatched: u64,
     /// Inbound messages that came in this run.
     pub inbound: u64,
+    /// Numbers that a stop word put on the suppression list in this run.
+    pub stopped: u64,
     /// Transactions committed in this run.
     pub commits: u64,
 }
@@ -64,12 +69,12 @@ pub type Board = Arc<Mutex<Status>>;
 
 /// A session as the journal thread sees it.
 pub(super) struct SessionBook {
-    to: Sender<ToSession>,
-    wanted: usize,
+    pub(super) to: Sender<ToSession>,
+    pub(super) wanted: usize,
 }
 
 /// Sequence numbers that a late answer may still name, by session.
-type Held = HashMap<i64, Vec<u32>>;
+type Held = HashMap<i64, HashSet<u32>>;
 
 /// The journal thread's own.
 pub struct Keeper {
@@ -78,25 +83,32 @@ pub struct Keeper {
     inode: (u64, u64),
     pub(super) books: Books,
     pub(super) ids: Ids,
+    pub(super) spill: Spill,
     pub(super) strays: super::strays::Strays,
+    pub(super) doubts: Doubts,
+    /// What bears upon strays that were judged already: the hash of an id's spelling, a number.
+    pub(super) to_judge: Vec<(u64, u64)>,
+    pub(super) generations: Generations,
     pub(super) retries: Retries,
     pub(super) rules: Arc<RetryRules>,
-    sessions: HashMap<i64, SessionBook>,
-    feeder: Option<Feeder>,
-    chunk: Option<(Arc<Chunk>, usize)>,
+    pub(super) sessions: HashMap<i64, SessionBook>,
+    pub(super) feeder: Option<Feeder>,
+    pub(super) chunk: Option<(Arc<Chunk>, usize)>,
     pub(super) sequence: Sequence,
     held: Held,
-    next_serial: i64,
+    pub(super) next_serial: i64,
     pub(super) status: Status,
     board: Board,
-    active: Vec<u32>,
-    claiming: bool,
+    pub(super) active: Vec<u32>,
+    pub(super) claiming: bool,
     data_version: i64,
-    suppressed: hashbrown::HashSet<u64>,
+    pub(super) suppressed: HashSet<u64>,
     pub(super) streak: (u32, u32),
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
     looked_at: Instant,
+    pub(super) references: Arc<AtomicBool>,
+    pub(super) stop_words: Vec<String>,
     gather: Duration,
     committed_at: Instant,
 }
@@ -112,10 +124,19 @@ pub struct KeeperSettings {
     pub limit: Option<u64>,
     /// How many message ids to keep in memory.
     pub ids_in_memory: usize,
+    /// Whether requests carry a user_message_reference; cleared when the SMSC refuses it.
+    pub references: Arc<AtomicBool>,
+    /// Messages from handsets that put their number on the suppression list, as [`stop_word`] folds them.
+    pub stop_words: Vec<String>,
     /// What statuses mean.
     pub rules: Arc<RetryRules>,
     /// Commits are at least this far apart. Zero: as fast as the disk.
     pub gather: Duration,
+}
+
+/// A text as stop words are compared: without blanks, in upper case.
+pub fn stop_word(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_uppercase).collect()
 }
 
 impl Keeper {
@@ -142,8 +163,15 @@ impl Keeper {
         let meta = std::fs::metadata(&settings.path).map_err(|error| JournalError::Io(settings.path.clone(), error))?;
         let ranges = super::feed::ranges(&connection, &books, &settings.active, settings.limit)?;
         let limit_end = ranges.iter().map(|range| (range.campaign, range.limit_end)).collect();
-        let ids = super::strays::load_ids(&connection, settings.ids_in_memory)?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let (ids, spill) = super::load::load_ids(&connection, settings.ids_in_memory)?;
+        connection.execute_batch("COMMIT")?;
         let strays = super::strays::Strays::load(&connection, &ids)?;
+        let mut doubts = Doubts::load(&connection)?;
+        for (attempt, numbers, id) in strays.named_in_doubt() {
+            doubts.name(attempt, numbers, Some(id));
+        }
+        super::retry::load_reference_ban(&connection, &settings.references)?;
         let mut retries = Retries::default();
         super::retry::load(&connection, &books, &settings.active, &limit_end, &mut retries)?;
         let feeder = if ranges.iter().any(|range| range.from < range.limit_end) {
@@ -157,7 +185,13 @@ impl Keeper {
             path: settings.path,
             books,
             ids,
+            spill,
             strays,
+            doubts,
+            to_judge: Vec::new(),
+            generations: Generations::default(),
+            references: settings.references,
+            stop_words: settings.stop_words,
             retries,
             rules: settings.rules,
             sessions: HashMap::new(),
@@ -210,7 +244,10 @@ impl Keeper {
             if housekeeping {
                 self.look_after_file()?;
             }
-            self.transact(&mut inbox, housekeeping).map_err(|error| error.at(&self.path))?;
+            if let Err(error) = self.transact(&mut inbox, housekeeping) {
+                self.disown(&mut inbox);
+                return Err(error.at(&self.path));
+            }
         }
         // Folded back into the one file, so that what is left behind can be copied as it is.
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -239,7 +276,7 @@ impl Keeper {
     }
 
     /// One transaction: events, decisions of other processes, claims. Then what rests on it.
-    fn transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
+    pub(super) fn transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
         let mut to_write = false;
         for event in inbox.iter() {
             match event {
@@ -253,14 +290,18 @@ impl Keeper {
             }
         }
         let may_claim = self.may_claim()?;
-        if to_write || may_claim || (housekeeping && self.others_wrote()?) {
+        let to_judge = self.strays.has_drained(&self.generations);
+        if to_write || to_judge || may_claim || (housekeeping && self.others_wrote()?) {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             if self.others_wrote()? {
                 self.heed_others()?;
             }
-            for event in inbox.drain(..) {
-                self.apply(event)?;
-            }
+            let mut events = std::mem::take(inbox).into_iter();
+            let outcome = events.by_ref().try_for_each(|event| self.apply(event));
+            // What failed and what comes after it is not stored.
+            inbox.extend(events);
+            outcome?;
+            self.judge_strays(now_ms())?;
             if may_claim && self.claiming {
                 self.serve()?;
             }
@@ -280,21 +321,39 @@ impl Keeper {
         Ok(())
     }
 
+    /// The journal failed: what came is to come again, and what was claimed is not on disk.
+    pub(super) fn disown(&mut self, inbox: &mut Vec<ToJournal>) {
+        let _ = self.connection.execute_batch("ROLLBACK");
+        for event in inbox.drain(..) {
+            if let ToJournal::Came { session, batch } = event {
+                self.after_commit(session, ToSession::Stored(batch.acknowledge));
+            }
+        }
+        for (session, message) in self.after_commit.drain(..) {
+            if let ToSession::Stored(acknowledge) = message
+                && !acknowledge.is_empty()
+                && let Some(book) = self.sessions.get(&session)
+            {
+                let _ = book.to.try_send(ToSession::NotStored(acknowledge));
+            }
+        }
+    }
+
     fn apply(&mut self, event: ToJournal) -> Result<(), JournalError> {
         match event {
             ToJournal::Open { facts, session, reply } => self.open(&facts, session, &reply),
             ToJournal::Came { session, batch } => {
-                self.came(session, &batch)?;
-                let acknowledge = batch.acknowledge;
-                if !acknowledge.deliver.is_empty() || !acknowledge.data.is_empty() {
-                    self.after_commit(session, ToSession::Stored(acknowledge));
+                let outcome = self.came(session, &batch);
+                // Also where it failed: then it is refused instead.
+                if !batch.acknowledge.is_empty() {
+                    self.after_commit(session, ToSession::Stored(batch.acknowledge));
                 }
-                Ok(())
+                outcome
             }
             ToJournal::TimedOut { session, sent } => {
                 for sent in sent {
                     self.sequence.hold(sent.sequence_number);
-                    self.held.entry(session).or_default().push(sent.sequence_number);
+                    self.held.entry(session).or_default().insert(sent.sequence_number);
                     self.doubt(sent, "no answer within the response timeout")?;
                 }
                 Ok(())
@@ -337,8 +396,9 @@ impl Keeper {
     ) -> Result<(), JournalError> {
         self.connection
             .prepare_cached(
-                "INSERT INTO session (opened_at, boot_id, first_serial, peer, system_id, bind, smpp_version)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO session (opened_at, boot_id, first_serial, peer, system_id, bind, smpp_version,
+                                      sends_reference)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute((
                 now_ms(),
@@ -348,6 +408,7 @@ impl Keeper {
                 &facts.system_id,
                 facts.bind,
                 facts.smpp_version,
+                facts.sends_reference,
             ))?;
         let id = self.connection.last_insert_rowid();
         self.sessions.insert(id, SessionBook { to: session, wanted: 0 });
@@ -368,8 +429,26 @@ impl Keeper {
         if policy == super::books::InDoubtPolicy::Resend {
             self.again(&sent, 0)?;
         }
+        self.settled(&sent);
+        self.note_doubt(sent.attempt)
+    }
+
+    /// An attempt is outstanding no more.
+    pub(super) fn settled(&mut self, sent: &Sent) {
         self.status.in_flight -= 1;
-        Ok(())
+        self.generations.settled(sent.generation);
+    }
+
+    /// A late answer came: no other can come for that number.
+    pub(super) fn let_go(&mut self, session: i64, sequence_number: u32) {
+        if self.held.get_mut(&session).is_some_and(|held| held.remove(&sequence_number)) {
+            self.sequence.let_go(sequence_number);
+        }
+    }
+
+    /// Whether attempts whose response timer expired may still be answered.
+    pub(super) fn late_answers_may_come(&self) -> bool {
+        self.held.values().any(|held| !held.is_empty())
     }
 
     /// A claimed attempt that never left.
@@ -377,7 +456,7 @@ impl Keeper {
         self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
         recover::pronounce(&self.connection, sent.attempt, Verdict::NotWritten, reason)?;
         self.again(&sent, 0)?;
-        self.status.in_flight -= 1;
+        self.settled(&sent);
         Ok(())
     }
 
@@ -398,203 +477,6 @@ impl Keeper {
             refused: sent.refused,
         });
         Ok(())
-    }
-
-    /// Claims what sessions want and there is, the retry queue first.
-    fn serve(&mut self) -> Result<(), JournalError> {
-        let now = now_ms();
-        let sessions: Vec<i64> =
-            self.sessions.iter().filter(|(_, book)| book.wanted > 0).map(|(&session, _)| session).collect();
-        for session in sessions {
-            let wanted = self.sessions.get(&session).map_or(0, |book| book.wanted);
-            let mut runs = Vec::new();
-            let mut claimed = 0;
-            while claimed < wanted {
-                let Some(chunk) = self.retry_chunk(wanted - claimed, now)? else { break };
-                claimed += self.claim(session, &Arc::new(chunk), 0, usize::MAX, now, &mut runs)?.1;
-            }
-            while claimed < wanted {
-                let Some((chunk, at)) = self.next_chunk()? else { break };
-                let (next, count) = self.claim(session, &chunk, at, wanted - claimed, now, &mut runs)?;
-                claimed += count;
-                self.chunk = (next < chunk.items.len()).then_some((chunk, next));
-            }
-            if claimed > 0 {
-                self.status.in_flight += claimed;
-                if let Some(book) = self.sessions.get_mut(&session) {
-                    book.wanted = 0;
-                }
-                self.after_commit.push((session, ToSession::Send(runs)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Claims up to `wanted` items of a chunk (whole messages only) from index `at` on. Returns the index after them, and
-    /// how many there were.
-    fn claim(
-        &mut self,
-        session: i64,
-        chunk: &Arc<Chunk>,
-        mut at: usize,
-        wanted: usize,
-        now: i64,
-        runs: &mut Vec<Run>,
-    ) -> Result<(usize, usize), JournalError> {
-        let items = &chunk.items;
-        let mut claimed = 0;
-        // Whole messages only, so that the parts of one go over one session.
-        let within = |at: usize| at > 0 && items[at].message == items[at - 1].message;
-        while at < items.len() && (claimed < wanted || within(at)) {
-            if self.is_barred(&items[at])? {
-                let message = items[at].message;
-                at += items[at..].iter().take_while(|item| item.message == message).count();
-                continue;
-            }
-            // A run: consecutive parts of messages that may go, as far as numbers last.
-            let start = at;
-            let (first, room) = self.sequence.peek();
-            while at < items.len() && at - start < room {
-                let item = &items[at];
-                let follows = |before: &Item| {
-                    item.campaign == before.campaign && item.attempt.0 - before.attempt.0 == Attempt::new(1, 0).0
-                };
-                if at > start && !follows(&items[at - 1]) {
-                    break;
-                }
-                let begins = at == start || item.message != items[at - 1].message;
-                if begins && at > start && (claimed + at - start >= wanted || self.is_barred(item)?) {
-                    break;
-                }
-                at += 1;
-            }
-            let count = at - start;
-            self.sequence.take(count);
-            self.write_claim(session, &items[start..at], first, now)?;
-            runs.push(Run {
-                chunk: Arc::clone(chunk),
-                items: start..at,
-                first_serial: self.next_serial,
-                first_sequence_number: first,
-            });
-            self.next_serial += count as i64;
-            claimed += count;
-        }
-        Ok((at, claimed))
-    }
-
-    fn write_claim(
-        &mut self,
-        session: i64,
-        items: &[Item],
-        first_sequence_number: u32,
-        now: i64,
-    ) -> Result<(), JournalError> {
-        let Some(first) = items.first() else { return Ok(()) };
-        self.connection
-            .prepare_cached(
-                "INSERT INTO claim (first_serial, try, first_part, parts, first_message, session_id,
-                                    first_sequence_number, claimed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute((
-                self.next_serial,
-                first.attempt.tried(),
-                first.attempt.part(),
-                items.len() as i64,
-                first.message,
-                session,
-                first_sequence_number,
-                now,
-            ))?;
-        let mut plain = 0;
-        let mut campaign = first.campaign;
-        for item in items {
-            if item.campaign != campaign {
-                self.books.shift(campaign, State::Queued, State::Sending, plain);
-                self.books.note_sent(campaign, now);
-                (plain, campaign) = (0, item.campaign);
-            }
-            if item.is_plain() {
-                plain += 1;
-            } else {
-                self.books.touch(&self.connection, item.attempt.part(), State::Queued)?;
-            }
-        }
-        self.books.shift(campaign, State::Queued, State::Sending, plain);
-        self.books.note_sent(campaign, now);
-        Ok(())
-    }
-
-    /// Whether the message must not be claimed: its campaign is cancelled, or its number is suppressed.
-    fn is_barred(&mut self, item: &Item) -> Result<bool, JournalError> {
-        if self.books.campaign(item.campaign).is_none_or(|campaign| campaign.cancelled) {
-            return Ok(true);
-        }
-        if self.suppressed.is_empty() || !self.suppressed.contains(&item.destination) {
-            return Ok(false);
-        }
-        super::control::suppress_message(&self.connection, &mut self.books, item.campaign, item.message)?;
-        Ok(true)
-    }
-
-    /// Parts of the retry queue that are due, encoded.
-    fn retry_chunk(&mut self, wanted: usize, now: i64) -> Result<Option<Chunk>, JournalError> {
-        let mut chunk = Chunk::default();
-        while chunk.items.len() < wanted {
-            let Some(waiting) = self.retries.pop_due(now) else { break };
-            if self.books.campaign(waiting.campaign).is_none_or(|campaign| campaign.cancelled) {
-                continue;
-            }
-            // Looked up again, since a late answer or a receipt may have settled it while it waited.
-            let Some((message, parts)) = super::facts::message_of(&self.connection, waiting.attempt.part())? else {
-                continue;
-            };
-            let facts = MessageFacts::load(&self.connection, message, parts)?;
-            let part = (waiting.attempt.part() - message) as usize;
-            if facts.next_attempt(part) != waiting.attempt
-                || !super::state::is_to_send(&facts.parts[part])
-                || !super::state::may_go_on(&facts.parts)
-            {
-                continue;
-            }
-            super::feed::encode_again(&self.connection, &self.books, &waiting, message, &mut chunk)?;
-        }
-        Ok((!chunk.items.is_empty()).then_some(chunk))
-    }
-
-    /// The chunk to claim from, without waiting for one.
-    fn next_chunk(&mut self) -> Result<Option<(Arc<Chunk>, usize)>, JournalError> {
-        if self.chunk.is_none()
-            && let Some(feeder) = &self.feeder
-        {
-            match feeder.chunks().try_recv() {
-                Ok(chunk) => self.take_chunk(Some(chunk))?,
-                Err(crossbeam_channel::TryRecvError::Empty) => {}
-                Err(crossbeam_channel::TryRecvError::Disconnected) => self.take_chunk(None)?,
-            }
-        }
-        Ok(self.chunk.take())
-    }
-
-    /// A chunk from the feeder; `None`: it is through, or failed.
-    fn take_chunk(&mut self, chunk: Option<Result<Chunk, JournalError>>) -> Result<(), JournalError> {
-        match chunk {
-            Some(chunk) => self.chunk = Some((Arc::new(chunk?), 0)),
-            None => self.feeder = None,
-        }
-        Ok(())
-    }
-
-    fn may_claim(&mut self) -> Result<bool, JournalError> {
-        if !self.claiming || !self.sessions.values().any(|session| session.wanted > 0) {
-            return Ok(false);
-        }
-        if self.retries.due_in(now_ms()) == Some(Duration::ZERO) {
-            return Ok(true);
-        }
-        self.chunk = self.next_chunk()?;
-        Ok(self.chunk.is_some())
     }
 
     pub(super) fn after_commit(&mut self, session: i64, message: ToSession) {

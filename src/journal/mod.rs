@@ -19,25 +19,38 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(test)]
+mod bench;
 pub mod books;
 mod came;
 pub mod campaign;
+mod claims;
 pub mod control;
+pub mod equivalent;
 pub mod events;
 pub mod facts;
 pub mod feed;
+pub mod generations;
 pub mod ids;
+mod inbound;
 pub mod intake;
 pub mod keeper;
 pub mod key;
+mod ladder;
+mod load;
 pub mod lock;
 pub mod marks;
 pub mod query;
+#[cfg(test)]
+mod receipt_tests;
+pub mod receipts_query;
 pub mod recover;
 pub mod retry;
 pub mod sequence;
+pub mod spill;
 pub mod state;
 pub mod strays;
+pub mod suppression;
 pub mod verify;
 
 pub use came::words;

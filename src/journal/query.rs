@@ -129,6 +129,9 @@ pub struct CampaignSummary {
     pub cancelled_at: Option<Stamp>,
     /// Which receipts it asks for.
     pub receipts_asked: Receipts,
+    /// For which parts of a long message it expects them.
+    #[serde(skip)]
+    pub receipts_for: crate::journal::state::ReceiptsFor,
     /// Its messages' numbers are `first_id..end_id`.
     #[serde(skip)]
     pub first_id: i64,
@@ -176,6 +179,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<CampaignSummary> {
         imported_at: Stamp(row.get(20)?),
         cancelled_at: stamp(row, 21)?,
         receipts_asked: options.receipts,
+        receipts_for: options.receipts_for,
         first_id: row.get(23)?,
         end_id: row.get(24)?,
     })

@@ -10,6 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Delays before a part that the SMSC refused for now is tried again; after the last it is rejected. Throttling has a
@@ -148,6 +149,28 @@ pub fn load(
                 });
             }
         }
+    }
+    Ok(())
+}
+
+/// Forbids the user_message_reference when the account's SMSC is remembered to refuse it.
+pub fn load_reference_ban(connection: &Connection, references: &AtomicBool) -> Result<(), JournalError> {
+    let banned: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'no_user_message_reference')",
+        [],
+        |row| row.get(0),
+    )?;
+    if banned {
+        references.store(false, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// The SMSC refuses a user_message_reference: remembered for the account.
+pub fn ban_reference(connection: &Connection, references: &AtomicBool) -> Result<(), JournalError> {
+    if references.swap(false, Ordering::Relaxed) {
+        log::warn!("the SMSC refuses the TLV user_message_reference: left out from now on");
+        connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('no_user_message_reference', '1')", [])?;
     }
     Ok(())
 }

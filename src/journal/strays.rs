@@ -1,48 +1,124 @@
-//! Receipts that matched nothing when they came: kept, and matched when the answer that they were ahead of arrives.
+//! Receipts without an owner, and those whose owner is conjectured and may yet turn out to be another: kept until their
+//! answer comes, until what they wait for has happened, or for good.
+//!
+//! In memory are the newest of them, by every spelling of their id and by the numbers in them; table `stray` lists all.
 
 use super::JournalError;
+use super::equivalent::in_other_radix;
+use super::generations::Generations;
 use super::ids::{IdKey, Ids};
 use super::key::Attempt;
+use crate::address::Destination;
 use hashbrown::HashMap;
 use rusqlite::Connection;
+use std::collections::VecDeque;
 
-/// Stray receipts that are looked for when an answer comes. Older ones stay in the journal, and are matched at the next
-/// start.
-const STRAYS_MAX: usize = 200_000;
+/// Stray receipts that are remembered after they were judged; what waits for its answer is always remembered. Older ones
+/// stay in the journal.
+const STRAYS_MAX: usize = 100_000;
 
-/// A receipt that waits for its answer.
-#[derive(Clone, Copy, Debug)]
-pub struct Stray {
-    exact: u64,
-    /// Its (negative) number in the journal.
-    pub id: i64,
-    /// Whether nothing more is to come.
-    pub is_final: bool,
+/// How a receipt was matched; the numbers stand in the journal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Rule {
+    /// Not at all.
+    None = 0,
+    /// The exact id of the account.
+    Exact = 1,
+    /// The same id in another case, radix or padding.
+    Equivalent = 2,
+    /// An echoed user_message_reference, with the destination.
+    Reference = 3,
+    /// The one attempt in doubt that it fits.
+    Doubt = 4,
+    /// The operator said so.
+    Operator = 5,
+    /// Several fit: not guessed.
+    Ambiguous = 6,
 }
 
-/// All of them, by their id.
-#[derive(Debug)]
+/// A receipt that waits.
+#[derive(Clone, Debug)]
+pub struct Stray {
+    /// Its (negative) number in the journal.
+    pub id: i64,
+    /// Its message id.
+    pub key: IdKey,
+    /// Hashes of the folded id and of its spellings in other radices; 0 where there is none.
+    pub spellings: [u64; 3],
+    /// The numbers in its addresses, as [`Destination::key`]; 0 where one is no number.
+    pub numbers: [u64; 2],
+    /// Whether nothing more is to come.
+    pub is_final: bool,
+    /// Attempts of this generation and before may be meant.
+    pub generation: u32,
+    /// Attempts before this serial may be meant; `None`: those claimed before the time of its arrival.
+    pub serial: Option<i64>,
+    /// The attempt that it is matched to.
+    pub owner: Option<Attempt>,
+    /// By which rule.
+    pub rule: Rule,
+    /// Rules 2 to 4 were tried.
+    pub judged: bool,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
 pub struct Strays {
-    by_id: HashMap<u64, Vec<Stray>>,
-    count: usize,
+    all: HashMap<i64, Stray>,
+    by_spelling: HashMap<u64, Vec<i64>>,
+    by_number: HashMap<u64, Vec<i64>>,
+    waiting: VecDeque<(u32, i64)>,
+    judged: VecDeque<i64>,
     next_id: i64,
 }
 
+/// What is hashed and parsed once of a stray receipt: its spellings and numbers.
+pub fn fingerprint(ids: &Ids, id: &[u8], addresses: [&str; 2]) -> (IdKey, [u64; 3], [u64; 2]) {
+    let key = ids.key(id);
+    let [hex, decimal] = in_other_radix(id);
+    let hash = |spelling: Option<String>| spelling.map_or(0, |spelling| ids.folded(spelling.as_bytes()));
+    let number = |address: &str| Destination::parse(address).map_or(0, |number| number.key());
+    (key, [key.folded, hash(hex), hash(decimal)], addresses.map(number))
+}
+
 impl Strays {
-    /// Reads the unmatched receipts of the journal.
+    /// Reads the newest of table `stray`.
     pub fn load(connection: &Connection, ids: &Ids) -> Result<Self, JournalError> {
         let next_id: i64 =
             connection.query_row("SELECT coalesce(min(min(id), 0), 0) - 1 FROM receipt", [], |row| row.get(0))?;
-        let mut strays = Self { by_id: HashMap::new(), count: 0, next_id };
+        let mut strays = Self { next_id, ..Self::default() };
         let mut statement = connection.prepare(
-            "SELECT id, final, message_id FROM receipt WHERE id < 0 AND message_id IS NOT NULL
-                AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = receipt.id)
-              ORDER BY id LIMIT ?1",
+            "SELECT r.id, r.final, r.message_id, r.source, r.destination, x.id IS NOT NULL, x.attempt, x.rule
+               FROM (SELECT receipt FROM stray ORDER BY receipt LIMIT ?1) s
+               JOIN receipt r ON r.id = s.receipt
+               LEFT JOIN receipt_match x
+                 ON x.id = (SELECT max(y.id) FROM receipt_match y WHERE y.receipt_id = r.id)
+              ORDER BY r.id DESC",
         )?;
         let mut rows = statement.query([STRAYS_MAX as i64])?;
         while let Some(row) = rows.next()? {
-            let key = ids.key(row.get_ref(2)?.as_str().unwrap_or_default().as_bytes());
-            strays.add(key, row.get(0)?, row.get(1)?);
+            let text = |column| -> Result<String, rusqlite::Error> {
+                Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
+            };
+            let (key, spellings, numbers) = fingerprint(ids, text(2)?.as_bytes(), [&text(3)?, &text(4)?]);
+            strays.add(Stray {
+                id: row.get(0)?,
+                key,
+                spellings,
+                numbers,
+                is_final: row.get(1)?,
+                generation: 0,
+                serial: None,
+                owner: row.get::<_, Option<i64>>(6)?.map(Attempt),
+                rule: match row.get::<_, Option<u8>>(7)? {
+                    Some(4) => Rule::Doubt,
+                    Some(5) => Rule::Operator,
+                    Some(6) => Rule::Ambiguous,
+                    _ => Rule::None,
+                },
+                judged: row.get(5)?,
+            });
         }
         Ok(strays)
     }
@@ -53,60 +129,116 @@ impl Strays {
         self.next_id + 1
     }
 
-    /// Remembers an unmatched receipt.
-    pub fn add(&mut self, key: IdKey, id: i64, is_final: bool) {
-        if self.count < STRAYS_MAX {
-            self.count += 1;
-            self.by_id.entry(key.folded).or_default().push(Stray { exact: key.exact, id, is_final });
+    /// Remembers a stray receipt.
+    pub fn add(&mut self, stray: Stray) {
+        for spelling in distinct(&stray.spellings) {
+            self.by_spelling.entry(spelling).or_default().push(stray.id);
         }
-    }
-
-    /// Takes the strays with exactly this id.
-    pub fn take_exact(&mut self, key: IdKey) -> Vec<Stray> {
-        if self.count == 0 {
-            return Vec::new();
+        for number in distinct(&stray.numbers) {
+            self.by_number.entry(number).or_default().push(stray.id);
         }
-        let Some(waiting) = self.by_id.get_mut(&key.folded) else { return Vec::new() };
-        let (taken, rest): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|stray| stray.exact == key.exact);
-        if rest.is_empty() {
-            self.by_id.remove(&key.folded);
+        if stray.judged {
+            self.judged.push_back(stray.id);
         } else {
-            *waiting = rest;
+            self.waiting.push_back((stray.generation, stray.id));
         }
-        self.count -= taken.len();
-        taken
+        self.all.insert(stray.id, stray);
+        while self.judged.len() > STRAYS_MAX {
+            if let Some(oldest) = self.judged.pop_front() {
+                self.forget(oldest);
+            }
+        }
+    }
+
+    /// Forgets a receipt: nothing can change any more about whose it is.
+    pub fn forget(&mut self, id: i64) {
+        let Some(stray) = self.all.remove(&id) else { return };
+        let take = |map: &mut HashMap<u64, Vec<i64>>, key: u64| {
+            if let Some(list) = map.get_mut(&key) {
+                list.retain(|other| *other != id);
+                if list.is_empty() {
+                    map.remove(&key);
+                }
+            }
+        };
+        for spelling in distinct(&stray.spellings) {
+            take(&mut self.by_spelling, spelling);
+        }
+        for number in distinct(&stray.numbers) {
+            take(&mut self.by_number, number);
+        }
+    }
+
+    /// Attempts in doubt that have their owner's id from a receipt: attempt, numbers, hash of the exact id.
+    pub fn named_in_doubt(&self) -> impl Iterator<Item = (Attempt, [u64; 2], u64)> + '_ {
+        let named = self.all.values().filter(|stray| stray.rule == Rule::Doubt);
+        named.filter_map(|stray| Some((stray.owner?, stray.numbers, stray.key.exact)))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// A receipt.
+    pub fn get(&self, id: i64) -> Option<&Stray> {
+        self.all.get(&id)
+    }
+
+    /// Notes whose the receipt was found to be.
+    pub fn note(&mut self, id: i64, owner: Option<Attempt>, rule: Rule) {
+        if let Some(stray) = self.all.get_mut(&id) {
+            if !stray.judged {
+                self.judged.push_back(id);
+            }
+            (stray.owner, stray.rule, stray.judged) = (owner, rule, true);
+        }
+    }
+
+    /// The next receipt that has waited until nothing is outstanding of what it may belong to.
+    pub fn next_drained(&mut self, generations: &Generations) -> Option<i64> {
+        while let Some(&(generation, id)) = self.waiting.front() {
+            let is_settled = self.all.get(&id).is_none_or(|stray| stray.judged);
+            if !is_settled && !generations.is_drained(generation) {
+                return None;
+            }
+            self.waiting.pop_front();
+            if !is_settled {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Whether a receipt has waited long enough.
+    pub fn has_drained(&self, generations: &Generations) -> bool {
+        self.waiting.front().is_some_and(|&(generation, _)| generations.is_drained(generation))
+    }
+
+    /// Receipts that name exactly this id and came when an attempt of that generation was outstanding.
+    pub fn naming(&self, key: IdKey, generation: u32) -> Vec<i64> {
+        self.spelled(key.folded)
+            .filter(|stray| stray.key.exact == key.exact && stray.generation >= generation)
+            .map(|stray| stray.id)
+            .collect()
+    }
+
+    /// Judged receipts one spelling of whose id has this hash, or that have this number in an address.
+    pub fn judged(&self, spelling: u64, number: u64) -> Vec<i64> {
+        let numbered = self.by_number.get(&number).into_iter().flatten().filter_map(|id| self.all.get(id));
+        let mut found: Vec<i64> =
+            self.spelled(spelling).chain(numbered).filter(|stray| stray.judged).map(|stray| stray.id).collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.dedup();
+        found
+    }
+
+    fn spelled(&self, hash: u64) -> impl Iterator<Item = &Stray> {
+        self.by_spelling.get(&hash).into_iter().flatten().filter_map(|id| self.all.get(id))
     }
 }
 
-/// Reads back the ids that a receipt may still name: those without a final receipt, and the newest of the others, since
-/// an SMSC repeats a receipt whose answer was lost.
-pub fn load_ids(connection: &Connection, capacity: usize) -> Result<Ids, JournalError> {
-    let mut ids = Ids::new(capacity);
-    let mut statement = connection.prepare(
-        "SELECT a.attempt, a.message_id, r.final,
-                m.parts = 1 AND s.message IS NULL AND (a.attempt & 4095) = 0
-           FROM answer a
-           LEFT JOIN receipt r ON r.id = (a.attempt << 8)
-           LEFT JOIN message m ON m.id = (a.attempt >> 12)
-           LEFT JOIN message_state s ON s.message = (a.attempt >> 12)
-          WHERE a.outcome = 0 AND a.message_id IS NOT NULL
-          ORDER BY a.attempt",
-    )?;
-    let newest: i64 = connection.query_row("SELECT coalesce(max(attempt), 0) FROM answer", [], |row| row.get(0))?;
-    let recent = Attempt::new((Attempt(newest).part() - RECENT).max(0), 0);
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let attempt = Attempt(row.get(0)?);
-        let is_final: Option<bool> = row.get(2)?;
-        if is_final == Some(true) && attempt < recent {
-            continue;
-        }
-        let plain: Option<bool> = row.get(3)?;
-        let key = ids.key(row.get_ref(1)?.as_str().unwrap_or_default().as_bytes());
-        ids.restore(key, attempt, plain == Some(true), is_final);
-    }
-    Ok(ids)
+/// Those that are not 0, each once.
+fn distinct(keys: &[u64]) -> impl Iterator<Item = u64> + '_ {
+    keys.iter().enumerate().filter(|&(n, key)| *key != 0 && !keys[..n].contains(key)).map(|(_, key)| *key)
 }
-
-/// How many of the newest parts keep their ids although their final receipt came.
-const RECENT: i64 = 100_000;

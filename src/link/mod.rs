@@ -1,7 +1,7 @@
 //! A connection in two halves: one thread reads, another writes. The only place that knows sockets and TLS.
 //!
 //! - [`certificate`] what an operator wants to know of a certificate; [`verify`] whether it is trusted, and why not
-//! - [`tls`] TLS over the two halves of a socket
+//! - [`tls`] TLS over the two halves of a socket; [`door`] the other side, for the simulator
 
 use std::fmt;
 use std::io;
@@ -9,6 +9,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 pub mod certificate;
+pub mod door;
 mod plain;
 pub mod tls;
 pub mod verify;

@@ -13,7 +13,10 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection, OtherError, RootCertStore};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Connection, OtherError, RootCertStore,
+    ServerConfig, ServerConnection,
+};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -105,43 +108,62 @@ impl Tls {
         timeout: Duration,
     ) -> Result<(State, TlsFacts), TlsError> {
         let name = name_of(self.server_name.as_deref().unwrap_or(host)).map_err(TlsError::Other)?;
-        let mut connection =
-            ClientConnection::new(Arc::clone(&self.config), name).map_err(|error| TlsError::of(&error))?;
-        let mut raw = vec![0; RAW_OCTETS];
-        let mut out = Vec::new();
-        while connection.is_handshaking() || connection.wants_write() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(TlsError::Timeout(timeout));
-            }
-            if connection.wants_write() {
-                write_pending(&mut connection, &mut out).map_err(TlsError::Io)?;
-                plain::write(stream, &out, left).map_err(TlsError::Io)?;
-                out.clear();
-                continue;
-            }
-            stream.set_read_timeout(Some(left)).map_err(TlsError::Io)?;
-            match plain::read(stream, &mut raw).map_err(TlsError::Io)? {
-                None => return Err(TlsError::Timeout(timeout)),
-                Some(0) => return Err(TlsError::Closed),
-                Some(count) => {
-                    let mut octets = &raw[..count];
-                    while !octets.is_empty() {
-                        connection.read_tls(&mut octets).map_err(TlsError::Io)?;
-                        if let Err(error) = connection.process_new_packets() {
-                            // The alert says why: so much the peer may know.
-                            if write_pending(&mut connection, &mut out).is_ok() {
-                                let _ = plain::write(stream, &out, left.min(GOODBYE));
-                            }
-                            return Err(TlsError::of(&error));
+        let mut connection: Connection =
+            ClientConnection::new(Arc::clone(&self.config), name).map_err(|error| TlsError::of(&error))?.into();
+        complete(&mut connection, stream, deadline, timeout)?;
+        let facts = TlsFacts::of(&connection);
+        Ok((State::new(connection), facts))
+    }
+}
+
+/// The other side: shakes hands with a client over a fresh connection.
+pub(super) fn welcome(config: &Arc<ServerConfig>, stream: &TcpStream, timeout: Duration) -> Result<State, TlsError> {
+    let mut connection: Connection =
+        ServerConnection::new(Arc::clone(config)).map_err(|error| TlsError::of(&error))?.into();
+    complete(&mut connection, stream, Instant::now() + timeout, timeout)?;
+    Ok(State::new(connection))
+}
+
+/// Shakes hands until `deadline`, which is `timeout` after the beginning.
+fn complete(
+    connection: &mut Connection,
+    stream: &TcpStream,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<(), TlsError> {
+    let mut raw = vec![0; RAW_OCTETS];
+    let mut out = Vec::new();
+    while connection.is_handshaking() || connection.wants_write() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(TlsError::Timeout(timeout));
+        }
+        if connection.wants_write() {
+            write_pending(connection, &mut out).map_err(TlsError::Io)?;
+            plain::write(stream, &out, left).map_err(TlsError::Io)?;
+            out.clear();
+            continue;
+        }
+        stream.set_read_timeout(Some(left)).map_err(TlsError::Io)?;
+        match plain::read(stream, &mut raw).map_err(TlsError::Io)? {
+            None => return Err(TlsError::Timeout(timeout)),
+            Some(0) => return Err(TlsError::Closed),
+            Some(count) => {
+                let mut octets = &raw[..count];
+                while !octets.is_empty() {
+                    connection.read_tls(&mut octets).map_err(TlsError::Io)?;
+                    if let Err(error) = connection.process_new_packets() {
+                        // The alert says why: so much the peer may know.
+                        if write_pending(connection, &mut out).is_ok() {
+                            let _ = plain::write(stream, &out, left.min(GOODBYE));
                         }
+                        return Err(TlsError::of(&error));
                     }
                 }
             }
         }
-        let facts = TlsFacts::of(&connection);
-        Ok((State(Arc::new(Shared { connection: Mutex::new(connection), owed: AtomicBool::new(false) })), facts))
     }
+    Ok(())
 }
 
 fn name_of(host: &str) -> Result<ServerName<'static>, String> {
@@ -219,7 +241,7 @@ pub struct TlsFacts {
 }
 
 impl TlsFacts {
-    fn of(connection: &ClientConnection) -> Self {
+    fn of(connection: &Connection) -> Self {
         let certificates = connection.peer_certificates().unwrap_or_default();
         Self {
             version: connection.protocol_version().map_or_else(String::new, |version| format!("{version:?}")),
@@ -322,9 +344,15 @@ impl std::error::Error for TlsError {}
 pub(super) struct State(Arc<Shared>);
 
 struct Shared {
-    connection: Mutex<ClientConnection>,
+    connection: Mutex<Connection>,
     /// rustls wants to say something that only the writer may write.
     owed: AtomicBool,
+}
+
+impl State {
+    fn new(connection: Connection) -> Self {
+        Self(Arc::new(Shared { connection: Mutex::new(connection), owed: AtomicBool::new(false) }))
+    }
 }
 
 impl fmt::Debug for State {
@@ -467,7 +495,7 @@ impl WriteHalf {
     }
 }
 
-fn write_pending(connection: &mut ClientConnection, out: &mut Vec<u8>) -> io::Result<()> {
+fn write_pending(connection: &mut Connection, out: &mut Vec<u8>) -> io::Result<()> {
     while connection.wants_write() {
         connection.write_tls(out)?;
     }

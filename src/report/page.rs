@@ -7,13 +7,10 @@ use crate::escape::escape_terminal;
 use crate::journal::campaign::Receipts;
 use crate::journal::key::State;
 use crate::journal::query::{CampaignReport, CampaignSummary, Counts, Doubt, Percentiles, Rejection, Strays};
+use crate::journal::state::ReceiptsFor;
 use crate::wire::CommandStatus;
 use std::io::{self, Write};
 
-/// Whether the program has `resolve`, which settles what is in doubt. Nothing is advised that does not exist.
-const RESOLVE_EXISTS: bool = false;
-/// Whether it has `listen`, which waits for late receipts.
-const LISTEN_EXISTS: bool = false;
 /// Kinds of failure shown; the rest is summed up.
 const KINDS_SHOWN: usize = 10;
 
@@ -145,18 +142,16 @@ pub(super) fn doubts(out: &mut dyn Write, width: usize, name: &str, messages: i6
 
 /// What can be done about messages in doubt.
 pub(super) fn what_to_do_in_doubt(name: &str) -> String {
-    let mut words = "A late answer or a receipt may still settle them".to_owned();
-    words += if LISTEN_EXISTS { " (`smppost listen` waits for those)." } else { "." };
-    if RESOLVE_EXISTS {
-        words += &format!(" To decide: `smppost resolve {} --resend|--assume-sent|--abandon`.", argument(name));
-    }
-    words
+    format!(
+        "A late answer or a receipt may still settle them (`smppost listen` waits for those). To decide: `smppost resolve {} \
+         --resend|--assume-sent|--abandon`.",
+        argument(name)
+    )
 }
 
 /// What can be done about receipts that are outstanding.
 pub(super) fn outstanding(messages: i64) -> String {
-    let wait = if LISTEN_EXISTS { ": `smppost listen` waits for them" } else { "" };
-    format!("receipts of {} are outstanding{wait}", count(messages, "message"))
+    format!("receipts of {} are outstanding: `smppost listen` waits for them", count(messages, "message"))
 }
 
 /// The command that lists the messages in a state.
@@ -220,6 +215,22 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
             words += &format!(", the oldest for {}", duration((around.now_ms - oldest.0).max(0)));
         }
         wrapped(out, width, "  outstanding  ", 15, &words)?;
+    }
+    if let Some(part) = report.receipts_only_for {
+        let part = if part == ReceiptsFor::First { "first" } else { "last" };
+        let words = format!(
+            "they seem to come only for the {part} part of long messages: to let it count for all, `smppost resolve {} \
+             --receipts-for {part}`",
+            argument(&report.summary.campaign)
+        );
+        wrapped(out, width, "  parts        ", 15, &words)?;
+    }
+    if report.possible_duplicates > 0 {
+        let words = format!(
+            "{} may have arrived twice: more than one try was taken, or one that had been given up",
+            count(report.possible_duplicates, "message")
+        );
+        wrapped(out, width, "  duplicates   ", 15, &words)?;
     }
     if unmatched > 0 {
         let words = format!("{} in this journal belong to no message: `smppost report --unmatched`", number(unmatched));

@@ -282,6 +282,7 @@ impl Record for MessageRow {
         "sent_at",
         "answered_at",
         "done_at",
+        "possible_duplicate",
     ];
     const TABLE: &'static [usize] = &[1, 2, 7, 12, 10, 4];
 
@@ -301,7 +302,8 @@ impl Record for MessageRow {
             11 => put_some(to, self.queued_at),
             12 => put_some(to, self.sent_at),
             13 => put_some(to, self.answered_at),
-            _ => put_some(to, self.done_at),
+            14 => put_some(to, self.done_at),
+            _ => put(to, u8::from(self.possible_duplicate)),
         }
     }
 

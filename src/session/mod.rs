@@ -3,6 +3,7 @@
 
 mod bind;
 mod reader;
+mod reading;
 mod writer;
 
 use crate::journal::events::ToJournal;
@@ -14,9 +15,11 @@ use crate::wire::BindKind;
 use crossbeam_channel::{Receiver, Sender};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use bind::{BindError, Bound, bind};
+pub use reading::{ReceiptCodes, ReceiptReading};
 pub use writer::run;
 
 /// A secret: shown nowhere.
@@ -60,6 +63,11 @@ impl Version {
             Self::V34 => 0x34,
             Self::V50 => 0x50,
         }
+    }
+
+    /// Whether it has a kind of bind.
+    pub fn allows(self, kind: BindKind) -> bool {
+        self != Self::V33 || kind != BindKind::Transceiver
     }
 
     /// As on the command line.
@@ -131,6 +139,8 @@ pub struct Account {
     pub window: usize,
     /// The timers.
     pub timers: Timers,
+    /// What its receipts mean.
+    pub receipts: ReceiptReading,
 }
 
 /// The timers of a connection. Each error names the one that expired.
@@ -214,6 +224,8 @@ pub struct Shared {
     pub rules: Arc<RetryRules>,
     /// The write marks.
     pub marks: Marks,
+    /// Whether requests may carry a user_message_reference; cleared by the journal thread when the SMSC refuses it.
+    pub references: Arc<AtomicBool>,
     /// The journal thread.
     pub journal: Sender<ToJournal>,
     /// The program.

@@ -1,13 +1,14 @@
 //! The reading half of a session: frames and decodes, frees slots of the window, keeps the response timers, and hands to
 //! the journal whatever has to be on disk before it is answered.
 
-use super::Timers;
+use super::{ReceiptReading, Timers};
 use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
 use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
-use crate::pacer::Pacer;
+use crate::pacer::{Hold, Pacer};
 use crate::window::Window;
+use crate::wire::tlv::Tag;
 use crate::wire::{
     CommandId, CommandStatus, FrameBuffer, Header, Pdu, Receipt, StatusClass, Tlvs, decode, decode_header,
     decode_message_id, encode_enquire_link_resp, encode_generic_nack,
@@ -75,6 +76,7 @@ pub struct Reader {
     pub early: Vec<Vec<u8>>,
     pub session: i64,
     pub timers: Timers,
+    pub reading: ReceiptReading,
     pub window: Arc<Mutex<Window>>,
     pub pulse: Arc<Pulse>,
     pub pacer: Arc<Pacer>,
@@ -154,7 +156,6 @@ impl Reader {
         self.journal.send(ToJournal::TimedOut { session: self.session, sent }).is_ok()
     }
 
-    /// Takes what is in the buffer.
     /// Takes what has arrived whole. Whatever ends the session, the answers that came before it go to the journal: the
     /// window has let go of them, so nobody else knows.
     fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
@@ -178,18 +179,13 @@ impl Reader {
         outcome
     }
 
-    fn sort_frames(
-        &mut self,
-        found: &mut Vec<Found>,
-        batch: &mut Batch,
-        replies: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    fn sort_frames(&mut self, found: &mut Vec<Found>, batch: &mut Batch, replies: &mut Vec<u8>) -> Result<(), String> {
         for frame in std::mem::take(&mut self.early) {
-            take(&frame, batch, found, replies, &self.writer)?;
+            take(&frame, &self.reading, batch, found, replies, &self.writer)?;
         }
         loop {
             match self.frames.next_frame() {
-                Ok(Some(frame)) => take(frame, batch, found, replies, &self.writer)?,
+                Ok(Some(frame)) => take(frame, &self.reading, batch, found, replies, &self.writer)?,
                 Ok(None) => return Ok(()),
                 Err(error) => {
                     encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, replies);
@@ -212,12 +208,21 @@ impl Reader {
                 unknown += 1;
                 continue;
             };
-            match self.rules.class(CommandStatus(answer.command_status)) {
+            let status = CommandStatus(answer.command_status);
+            match self.rules.class(status) {
                 StatusClass::Accepted => accepted += 1,
                 StatusClass::Throttled => throttled = true,
                 StatusClass::Temporary => {}
-                StatusClass::Account | StatusClass::Permanent if !sent.plain => window.refuse(sent.message),
-                StatusClass::Account | StatusClass::Permanent => {}
+                _ if sent.is_refused_for_reference(status) => {}
+                class @ (StatusClass::Account | StatusClass::Permanent) => {
+                    if !sent.plain {
+                        window.refuse(sent.message);
+                    }
+                    if class == StatusClass::Account {
+                        // The journal is about to stop everything; until it has, nothing more is to be refused alike.
+                        self.pacer.set_hold(Hold::Short);
+                    }
+                }
             }
             batch.answers.push(Answer {
                 sent,
@@ -250,6 +255,7 @@ const STOPPED: &str = "the program stops";
 /// Sorts one PDU.
 fn take(
     frame: &[u8],
+    reading: &ReceiptReading,
     batch: &mut Batch,
     found: &mut Vec<Found>,
     replies: &mut Vec<u8>,
@@ -264,11 +270,11 @@ fn take(
         }),
         CommandId::DELIVER_SM => {
             batch.acknowledge.deliver.push(header.sequence_number);
-            take_inbound(frame, batch);
+            take_inbound(frame, reading, batch);
         }
         CommandId::DATA_SM => {
             batch.acknowledge.data.push(header.sequence_number);
-            take_inbound(frame, batch);
+            take_inbound(frame, reading, batch);
         }
         _ => rare(header, replies, found, writer)?,
     }
@@ -300,6 +306,11 @@ fn rare(
         CommandId::UNBIND => writer.send(FromReader::Unbind(header.sequence_number)),
         CommandId::UNBIND_RESP => writer.send(FromReader::UnbindAnswered),
         CommandId::ALERT_NOTIFICATION | CommandId::OUTBIND => return Ok(()),
+        CommandId::ENQUIRE_LINK_RESP => {
+            // The writer may be waiting for this sign of life; where it has not seen the last wake-up, that is as good.
+            let _ = writer.try_send(FromReader::Freed);
+            return Ok(());
+        }
         id if id.is_response() => return Ok(()),
         id => {
             log::warn!("a request that an SMSC has no business sending ({}): refused", id.name());
@@ -311,13 +322,13 @@ fn rare(
 }
 
 /// A deliver_sm or data_sm: a receipt if it can be read as one, else inbound.
-fn take_inbound(frame: &[u8], batch: &mut Batch) {
+fn take_inbound(frame: &[u8], reading: &ReceiptReading, batch: &mut Batch) {
     let taken = match decode(frame) {
         Ok((_, Pdu::DeliverSm(sm))) => {
-            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], batch)
+            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], reading, batch)
         }
         Ok((_, Pdu::DataSm(sm))) => {
-            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], batch)
+            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], reading, batch)
         }
         _ => false,
     };
@@ -332,11 +343,17 @@ fn take_receipt(
     text: &[u8],
     tlvs: Tlvs<'_>,
     [source, destination]: [&[u8]; 2],
+    reading: &ReceiptReading,
     batch: &mut Batch,
 ) -> bool {
     let Some(receipt) = receipt else { return false };
-    let Some(id) = receipt.id() else { return false };
-    let state = receipt.state();
+    // Without an id the reference that we gave the message names it as well.
+    let id = match receipt.id() {
+        Some(id) => id,
+        None if tlvs.get_u16(Tag::USER_MESSAGE_REFERENCE).is_some() => b"",
+        None => return false,
+    };
+    let state = reading.state(&receipt);
     let error = match (&receipt.err, receipt.network_error_code) {
         (Some(error), _) => batch.keep(error),
         (None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
@@ -344,8 +361,8 @@ fn take_receipt(
     };
     let event = ReceiptEvent {
         message_id: batch.keep(id),
-        state,
-        is_final: state.is_some_and(|state| receipt.is_final(state, false)),
+        state: state.map(|(state, _)| state),
+        is_final: state.is_some_and(|(_, is_final)| is_final),
         error,
         text: batch.keep(text),
         tlvs: batch.keep(tlvs.octets()),

@@ -1,26 +1,32 @@
 //! The writing half of a session, and the life of its connection: bind, send, settle, reconnect.
 
+mod keep;
+
 use super::bind::{Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
-use super::{Backoff, Notice, Shared};
+use super::{Backoff, Notice, Shared, Version};
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
 use crate::link::{Tls, WriteHalf};
+use crate::pacer::{HOLD_LOOK, Hold};
 use crate::window::Window;
+use crate::wire::tlv::Tag;
 use crate::wire::{
-    BindKind, CommandId, CommandStatus, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link,
-    encode_header_only, patch_sequence_number,
+    BindKind, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp, patch_sequence_number,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Octets handed to the socket at once. After a crash, what one such write held is what may be in doubt.
 const WRITE_OCTETS_MAX: usize = 64 * 1024;
 /// How long the end of a session may take to settle and to be agreed upon.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// When it is long until the sending hours begin: how long a session is kept after the last message or receipt.
+const HELD_IDLE: Duration = Duration::from_secs(60);
 /// enquire_link and unbind use these sequence numbers; 1 was the bind's.
 const CONTROL_NUMBERS: std::ops::Range<u32> = 2..crate::journal::sequence::FIRST;
 
@@ -29,6 +35,14 @@ pub fn run(slot: usize, shared: &Shared) {
     let mut backoff = Backoff::default();
     let mut unbound_since = Instant::now();
     loop {
+        // Outside the sending hours nobody needs a connection.
+        while shared.pacer.hold() == Hold::Long {
+            unbound_since = Instant::now();
+            if !matches!(shared.finish.recv_timeout(HOLD_LOOK), Err(RecvTimeoutError::Timeout)) {
+                let _ = shared.notices.send(Notice::Finished { slot });
+                return;
+            }
+        }
         let reason = match bind(&shared.account, shared.account.bind.kind(slot)) {
             Ok(bound) => {
                 let warning = shared.account.tls.as_ref().and_then(Tls::warning);
@@ -114,6 +128,8 @@ struct Session<'a> {
     enquired_at: Option<Instant>,
     leaving: Option<(Leaving, Instant)>,
     unbinding: bool,
+    /// The SMSC said that it takes TLVs.
+    takes_references: bool,
     /// When the last message or receipt passed.
     active_at: Instant,
     /// Why the session is left for another.
@@ -123,6 +139,7 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     /// Enters the session in the journal and starts its reader.
     fn open(slot: usize, shared: &'a Shared, bound: Bound) -> Result<Self, String> {
+        let takes_references = bound.sc_interface_version.is_some() && shared.account.version != Version::V33;
         let kind = shared.account.bind.kind(slot);
         let (to_session, from_journal) = bounded(CREDITS + 8);
         let (reply, number) = bounded(1);
@@ -135,6 +152,7 @@ impl<'a> Session<'a> {
                 BindKind::Receiver => "rx",
             },
             smpp_version: shared.account.version.name(),
+            sends_reference: takes_references && shared.references.load(Ordering::Relaxed),
         };
         let gone = |_| "the journal is gone".to_owned();
         shared.journal.send(ToJournal::Open { facts, session: to_session, reply }).map_err(|_| gone(()))?;
@@ -153,6 +171,7 @@ impl<'a> Session<'a> {
             early: bound.early,
             session: number.id,
             timers: shared.account.timers,
+            reading: shared.account.receipts.clone(),
             window: Arc::clone(&window),
             pulse: Arc::clone(&pulse),
             pacer: Arc::clone(&shared.pacer),
@@ -185,6 +204,7 @@ impl<'a> Session<'a> {
             enquired_at: None,
             leaving: None,
             unbinding: false,
+            takes_references,
             active_at: Instant::now(),
             resting: None,
         })
@@ -223,7 +243,11 @@ impl<'a> Session<'a> {
 
     /// One round: writes what may be written, asks for what is wanted. Returns how long nothing more is to be done.
     fn step(&mut self) -> Result<Duration, String> {
-        let ready_in = self.write_parts()?;
+        let mut ready_in = self.write_parts()?;
+        if self.shared.pacer.hold() != Hold::No {
+            self.withdraw_queue();
+            ready_in = ready_in.min(HOLD_LOOK);
+        }
         if !self.out.is_empty() {
             self.flush()?;
         }
@@ -241,6 +265,10 @@ impl<'a> Session<'a> {
         let idle = Duration::from_secs(3_600);
         if self.leaving.is_some() {
             self.withdraw_queue();
+            return Ok(idle);
+        }
+        if self.enquired_at.is_some_and(|at| self.pulse.heard_at() <= at) {
+            // Asked whether it is alive, the peer has not said so: what is written now would only add to the doubt.
             return Ok(idle);
         }
         loop {
@@ -263,6 +291,7 @@ impl<'a> Session<'a> {
     /// Encodes and writes up to `granted` parts. Returns how many tokens were left over.
     fn encode(&mut self, mut granted: usize) -> Result<usize, String> {
         let now = Instant::now();
+        let references = self.takes_references && self.shared.references.load(Ordering::Relaxed);
         let mut withdrawn = Vec::new();
         while granted > 0 {
             let Some(run) = self.queue.front_mut() else { break };
@@ -270,13 +299,18 @@ impl<'a> Session<'a> {
             let mut last = None;
             while granted > 0 && self.out.len() < WRITE_OCTETS_MAX && !run.items.is_empty() {
                 let item = &run.chunk.items[run.items.start];
-                let sent = sent_of(run);
+                let mut sent = sent_of(run);
                 if item.parts > 1 && window.is_refused(item.message) {
                     withdrawn.push(sent);
                 } else {
                     let start = self.out.len();
                     self.out.extend_from_slice(&run.chunk.octets[item.start as usize..item.end as usize]);
                     patch_sequence_number(&mut self.out[start..], sent.sequence_number);
+                    if references && !item.has_reference {
+                        sent.referenced = true;
+                        let reference = (item.attempt.part() & 0xFFFF) as u16;
+                        append_tlv_u16(&mut self.out, start, Tag::USER_MESSAGE_REFERENCE, reference);
+                    }
                     window.insert(sent, now);
                     last = Some(run.first_serial);
                     granted -= 1;
@@ -311,7 +345,7 @@ impl<'a> Session<'a> {
 
     /// Asks for parts before the queue runs dry.
     fn want(&mut self) {
-        if self.wanted || self.leaving.is_some() || !self.kind.can_submit() {
+        if self.wanted || self.leaving.is_some() || self.shared.pacer.hold() != Hold::No || !self.kind.can_submit() {
             return;
         }
         let ahead = self.shared.pacer.claim_ahead();
@@ -319,84 +353,6 @@ impl<'a> Session<'a> {
             self.wanted = true;
             let _ = self.shared.journal.send(ToJournal::Want { session: self.id, parts: ahead - self.queued });
         }
-    }
-
-    /// enquire_link when nothing is heard; the end when that is not answered either.
-    fn keep_link(&mut self) -> Result<Duration, String> {
-        let timers = &self.shared.account.timers;
-        let heard = self.pulse.heard_at();
-        if self.enquired_at.is_some_and(|at| heard > at) {
-            self.enquired_at = None;
-        }
-        let now = Instant::now();
-        let due = match self.enquired_at {
-            Some(at) => at + timers.response,
-            None => heard + timers.enquire_link,
-        };
-        if now < due {
-            // An answer wakes nobody: it is seen in time for the next question.
-            return Ok((due - now).min(timers.enquire_link));
-        }
-        if self.enquired_at.is_some() {
-            return Err(format!(
-                "the SMSC is silent: no answer to enquire_link within the response timeout ({:?})",
-                timers.response
-            ));
-        }
-        let number = self.control_number();
-        encode_enquire_link(number, &mut self.out);
-        self.enquired_at = Some(now);
-        Ok(timers.response.min(timers.enquire_link))
-    }
-
-    /// Leaves a session on which nothing passes. Returns when to look again.
-    fn rest(&mut self) -> Duration {
-        let Some(limit) = self.shared.account.timers.inactivity.filter(|_| self.leaving.is_none()) else {
-            return Duration::from_secs(3_600);
-        };
-        if self.queued > 0 || !self.window.lock().is_empty() {
-            self.active_at = Instant::now();
-        }
-        let idle = self.active_at.elapsed();
-        if idle < limit {
-            return limit - idle;
-        }
-        self.resting = Some(format!("nothing passed for the inactivity timeout ({limit:?})"));
-        self.leaving = Some((Leaving::Finish, Instant::now()));
-        Duration::ZERO
-    }
-
-    /// Brings a session to its end: once everything written is answered, or has waited long enough, unbind.
-    fn leave(&mut self) -> Result<Duration, String> {
-        let Some((leaving, since)) = &self.leaving else { return Ok(Duration::from_secs(3_600)) };
-        let since = *since;
-        if matches!(leaving, Leaving::Peer { .. }) {
-            return Ok(Duration::from_millis(50));
-        }
-        if !self.unbinding && (self.window.lock().is_empty() || since.elapsed() >= self.shared.account.timers.response)
-        {
-            self.unbinding = true;
-            self.leaving = Some((Leaving::Finish, Instant::now()));
-            let number = self.control_number();
-            encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut self.out);
-        } else if self.unbinding && since.elapsed() >= FAREWELL {
-            return Err(UNBOUND.into());
-        }
-        Ok(Duration::from_millis(50))
-    }
-
-    fn has_settled(&self) -> bool {
-        let Some((_, since)) = &self.leaving else { return false };
-        self.window.lock().is_empty() || since.elapsed() >= FAREWELL
-    }
-
-    fn farewell_to_peer(&mut self) -> End {
-        let Some((Leaving::Peer { reason, unbind }, _)) = self.leaving.take() else { return End::Finished };
-        if let Some(number) = unbind {
-            encode_header_only(CommandId::UNBIND_RESP, CommandStatus::OK, number, &mut self.out);
-            let _ = self.flush();
-        }
-        End::Lost(reason)
     }
 
     fn heed(&mut self, event: Event) -> Result<(), End> {
@@ -433,7 +389,11 @@ impl<'a> Session<'a> {
                 self.queue.extend(runs);
             }
             ToSession::Stored(acknowledge) => {
-                self.acknowledge(&acknowledge);
+                self.acknowledge(&acknowledge, CommandStatus::OK);
+                let _ = self.credits.try_recv();
+            }
+            ToSession::NotStored(acknowledge) => {
+                self.acknowledge(&acknowledge, CommandStatus::RECEIVER_TEMPORARY);
                 let _ = self.credits.try_recv();
             }
             ToSession::Stop => {
@@ -442,13 +402,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn acknowledge(&mut self, acknowledge: &Acknowledge) {
+    fn acknowledge(&mut self, acknowledge: &Acknowledge, status: CommandStatus) {
         self.active_at = Instant::now();
         for &number in &acknowledge.deliver {
-            encode_deliver_sm_resp(number, CommandStatus::OK, &mut self.out);
+            encode_deliver_sm_resp(number, status, &mut self.out);
         }
         for &number in &acknowledge.data {
-            encode_data_sm_resp(number, CommandStatus::OK, &mut self.out);
+            encode_data_sm_resp(number, status, &mut self.out);
         }
     }
 
@@ -541,6 +501,8 @@ fn sent_of(run: &Run) -> Sent {
         plain: item.is_plain(),
         refused: item.refused,
         late: false,
+        referenced: false,
+        generation: run.generation,
     }
 }
 

@@ -13,6 +13,7 @@ use signal_hook::iterator::Signals;
 
 use super::settings::parse_duration;
 use super::{DelayRange, Faults, IdForm, Outcomes, Password, Quirks, ReceiptIdForm, Settings, Smsc, SmscError};
+use crate::link::door::{Door, Identity};
 
 /// The environment variable that holds the password of the simulated account.
 const PASSWORD_VARIABLE: &str = "SMPPOST_SMSC_PASSWORD";
@@ -32,6 +33,19 @@ pub struct SmscArgs {
     /// Stop after this time, such as 30s or 5m
     #[arg(long = "for", value_parser = parse_duration, value_name = "DURATION")]
     run_for: Option<Duration>,
+
+    /// Take TLS too, on a port of its own
+    #[arg(long)]
+    tls: bool,
+    /// Port for TLS; 0 takes any free one and says which
+    #[arg(long, default_value_t = 2778, value_name = "PORT")]
+    tls_port: u16,
+    /// The certificate (PEM) and those between it and its CA [default: a self-signed one, made at every start]
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "tls_key"])]
+    tls_cert: Option<PathBuf>,
+    /// The key of the certificate (PEM); only you may be able to read it
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "tls_cert"])]
+    tls_key: Option<PathBuf>,
 
     /// Bound connections an account may have
     #[arg(long, default_value_t = 2, value_name = "N")]
@@ -104,6 +118,21 @@ pub struct SmscArgs {
     list_faults: bool,
 }
 
+impl SmscArgs {
+    /// The port for TLS in front of the plain one, and the digest of its key.
+    fn open_door(&self, behind: SocketAddr) -> Result<(Door, String), SmscError> {
+        let identity = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Identity::read(certificate, key),
+            _ => Identity::self_made(&["localhost".to_owned(), self.listen.to_string()]),
+        };
+        let identity = identity.map_err(|reason| SmscError::Option { option: "--tls", reason })?;
+        let pin = identity.pin();
+        let listen = SocketAddr::new(self.listen, self.tls_port);
+        let door = Door::open(listen, behind, identity).map_err(|source| SmscError::Listen { listen, source })?;
+        Ok((door, pin))
+    }
+}
+
 /// A rate or none. A type of its own, because clap reads `Option` as "may be left out".
 #[derive(Clone, Copy, Debug)]
 struct Rate(Option<u32>);
@@ -122,8 +151,15 @@ pub fn run(args: &SmscArgs) -> Result<(), SmscError> {
     let settings = settings(args)?;
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(SmscError::Signals)?;
     let smsc = Smsc::start(settings)?;
+    let door = args.tls.then(|| args.open_door(smsc.local_addr())).transpose()?;
     let mut out = io::stdout().lock();
-    writeln!(out, "listening on {}", smsc.local_addr()).and_then(|()| out.flush()).map_err(SmscError::Output)?;
+    writeln!(out, "listening on {}", smsc.local_addr())
+        .and_then(|()| match &door {
+            Some((door, pin)) => writeln!(out, "listening on {} (TLS, --tls-pin-sha256 {pin})", door.local_addr()),
+            None => Ok(()),
+        })
+        .and_then(|()| out.flush())
+        .map_err(SmscError::Output)?;
     drop(out);
 
     let (sender, interrupted) = bounded::<()>(1);
@@ -143,6 +179,7 @@ pub fn run(args: &SmscArgs) -> Result<(), SmscError> {
     }
     handle.close();
     let _ = watcher.join();
+    drop(door);
     let stats = smsc.stop();
     // Nobody is left to complain to when stderr is gone.
     let _ = writeln!(io::stderr(), "{stats}");

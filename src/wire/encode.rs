@@ -112,6 +112,17 @@ pub fn encode_header_only(
     out.extend_from_slice(&header(HEADER_OCTETS, command_id, command_status, sequence_number));
 }
 
+/// Appends a TLV of two octets to the encoded PDU that begins at `start` and ends with `out`.
+pub fn append_tlv_u16(out: &mut Vec<u8>, start: usize, tag: Tag, value: u16) {
+    out.extend_from_slice(&tag.0.to_be_bytes());
+    out.extend_from_slice(&[0, 2]);
+    out.extend_from_slice(&value.to_be_bytes());
+    let length = ((out.len() - start) as u32).to_be_bytes();
+    if let Some(field) = out.get_mut(start..start + length.len()) {
+        field.copy_from_slice(&length);
+    }
+}
+
 /// Gives an encoded PDU another sequence number. `frame` starts with its header; anything shorter is left alone.
 #[inline]
 pub fn patch_sequence_number(frame: &mut [u8], sequence_number: u32) {

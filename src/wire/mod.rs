@@ -25,8 +25,8 @@ pub mod values;
 
 pub use decode::{DecodeError, decode, decode_message_id};
 pub use encode::{
-    EncodeError, encode, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link, encode_enquire_link_resp,
-    encode_generic_nack, encode_header_only, encode_submit_sm_resp, patch_sequence_number,
+    EncodeError, append_tlv_u16, encode, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link,
+    encode_enquire_link_resp, encode_generic_nack, encode_header_only, encode_submit_sm_resp, patch_sequence_number,
 };
 pub use frame::{FrameBuffer, FrameError};
 pub use header::{CommandId, HEADER_OCTETS, Header, MAX_PDU_OCTETS, SEQUENCE_NUMBER_MAX, decode_header};

@@ -119,6 +119,9 @@ pub enum Seen {
     Unknown(u32, u32),
 }
 
+/// A long message: source, destination, reference, total.
+type MessageKey = (String, String, u16, u8);
+
 /// A request of the SMSC that waits for its answer.
 #[derive(Clone, Debug)]
 struct Asked {
@@ -144,7 +147,7 @@ pub struct Judge {
     unbound: bool,
     unbind_answered: bool,
     refuses_to_go_on: bool,
-    parts: HashMap<(String, String, u16, u8), Vec<(u8, u32)>>,
+    parts: HashMap<MessageKey, Vec<(u8, u32)>>,
     pub outstanding_max: usize,
     pub violations: Vec<String>,
 }
@@ -505,7 +508,7 @@ impl Judge {
                 }
             },
             8 => {
-                if octets.len() % 2 != 0 {
+                if !octets.len().is_multiple_of(2) {
                     self.wrong("UCS2 with an odd number of octets");
                 }
                 let units = octets.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));

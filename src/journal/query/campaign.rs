@@ -9,6 +9,7 @@ use super::{CampaignSummary, JournalError, Stamp, campaign, receipt_state_name, 
 use crate::journal::campaign::Receipts;
 use crate::journal::facts::{message_of, stored_state};
 use crate::journal::key::{Attempt, Outcome, State};
+use crate::journal::receipts_query::{possible_duplicates, receipts_only_for};
 use hashbrown::HashMap;
 use rusqlite::Connection;
 
@@ -389,7 +390,10 @@ impl<'a> Scan<'a> {
             answer_ms: percentiles(&self.answers_ms, |ms| ms),
             delivery_s: percentiles(&self.deliveries_ms, |ms| ms as f64 / 1_000.0),
         };
+        let (first, end) = (summary.first_id, summary.end_id);
         Ok(CampaignReport {
+            possible_duplicates: possible_duplicates(self.connection, first, end)?,
+            receipts_only_for: receipts_only_for(self.connection, first, end)?,
             attempts: self.attempts,
             statuses: statuses.into_iter().map(|(status, attempts)| StatusCount::new(status, attempts)).collect(),
             rejections: self.rejections.finish(self.connection)?,

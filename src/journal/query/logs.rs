@@ -358,14 +358,20 @@ pub fn skipped_rows<E: From<JournalError>>(
     )
 }
 
-/// Hands out what came from handsets, in the order in which it came.
+/// Hands out what came from handsets, in the order in which it came, the parts of a long message joined.
 pub fn inbound<E: From<JournalError>>(
     connection: &Connection,
     each: impl FnMut(&InboundRow) -> Result<(), E>,
 ) -> Result<(), E> {
     by_id(
         connection,
-        "SELECT id, received_at, source, destination, text FROM inbound WHERE id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT i.id, i.received_at, i.source, i.destination,
+                CASE WHEN i.reference IS NULL THEN i.text ELSE (
+                    SELECT group_concat(p.text, '') FROM (
+                        SELECT j.text FROM inbound j
+                         WHERE j.source = i.source AND j.reference = i.reference AND coalesce(j.first_id, j.id) = i.id
+                         ORDER BY j.part) p) END
+           FROM inbound i WHERE i.first_id IS NULL AND i.id > ?1 ORDER BY i.id LIMIT ?2",
         |row| {
             Ok(InboundRow {
                 received_at: stamp(row, 1)?,

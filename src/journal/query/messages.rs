@@ -45,6 +45,8 @@ pub struct MessageRow {
     pub answered_at: Option<Stamp>,
     /// When its story ended.
     pub done_at: Option<Stamp>,
+    /// Whether it may have arrived twice.
+    pub possible_duplicate: bool,
 }
 
 fn state_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
@@ -197,13 +199,15 @@ impl Chunk {
 
     fn load_states(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
         let mut statement = snapshot.prepare_cached(
-            "SELECT message, state FROM message_state WHERE message >= ?1 AND message < ?2 ORDER BY message",
+            "SELECT message, state, possible_duplicate FROM message_state
+              WHERE message >= ?1 AND message < ?2 ORDER BY message",
         )?;
         let mut rows = statement.query([from, end])?;
         let mut slots = Slots::over(&mut self.slots[..self.used]);
         while let Some(row) = rows.next()? {
             if let Some(slot) = slots.of(row.get(0)?) {
                 slot.stored = State::from_number(row.get(1)?);
+                slot.row.possible_duplicate = row.get(2)?;
             }
         }
         Ok(())
@@ -328,6 +332,7 @@ impl Slot {
             sent_at: None,
             answered_at: None,
             done_at: None,
+            possible_duplicate: false,
         };
         Self {
             id: 0,
@@ -350,6 +355,7 @@ impl Slot {
         let mut row = std::mem::replace(&mut self.row, Self::new("").row);
         (row.command_status, row.message_ids, row.error) = (None, None, None);
         (row.queued_at, row.sent_at, row.answered_at, row.done_at) = (None, None, None, None);
+        row.possible_duplicate = false;
         *self = Self { row, ..Self::new("") };
     }
 

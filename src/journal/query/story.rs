@@ -213,7 +213,7 @@ impl Story {
             return State::Suppressed;
         }
         let facts = MessageFacts::load(&self.connection, message, parts).unwrap();
-        let state = facts.state(cancelled);
+        let state = facts.state(cancelled, crate::journal::state::ReceiptsFor::All);
         let unusual: bool = self
             .connection
             .query_row(

@@ -1,6 +1,7 @@
 //! What the report of a campaign tells.
 
 use super::{CampaignSummary, Stamp};
+use crate::journal::state::ReceiptsFor;
 use crate::wire::CommandStatus;
 use serde::Serialize;
 
@@ -26,6 +27,10 @@ pub struct CampaignReport {
     pub latency: Latency,
     /// Receipts by how they were matched.
     pub receipts: Vec<RuleCount>,
+    /// Messages that may have arrived twice.
+    pub possible_duplicates: i64,
+    /// The one part of long messages for which receipts seem to come.
+    pub receipts_only_for: Option<ReceiptsFor>,
     /// How fast it went.
     pub throughput: Throughput,
 }

@@ -49,8 +49,9 @@ struct ReceiptFact {
     id: i64,
     /// Whether it is stored under the attempt's own numbers, or else was matched to it.
     own: bool,
-    /// Whether it is final and was not matched anew.
+    /// Whether it was not matched anew.
     counts: bool,
+    is_final: bool,
     delivered: bool,
 }
 
@@ -145,7 +146,7 @@ impl<'a> Stories<'a> {
             found.messages += 1;
             self.story(message, parts, &mut rest);
             let cancelled = campaign.cancelled_at.is_some();
-            let by_rule = message_state(self.parts.iter().map(Vec::as_slice), cancelled);
+            let by_rule = message_state(self.parts.iter().map(Vec::as_slice), cancelled, campaign.receipts_for);
             let stored = rest.stored(message);
             let read = stored.unwrap_or_else(|| self.plain_state(cancelled));
             // A suppressed number is a decision and not a fact of an attempt.
@@ -204,7 +205,7 @@ impl<'a> Stories<'a> {
             }
         }
         let mut last = (Attempt(-1), -1);
-        for &ReceiptFact { attempt, id, own, counts, delivered } in
+        for &ReceiptFact { attempt, id, own, counts, is_final, delivered } in
             take(&mut rest.receipts, |fact| fact.attempt.part() < end)
         {
             if own {
@@ -217,7 +218,10 @@ impl<'a> Stories<'a> {
             if let Some((facts, _)) = self.fact(message, attempt, "receipt")
                 && counts
             {
-                facts.receipt = Some(facts.receipt == Some(true) || delivered);
+                facts.noticed = true;
+                if is_final {
+                    facts.receipt = Some(facts.receipt == Some(true) || delivered);
+                }
             }
         }
         for (n, again) in self.again.iter().enumerate() {
@@ -337,8 +341,8 @@ impl Facts {
             &mut self.receipts,
             |row| {
                 let (id, is_final, state): (i64, bool, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                let counts = is_final && !moved.contains(&id);
-                Ok(ReceiptFact { attempt: Attempt::of_receipt(id), id, own: true, counts, delivered: state == Some(2) })
+                let (attempt, counts) = (Attempt::of_receipt(id), !moved.contains(&id));
+                Ok(ReceiptFact { attempt, id, own: true, counts, is_final, delivered: state == Some(2) })
             },
         )?;
         let mut matched = Vec::new();
@@ -355,7 +359,8 @@ impl Facts {
                     attempt: Attempt(row.get(0)?),
                     id: row.get(1)?,
                     own: false,
-                    counts: row.get(2)?,
+                    counts: true,
+                    is_final: row.get(2)?,
                     delivered,
                 })
             },

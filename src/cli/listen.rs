@@ -1,0 +1,76 @@
+//! `listen`: bound to receive (as a receiver unless `--bind` says otherwise), for receipts that come late and messages from handsets.
+
+use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::{CliError, exit};
+use crate::hours::Hours;
+use crate::journal::JournalError;
+use crate::journal::lock::SenderLock;
+use crate::pipeline::{self, Ended, Listen, SendSettings};
+use crate::progress::Display;
+use crate::session::BindMode;
+use clap::Args;
+use std::path::Path;
+use std::time::Duration;
+
+/// `listen`.
+#[derive(Debug, Args)]
+pub struct ListenArgs {
+    /// Stop after this time [default: when told to, with Ctrl-C]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    time: Option<Duration>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    inbound: InboundArgs,
+}
+
+/// Listens until it is told to stop: that is how it ends, so that a signal is no failure.
+pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
+    if !journal.exists() {
+        return Err(JournalError::Missing(journal.into()).into());
+    }
+    let lock = SenderLock::take(journal)?;
+    let mut account = args.connection.resolve()?;
+    account.receipts = args.inbound.reading();
+    if !args.connection.names_bind() {
+        account.bind = BindMode::Receiver;
+    }
+    if !account.bind.can_receive() {
+        return Err(CliError::Usage("--bind tx sends only: to listen, use rx, trx or tx+rx".into()));
+    }
+    let settings = SendSettings {
+        journal: journal.into(),
+        account_name: account_name(&account),
+        connections: args.connection.connections(),
+        rate: args.connection.rate(),
+        rules: args.connection.rules(),
+        hours: Hours::default(),
+        limit: None,
+        wait_receipts: Duration::ZERO,
+        campaigns: Vec::new(),
+        old_receipts_come: true,
+        stop_words: args.inbound.stop_words(),
+        listen: Some(Listen { time: args.time }),
+        account,
+    };
+    let interrupt = crate::signals::interrupts()?;
+    let display = Display::new();
+    let outcome = pipeline::send(&settings, &lock, &interrupt, &mut |progress| display.listening(progress))?;
+    display.clear();
+    let status = &outcome.status;
+    let mut words = format!(
+        "received {} receipts ({} of no known message) and {} messages from handsets",
+        status.receipts, status.unmatched, status.inbound
+    );
+    if !args.inbound.stop_words().is_empty() {
+        words += &format!("; {} stop words put numbers on the suppression list", status.stopped);
+    }
+    display.say(&words);
+    match outcome.ended {
+        Ended::Refused(why) | Ended::Halted(why) => {
+            display.say(&format!("no connection: {why}"));
+            Ok(exit::ERROR)
+        }
+        Ended::Done | Ended::NothingToDo | Ended::Interrupted => Ok(exit::OK),
+    }
+}

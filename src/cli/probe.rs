@@ -1,0 +1,198 @@
+//! The command `probe`: connects, binds, measures, unbinds. Sends no message.
+
+use super::connection::ConnectionArgs;
+use super::{CliError, exit};
+use crate::link::{ConnectError, TlsFacts};
+use crate::session::{self, Account, BindError, Bound};
+use crate::wire::{
+    BindKind, CommandId, CommandStatus, decode_header, encode_enquire_link, encode_enquire_link_resp,
+    encode_header_only,
+};
+use clap::Args;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Round trips that are measured.
+const ROUND_TRIPS: u32 = 5;
+/// Sequence number of the first; the bind's was 1.
+const FIRST_NUMBER: u32 = 2;
+
+/// `probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// Probes. Exit code 0: a session could be bound.
+pub fn run(args: &ProbeArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+    let account = args.connection.resolve()?;
+    let wanted = account.bind.kind(0);
+    let kinds = [BindKind::Transceiver, BindKind::Transmitter, BindKind::Receiver];
+    let others = kinds.into_iter().filter(|kind| *kind != wanted && account.version.allows(*kind));
+    for kind in std::iter::once(wanted).chain(others) {
+        match session::bind(&account, kind) {
+            Ok(bound) => {
+                report(&account, kind, bound, out)?;
+                return Ok(exit::OK);
+            }
+            Err(error) => {
+                writeln!(out, "bind as {}: {error}", mode(kind))?;
+                // Another mode helps only where it is the mode that was refused.
+                let may_be_the_mode = matches!(error, BindError::Refused(status)
+                    if !matches!(status, CommandStatus::INVALID_PASSWORD | CommandStatus::INVALID_SYSTEM_ID));
+                if !may_be_the_mode {
+                    advise(&account, &error, out)?;
+                    return Ok(exit::ERROR);
+                }
+            }
+        }
+    }
+    writeln!(
+        out,
+        "no bind mode was accepted: ask the provider which modes the account has, and whether another session \
+                   of it is bound already"
+    )?;
+    Ok(exit::ERROR)
+}
+
+fn mode(kind: BindKind) -> &'static str {
+    match kind {
+        BindKind::Transceiver => "trx (both ways)",
+        BindKind::Transmitter => "tx (out only)",
+        BindKind::Receiver => "rx (in only)",
+    }
+}
+
+/// What a session shows.
+fn report(account: &Account, kind: BindKind, mut bound: Bound, out: &mut dyn Write) -> Result<(), CliError> {
+    writeln!(out, "connected to {}", bound.peer)?;
+    match &bound.tls {
+        None => writeln!(out, "TLS: none; password and messages travel in the clear")?,
+        Some(facts) => show_tls(facts, out)?,
+    }
+    let name = if bound.smsc.is_empty() { "(no name)" } else { &bound.smsc };
+    writeln!(out, "bound as {}, SMPP {}; the SMSC calls itself {name}", mode(kind), account.version.name())?;
+    match bound.sc_interface_version {
+        Some(version) => {
+            writeln!(out, "it announces SMPP {}.{}, and so takes optional parameters", version >> 4, version & 0xF)?;
+        }
+        None => writeln!(out, "it announces no version: as a rule it takes no optional parameters then")?,
+    }
+    match measure(&mut bound, account.timers.response) {
+        Ok(times) => {
+            let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+            let least = times.iter().min().copied().unwrap_or_default();
+            let most = times.iter().max().copied().unwrap_or_default();
+            let (least_ms, most_ms) = (milliseconds(least), milliseconds(most));
+            writeln!(out, "enquire_link: {least_ms:.1} to {most_ms:.1} ms over {} round trips", times.len())?;
+            if least > Duration::ZERO {
+                let rate = 1.0 / least.as_secs_f64();
+                writeln!(
+                    out,
+                    "so a window of 1 carries at most about {rate:.0}/s on a connection, one of {} {:.0}/s",
+                    account.window,
+                    rate * account.window as f64
+                )?;
+            }
+        }
+        Err(words) => writeln!(out, "enquire_link: {words}")?,
+    }
+    let mut unbind = Vec::new();
+    encode_header_only(CommandId::UNBIND, CommandStatus::OK, FIRST_NUMBER + ROUND_TRIPS, &mut unbind);
+    let _ = bound.writer.write(&unbind);
+    let answered = await_answer(&mut bound, FIRST_NUMBER + ROUND_TRIPS, Duration::from_secs(2)).is_ok();
+    bound.writer.shutdown();
+    writeln!(out, "unbound{}", if answered { "" } else { " (the SMSC did not answer that)" })?;
+    Ok(())
+}
+
+fn show_tls(facts: &TlsFacts, out: &mut dyn Write) -> Result<(), CliError> {
+    writeln!(out, "TLS: {} with {}", facts.version, facts.cipher)?;
+    for (n, certificate) in facts.certificates.iter().enumerate() {
+        let whose = if n == 0 { "certificate" } else { "  issued by" };
+        writeln!(out, "{whose}: {}, from {}, until {}", certificate.subject, certificate.issuer, certificate.ends())?;
+    }
+    if let Some(own) = facts.certificates.first() {
+        writeln!(out, "  for: {}", own.names.join(", "))?;
+        writeln!(out, "  to pin its key: --tls-pin-sha256 {}", own.pin())?;
+    }
+    Ok(())
+}
+
+/// The times of some enquire_links.
+fn measure(bound: &mut Bound, timeout: Duration) -> Result<Vec<Duration>, String> {
+    let mut times = Vec::new();
+    for number in FIRST_NUMBER..FIRST_NUMBER + ROUND_TRIPS {
+        let mut request = Vec::new();
+        encode_enquire_link(number, &mut request);
+        let started = Instant::now();
+        bound.writer.write(&request).map_err(|error| error.to_string())?;
+        await_answer(bound, number, timeout)?;
+        times.push(started.elapsed());
+    }
+    Ok(times)
+}
+
+/// Waits for the answer to a request. What else comes is left unanswered, so that the SMSC keeps it; but for its own
+/// enquire_link.
+fn await_answer(bound: &mut Bound, number: u32, timeout: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        while let Some(frame) = bound.frames.next_frame().map_err(|error| error.to_string())? {
+            let Some(header) = decode_header(frame) else { continue };
+            if header.command_id == CommandId::ENQUIRE_LINK {
+                let mut answer = Vec::new();
+                encode_enquire_link_resp(header.sequence_number, &mut answer);
+                bound.writer.write(&answer).map_err(|error| error.to_string())?;
+            } else if header.command_id.is_response() && header.sequence_number == number {
+                return Ok(());
+            }
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(format!("no answer within the response timeout ({timeout:?})"));
+        }
+        bound.reader.set_timeout(left).map_err(|error| error.to_string())?;
+        match bound.reader.read(bound.frames.spare()) {
+            Ok(Some(0)) => return Err("the SMSC closed the connection".into()),
+            Ok(Some(count)) => bound.frames.filled(count),
+            Ok(None) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// What to check, in the order in which it is worth it.
+fn advise(account: &Account, error: &BindError, out: &mut dyn Write) -> Result<(), CliError> {
+    let hosts = account.hosts.join(", ");
+    let other_port = if account.tls.is_some() { "2778 with TLS" } else { "2777 without TLS, 2778 with" };
+    let mut steps = vec![];
+    match error {
+        BindError::Connect(ConnectError::Resolve(..)) => steps.push(format!("--host: is {hosts} spelt right?")),
+        BindError::Connect(ConnectError::Tls(..)) => {
+            steps.push(format!("--port: as a rule {other_port}; it is {}", account.port));
+            steps.push(
+                "the certificate: ask the provider which CA or which key it has (--tls-ca, --tls-pin-sha256)".into(),
+            );
+        }
+        BindError::Refused(_) => {
+            steps.push("--system-id and the password: typed as the provider gave them, no space around them?".into());
+            steps.push(
+                "the password's length: over 8 characters, the provider may have to change the account's rule".into(),
+            );
+            steps.push("whitelisting: does the provider expect the address that this machine has outside?".into());
+        }
+        _ => {
+            steps.push(format!("--host and --port: {hosts} and {}; as a rule {other_port}", account.port));
+            steps.push("whitelisting: does the provider expect the address that this machine has outside?".into());
+            steps.push("a firewall on the way: does it let this port out?".into());
+            steps.push("the number of connections: is another session of this account bound already?".into());
+        }
+    }
+    writeln!(out, "check, in this order:")?;
+    for (n, step) in steps.iter().enumerate() {
+        writeln!(out, "  {}. {step}", n + 1)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! Profiles: the keys of `smppost.toml` are the long options, and a profile is as good as typing them, except that what is
+//! typed, and what the environment says, beats it. Also the command `profile`.
+
+use super::{Cli, CliError, Command, exit};
+use crate::config::file::{Config, Entry, Profile, places};
+use crate::config::{PASSWORD_VARIABLE, file::ConfigError};
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Subcommand};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+
+/// The profile that is used when none is named.
+const DEFAULT: &str = "default";
+/// Options that belong to one run and to no profile.
+const NOT_KEYS: [&str; 9] =
+    ["campaign", "limit", "simulate", "config", "profile", "help", "version", "profile_status", "profile_field"];
+/// Keys whose tables go to a hidden option of their own, so that what is typed adds to them instead of replacing them.
+const TABLES: [(&str, &str); 2] = [("status", "profile_status"), ("field", "profile_field")];
+
+/// Look at the profiles of the configuration
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    #[command(subcommand)]
+    command: ProfileCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ProfileCommand {
+    /// The profiles that there are, and where
+    List,
+    /// Whether profiles are right: all of them, or one
+    Check {
+        /// The profile
+        name: Option<String>,
+    },
+}
+
+/// What came of reading the command line.
+pub enum Parsed {
+    /// What is to be done.
+    Cli(Box<Cli>),
+    /// Help, or what was typed wrong.
+    Clap(clap::Error),
+}
+
+/// Reads the command line, and below it the profile.
+pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
+    let matches = match Cli::command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return Ok(Parsed::Clap(error)),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return Ok(Parsed::Clap(error)),
+    };
+    let Some((name, typed)) = matches.subcommand().filter(|_| uses_profiles(&cli.command)) else {
+        return Ok(Parsed::Cli(Box::new(cli)));
+    };
+    let usage = |error: ConfigError| CliError::Usage(error.to_string());
+    let config = Config::find(cli.config.as_deref(), &keys()).map_err(usage)?;
+    let profile = match (&config, &cli.profile) {
+        (Some(config), Some(name)) => config.profile(name).map_err(usage)?,
+        (None, Some(_)) => return Err(usage(ConfigError::Missing(places()))),
+        (Some(config), None) => match config.profile(DEFAULT) {
+            Ok(profile) => profile,
+            Err(_) => return Ok(Parsed::Cli(Box::new(cli))),
+        },
+        (None, None) => return Ok(Parsed::Cli(Box::new(cli))),
+    };
+    let command = Cli::command();
+    let Some(subcommand) = command.find_subcommand(name) else { return Ok(Parsed::Cli(Box::new(cli))) };
+    let is_typed = |id: &str| {
+        matches!(typed.try_contains_id(id), Ok(true))
+            && matches!(typed.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+    };
+    let simulated = matches!(&cli.command, Command::Send(args) if args.simulate);
+    let mut more = Vec::new();
+    for entry in &profile.entries {
+        // A rehearsal has a journal of its own; a password in the environment beats a file that the profile names.
+        let skipped = match entry.key.as_str() {
+            "journal" => simulated,
+            "password_file" => std::env::var_os(PASSWORD_VARIABLE).is_some(),
+            _ => false,
+        };
+        if !skipped {
+            more.extend(as_typed(&command, subcommand, entry, &is_typed));
+        }
+    }
+    let at = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    let whole: Vec<OsString> =
+        arguments[..at].iter().cloned().chain(more).chain(arguments[at..].iter().cloned()).collect();
+    match Cli::command().try_get_matches_from(whole).and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => Ok(Parsed::Cli(Box::new(cli))),
+        Err(error) => Err(CliError::Usage(blame(&error, config.as_ref().map(|config| &*config.path), profile))),
+    }
+}
+
+fn uses_profiles(command: &Command) -> bool {
+    !matches!(command, Command::Smsc(_) | Command::Explain(_) | Command::Profile(_))
+}
+
+/// The keys that a profile may have.
+fn keys() -> Vec<String> {
+    let command = Cli::command();
+    let send = command.find_subcommand("send").into_iter().flat_map(clap::Command::get_arguments);
+    let options = send.chain(command.get_arguments()).filter_map(|argument| argument.get_long());
+    let mut keys: Vec<String> = options.map(|long| long.replace('-', "_")).collect();
+    keys.retain(|key| !NOT_KEYS.contains(&key.as_str()));
+    keys
+}
+
+/// An entry as arguments; none where the command has no such option, or something typed beats it.
+fn as_typed(
+    root: &clap::Command,
+    command: &clap::Command,
+    entry: &Entry,
+    is_typed: &dyn Fn(&str) -> bool,
+) -> Vec<OsString> {
+    let own = TABLES.iter().find(|(key, _)| *key == entry.key).map(|(_, own)| *own);
+    let long = own.unwrap_or(&entry.key).replace('_', "-");
+    let named = |argument: &&clap::Arg| argument.get_long() == Some(&long);
+    let Some(argument) = command.get_arguments().chain(root.get_arguments()).find(named) else { return Vec::new() };
+    let beaten = is_typed(argument.get_id().as_str())
+        || command.get_arg_conflicts_with(argument).iter().any(|other| is_typed(other.get_id().as_str()));
+    if beaten {
+        return Vec::new();
+    }
+    match (argument.get_action(), entry.values.as_slice()) {
+        (ArgAction::SetTrue, [value]) if value == "true" => vec![format!("--{long}").into()],
+        (ArgAction::SetTrue, [value]) if value == "false" => Vec::new(),
+        (_, values) => values.iter().map(|value| format!("--{long}={value}").into()).collect(),
+    }
+}
+
+/// What clap says about a value of a profile, with the line on which it stands.
+fn blame(error: &clap::Error, path: Option<&Path>, profile: &Profile) -> String {
+    let words = error.to_string();
+    let words = words.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => {
+            option.trim_start_matches("--").split([' ', '=', '[']).next().unwrap_or("")
+        }
+        _ => "",
+    };
+    let key = option.replace('-', "_");
+    let table = TABLES.iter().find(|(_, own)| *own == key).map(|(key, _)| *key);
+    let line = profile.entries.iter().find(|entry| entry.key == table.unwrap_or(&key)).map(|entry| entry.line);
+    let path = path.map_or_else(String::new, |path| path.display().to_string());
+    match line {
+        Some(line) => format!("{path} line {line}: {words}"),
+        None => format!("{path}, profile {}: {words}", profile.name),
+    }
+}
+
+/// Runs `profile`.
+pub fn run(args: &ProfileArgs, config: Option<&Path>, out: &mut dyn Write) -> Result<u8, CliError> {
+    let usage = |error: ConfigError| CliError::Usage(error.to_string());
+    let Some(config) = Config::find(config, &keys()).map_err(usage)? else {
+        return Err(usage(ConfigError::Missing(places())));
+    };
+    match &args.command {
+        ProfileCommand::List => {
+            for profile in &config.profiles {
+                let host = profile.entries.iter().find(|entry| entry.key == "host");
+                let host = host.map_or_else(String::new, |entry| entry.values.join(", "));
+                writeln!(out, "{}\t{host}\t{}", profile.name, config.path.display())?;
+            }
+            Ok(exit::OK)
+        }
+        ProfileCommand::Check { name } => {
+            let chosen = match name {
+                Some(name) => vec![config.profile(name).map_err(usage)?],
+                None => config.profiles.iter().collect(),
+            };
+            let mut code = exit::OK;
+            for profile in chosen {
+                let verdict = check(profile, &config.path).unwrap_or_else(|words| {
+                    code = exit::ERROR;
+                    format!("wrong: {words}")
+                });
+                writeln!(out, "{}: {verdict}", profile.name)?;
+            }
+            Ok(code)
+        }
+    }
+}
+
+/// Everything that can be known of a profile without connecting.
+fn check(profile: &Profile, path: &Path) -> Result<String, String> {
+    let command = Cli::command();
+    let send = command.find_subcommand("send").ok_or("there is no command send")?;
+    let mut arguments: Vec<OsString> = vec!["smppost".into(), "send".into(), "campaign.csv".into()];
+    arguments.extend(profile.entries.iter().flat_map(|entry| as_typed(&command, send, entry, &|_| false)));
+    let matches = Cli::command().try_get_matches_from(arguments);
+    let cli = matches
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| blame(&error, Some(path), profile))?;
+    let Command::Send(args) = &cli.command else { return Err("there is no command send".into()) };
+    args.connection.describe().map(|words| format!("right: {words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_options_and_none_of_a_run() {
+        let keys = keys();
+        for key in ["host", "journal", "tls_ca", "rate", "from", "field", "status", "response_timeout", "wait_receipts"]
+        {
+            assert!(keys.iter().any(|known| known == key), "{key}");
+        }
+        for key in NOT_KEYS {
+            assert!(!keys.iter().any(|known| known == key), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_sample_is_right() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/smppost.toml");
+        let config = Config::read(&path, &keys()).unwrap();
+        for profile in &config.profiles {
+            check(profile, &path).unwrap();
+        }
+        assert!(config.profile("sms-smpp-routes").is_ok());
+    }
+}

@@ -1,0 +1,81 @@
+//! `resolve`: what the operator decides about messages that may have left and were never answered.
+
+use super::CliError;
+use super::campaign::ReceiptsForArg;
+use crate::journal::control::{Decision, request};
+use crate::journal::key::State;
+use crate::journal::lock::SenderLock;
+use crate::journal::{self, JournalError};
+use crate::progress::Display;
+use clap::Args;
+use std::path::Path;
+
+/// `resolve`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("decision").required(true))]
+pub struct ResolveArgs {
+    /// The campaign
+    campaign: String,
+    /// Send them again with the next `resume`: some may arrive twice
+    #[arg(long, group = "decision")]
+    resend: bool,
+    /// Count them as sent
+    #[arg(long, group = "decision")]
+    assume_sent: bool,
+    /// Give them up
+    #[arg(long, group = "decision")]
+    abandon: bool,
+    /// Receipts come only for this part of a long message: it then counts for all parts
+    #[arg(long, group = "decision", value_enum, conflicts_with = "lines", value_name = "PART")]
+    receipts_for: Option<ReceiptsForArg>,
+    /// Only the message of this line of the campaign's file; repeatable
+    #[arg(long = "line", value_name = "N")]
+    lines: Vec<u64>,
+}
+
+/// Appends the decision. A sender that runs applies it at its next claim; where none does, it is applied here.
+pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
+    let lines = args.lines.clone();
+    let decision = if let Some(which) = args.receipts_for {
+        Decision::ReceiptsFor(which.into())
+    } else if args.resend {
+        Decision::Resend { lines }
+    } else if args.assume_sent {
+        Decision::AssumeSent { lines }
+    } else {
+        Decision::Abandon { lines }
+    };
+    let display = Display::new();
+    match SenderLock::take(journal) {
+        Ok(_lock) => {
+            let connection = journal::open_existing(journal)?;
+            let marks = journal::marks::Marks::open(journal)?;
+            // First what a dead sender left: that is what is in doubt.
+            let (mut books, _) = journal::recover::recover(&connection, journal, &marks)?;
+            let in_doubt = |books: &journal::books::Books| {
+                let book = books.campaigns.iter().find(|book| book.name == args.campaign);
+                book.map_or(0, |book| book.counts[State::InDoubt as usize])
+            };
+            request(&connection, &args.campaign, &decision).map_err(|error| error.at(journal))?;
+            let before = in_doubt(&books);
+            crate::pipeline::apply_controls(&connection, &mut books)?;
+            let left = in_doubt(&books);
+            if args.receipts_for.is_some() {
+                display.say(&format!("{}: noted", args.campaign));
+                return Ok(());
+            }
+            let (settled, done) = (before - left, if args.resend { "queued again" } else { "settled" });
+            display.say(&format!("{}: {settled} messages {done}, {left} left in doubt", args.campaign));
+            if args.resend && settled > 0 {
+                display.say("`smppost resume` sends them");
+            }
+        }
+        Err(JournalError::Held(_)) => {
+            let connection = journal::open_existing(journal)?;
+            request(&connection, &args.campaign, &decision).map_err(|error| error.at(journal))?;
+            display.say(&format!("{}: noted; the running sender applies it within a second", args.campaign));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}

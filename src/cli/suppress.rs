@@ -1,0 +1,196 @@
+//! `suppress`: the list of numbers that are never sent to.
+
+use super::CliError;
+use crate::address::Destination;
+use crate::escape::escape_terminal;
+use crate::journal::suppression::{self, Suppressed};
+use crate::journal::{self, JournalError, open_or_create};
+use crate::progress::Display;
+use clap::{Args, Subcommand, ValueEnum};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// `suppress`.
+#[derive(Debug, Args)]
+pub struct SuppressArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Put numbers on the list; a running sender heeds it at its next claim
+    Add {
+        /// The numbers, in international format
+        #[arg(required = true)]
+        numbers: Vec<String>,
+        /// Why
+        #[arg(long, default_value = "added by the operator")]
+        reason: String,
+    },
+    /// Take numbers off the list; messages that were skipped because of it stay skipped
+    Remove {
+        /// The numbers
+        #[arg(required = true)]
+        numbers: Vec<String>,
+    },
+    /// Show the list
+    List {
+        /// How to show it
+        #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+        format: ListFormat,
+    },
+    /// Put the numbers of a file on the list: one a line, or a CSV file with a header
+    Import {
+        /// The file
+        file: PathBuf,
+        /// The column of the numbers, where there is a header
+        #[arg(long, value_name = "COLUMN", default_value = "to")]
+        column: String,
+        /// Why
+        #[arg(long, value_name = "REASON")]
+        reason: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ListFormat {
+    Table,
+    Csv,
+    Json,
+}
+
+/// Runs the command.
+pub fn suppress(args: &SuppressArgs, journal: &Path, out: &mut dyn Write) -> Result<(), CliError> {
+    let display = Display::new();
+    let at = |error: JournalError| error.at(journal);
+    match &args.action {
+        Action::Add { numbers, reason } => {
+            let numbers = parsed(numbers)?;
+            let connection = open_or_create(journal)?;
+            let added = suppression::add_all(&connection, numbers.iter().copied(), reason).map_err(at)?;
+            display.say(&format!("{added} numbers added, {} were there already", numbers.len() - added));
+        }
+        Action::Remove { numbers } => {
+            let numbers = parsed(numbers)?;
+            let connection = journal::open_existing(journal)?;
+            let removed = suppression::remove_all(&connection, numbers.iter().copied()).map_err(at)?;
+            display.say(&format!("{removed} numbers removed, {} were not there", numbers.len() - removed));
+        }
+        Action::List { format } => list(&journal::open_read_only(journal)?, *format, out)?,
+        Action::Import { file, column, reason } => {
+            let (numbers, bad) = read(file, column)?;
+            let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            let reason = reason.clone().unwrap_or_else(|| format!("imported from {name}"));
+            let connection = open_or_create(journal)?;
+            let numbers = numbers.iter().filter_map(|number| Destination::parse(number).ok());
+            let count = numbers.clone().count();
+            let added = suppression::add_all(&connection, numbers, &reason).map_err(at)?;
+            display.say(&format!("{added} numbers added, {} were there already", count - added));
+            if !bad.is_empty() {
+                let lines: Vec<String> = bad.iter().take(10).map(ToString::to_string).collect();
+                let more = if bad.len() > 10 { ", ..." } else { "" };
+                let lines = lines.join(", ");
+                display.say(&format!("{} lines hold no number and were left out: {lines}{more}", bad.len()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn parsed(numbers: &[String]) -> Result<Vec<Destination<'_>>, CliError> {
+    let parse = |number| Destination::parse(number).map_err(|error| CliError::Usage(format!("{number}: {error}")));
+    numbers.iter().map(|number| parse(number.as_str())).collect()
+}
+
+/// The numbers of a file, and the lines that hold none.
+fn read(path: &Path, column: &str) -> Result<(Vec<String>, Vec<u64>), CliError> {
+    let at = |error: &dyn std::fmt::Display| CliError::Words(format!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(|error| at(&error))?;
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file);
+    let (mut numbers, mut bad) = (Vec::new(), Vec::new());
+    let mut place = 0;
+    for (n, record) in reader.records().enumerate() {
+        let record = record.map_err(|error| at(&error))?;
+        let first = record.get(0).unwrap_or_default().trim_start_matches('\u{feff}');
+        if n == 0 && Destination::parse(first).is_err() {
+            let names = record.iter().map(|name| name.trim().trim_start_matches('\u{feff}'));
+            match names.clone().position(|name| name == column) {
+                Some(at) => place = at,
+                None if record.len() == 1 => {}
+                None => {
+                    let names: Vec<&str> = names.collect();
+                    let words = format!("no column {column:?}; there are: {}", names.join(", "));
+                    return Err(at(&words));
+                }
+            }
+            continue;
+        }
+        let cell = record.get(place).unwrap_or_default().trim_start_matches('\u{feff}');
+        match Destination::parse(cell) {
+            Ok(number) => numbers.push(number.digits().to_owned()),
+            Err(_) => bad.push(record.position().map_or(0, csv::Position::line)),
+        }
+    }
+    Ok((numbers, bad))
+}
+
+fn list(connection: &rusqlite::Connection, format: ListFormat, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let mut all = Vec::new();
+    suppression::list(connection, |row: Suppressed| -> Result<(), CliError> {
+        let since =
+            jiff::Timestamp::from_millisecond(row.added_at).map_or_else(|_| String::new(), |at| format!("{at:.3}"));
+        match format {
+            ListFormat::Table => writeln!(out, "{:<17}{since}  {}", row.number, escape_terminal(&row.reason))?,
+            ListFormat::Csv => csv.write_record([&row.number, &since, &row.reason]).map_err(io::Error::other)?,
+            ListFormat::Json => all.push(serde_json::json!({
+                "number": row.number, "added_at": since, "reason": row.reason,
+            })),
+        }
+        Ok(())
+    })?;
+    match format {
+        ListFormat::Table => {}
+        ListFormat::Csv => {
+            writeln!(out, "number,added_at,reason")?;
+            out.write_all(&csv.into_inner().map_err(|error| io::Error::other(error.to_string()))?)?;
+        }
+        ListFormat::Json => writeln!(out, "{}", serde_json::Value::Array(all))?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f38_numbers_come_one_a_line_or_in_a_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |text: &str, numbers: &[&str], bad: &[u64]| {
+            let path = folder.path().join("numbers");
+            std::fs::write(&path, text).unwrap();
+            let (found, lines) = read(&path, "to").unwrap();
+            assert_eq!((found.as_slice(), lines.as_slice()), (numbers.map_owned().as_slice(), bad), "{text:?}");
+        };
+        check("491700000001\n+491700000002\n", &["491700000001", "491700000002"], &[]);
+        check("\u{feff}491700000001\nx\n", &["491700000001"], &[2]);
+        check("number\n491700000001\n", &["491700000001"], &[]);
+        check("name,to\nAnna,491700000001\nBert,\n", &["491700000001"], &[3]);
+        let path = folder.path().join("other");
+        std::fs::write(&path, "name,phone\nAnna,491700000001\n").unwrap();
+        assert!(read(&path, "to").unwrap_err().to_string().contains("phone"));
+    }
+
+    trait MapOwned {
+        fn map_owned(&self) -> Vec<String>;
+    }
+
+    impl MapOwned for &[&str] {
+        fn map_owned(&self) -> Vec<String> {
+            self.iter().map(|text| (*text).to_owned()).collect()
+        }
+    }
+}

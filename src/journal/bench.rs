@@ -1,0 +1,251 @@
+//! A journal thread without threads or sockets, for tests: what sessions would say is put straight into its transactions.
+
+use super::books::InDoubtPolicy;
+use super::campaign::CampaignOptions;
+use super::control::{Decision, request};
+use super::events::{Answer, Batch, InboundEvent, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession};
+use super::intake::{Intake, Kept, NewMessage};
+use super::keeper::{Board, Keeper, KeeperSettings};
+use super::key::State;
+use super::marks::Marks;
+use super::recover::recover;
+use super::{now_ms, open_existing};
+use crate::wire::MessageState;
+use crossbeam_channel::{Receiver, bounded};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+pub const SENDER: &str = "Acme";
+
+/// A journal with one campaign, and its keeper.
+pub struct Bench {
+    _folder: tempfile::TempDir,
+    pub path: PathBuf,
+    pub keeper: Option<Keeper>,
+    pub ids_in_memory: usize,
+    pub stop_words: Vec<String>,
+    sessions: Vec<(i64, Receiver<ToSession>)>,
+}
+
+/// A receipt as it comes.
+#[derive(Clone, Debug)]
+pub struct Told<'a> {
+    pub id: &'a str,
+    pub state: MessageState,
+    pub is_final: bool,
+    /// The handset's number.
+    pub from: &'a str,
+    pub reference: Option<u16>,
+}
+
+impl Bench {
+    /// A campaign of messages of so many parts to these numbers.
+    pub fn new(messages: &[(&str, u8)], in_doubt: InDoubtPolicy) -> Self {
+        Self::with_options(messages, CampaignOptions { in_doubt, from: SENDER.into(), ..Default::default() })
+    }
+
+    pub fn with_options(messages: &[(&str, u8)], options: CampaignOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut intake = Intake::begin(&path, "test", "test.csv", &options).unwrap();
+        for (n, &(destination, parts)) in messages.iter().enumerate() {
+            let text = if parts == 1 { "Hi".to_owned() } else { "x".repeat(153 * usize::from(parts)) };
+            let message = NewMessage {
+                line: n as u64 + 2,
+                destination,
+                source: None,
+                text: &text,
+                encoding: 0,
+                parts,
+                fields: None,
+                suppressed: false,
+            };
+            intake.store(std::iter::once(Kept::Message(message))).unwrap();
+        }
+        intake.finish("").unwrap();
+        let mut bench = Self {
+            _folder: folder,
+            path,
+            keeper: None,
+            ids_in_memory: 1_000,
+            stop_words: Vec::new(),
+            sessions: Vec::new(),
+        };
+        bench.restart();
+        bench
+    }
+
+    /// As after kill -9 without write marks: everything claimed and not answered is in doubt.
+    pub fn restart(&mut self) {
+        self.keeper = None;
+        self.sessions.clear();
+        let connection = open_existing(&self.path).unwrap();
+        let marks = Marks::open(&self.path).unwrap();
+        let (mut books, _) = recover(&connection, &self.path, &marks).unwrap();
+        crate::pipeline::apply_controls(&connection, &mut books).unwrap();
+        let settings = KeeperSettings {
+            path: self.path.clone(),
+            active: vec![0],
+            limit: None,
+            ids_in_memory: self.ids_in_memory,
+            references: Arc::new(AtomicBool::new(true)),
+            stop_words: self.stop_words.clone(),
+            rules: Arc::default(),
+            gather: Duration::ZERO,
+        };
+        self.keeper = Some(Keeper::start(connection, books, settings, Board::default()).unwrap());
+    }
+
+    pub fn keeper(&mut self) -> &mut Keeper {
+        self.keeper.as_mut().unwrap()
+    }
+
+    pub fn tell(&mut self, event: ToJournal) {
+        self.keeper().transact(&mut vec![event], true).unwrap();
+    }
+
+    pub fn open_session(&mut self) -> i64 {
+        let (session, from_journal) = bounded(1_024);
+        let (reply, number) = bounded(1);
+        let facts = SessionFacts {
+            peer: "test".into(),
+            system_id: "test".into(),
+            bind: "trx",
+            smpp_version: "3.4",
+            sends_reference: true,
+        };
+        self.tell(ToJournal::Open { facts, session, reply });
+        let id = number.recv().unwrap().id;
+        self.sessions.push((id, from_journal));
+        id
+    }
+
+    /// Has up to `parts` parts claimed and "written".
+    pub fn send(&mut self, session: i64, parts: usize) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        for _ in 0..200 {
+            self.tell(ToJournal::Want { session, parts: parts - sent.len() });
+            let (_, from_journal) = self.sessions.iter().find(|(id, _)| *id == session).unwrap();
+            for message in from_journal.try_iter() {
+                let ToSession::Send(runs) = message else { continue };
+                for run in runs {
+                    for (n, item) in run.chunk.items[run.items.clone()].iter().enumerate() {
+                        sent.push(Sent {
+                            attempt: item.attempt,
+                            message: item.message,
+                            sequence_number: run.first_sequence_number + n as u32,
+                            campaign: item.campaign,
+                            plain: item.is_plain(),
+                            refused: item.refused,
+                            late: false,
+                            referenced: true,
+                            generation: run.generation,
+                        });
+                    }
+                }
+            }
+            if sent.len() >= parts {
+                break;
+            }
+            // The feeder reads on a thread of its own.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.tell(ToJournal::Want { session, parts: 0 });
+        sent
+    }
+
+    /// What the journal said to a session.
+    pub fn said(&self, session: i64) -> Vec<ToSession> {
+        self.sessions.iter().filter(|(id, _)| *id == session).flat_map(|(_, said)| said.try_iter()).collect()
+    }
+
+    pub fn answer(&mut self, session: i64, sent: Sent, command_status: u32, id: &str) {
+        let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
+        let message_id = batch.keep(id.as_bytes());
+        batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO });
+        self.tell(ToJournal::Came { session, batch });
+    }
+
+    pub fn receipt(&mut self, session: i64, told: &Told<'_>) {
+        let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
+        let tlvs = told
+            .reference
+            .map_or_else(Vec::new, |reference| [&[0x02, 0x04, 0, 2][..], &reference.to_be_bytes()].concat());
+        let event = ReceiptEvent {
+            message_id: batch.keep(told.id.as_bytes()),
+            state: Some(told.state),
+            is_final: told.is_final,
+            error: batch.keep(b""),
+            text: batch.keep(b"text"),
+            tlvs: batch.keep(&tlvs),
+            source: batch.keep(told.from.as_bytes()),
+            destination: batch.keep(SENDER.as_bytes()),
+        };
+        batch.receipts.push(event);
+        batch.acknowledge.deliver.push(1);
+        self.tell(ToJournal::Came { session, batch });
+    }
+
+    /// A final receipt.
+    pub fn delivered(&mut self, session: i64, id: &str, from: &str) {
+        self.receipt(session, &Told { id, state: MessageState::Delivered, is_final: true, from, reference: None });
+    }
+
+    /// A deliver_sm that is no receipt.
+    pub fn inbound(&mut self, session: i64, pdu: &[u8]) {
+        let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
+        let pdu = batch.keep(pdu);
+        batch.inbound.push(InboundEvent { pdu });
+        self.tell(ToJournal::Came { session, batch });
+    }
+
+    /// A response timer expires.
+    pub fn time_out(&mut self, session: i64, sent: Sent) -> Sent {
+        self.tell(ToJournal::TimedOut { session, sent: vec![sent] });
+        Sent { late: true, ..sent }
+    }
+
+    /// The session is lost with these unanswered.
+    pub fn lose(&mut self, session: i64, unanswered: Vec<Sent>) {
+        let reason = "cut".into();
+        self.tell(ToJournal::Closed { session, reason, unanswered, unwritten: Vec::new() });
+    }
+
+    /// As another process would, while this one sends.
+    pub fn decide(&mut self, decision: &Decision) {
+        let other = open_existing(&self.path).unwrap();
+        request(&other, "test", decision).unwrap();
+        self.keeper().transact(&mut Vec::new(), true).unwrap();
+    }
+
+    /// The states of all messages, as everybody sees them; checks that counts and stored states agree with them.
+    pub fn states(&self) -> Vec<String> {
+        let connection = super::open_read_only(&self.path).unwrap();
+        let mut statement = connection.prepare("SELECT state FROM message_status ORDER BY line").unwrap();
+        let states: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        for state in State::ALL {
+            let sql = format!("SELECT {} FROM campaign_summary", state.name());
+            let counted: i64 = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+            assert_eq!(counted as usize, states.iter().filter(|found| *found == state.name()).count(), "{states:?}");
+        }
+        states
+    }
+
+    /// The receipts' rules, in order of arrival.
+    pub fn rules(&self) -> Vec<(String, Option<i64>)> {
+        self.query("SELECT rule, line FROM receipt_log ORDER BY received_at", |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    pub fn query<T>(&self, sql: &str, read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
+        let connection = super::open_read_only(&self.path).unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| read(row)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    pub fn number(&self, sql: &str) -> i64 {
+        self.query(sql, |row| row.get(0))[0]
+    }
+}

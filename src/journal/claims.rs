@@ -1,0 +1,226 @@
+//! Claims: intents to send, each given serials and sequence numbers, committed before anything of them is written.
+
+use super::JournalError;
+use super::events::{Chunk, Item, Run, ToSession};
+use super::facts::MessageFacts;
+use super::keeper::Keeper;
+use super::key::{Attempt, State};
+use super::now_ms;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Keeper {
+    /// Claims what sessions want and there is, the retry queue first.
+    pub(super) fn serve(&mut self) -> Result<(), JournalError> {
+        let now = now_ms();
+        let sessions: Vec<i64> =
+            self.sessions.iter().filter(|(_, book)| book.wanted > 0).map(|(&session, _)| session).collect();
+        if !sessions.is_empty() {
+            self.generations.begin();
+        }
+        for session in sessions {
+            let wanted = self.sessions.get(&session).map_or(0, |book| book.wanted);
+            let mut runs = Vec::new();
+            let mut claimed = 0;
+            while claimed < wanted {
+                let Some(chunk) = self.retry_chunk(wanted - claimed, now)? else { break };
+                claimed += self.claim(session, &Arc::new(chunk), 0, usize::MAX, now, &mut runs)?.1;
+            }
+            while claimed < wanted {
+                let Some((chunk, at)) = self.next_chunk()? else { break };
+                let (next, count) = self.claim(session, &chunk, at, wanted - claimed, now, &mut runs)?;
+                claimed += count;
+                self.chunk = (next < chunk.items.len()).then_some((chunk, next));
+            }
+            if claimed > 0 {
+                self.status.in_flight += claimed;
+                self.generations.claimed(claimed);
+                if let Some(book) = self.sessions.get_mut(&session) {
+                    book.wanted = 0;
+                }
+                self.after_commit(session, ToSession::Send(runs));
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims up to `wanted` items of a chunk (whole messages only) from index `at` on. Returns the index after them, and
+    /// how many there were.
+    fn claim(
+        &mut self,
+        session: i64,
+        chunk: &Arc<Chunk>,
+        mut at: usize,
+        wanted: usize,
+        now: i64,
+        runs: &mut Vec<Run>,
+    ) -> Result<(usize, usize), JournalError> {
+        let items = &chunk.items;
+        let mut claimed = 0;
+        // Whole messages only, so that the parts of one go over one session.
+        let within = |at: usize| at > 0 && items[at].message == items[at - 1].message;
+        while at < items.len() && (claimed < wanted || within(at)) {
+            if self.is_barred(&items[at], chunk.again)? {
+                let message = items[at].message;
+                at += items[at..].iter().take_while(|item| item.message == message).count();
+                continue;
+            }
+            // A run: consecutive parts of messages that may go, as far as numbers last.
+            let start = at;
+            let (first, room) = self.sequence.peek();
+            while at < items.len() && at - start < room {
+                let item = &items[at];
+                let follows = |before: &Item| {
+                    item.campaign == before.campaign && item.attempt.0 - before.attempt.0 == Attempt::new(1, 0).0
+                };
+                if at > start && !follows(&items[at - 1]) {
+                    break;
+                }
+                let begins = at == start || item.message != items[at - 1].message;
+                if begins && at > start && (claimed + at - start >= wanted || self.is_barred(item, chunk.again)?) {
+                    break;
+                }
+                at += 1;
+            }
+            let count = at - start;
+            self.sequence.take(count);
+            self.write_claim(session, &items[start..at], first, now)?;
+            runs.push(Run {
+                chunk: Arc::clone(chunk),
+                items: start..at,
+                first_serial: self.next_serial,
+                first_sequence_number: first,
+                generation: self.generations.current(),
+            });
+            self.next_serial += count as i64;
+            claimed += count;
+        }
+        Ok((at, claimed))
+    }
+
+    fn write_claim(
+        &mut self,
+        session: i64,
+        items: &[Item],
+        first_sequence_number: u32,
+        now: i64,
+    ) -> Result<(), JournalError> {
+        let Some(first) = items.first() else { return Ok(()) };
+        self.connection
+            .prepare_cached(
+                "INSERT INTO claim (first_serial, try, first_part, parts, first_message, session_id,
+                                    first_sequence_number, claimed_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute((
+                self.next_serial,
+                first.attempt.tried(),
+                first.attempt.part(),
+                items.len() as i64,
+                first.message,
+                session,
+                first_sequence_number,
+                now,
+            ))?;
+        let mut plain = 0;
+        let mut campaign = first.campaign;
+        for item in items {
+            if item.campaign != campaign {
+                self.books.shift(campaign, State::Queued, State::Sending, plain);
+                self.books.note_sent(campaign, now);
+                (plain, campaign) = (0, item.campaign);
+            }
+            if item.is_plain() {
+                plain += 1;
+            } else {
+                self.books.touch(&self.connection, item.attempt.part(), State::Queued)?;
+            }
+        }
+        self.books.shift(campaign, State::Queued, State::Sending, plain);
+        self.books.note_sent(campaign, now);
+        Ok(())
+    }
+
+    /// Whether the message must not be claimed: its campaign is cancelled, or its number is suppressed.
+    fn is_barred(&mut self, item: &Item, again: bool) -> Result<bool, JournalError> {
+        if self.books.campaign(item.campaign).is_none_or(|campaign| campaign.cancelled) {
+            return Ok(true);
+        }
+        // What is tried again was looked at when it was taken from its queue.
+        if again || self.suppressed.is_empty() || !self.suppressed.contains(&item.destination) {
+            return Ok(false);
+        }
+        super::control::suppress_message(&self.connection, &mut self.books, item.campaign, item.message)?;
+        Ok(true)
+    }
+
+    /// Parts of the retry queue that are due, encoded.
+    fn retry_chunk(&mut self, wanted: usize, now: i64) -> Result<Option<Chunk>, JournalError> {
+        let mut chunk = Chunk { again: true, ..Chunk::default() };
+        while chunk.items.len() < wanted {
+            let Some(waiting) = self.retries.pop_due(now) else { break };
+            if self.books.campaign(waiting.campaign).is_none_or(|campaign| campaign.cancelled) {
+                continue;
+            }
+            // Looked up again, since a late answer or a receipt may have settled it while it waited.
+            let Some((message, parts)) = super::facts::message_of(&self.connection, waiting.attempt.part())? else {
+                continue;
+            };
+            let facts = MessageFacts::load(&self.connection, message, parts)?;
+            let part = (waiting.attempt.part() - message) as usize;
+            if facts.next_attempt(part) != waiting.attempt
+                || !super::state::is_to_send(&facts.parts[part])
+                || !super::state::may_go_on(&facts.parts)
+            {
+                continue;
+            }
+            let before = chunk.items.len();
+            super::feed::encode_again(&self.connection, &self.books, &waiting, message, &mut chunk)?;
+            let number = chunk.items.last().map_or(0, |item| item.destination);
+            // A message that was begun is completed; one of which nothing was taken is not.
+            if self.suppressed.contains(&number) && self.is_all_to_send(&facts) {
+                chunk.items.truncate(before);
+                super::control::suppress_again(&self.connection, &mut self.books, waiting.campaign, message)?;
+            }
+        }
+        Ok((!chunk.items.is_empty()).then_some(chunk))
+    }
+
+    fn is_all_to_send(&self, facts: &MessageFacts) -> bool {
+        facts.parts.iter().all(|attempts| super::state::is_to_send(attempts))
+    }
+
+    /// The chunk to claim from, without waiting for one.
+    fn next_chunk(&mut self) -> Result<Option<(Arc<Chunk>, usize)>, JournalError> {
+        if self.chunk.is_none()
+            && let Some(feeder) = &self.feeder
+        {
+            match feeder.chunks().try_recv() {
+                Ok(chunk) => self.take_chunk(Some(chunk))?,
+                Err(crossbeam_channel::TryRecvError::Empty) => {}
+                Err(crossbeam_channel::TryRecvError::Disconnected) => self.take_chunk(None)?,
+            }
+        }
+        Ok(self.chunk.take())
+    }
+
+    /// A chunk from the feeder; `None`: it is through, or failed.
+    pub(super) fn take_chunk(&mut self, chunk: Option<Result<Chunk, JournalError>>) -> Result<(), JournalError> {
+        match chunk {
+            Some(chunk) => self.chunk = Some((Arc::new(chunk?), 0)),
+            None => self.feeder = None,
+        }
+        Ok(())
+    }
+
+    pub(super) fn may_claim(&mut self) -> Result<bool, JournalError> {
+        if !self.claiming || !self.sessions.values().any(|session| session.wanted > 0) {
+            return Ok(false);
+        }
+        if self.retries.due_in(now_ms()) == Some(Duration::ZERO) {
+            return Ok(true);
+        }
+        self.chunk = self.next_chunk()?;
+        Ok(self.chunk.is_some())
+    }
+}

@@ -1,0 +1,174 @@
+//! Message ids beyond what memory holds: sorted runs in the journal.
+//!
+//! One edge divides all ids: those of parts before it are here, those of later ones in memory ([`super::ids`]). When
+//! memory is full, the oldest ids move here as one run sorted by hash, so that writing is appending, and the edge moves
+//! on with them in the same transaction. An id given to a part before the edge (a late answer, a retry) is entered at
+//! once, in run 0. A filter in memory for each run (ten bits an id) keeps a look-up from asking runs that cannot know.
+//! Nothing is ever taken out: the receipt of a campaign long finished, or repeated, still finds its message.
+
+use super::JournalError;
+use super::key::Attempt;
+use rusqlite::{Connection, OptionalExtension};
+
+/// Bits of a filter for each id, and how many of them an id sets: one look-up in a hundred asks a run in vain.
+const FILTER_BITS: u64 = 10;
+const FILTER_PROBES: u64 = 6;
+
+/// The runs.
+#[derive(Debug, Default)]
+pub struct Spill {
+    edge: i64,
+    runs: Vec<Run>,
+    stragglers: bool,
+}
+
+#[derive(Debug)]
+struct Run {
+    number: i64,
+    filter: Filter,
+}
+
+#[derive(Debug)]
+struct Filter(Vec<u8>);
+
+impl Filter {
+    fn new(ids: usize) -> Self {
+        Self(vec![0; (ids as u64 * FILTER_BITS).div_ceil(8).max(8) as usize])
+    }
+
+    fn bits(&self, hash: u64) -> impl Iterator<Item = (usize, u8)> + use<> {
+        let count = self.0.len() as u64 * 8;
+        let step = (hash >> 32) | 1;
+        (0..FILTER_PROBES).map(move |n| {
+            let bit = hash.wrapping_add(n.wrapping_mul(step)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let bit = ((u128::from(bit) * u128::from(count)) >> 64) as u64;
+            ((bit / 8) as usize, 1 << (bit % 8))
+        })
+    }
+
+    fn add(&mut self, hash: u64) {
+        for (octet, bit) in self.bits(hash) {
+            self.0[octet] |= bit;
+        }
+    }
+
+    fn may_hold(&self, hash: u64) -> bool {
+        self.bits(hash).all(|(octet, bit)| self.0[octet] & bit != 0)
+    }
+}
+
+impl Spill {
+    /// Reads the edge and the filters.
+    pub fn load(connection: &Connection) -> Result<Self, JournalError> {
+        let edge: Option<String> = connection
+            .query_row("SELECT value FROM meta WHERE key = 'ids_spilled_before'", [], |row| row.get(0))
+            .optional()?;
+        let edge = edge.and_then(|edge| edge.parse().ok()).unwrap_or(0);
+        let mut statement = connection.prepare("SELECT run, filter FROM spilled_run ORDER BY run")?;
+        let runs = statement
+            .query_map([], |row| Ok(Run { number: row.get(0)?, filter: Filter(row.get(1)?) }))?
+            .collect::<Result<_, _>>()?;
+        let stragglers =
+            connection.query_row("SELECT EXISTS (SELECT 1 FROM spilled_id WHERE run = 0)", [], |row| row.get(0))?;
+        Ok(Self { edge, runs, stragglers })
+    }
+
+    /// The ids of parts before this one are here.
+    pub fn edge(&self) -> i64 {
+        self.edge
+    }
+
+    /// Whether nothing was spilled yet.
+    pub fn is_empty(&self) -> bool {
+        self.edge == 0
+    }
+
+    /// Enters the ids of all parts before `edge` that are not here yet, by the hashes of their folded forms. The flag
+    /// says that the message's story was a plain one.
+    pub fn add(
+        &mut self,
+        connection: &Connection,
+        mut ids: Vec<(u64, Attempt, bool)>,
+        edge: i64,
+    ) -> Result<(), JournalError> {
+        // Stragglers in memory must not draw it back.
+        let edge = edge.max(self.edge);
+        let number = self.runs.last().map_or(1, |run| run.number + 1);
+        let mut filter = Filter::new(ids.len());
+        ids.sort_unstable_by_key(|&(hash, attempt, _)| (hash as i64, attempt));
+        for &(hash, attempt, plain) in &ids {
+            filter.add(hash);
+            insert(connection, number, hash, attempt, plain)?;
+        }
+        connection
+            .prepare_cached("INSERT INTO spilled_run (run, filter) VALUES (?1, ?2)")?
+            .execute((number, &filter.0))?;
+        self.runs.push(Run { number, filter });
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('ids_spilled_before', ?1)")?
+            .execute([edge.to_string()])?;
+        self.edge = edge;
+        Ok(())
+    }
+
+    /// Enters an id that was given late to a part before the edge.
+    pub fn add_straggler(&mut self, connection: &Connection, hash: u64, attempt: Attempt) -> Result<(), JournalError> {
+        self.stragglers = true;
+        insert(connection, 0, hash, attempt, false)
+    }
+
+    /// The attempts whose id may be one with this hash, each with whether its message was plain when it came here.
+    pub fn find(&self, connection: &Connection, hash: u64) -> Result<Vec<(Attempt, bool)>, JournalError> {
+        let mut found = Vec::new();
+        let asked = self.runs.iter().filter(|run| run.filter.may_hold(hash)).map(|run| run.number);
+        for number in asked.chain(self.stragglers.then_some(0)) {
+            let mut statement =
+                connection.prepare_cached("SELECT attempt, plain FROM spilled_id WHERE run = ?1 AND hash = ?2")?;
+            let mut rows = statement.query((number, hash as i64))?;
+            while let Some(row) = rows.next()? {
+                found.push((Attempt(row.get(0)?), row.get(1)?));
+            }
+        }
+        // A straggler came a second time with the run that it was taken out of memory with.
+        found.sort_unstable();
+        found.dedup_by_key(|&mut (attempt, _)| attempt);
+        Ok(found)
+    }
+}
+
+fn insert(connection: &Connection, run: i64, hash: u64, attempt: Attempt, plain: bool) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO spilled_id (run, hash, attempt, plain) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((run, hash as i64, attempt.0, plain))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_in_every_run_and_after_a_restart() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(crate::journal::SCHEMA).unwrap();
+        let mut spill = Spill::load(&connection).unwrap();
+        assert!(spill.is_empty());
+        let mut random = fastrand::Rng::with_seed(7);
+        let ids: Vec<(u64, Attempt, bool)> =
+            (0..20_000).map(|n| (random.u64(..), Attempt::new(n, 0), n % 2 == 0)).collect();
+        for (n, run) in ids.chunks(5_000).enumerate() {
+            spill.add(&connection, run.to_vec(), (n as i64 + 1) * 5_000).unwrap();
+        }
+        spill.add_straggler(&connection, ids[0].0, Attempt::new(3, 1)).unwrap();
+        for spill in [&spill, &Spill::load(&connection).unwrap()] {
+            assert_eq!(spill.edge(), 20_000);
+            for &(hash, attempt, plain) in &ids[1..] {
+                assert_eq!(spill.find(&connection, hash).unwrap(), [(attempt, plain)]);
+            }
+            assert_eq!(spill.find(&connection, ids[0].0).unwrap().len(), 2);
+            assert!(spill.find(&connection, 12_345).unwrap().is_empty());
+        }
+        let vain = (0..10_000).filter(|_| spill.runs[0].filter.may_hold(random.u64(..))).count();
+        assert!(vain < 200, "{vain} in 10,000");
+    }
+}

@@ -1,0 +1,160 @@
+//! The program over TLS against the simulator, what `probe` shows, and the sending hours.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails fails its test.
+
+mod common;
+
+use common::{Smppost, expected, long_rows, one, rows, states};
+use smppost::link::door::{Door, Identity};
+use smppost::smsc::{Faults, Settings, Smsc};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+fn smsc(change: impl FnOnce(&mut Settings)) -> (Smsc, Door, String) {
+    let mut settings = Settings { listen: "127.0.0.1:0".parse().unwrap(), rate: None, ..Settings::default() };
+    change(&mut settings);
+    let smsc = Smsc::start(settings).unwrap();
+    let identity = Identity::self_made(&["localhost".into()]).unwrap();
+    let pin = identity.pin();
+    let listen: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let door = Door::open(listen, smsc.local_addr(), identity).unwrap();
+    (smsc, door, pin)
+}
+
+fn pinned(pin: &str) -> [&str; 4] {
+    ["--tls", "--tls-danger-accept-any-cert", "--tls-pin-sha256", pin]
+}
+
+#[test]
+fn a_campaign_goes_over_tls_as_without() {
+    let (smsc, door, pin) = smsc(|_| {});
+    let smppost = Smppost::new();
+    let more: Vec<&str> = pinned(&pin).into_iter().chain(["--connections", "2", "--window", "100"]).collect();
+    let ended = smppost.send(&long_rows(2_000), door.local_addr().port(), &more);
+    ended.assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 2_000)]));
+    assert_eq!(smsc.stop().accepted, 6_000);
+    assert!(!ended.stderr.contains("in the clear") && !ended.stderr.contains("NOT checked"), "{}", ended.said());
+}
+
+#[test]
+fn f18_cuts_over_tls_leave_nothing_lost_and_nothing_sent_twice() {
+    let mut faults = Faults::default();
+    faults.set("drop-after-answer=300").unwrap();
+    faults.set("octets").unwrap();
+    let (smsc, door, pin) = smsc(|settings| settings.faults = faults);
+    let smppost = Smppost::new();
+    smppost.send(&rows(1_000), door.local_addr().port(), &pinned(&pin));
+    let found = states(&smppost.journal(), "c");
+    assert_eq!(found.values().sum::<i64>(), 1_000);
+    assert!(found["delivered"] > 900, "{found:?}");
+    let sent_twice = "SELECT count(*) FROM (SELECT line FROM attempt_log WHERE state = 'accepted' GROUP BY line HAVING count(*) > 1)";
+    assert_eq!(one(&smppost.journal(), sent_twice), 0);
+    drop(smsc);
+}
+
+#[test]
+fn a_careless_bind_is_warned_of_every_time() {
+    let (smsc, door, _) = smsc(|_| {});
+    let smppost = Smppost::new();
+    let ended =
+        smppost.send(&rows(2), door.local_addr().port(), &["--tls-danger-accept-any-cert", "--connections", "2"]);
+    ended.assert_code(0);
+    assert_eq!(ended.stderr.matches("NOT checked").count(), smsc.stats().binds as usize, "{}", ended.said());
+}
+
+#[test]
+fn the_simulator_takes_tls_on_a_port_of_its_own() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_smppost"))
+        .args(["smsc", "--port", "0", "--tls", "--tls-port", "0", "--for", "30s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let (plain, tls) = (lines.next().unwrap(), lines.next().unwrap());
+    assert!(plain.starts_with("listening on 127.0.0.1:"), "{plain}");
+    let words: Vec<&str> = tls.trim_end_matches(')').split(' ').collect();
+    let (port, pin) = (words[2].rsplit(':').next().unwrap().parse().unwrap(), *words.last().unwrap());
+    let smppost = Smppost::new();
+    let ended = smppost.send(&rows(5), port, &pinned(pin));
+    let _ = child.kill();
+    let _ = child.wait();
+    ended.assert_code(0);
+}
+
+#[test]
+fn probe_shows_the_smsc_and_says_what_to_check() {
+    let (smsc, door, pin) = smsc(|settings| settings.system_id = Some("test".into()));
+    let port = door.local_addr().port().to_string();
+    let smppost = Smppost::new();
+    let probe = |system_id: &str, more: &[&str]| {
+        let mut arguments = vec!["probe", "--host", "localhost", "--port", &port, "--system-id", system_id];
+        arguments.extend(more);
+        smppost.run(&arguments)
+    };
+    let ended = probe("test", &pinned(&pin));
+    ended.assert_code(0);
+    for words in [
+        "TLS: TLSv1_3",
+        &pin,
+        "for: localhost",
+        "bound as trx",
+        "smppost-smsc",
+        "SMPP 3.4, and so",
+        "round trips",
+        "unbound\n",
+    ] {
+        assert!(ended.stdout.contains(words), "{words}: {}", ended.said());
+    }
+    assert!(!smppost.journal().exists());
+    let ended = probe("other", &pinned(&pin));
+    ended.assert_code(1);
+    assert!(ended.stdout.contains("0x0F") && ended.stdout.contains("1. --system-id"), "{}", ended.said());
+    let ended = probe("test", &["--tls"]);
+    ended.assert_code(1);
+    assert!(ended.stdout.contains("self-signed") && ended.stdout.contains("--tls-pin-sha256"), "{}", ended.said());
+    assert_eq!(smsc.stats().submits, 0);
+}
+
+#[test]
+fn sending_hours_hold_the_messages_and_let_them_go() {
+    let (smsc, _door, _) = smsc(|_| {});
+    let smppost = Smppost::new();
+    let now = jiff::Timestamp::now();
+    let at = |seconds: i64| (now + jiff::SignedDuration::from_secs(seconds)).to_string();
+    let port = smsc.local_addr().port();
+    let mut running = smppost.spawn_send(&rows(20), port, &["--start-at", &at(4)]);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(smsc.stats().submits, 0);
+    assert!(running.is_running() && running.stderr().contains("outside the sending hours: waiting until"));
+    let ended = running.wait();
+    ended.assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 20)]));
+    assert!(ended.stderr.contains("have begun"), "{}", ended.said());
+    // Far away: no connection meanwhile.
+    let binds = smsc.stats().binds;
+    let other = Smppost::new();
+    let mut running = other.spawn_send(&rows(20), port, &["--start-at", &at(7_200)]);
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(running.is_running() && smsc.stats().binds == binds);
+    running.signal("INT");
+    running.wait().assert_code(130);
+    // A last moment.
+    let last = Smppost::new();
+    let stop = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2)).to_string();
+    let ended = last.send(&rows(200), port, &["--rate", "20", "--stop-at", &stop]);
+    ended.assert_code(130);
+    let found = states(&last.journal(), "c");
+    assert!((20..60).contains(&found["delivered"]) && found["queued"] > 100, "{found:?}");
+    for (more, words) in [
+        (["--between", "9-20"], "--between"),
+        (["--days", "monday"], "--days"),
+        (["--time-zone", "Mars"], "--time-zone"),
+    ] {
+        let ended = Smppost::new().send(&rows(1), port, &more);
+        ended.assert_code(2);
+        assert!(ended.stderr.contains(words), "{}", ended.said());
+    }
+}

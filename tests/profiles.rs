@@ -1,0 +1,122 @@
+//! Profiles: what they set, what beats them, what is wrong with them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails fails its test.
+
+mod common;
+
+use common::{Smppost, expected, open, rows, states};
+use smppost::smsc::{Settings, Smsc};
+
+fn smsc() -> Smsc {
+    Smsc::start(Settings { listen: "127.0.0.1:0".parse().unwrap(), rate: None, ..Settings::default() }).unwrap()
+}
+
+fn profile(port: u16) -> String {
+    format!(
+        "[acme]\nhost = \"127.0.0.1\"\nport = {port}\nsystem_id = \"profiled\"\nbind = \"tx+rx\"\nconnections = 2\n\
+         rate = \"unlimited\"\nfrom = \"Acme\"\njournal = \"acme.db\"\nstrict_password = true\n\
+         [acme.field]\nsource_addr_npi = 1\n[acme.status]\n\"0x45\" = \"permanent\"\n"
+    )
+}
+
+#[test]
+fn a_profile_is_as_good_as_typing_and_what_is_typed_beats_it() {
+    let smsc = smsc();
+    let smppost = Smppost::new();
+    smppost.file("smppost.toml", profile(smsc.local_addr().port()));
+    smppost.file("c.csv", rows(5));
+    // The environment of these tests names a journal, which beats the profile's.
+    smppost.run(&["send", "c.csv", "--profile", "acme"]).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 5)]));
+    let bound = |sql: &str| -> String { open(&smppost.journal()).query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(
+        bound("SELECT group_concat(bind || system_id) FROM (SELECT * FROM session ORDER BY bind)"),
+        "rxprofiled,txprofiled"
+    );
+    assert_eq!(bound("SELECT source FROM message_status LIMIT 1"), "Acme");
+    let more = [
+        "send",
+        "c.csv",
+        "--campaign",
+        "d",
+        "--profile",
+        "acme",
+        "--bind",
+        "trx",
+        "--connections=1",
+        "--from",
+        "Typed",
+    ];
+    smppost.run(&more).assert_code(0);
+    assert_eq!(bound("SELECT source FROM message_status WHERE campaign = 'd' LIMIT 1"), "Typed");
+    assert_eq!(bound("SELECT bind FROM session ORDER BY id DESC LIMIT 1"), "trx");
+    // A list in the journal that the profile names.
+    let other = Smppost::new().environment("SMPPOST_PROFILE", "acme").environment("SMPPOST_SYSTEM_ID", "environment");
+    other.file("smppost.toml", profile(smsc.local_addr().port()));
+    other.file("c.csv", rows(2));
+    other.run(&["send", "c.csv"]).assert_code(0);
+    let name: String = open(&other.journal()).query_row("SELECT system_id FROM session", [], |row| row.get(0)).unwrap();
+    assert_eq!(name, "environment");
+}
+
+#[test]
+fn f13_f15_what_is_wrong_in_a_profile_is_named_by_line() {
+    let smppost = Smppost::new().environment("SMPPOST_PASSWORD", "123456789");
+    smppost.file("c.csv", rows(1));
+    for (text, words) in [
+        (
+            "[default]\nhost = \"127.0.0.1\"\nwindw = 1\n",
+            "smppost.toml line 3: there is no key `windw`; did you mean `window`?",
+        ),
+        ("[default]\nhost = \"127.0.0.1\"\n\nwindow = 0\n", "smppost.toml line 4: invalid value '0' for '--window"),
+        ("[default]\nrate = \"fast\"\n", "line 2: invalid value 'fast'"),
+        ("[default]\n[default.status]\n\"0x45\" = \"lost\"\n", "line 2"),
+        ("[default]\nbind = \"both\"\n", "line 2: invalid value 'both'"),
+        ("[default]\nhost = \"127.0.0.1\"\nsystem_id = \"x\"\nstrict_password = true\n", "9 octets"),
+    ] {
+        smppost.file("smppost.toml", text);
+        let ended = smppost.run(&["send", "c.csv"]);
+        ended.assert_code(2);
+        assert!(ended.stderr.contains(words), "{words}: {}", ended.said());
+        assert!(!smppost.journal().exists());
+    }
+    let ended = smppost.run(&["send", "c.csv", "--profile", "acme"]);
+    ended.assert_code(2);
+    assert!(ended.stderr.contains("there are: default"), "{}", ended.said());
+    let ended = smppost.run(&["send", "c.csv", "--config", "nowhere.toml"]);
+    ended.assert_code(2);
+    assert!(ended.stderr.contains("nowhere.toml"), "{}", ended.said());
+}
+
+#[test]
+fn profiles_are_listed_and_checked() {
+    let smppost = Smppost::new();
+    smppost.run(&["profile", "list"]).assert_code(2);
+    smppost.file("smppost.toml", profile(2777) + "[other]\nhost = \"b.example\"\nsystem_id = \"x\"\ntls = true\n");
+    let list = smppost.run(&["profile", "list"]);
+    assert!(list.stdout.contains("acme\t127.0.0.1\t") && list.stdout.contains("other\tb.example"), "{}", list.said());
+    let check = smppost.run(&["profile", "check"]);
+    check.assert_code(0);
+    assert!(check.stdout.contains("acme: right: 127.0.0.1 port 2777, no TLS"), "{}", check.said());
+    assert!(check.stdout.contains("other: right: b.example port 2778, TLS"), "{}", check.said());
+    smppost.file(
+        "smppost.toml",
+        profile(2777) + "[other]\nhost = \"b.example\"\nsystem_id = \"x\"\ntls_ca = \"no.pem\"\n",
+    );
+    let check = smppost.run(&["profile", "check"]);
+    check.assert_code(1);
+    assert!(
+        check.stdout.contains("other: wrong: --tls-ca") && check.stdout.contains("acme: right"),
+        "{}",
+        check.said()
+    );
+    smppost.run(&["profile", "check", "acme"]).assert_code(0);
+}
+
+#[test]
+fn a_rehearsal_leaves_the_journal_of_the_profile_alone() {
+    let smppost = Smppost::new();
+    smppost.file("smppost.toml", profile(2777).replace("connections = 2\n", "connections = 4\n"));
+    smppost.file("c.csv", rows(3));
+    smppost.run(&["send", "c.csv", "--profile", "acme", "--simulate", "--journal", "rehearsal.db"]).assert_code(0);
+    assert!(!smppost.path("acme.db").exists());
+}

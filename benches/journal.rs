@@ -53,6 +53,8 @@ fn journal() -> Journal {
         active: vec![0],
         limit: None,
         ids_in_memory: 1_800_000,
+        references: std::sync::Arc::default(),
+        stop_words: Vec::new(),
         rules: std::sync::Arc::default(),
         gather: Duration::ZERO,
     };
@@ -61,7 +63,13 @@ fn journal() -> Journal {
     let thread = std::thread::spawn(move || keeper.run(inbox).unwrap());
     let (to_session, session) = bounded(72);
     let (reply, number) = bounded(1);
-    let facts = SessionFacts { peer: "peer".into(), system_id: "bench".into(), bind: "trx", smpp_version: "3.4" };
+    let facts = SessionFacts {
+        peer: "peer".into(),
+        system_id: "bench".into(),
+        bind: "trx",
+        smpp_version: "3.4",
+        sends_reference: false,
+    };
     events.send(ToJournal::Open { facts, session: to_session, reply }).unwrap();
     let number = number.recv().unwrap().id;
     Journal { _folder: folder, events, session, number, thread, random: fastrand::Rng::with_seed(1) }
@@ -105,6 +113,8 @@ impl Journal {
                         plain: item.is_plain(),
                         refused: item.refused,
                         late: false,
+                        referenced: false,
+                        generation: run.generation,
                     };
                     claimed += 1;
                     let id = if random_ids { self.random.u64(..) } else { 0x0195_0000 + claimed as u64 };

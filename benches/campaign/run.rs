@@ -343,6 +343,7 @@ fn in_process(place: &Place, options: &Options) -> (Cost, u64) {
             version: session::Version::V34,
             window: options.window,
             timers: session::Timers::default(),
+            receipts: Default::default(),
         },
         account_name: recorded_account(&journal),
         journal,
@@ -353,6 +354,9 @@ fn in_process(place: &Place, options: &Options) -> (Cost, u64) {
         wait_receipts: Duration::from_secs(30),
         campaigns: vec!["bench".into()],
         old_receipts_come: true,
+        stop_words: Vec::new(),
+        listen: None,
+        hours: Default::default(),
     };
     let [user_before, system_before, _, _] = cpu("/proc/self/stat");
     let started = Instant::now();

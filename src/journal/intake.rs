@@ -267,7 +267,10 @@ impl Intake {
     /// Takes everything back.
     pub fn abandon(self) -> Result<(), JournalError> {
         let undo = || {
-            self.connection.execute_batch("ROLLBACK")?;
+            // A full disk, among others, has ended the transaction already.
+            if !self.connection.is_autocommit() {
+                self.connection.execute_batch("ROLLBACK")?;
+            }
             undo_all_unfinished(&self.connection)
         };
         undo().map(|_| ()).map_err(|error| error.at(&self.path))

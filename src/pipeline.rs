@@ -262,7 +262,7 @@ fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Resul
 /// The indices of the campaigns to send.
 fn choose(connection: &rusqlite::Connection, books: &Books, names: &[String]) -> Result<Vec<u32>, JournalError> {
     let unfinished = |counts: &[i64]| {
-        counts[State::Queued as usize] + counts[State::Sending as usize] + counts[State::Accepted as usize] > 0
+        [State::Queued, State::Sending, State::Accepted, State::InDoubt].iter().any(|state| counts[*state as usize] > 0)
     };
     if names.is_empty() {
         let all = books.campaigns.iter().enumerate();

@@ -2,13 +2,14 @@
 //! until everything is sent and receipted (or told to stop), and ends them in the order that loses nothing.
 
 use crate::hours::{Hours, Verdict};
+use crate::journal::answers::Answers;
 use crate::journal::books::Books;
 use crate::journal::events::ToJournal;
 use crate::journal::keeper::{Board, Keeper, KeeperSettings, Status};
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::marks::Marks;
-use crate::journal::recover::{Recovered, recover};
+use crate::journal::recover::{Recovered, Recovery, recover};
 use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Hold, Pacer, Rate};
@@ -165,8 +166,7 @@ pub fn send(
     let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
     journal::claim_account(&connection, path, &settings.account_name).map_err(at)?;
-    let marks = Marks::open(path)?;
-    let (mut books, recovered) = recover(&connection, path, &marks).map_err(at)?;
+    let Recovery { connection, mut books, recovered, marks, answers } = recover(connection, path).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
     let active = match settings.listen {
         Some(_) => Vec::new(),
@@ -201,7 +201,7 @@ pub fn send(
         let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
-    let mut run = Run::start(settings, keeper, board, marks, references)?;
+    let mut run = Run::start(settings, keeper, board, marks, answers, references)?;
     if let Some(found) = found_before {
         run.pacer.start_from(found);
         run.words.push(format!("the last run found that the SMSC takes {found:.0}/s: starting from there"));
@@ -315,6 +315,7 @@ impl Run {
         keeper: Keeper,
         board: Board,
         marks: Marks,
+        answers: Answers,
         references: Arc<AtomicBool>,
     ) -> Result<Self, SendError> {
         let (journal, events) = bounded(EVENTS);
@@ -332,6 +333,7 @@ impl Run {
             pacer: Arc::new(Pacer::new(settings.rate)),
             rules: Arc::clone(&settings.rules),
             marks,
+            answers,
             references,
             journal: journal.clone(),
             notices: notice,

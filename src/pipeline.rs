@@ -12,7 +12,8 @@ use crate::journal::recover::{Recovered, recover};
 use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Hold, Pacer, Rate};
-use crate::session::{self, Account, Notice, Shared, Version};
+use crate::session::{self, Account, Notice, Shared, TakesTlvs, Version};
+use crate::text::DefaultAlphabet;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
 use jiff::Timestamp;
 use std::fmt;
@@ -61,6 +62,8 @@ pub struct SendSettings {
     pub campaigns: Vec<String>,
     /// Receipts of earlier runs can still come: false for the built-in simulator, which is new in every run.
     pub old_receipts_come: bool,
+    /// What data_coding 0 means in messages from handsets.
+    pub default_alphabet: DefaultAlphabet,
     /// Messages from handsets that put their number on the suppression list, folded as by
     /// [`stop_word`](crate::journal::keeper::stop_word).
     pub stop_words: Vec<String>,
@@ -177,6 +180,10 @@ pub fn send(
     if settings.account.version == Version::V33 {
         refuse_tlvs(&connection, &campaigns)?;
     }
+    let to_send = active.iter().filter_map(|&index| books.campaign(index)).filter(|book| {
+        [State::Queued, State::Sending, State::InDoubt].iter().any(|state| book.counts[*state as usize] > 0)
+    });
+    let needs_tlvs = needs_tlvs(&connection, settings.account.tlvs, to_send.map(|book| book.name.as_str()))?;
     let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| found.parse().ok());
     let found_before: Option<f64> = found_before.filter(|&found| settings.rate.exceeds(found));
     let board = Board::default();
@@ -188,6 +195,7 @@ pub fn send(
         ids_in_memory: IDS_IN_MEMORY,
         references: Arc::clone(&references),
         stop_words: settings.stop_words.clone(),
+        default_alphabet: settings.default_alphabet,
         rules: Arc::clone(&settings.rules),
         gather: gather(settings.rate, settings.account.window * settings.connections),
     };
@@ -201,7 +209,7 @@ pub fn send(
         let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
-    let mut run = Run::start(settings, keeper, board, marks, references)?;
+    let mut run = Run::start(settings, keeper, board, marks, references, needs_tlvs)?;
     if let Some(found) = found_before {
         run.pacer.start_from(found);
         run.words.push(format!("the last run found that the SMSC takes {found:.0}/s: starting from there"));
@@ -248,7 +256,7 @@ pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> R
 /// SMPP 3.3 has no optional parameters: leaving them out would send something else than was asked for.
 fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Result<(), SendError> {
     for name in campaigns {
-        if let Some(line) = journal::line_with_tlvs(connection, name)? {
+        if let Some(line) = journal::campaign::line_with_tlvs(connection, name)? {
             let where_ = if line == 0 { "its --field options".to_owned() } else { format!("line {line}") };
             return Err(SendError::Settings(format!(
                 "campaign {name} carries optional parameters ({where_}), which SMPP 3.3 does not have: use --smpp-version \
@@ -257,6 +265,25 @@ fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Resul
         }
     }
     Ok(())
+}
+
+/// The option of the first campaign with something to send that needs optional parameters.
+fn needs_tlvs<'a>(
+    connection: &rusqlite::Connection,
+    takes: TakesTlvs,
+    campaigns: impl Iterator<Item = &'a str>,
+) -> Result<Option<String>, SendError> {
+    for name in campaigns {
+        let Some(option) = journal::campaign::options(connection, name)?.needs_tlvs() else { continue };
+        if takes == TakesTlvs::No {
+            return Err(SendError::Settings(format!(
+                "campaign {name} was imported with {option}, which needs optional parameters: SMPP 3.3 has none, and --tlvs \
+                 no forbids them; use --smpp-version 3.4, or import it anew with --concat udh8; nothing was sent"
+            )));
+        }
+        return Ok(Some(option));
+    }
+    Ok(None)
 }
 
 /// The indices of the campaigns to send.
@@ -316,6 +343,7 @@ impl Run {
         board: Board,
         marks: Marks,
         references: Arc<AtomicBool>,
+        needs_tlvs: Option<String>,
     ) -> Result<Self, SendError> {
         let (journal, events) = bounded(EVENTS);
         let (ended, keeper_ended) = bounded(1);
@@ -333,6 +361,7 @@ impl Run {
             rules: Arc::clone(&settings.rules),
             marks,
             references,
+            needs_tlvs,
             journal: journal.clone(),
             notices: notice,
             finish: finished,

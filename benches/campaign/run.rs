@@ -341,6 +341,7 @@ fn in_process(place: &Place, options: &Options) -> (Cost, u64) {
             system_type: String::new(),
             bind: session::BindMode::Transceiver,
             version: session::Version::V34,
+            tlvs: session::TakesTlvs::default(),
             window: options.window,
             timers: session::Timers::default(),
             receipts: Default::default(),
@@ -355,6 +356,7 @@ fn in_process(place: &Place, options: &Options) -> (Cost, u64) {
         campaigns: vec!["bench".into()],
         old_receipts_come: true,
         stop_words: Vec::new(),
+        default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
         listen: None,
         hours: Default::default(),
     };

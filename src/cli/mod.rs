@@ -3,6 +3,7 @@
 mod campaign;
 mod connection;
 mod listen;
+mod operations;
 mod probe;
 mod profile;
 mod resolve;
@@ -55,7 +56,11 @@ enum Command {
     List(ListArgs),
     /// What became of a campaign's messages
     Report(ReportArgs),
-    /// Take back what is not sent yet
+    /// Ask the SMSC what became of messages (query_sm)
+    Query(operations::QueryArgs),
+    /// Give messages that the SMSC has not delivered yet another text (replace_sm)
+    Replace(operations::ReplaceArgs),
+    /// Take back what is not sent yet, and with --at-smsc what the SMSC has not delivered yet
     Cancel(CancelArgs),
     /// Collect late receipts and messages from handsets
     Listen(listen::ListenArgs),
@@ -189,12 +194,14 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
     let mut out = io::stdout().lock();
     match &cli.command {
         Command::Send(args) => send::send(args, &journal(args.simulate)),
-        Command::Import(args) => send::import(&args.campaign.campaign()?, &journal(false)).map(|()| exit::OK),
+        Command::Import(args) => send::import(&args.campaign()?, &journal(false)).map(|()| exit::OK),
         Command::Check(args) => send::check(args, &journal(false), &mut out).map(|()| exit::OK),
         Command::Resume(args) => send::resume(args, &journal(false)),
         Command::List(args) => Ok(args.run(&journal(false), &mut out)?.code()),
         Command::Report(args) => Ok(args.run(&journal(false), &mut out)?.code()),
-        Command::Cancel(args) => send::cancel(args, &journal(false)).map(|()| exit::OK),
+        Command::Query(args) => operations::query(args, &journal(false), &mut out),
+        Command::Replace(args) => operations::replace(args, &journal(false), &mut out),
+        Command::Cancel(args) => send::cancel(args, &journal(false), &mut out),
         Command::Listen(args) => listen::listen(args, &journal(false)),
         Command::Resolve(args) => resolve::resolve(args, &journal(false)).map(|()| exit::OK),
         Command::Suppress(args) => suppress::suppress(args, &journal(false), &mut out).map(|()| exit::OK),

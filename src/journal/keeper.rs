@@ -19,6 +19,7 @@ use super::{JournalError, now_ms, recover};
 use crate::broken;
 use crate::failpoint::reach;
 use crate::journal::feed::Feeder;
+use crate::text::DefaultAlphabet;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
@@ -115,6 +116,7 @@ pub struct Keeper {
     looked_at: Instant,
     pub(super) references: Arc<AtomicBool>,
     pub(super) stop_words: Vec<String>,
+    pub(super) default_alphabet: DefaultAlphabet,
     gather: Duration,
     committed_at: Instant,
 }
@@ -134,6 +136,8 @@ pub struct KeeperSettings {
     pub references: Arc<AtomicBool>,
     /// Messages from handsets that put their number on the suppression list, as [`stop_word`] folds them.
     pub stop_words: Vec<String>,
+    /// What data_coding 0 means in them.
+    pub default_alphabet: DefaultAlphabet,
     /// What statuses mean.
     pub rules: Arc<RetryRules>,
     /// Commits are at least this far apart. Zero: as fast as the disk.
@@ -199,6 +203,7 @@ impl Keeper {
             generations: Generations::default(),
             references: settings.references,
             stop_words: settings.stop_words,
+            default_alphabet: settings.default_alphabet,
             retries,
             rules: settings.rules,
             sessions: HashMap::new(),

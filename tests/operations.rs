@@ -73,7 +73,7 @@ fn a_message_is_cancelled_at_the_smsc_and_the_query_after_it_is_as_good_as_its_r
     // What has its final state is not asked about again; a second cancellation finds nothing to cancel.
     let ended = run(&smppost, port, &["query", "c", "--line", "2"]);
     ended.assert_code(3);
-    assert!(ended.stdout.contains("final state"), "{}", ended.said());
+    assert!(ended.stderr.contains("final state"), "{}", ended.said());
     assert_eq!(ledger(&smppost, "query_sm").len(), 3);
     let log =
         "SELECT group_concat(operation || ' ' || line || ' ' || command_status || ' ' || coalesce(state, '-'), ', ')
@@ -116,7 +116,7 @@ fn each_part_of_a_long_message_is_asked_about() {
     assert_eq!(one(&smppost.journal(), "SELECT count(DISTINCT part) FROM operation_log WHERE line = 2"), 3);
     let ended = run(&smppost, port, &["replace", "c", "--line", "2", "--text", "other"]);
     ended.assert_code(3);
-    assert!(ended.stdout.contains("long message cannot be replaced"), "{}", ended.said());
+    assert!(ended.stderr.contains("long message cannot be replaced"), "{}", ended.said());
     assert!(ledger(&smppost, "replace_sm").is_empty());
 }
 
@@ -134,7 +134,7 @@ fn a_replacement_is_sent_in_the_alphabet_of_the_old_text_and_kept_beside_it() {
     assert_eq!(text(&smppost, "SELECT text FROM operation_log WHERE line = 2"), "New @");
     let ended = run(&smppost, port, &["replace", "c", "--line", "2", "--text", "жук"]);
     ended.assert_code(3);
-    assert!(ended.stdout.contains("alphabet"), "{}", ended.said());
+    assert!(ended.stderr.contains("alphabet"), "{}", ended.said());
     assert_eq!(ledger(&smppost, "replace_sm").len(), 2);
 }
 
@@ -156,7 +156,7 @@ fn what_the_smsc_does_not_know_or_never_got_is_said() {
     ] {
         let ended = run(&smppost, port, command);
         ended.assert_code(3);
-        assert!(ended.stdout.contains(words), "{words}: {}", ended.said());
+        assert!(ended.stderr.contains(words), "{words}: {}", ended.said());
     }
     assert_eq!(states(&smppost.journal(), "c"), expected([("accepted", 2), ("queued", 1)]));
     for wrong in [&["query", "c"][..], &["cancel", "c", "--line", "2"], &["replace", "c", "--line", "2"]] {
@@ -219,7 +219,7 @@ fn the_intent_is_on_disk_before_the_request_is_on_the_wire() {
     run(&smppost, port, &["query", "c", "--line", "2"]).assert_code(0);
     let ended = run(&smppost, port, &["query", "c", "--line", "2", "--response-timeout", "500ms"]);
     ended.assert_code(1);
-    assert!(ended.stdout.contains("maybe done"), "{}", ended.said());
+    assert!(ended.stderr.contains("maybe done"), "{}", ended.said());
     assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM operation_log WHERE answered_at IS NULL"), 1);
 }
 

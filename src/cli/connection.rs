@@ -343,6 +343,30 @@ impl ConnectionArgs {
         self.smpp_version == Some(VersionArg::V33) || self.tlvs == Some(TlvsArg::No)
     }
 
+    /// Whether messages can be sent at all.
+    pub fn can_submit(&self) -> bool {
+        self.bind_mode().can_submit()
+    }
+
+    /// The options about TLS beside `tls` itself, as keys of a profile with their values.
+    pub fn tls_entries(&self) -> Vec<(&'static str, String)> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let tls = &self.tls;
+        let mut entries: Vec<(&'static str, String)> = [
+            ("tls_ca", path(&tls.tls_ca)),
+            ("tls_server_name", tls.tls_server_name.clone()),
+            ("tls_client_cert", path(&tls.tls_client_cert)),
+            ("tls_client_key", path(&tls.tls_client_key)),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect();
+        if let [pin] = tls.tls_pin_sha256.as_slice() {
+            entries.push(("tls_pin_sha256", pin.iter().map(|octet| format!("{octet:02x}")).collect()));
+        }
+        entries
+    }
+
     /// Whether the way to bind was given.
     pub fn names_bind(&self) -> bool {
         self.bind.is_some()

@@ -9,6 +9,7 @@ mod profile;
 mod resolve;
 mod send;
 mod suppress;
+mod trial;
 
 use crate::campaign::CampaignError;
 use crate::journal::JournalError;
@@ -72,7 +73,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Check a journal against itself
     Verify(VerifyArgs),
-    /// Connect, bind, measure, unbind: shows what the SMSC says of itself, or what to check when it says nothing
+    /// Connect, bind, measure, unbind: shows what the SMSC says of itself, or what to check when it says nothing; with
+    /// --send-to, what it does with messages, and a profile for it
     Probe(ProbeArgs),
     /// The profiles of the configuration
     Profile(ProfileArgs),
@@ -207,7 +209,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         Command::Suppress(args) => suppress::suppress(args, &journal(false), &mut out).map(|()| exit::OK),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(&journal(false), &mut out)?.code()),
-        Command::Probe(args) => probe::run(args, &mut out),
+        Command::Probe(args) => probe::run(args, cli.profile.as_deref(), &mut out),
         Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
         Command::Smsc(args) => {
             drop(out);

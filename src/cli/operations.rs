@@ -16,6 +16,9 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
+/// Reasons given below a table.
+const REASONS_SHOWN: usize = 20;
+
 /// `query`.
 #[derive(Debug, Args)]
 pub struct QueryArgs {
@@ -104,8 +107,16 @@ pub fn run(
         rows.add(&Row::of(operation, line))?;
     }
     rows.end::<Row>("nothing to ask about: the SMSC has no message of it without a final state")?;
-    let done = outcome.lines.iter().filter(|line| is_done(line)).count();
     let display = Display::new();
+    // A table has no room for reasons.
+    let reasons = outcome.lines.iter().filter(|line| !is_done(line));
+    for line in reasons.clone().take(REASONS_SHOWN) {
+        display.say(&format!("line {} part {}: {}", line.line, line.part, Row::of(operation, line).words));
+    }
+    if reasons.count() > REASONS_SHOWN {
+        display.say("and more; --format csv has all reasons");
+    }
+    let done = outcome.lines.iter().filter(|line| is_done(line)).count();
     let parts = count(outcome.lines.len() as i64, "part");
     display.say(&format!("{campaign}: {} of {parts} {}", done, verb(operation)));
     if let Some(why) = &outcome.broken {
@@ -143,6 +154,7 @@ struct Row {
     state: Option<String>,
     final_date: Option<String>,
     error_code: Option<u8>,
+    outcome: &'static str,
     words: String,
 }
 
@@ -158,6 +170,7 @@ impl Row {
             state: None,
             final_date: None,
             error_code: None,
+            outcome: "done",
             words: String::new(),
         };
         match &line.fate {
@@ -170,12 +183,21 @@ impl Row {
                 row.final_date.clone_from(&answer.final_date);
                 row.error_code = answer.error_code;
                 row.words = match CommandStatus(answer.command_status) {
-                    CommandStatus::OK => "done".into(),
-                    status => words(status),
+                    CommandStatus::OK => String::new(),
+                    status => {
+                        row.outcome = "refused";
+                        words(status)
+                    }
                 };
             }
-            Fate::Unanswered(why) => row.words = format!("not answered, and maybe done: {why}"),
-            Fate::NotAsked(why) => row.words = format!("not asked: {why}"),
+            Fate::Unanswered(why) => {
+                row.outcome = "no answer";
+                row.words = format!("not answered, and maybe done: {why}");
+            }
+            Fate::NotAsked(why) => {
+                row.outcome = "not asked";
+                row.words = format!("not asked: {why}");
+            }
         }
         row
     }
@@ -192,9 +214,10 @@ impl Record for Row {
         "state",
         "final_date",
         "error_code",
+        "outcome",
         "words",
     ];
-    const TABLE: &'static [usize] = &[0, 1, 2, 4, 6, 7, 9];
+    const TABLE: &'static [usize] = &[0, 1, 2, 9, 6, 7, 4];
 
     fn cell(&self, column: usize, to: &mut String) {
         // A String takes whatever is written.
@@ -208,6 +231,7 @@ impl Record for Row {
             6 => write!(to, "{}", self.state.as_deref().unwrap_or_default()),
             7 => write!(to, "{}", self.final_date.as_deref().unwrap_or_default()),
             8 => self.error_code.map_or(Ok(()), |code| write!(to, "{code}")),
+            9 => write!(to, "{}", self.outcome),
             _ => write!(to, "{}", self.words),
         };
     }

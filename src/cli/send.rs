@@ -333,6 +333,8 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
         throttled: outcome.status.throttled,
         receipts_awaited: settings.account.bind.can_receive(),
         halted,
+        rehearsal: !settings.old_receipts_come,
+        journal_option: journal_option(&settings.journal),
     };
     let connection = journal::open_read_only(&settings.journal)?;
     let summary = SendSummary::gather(&connection, &settings.journal, &outcome.campaigns, run)?;
@@ -343,6 +345,13 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
         Ended::Halted(_) | Ended::Refused(_) => exit::ERROR,
         Ended::Done | Ended::NothingToDo => summary.exit().code(),
     })
+}
+
+/// What a command needs to be about the same journal.
+fn journal_option(journal: &Path) -> String {
+    let is_found =
+        journal == Path::new("smppost.db") || std::env::var_os("SMPPOST_JOURNAL").is_some_and(|path| path == journal);
+    if is_found { String::new() } else { format!(" --journal {}", argument(&journal.to_string_lossy())) }
 }
 
 /// Takes back what is not sent yet, and what the SMSC has.

@@ -184,7 +184,7 @@ impl Keeper {
         }
         super::retry::load_reference_ban(&connection, &settings.references)?;
         let mut retries = Retries::default();
-        super::retry::load(&connection, &books, &settings.active, &limit_end, &mut retries)?;
+        super::retry::load(&connection, &books, &settings.rules, &settings.active, &limit_end, &mut retries)?;
         let feeder = if ranges.iter().any(|range| range.from < range.limit_end) {
             Some(Feeder::spawn(&settings.path, ranges)?)
         } else {
@@ -323,7 +323,14 @@ impl Keeper {
             self.doubts.name(attempt, numbers, Some(id));
         }
         self.retries = Retries::default();
-        super::retry::load(&self.connection, &self.books, &self.active, &self.limit_end, &mut self.retries)?;
+        super::retry::load(
+            &self.connection,
+            &self.books,
+            &self.rules,
+            &self.active,
+            &self.limit_end,
+            &mut self.retries,
+        )?;
         // What other processes decided is to be heeded again.
         self.data_version = -1;
         Ok(())
@@ -605,7 +612,14 @@ impl Keeper {
         self.suppressed = super::control::suppressed(&self.connection)?;
         let touched = super::control::apply(&self.connection, &mut self.books)?;
         if touched {
-            super::retry::load(&self.connection, &self.books, &self.active, &self.limit_end, &mut self.retries)?;
+            super::retry::load(
+                &self.connection,
+                &self.books,
+                &self.rules,
+                &self.active,
+                &self.limit_end,
+                &mut self.retries,
+            )?;
         }
         Ok(())
     }

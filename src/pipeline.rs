@@ -237,12 +237,15 @@ fn gather(rate: Rate, slots: usize) -> Duration {
 }
 
 /// Honours what other commands appended while no sender ran.
-pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> Result<(), JournalError> {
+pub fn apply_controls(
+    connection: &rusqlite::Connection,
+    books: &mut Books,
+) -> Result<journal::control::Applied, JournalError> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    journal::control::apply(connection, books)?;
+    let applied = journal::control::apply(connection, books)?;
     books.settle(connection)?;
     connection.execute_batch("COMMIT")?;
-    Ok(())
+    Ok(applied)
 }
 
 /// SMPP 3.3 has no optional parameters: leaving them out would send something else than was asked for.

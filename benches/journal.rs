@@ -15,6 +15,8 @@ use smppost::journal::recover::recover;
 use smppost::journal::{now_ms, open_existing};
 use smppost::wire::MessageState;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -53,7 +55,9 @@ fn journal() -> Journal {
         active: vec![0],
         limit: None,
         ids_in_memory: 1_800_000,
-        rules: std::sync::Arc::default(),
+        references: Arc::new(AtomicBool::new(true)),
+        stop_words: Vec::new(),
+        rules: Arc::default(),
         gather: Duration::ZERO,
     };
     let keeper = Keeper::start(connection, books, settings, Board::default()).unwrap();
@@ -61,7 +65,13 @@ fn journal() -> Journal {
     let thread = std::thread::spawn(move || keeper.run(inbox).unwrap());
     let (to_session, session) = bounded(72);
     let (reply, number) = bounded(1);
-    let facts = SessionFacts { peer: "peer".into(), system_id: "bench".into(), bind: "trx", smpp_version: "3.4" };
+    let facts = SessionFacts {
+        peer: "peer".into(),
+        system_id: "bench".into(),
+        bind: "trx",
+        smpp_version: "3.4",
+        sends_reference: true,
+    };
     events.send(ToJournal::Open { facts, session: to_session, reply }).unwrap();
     let number = number.recv().unwrap().id;
     Journal { _folder: folder, events, session, number, thread, random: fastrand::Rng::with_seed(1) }
@@ -105,6 +115,8 @@ impl Journal {
                         plain: item.is_plain(),
                         refused: item.refused,
                         late: false,
+                        referenced: false,
+                        generation: run.generation,
                     };
                     claimed += 1;
                     let id = if random_ids { self.random.u64(..) } else { 0x0195_0000 + claimed as u64 };

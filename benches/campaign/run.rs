@@ -159,9 +159,12 @@ pub fn run(options: &Options) -> Figures {
     if options.around {
         let report = timed(place.command().args(["report", "bench"]));
         figures.report_s = report.as_secs_f64();
-        figures.start_s =
-            timed(place.command().args(["resume", "bench", "--host", "127.0.0.1", "--system-id", "bench"]))
-                .as_secs_f64();
+        // Where receipts are outstanding it would go on to wait for them; nobody listens there.
+        let mut resume = place.command();
+        resume.args(["resume", "bench", "--host", "127.0.0.1", "--port", "1", "--system-id", "bench"]);
+        let started = Instant::now();
+        let _ = resume.args(["--give-up-after", "1ms"]).output().expect("the program");
+        figures.start_s = started.elapsed().as_secs_f64();
     }
     figures
 }

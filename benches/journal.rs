@@ -55,9 +55,9 @@ fn journal() -> Journal {
         active: vec![0],
         limit: None,
         ids_in_memory: 1_800_000,
-        references: Arc::new(AtomicBool::new(true)),
+        references: std::sync::Arc::default(),
         stop_words: Vec::new(),
-        rules: Arc::default(),
+        rules: std::sync::Arc::default(),
         gather: Duration::ZERO,
     };
     let keeper = Keeper::start(connection, books, settings, Board::default()).unwrap();

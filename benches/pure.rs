@@ -4,7 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use smppost::import::{Event, RowReader, Settings};
+use smppost::import::{Event, RowReader, Settings, TextSource};
 use smppost::pacer::{Bucket, Rate};
 use smppost::text::{Encoder, Policy, Reference, segment};
 use smppost::wire::values::esm_class;
@@ -106,11 +106,21 @@ fn csv(c: &mut Criterion) {
         file += &format!("{},{TEXT}\n", 447_700_000_000u64 + n);
     }
     let quoted = file.replace("Your parcel", "\"Your \"\"parcel\"\",").replace("Thank you.", "Thank you.\"");
+    let mut named = String::from("to,name,code\n");
+    for n in 0..10_000 {
+        named += &format!("{},Ann,{}\n", 447_700_000_000u64 + n, 100_000 + n);
+    }
+    let template = TextSource::Template("Hi {name}, your code is {code}. It is valid for ten minutes.".into());
+    let filled = Settings { text: template, ..Settings::default() };
     group.throughput(Throughput::Elements(10_000));
-    for (name, file) in [("read_10000_rows", &file), ("read_10000_quoted_rows", &quoted)] {
+    for (name, file, settings) in [
+        ("read_10000_rows", &file, Settings::default()),
+        ("read_10000_quoted_rows", &quoted, Settings::default()),
+        ("read_10000_template_rows", &named, filled),
+    ] {
         group.bench_function(name, |b| {
             b.iter(|| {
-                let mut reader = RowReader::open(file.as_bytes(), Settings::default()).unwrap();
+                let mut reader = RowReader::open(file.as_bytes(), settings.clone()).unwrap();
                 let mut rows = 0;
                 while let Some(event) = reader.next().unwrap() {
                     rows += u32::from(matches!(event, Event::Row(_)));

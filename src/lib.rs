@@ -62,6 +62,7 @@
 //! - [`report`], [`progress`]: what is shown.
 //! - [`smsc`]: the simulator, with its faults and its ledger.
 //! - [`cli`], [`config`], [`signals`]: what can be typed, and what comes from elsewhere.
+//! - [`failpoint`], [`broken`]: for tests of the promise; nothing of them is in a release.
 
 pub mod wire;
 
@@ -92,3 +93,6 @@ pub mod smsc;
 pub mod cli;
 pub mod config;
 pub mod signals;
+
+pub mod broken;
+pub mod failpoint;

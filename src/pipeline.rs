@@ -189,7 +189,7 @@ pub fn send(
         references: Arc::clone(&references),
         stop_words: settings.stop_words.clone(),
         rules: Arc::clone(&settings.rules),
-        gather: gather(settings.rate),
+        gather: gather(settings.rate, settings.account.window * settings.connections),
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
     let first = board.lock().clone();
@@ -227,10 +227,11 @@ pub fn send(
 }
 
 /// How far apart commits are at a rate: at low rates each answer is committed at once; at higher ones several share a
-/// commit, a few milliseconds later; without a limit they group themselves.
-fn gather(rate: Rate) -> Duration {
+/// commit, a few milliseconds later; without a limit they group themselves. What is answered and not committed yet would
+/// be in doubt after a crash, so that no more than the windows hold is gathered.
+fn gather(rate: Rate, slots: usize) -> Duration {
     match rate {
-        Rate::PerSecond(rate) if rate > GATHER_ABOVE => GATHER,
+        Rate::PerSecond(rate) if rate > GATHER_ABOVE => GATHER.min(Duration::from_secs_f64(slots as f64 / rate)),
         _ => Duration::ZERO,
     }
 }
@@ -261,7 +262,7 @@ fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Resul
 /// The indices of the campaigns to send.
 fn choose(connection: &rusqlite::Connection, books: &Books, names: &[String]) -> Result<Vec<u32>, JournalError> {
     let unfinished = |counts: &[i64]| {
-        counts[State::Queued as usize] + counts[State::Sending as usize] + counts[State::Accepted as usize] > 0
+        [State::Queued, State::Sending, State::Accepted, State::InDoubt].iter().any(|state| counts[*state as usize] > 0)
     };
     if names.is_empty() {
         let all = books.campaigns.iter().enumerate();

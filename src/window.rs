@@ -69,6 +69,9 @@ impl Window {
         if let Some((sent, written_at)) = self.outstanding.remove(&sequence_number) {
             return Some((sent, now.saturating_duration_since(written_at)));
         }
+        if crate::broken::is("drop-late-answer") {
+            return None;
+        }
         let (sent, written_at) = self.late.remove(&sequence_number)?;
         Some((Sent { late: true, ..sent }, now.saturating_duration_since(written_at)))
     }

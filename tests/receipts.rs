@@ -1,5 +1,6 @@
 //! Receipts end to end: the real threads and sockets against the simulator, with a restart in between, for every shape
 //! in which SMSCs send receipts. No setting of ours is changed for any of them.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use crossbeam_channel::never;
 use smppost::campaign::{CampaignFile, Reading, import};

@@ -185,6 +185,7 @@ impl Keeper {
         self.ids.warm(&keys);
         let mut plain = Vec::with_capacity(batch.receipts.len());
         for ((receipt, id), key) in batch.receipts.iter().zip(&ids).zip(keys) {
+            crate::failpoint::reach("receipt")?;
             match self.plain_receipt(receipt, id, key) {
                 Some(attempt) => plain.push((attempt, receipt)),
                 None => {

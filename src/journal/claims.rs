@@ -106,6 +106,7 @@ impl Keeper {
         now: i64,
     ) -> Result<(), JournalError> {
         let Some(first) = items.first() else { return Ok(()) };
+        crate::failpoint::reach("claim")?;
         self.connection
             .prepare_cached(
                 "INSERT INTO claim (first_serial, try, first_part, parts, first_message, session_id,

@@ -81,7 +81,7 @@ pub enum ToSession {
 }
 
 /// Inbound PDUs that may be answered now.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Acknowledge {
     /// Sequence numbers of deliver_sm.
     pub deliver: Vec<u32>,

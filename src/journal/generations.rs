@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 /// Outstanding attempts by generation. A generation is what one transaction claimed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Generations {
     /// Number of the oldest generation that is counted.
     first: u32,

@@ -5,6 +5,7 @@ use super::campaign::CampaignOptions;
 use super::key::State;
 use super::lock::ImportLock;
 use super::{JournalError, now_ms, open_or_create};
+use crate::failpoint::reach;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -165,6 +166,7 @@ impl Intake {
     /// Stores rows.
     pub fn store<'a>(&mut self, rows: impl Iterator<Item = Kept<'a>>) -> Result<(), JournalError> {
         self.insert(rows)
+            .and_then(|()| Ok(reach("import-chunk")?))
             .and_then(|()| self.commit_now_and_then())
             .map_err(|error| JournalError::from(error).at(&self.path))
     }
@@ -252,8 +254,10 @@ impl Intake {
                 (self.campaign, counts.messages, counts.parts, counts.messages - counts.suppressed, counts.suppressed),
             )
             .map_err(at_path)?;
+        reach("import-finish")?;
         // A commit with FULL syncs the whole WAL, and with it every commit before.
         self.connection.execute_batch("COMMIT; PRAGMA synchronous = FULL").map_err(at_path)?;
+        reach("import-finished")?;
         self.connection
             .execute("UPDATE campaign SET imported_at = ?2 WHERE id = ?1", (self.campaign, now_ms()))
             .map_err(at_path)?;
@@ -263,7 +267,10 @@ impl Intake {
     /// Takes everything back.
     pub fn abandon(self) -> Result<(), JournalError> {
         let undo = || {
-            self.connection.execute_batch("ROLLBACK")?;
+            // A full disk, among others, has ended the transaction already.
+            if !self.connection.is_autocommit() {
+                self.connection.execute_batch("ROLLBACK")?;
+            }
             undo_all_unfinished(&self.connection)
         };
         undo().map(|_| ()).map_err(|error| error.at(&self.path))

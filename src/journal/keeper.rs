@@ -11,10 +11,13 @@ use super::ids::Ids;
 use super::key::{Attempt, State, TRIES_MAX, Verdict};
 use super::ladder::Doubts;
 use super::marks::boot_id;
+use super::reserve::Reserve;
 use super::retry::{Retries, RetryRules, Waiting};
 use super::sequence::Sequence;
 use super::spill::Spill;
 use super::{JournalError, now_ms, recover};
+use crate::broken;
+use crate::failpoint::reach;
 use crate::journal::feed::Feeder;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use hashbrown::{HashMap, HashSet};
@@ -106,6 +109,9 @@ pub struct Keeper {
     pub(super) streak: (u32, u32),
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
+    ids_in_memory: usize,
+    /// `None`: used up, the disk is full.
+    reserve: Option<Reserve>,
     looked_at: Instant,
     pub(super) references: Arc<AtomicBool>,
     pub(super) stop_words: Vec<String>,
@@ -161,6 +167,7 @@ impl Keeper {
             )
             .or_else(none_is(0))?;
         let meta = std::fs::metadata(&settings.path).map_err(|error| JournalError::Io(settings.path.clone(), error))?;
+        let reserve = Reserve::keep(&settings.path)?;
         let ranges = super::feed::ranges(&connection, &books, &settings.active, settings.limit)?;
         let limit_end = ranges.iter().map(|range| (range.campaign, range.limit_end)).collect();
         connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -209,6 +216,8 @@ impl Keeper {
             streak: (0, 0),
             limit_end,
             after_commit: Vec::new(),
+            ids_in_memory: settings.ids_in_memory,
+            reserve: Some(reserve),
             looked_at: Instant::now(),
             gather: settings.gather,
             committed_at: Instant::now(),
@@ -250,6 +259,7 @@ impl Keeper {
             }
         }
         // Folded back into the one file, so that what is left behind can be copied as it is.
+        reach("checkpoint")?;
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         Ok(())
     }
@@ -275,8 +285,48 @@ impl Keeper {
         retry.min(HOUSEKEEPING).max(Duration::from_millis(1))
     }
 
-    /// One transaction: events, decisions of other processes, claims. Then what rests on it.
+    /// One transaction; where the disk is full, the reserve makes room for it, and nothing is claimed any more.
     pub(super) fn transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
+        let before = (self.status.clone(), self.generations.clone());
+        match self.try_transact(inbox, housekeeping) {
+            Err(error) if error.is_full() && !broken::is("no-reserve") => {
+                let Some(reserve) = self.reserve.take() else { return Err(error) };
+                (self.status, self.generations) = before;
+                drop(reserve);
+                self.forget_transaction()?;
+                self.halt(JournalError::Full(self.path.clone()).to_string());
+                self.try_transact(inbox, housekeeping)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Goes back to what is on disk. Numbers that the lost transaction had given are not given again.
+    fn forget_transaction(&mut self) -> Result<(), JournalError> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        self.after_commit.clear();
+        self.books = Books::load(&self.connection)?;
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        (self.ids, self.spill) = super::load::load_ids(&self.connection, self.ids_in_memory)?;
+        self.connection.execute_batch("COMMIT")?;
+        self.strays = super::strays::Strays::load(&self.connection, &self.ids)?;
+        self.to_judge.clear();
+        self.doubts = Doubts::load(&self.connection)?;
+        for (attempt, numbers, id) in self.strays.named_in_doubt() {
+            self.doubts.name(attempt, numbers, Some(id));
+        }
+        self.retries = Retries::default();
+        super::retry::load(&self.connection, &self.books, &self.active, &self.limit_end, &mut self.retries)?;
+        // What other processes decided is to be heeded again.
+        self.data_version = -1;
+        Ok(())
+    }
+
+    /// One transaction: events, decisions of other processes, claims. Then what rests on it. The events stay in the inbox
+    /// until they are committed.
+    fn try_transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
         let mut to_write = false;
         for event in inbox.iter() {
             match event {
@@ -296,34 +346,45 @@ impl Keeper {
             if self.others_wrote()? {
                 self.heed_others()?;
             }
-            let mut events = std::mem::take(inbox).into_iter();
-            let outcome = events.by_ref().try_for_each(|event| self.apply(event));
-            // What failed and what comes after it is not stored.
-            inbox.extend(events);
-            outcome?;
+            inbox.iter().try_for_each(|event| self.apply(event))?;
             self.judge_strays(now_ms())?;
             if may_claim && self.claiming {
                 self.serve()?;
             }
             self.books.settle(&self.connection)?;
+            if broken::is("send-before-commit") {
+                self.hand_out(|message| matches!(message, ToSession::Send(_)));
+            }
+            if broken::is("answer-before-commit") {
+                self.hand_out(|message| matches!(message, ToSession::Stored(_)));
+            }
+            reach("commit")?;
             self.connection.prepare_cached("COMMIT")?.execute([])?;
+            reach("committed")?;
             self.status.commits += 1;
             self.committed_at = Instant::now();
         }
         inbox.clear();
-        for (session, message) in self.after_commit.drain(..) {
+        self.hand_out(|_| true);
+        self.publish();
+        Ok(())
+    }
+
+    /// Tells sessions what rests on the commit.
+    fn hand_out(&mut self, which: impl Fn(&ToSession) -> bool) {
+        for (session, message) in self.after_commit.extract_if(.., |(_, message)| which(message)) {
             if let Some(book) = self.sessions.get(&session) {
                 // A writer that is gone has dropped its receiver; what was meant for it is in its closing report.
                 let _ = book.to.send(message);
             }
         }
-        self.publish();
-        Ok(())
     }
 
     /// The journal failed: what came is to come again, and what was claimed is not on disk.
     pub(super) fn disown(&mut self, inbox: &mut Vec<ToJournal>) {
         let _ = self.connection.execute_batch("ROLLBACK");
+        // All of it is in the inbox still.
+        self.after_commit.clear();
         for event in inbox.drain(..) {
             if let ToJournal::Came { session, batch } = event {
                 self.after_commit(session, ToSession::Stored(batch.acknowledge));
@@ -339,49 +400,48 @@ impl Keeper {
         }
     }
 
-    fn apply(&mut self, event: ToJournal) -> Result<(), JournalError> {
+    fn apply(&mut self, event: &ToJournal) -> Result<(), JournalError> {
         match event {
-            ToJournal::Open { facts, session, reply } => self.open(&facts, session, &reply),
+            ToJournal::Open { facts, session, reply } => self.open(facts, session.clone(), reply),
             ToJournal::Came { session, batch } => {
-                let outcome = self.came(session, &batch);
-                // Also where it failed: then it is refused instead.
+                self.came(*session, batch)?;
                 if !batch.acknowledge.is_empty() {
-                    self.after_commit(session, ToSession::Stored(batch.acknowledge));
+                    self.after_commit(*session, ToSession::Stored(batch.acknowledge.clone()));
                 }
-                outcome
+                Ok(())
             }
             ToJournal::TimedOut { session, sent } => {
-                for sent in sent {
+                for &sent in sent {
                     self.sequence.hold(sent.sequence_number);
-                    self.held.entry(session).or_default().insert(sent.sequence_number);
+                    self.held.entry(*session).or_default().insert(sent.sequence_number);
                     self.doubt(sent, "no answer within the response timeout")?;
                 }
                 Ok(())
             }
             ToJournal::Withdrawn { sent, .. } => {
-                for sent in sent {
+                for &sent in sent {
                     self.unwritten(sent, "an earlier part of the message was refused")?;
                 }
                 Ok(())
             }
             ToJournal::Closing { session } => {
-                self.sessions.remove(&session);
+                self.sessions.remove(session);
                 Ok(())
             }
             ToJournal::Closed { session, reason, unanswered, unwritten } => {
-                for sent in unanswered {
-                    self.doubt(sent, &reason)?;
+                for &sent in unanswered {
+                    self.doubt(sent, reason)?;
                 }
-                for sent in unwritten {
-                    self.unwritten(sent, &reason)?;
+                for &sent in unwritten {
+                    self.unwritten(sent, reason)?;
                 }
-                for number in self.held.remove(&session).unwrap_or_default() {
+                for number in self.held.remove(session).unwrap_or_default() {
                     self.sequence.let_go(number);
                 }
-                self.sessions.remove(&session);
+                self.sessions.remove(session);
                 self.connection
                     .prepare_cached("UPDATE session SET closed_at = ?2, reason = ?3 WHERE id = ?1")?
-                    .execute((session, now_ms(), &reason))?;
+                    .execute((session, now_ms(), reason))?;
                 Ok(())
             }
             ToJournal::Want { .. } | ToJournal::StopClaiming => Ok(()),
@@ -413,7 +473,8 @@ impl Keeper {
         let id = self.connection.last_insert_rowid();
         self.sessions.insert(id, SessionBook { to: session, wanted: 0 });
         // Said before the commit: the session can claim nothing before its own request has been committed after it.
-        let _ = reply.send(SessionNumber { id, serial_before: self.next_serial - 1 });
+        // A full channel has the same number in it: its transaction is being tried again.
+        let _ = reply.try_send(SessionNumber { id, serial_before: self.next_serial - 1 });
         Ok(())
     }
 

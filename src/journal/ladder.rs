@@ -9,7 +9,7 @@ use super::JournalError;
 use super::facts::MessageFacts;
 use super::ids::{Found, IdKey};
 use super::keeper::Keeper;
-use super::key::{Attempt, Outcome, State, Verdict};
+use super::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
 use super::strays::{Rule, Stray};
 use crate::address::{Destination, Sender};
 use crate::fields::SubmitFields;
@@ -203,10 +203,7 @@ impl Keeper {
         let mut settled = None;
         let mut several = false;
         for (attempt, plain) in self.spill.find(&self.connection, key.folded)? {
-            if !self.is_id_of(attempt, id)? {
-                continue;
-            }
-            let owner = self.owner(attempt, plain)?;
+            let Some(owner) = self.owner(attempt, id, plain)? else { continue };
             let place = if owner.is_final { &mut settled } else { &mut waiting };
             several |= place.is_some() && !owner.is_final;
             *place = Some(owner);
@@ -218,26 +215,25 @@ impl Keeper {
         })
     }
 
-    fn is_id_of(&self, attempt: Attempt, id: &str) -> Result<bool, JournalError> {
-        let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
-        let mut rows = statement.query([attempt.0])?;
-        Ok(match rows.next()? {
-            Some(row) => row.get_ref(0)?.as_str_or_null().is_ok_and(|found| found == Some(id)),
-            None => false,
-        })
-    }
-
-    /// What is known of an attempt whose id is not in memory.
-    fn owner(&self, attempt: Attempt, plain: bool) -> Result<Owner, JournalError> {
-        let (from, to) = (attempt.receipt(0), attempt.receipt(super::key::RECEIPTS_MAX));
-        let is_final: Option<bool> = self
+    /// What is known of an attempt whose id is not in memory, if `id` is its id indeed.
+    fn owner(&self, attempt: Attempt, id: &str, plain: bool) -> Result<Option<Owner>, JournalError> {
+        let found: Option<(bool, Option<bool>, bool)> = self
             .connection
-            .prepare_cached("SELECT max(final) FROM receipt WHERE id >= ?1 AND id < ?2")?
-            .query_row([from, to], |row| row.get(0))?;
-        let is_plain = plain
-            && !self.books.is_touched(attempt.part())
-            && super::facts::stored_state(&self.connection, attempt.part())?.is_none();
-        Ok(Owner { attempt, is_seen: is_final.is_some(), is_final: is_final == Some(true), is_plain })
+            .prepare_cached(
+                "SELECT a.message_id = ?2,
+                        (SELECT max(r.final) FROM receipt r WHERE r.id >= ?3 AND r.id < ?4),
+                        EXISTS (SELECT 1 FROM message_state s WHERE s.message = ?5)
+                   FROM answer a WHERE a.attempt = ?1 AND a.message_id IS NOT NULL",
+            )?
+            .query_row((attempt.0, id, attempt.receipt(0), attempt.receipt(RECEIPTS_MAX), attempt.part()), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        Ok(found.and_then(|(is_same, is_final, is_stored)| {
+            let is_plain = plain && !is_stored && !self.books.is_touched(attempt.part());
+            let owner = Owner { attempt, is_seen: is_final.is_some(), is_final: is_final == Some(true), is_plain };
+            is_same.then_some(owner)
+        }))
     }
 
     /// Moves the oldest ids out of memory when it is full.

@@ -38,6 +38,9 @@ fn take(journal: &Path, suffix: &str) -> Result<Option<File>, JournalError> {
         }
         _ => JournalError::Io(path.clone(), error),
     })?;
+    if crate::broken::is("no-lock") {
+        return Ok(Some(file));
+    }
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

@@ -93,13 +93,18 @@ pub fn recover(connection: &Connection, path: &Path, marks: &Marks) -> Result<(B
         [now_ms()],
     )?;
     books.settle(connection)?;
+    crate::failpoint::reach("recovery")?;
     connection.execute_batch("COMMIT")?;
+    crate::failpoint::reach("recovered")?;
     marks.reset().map_err(|error| JournalError::Inconsistent(format!("the file of write marks: {error}")))?;
     Ok((books, recovered))
 }
 
 /// The policy of the campaign that the attempt belongs to.
 pub fn in_doubt_policy(books: &Books, attempt: Attempt) -> InDoubtPolicy {
+    if crate::broken::is("resend-doubt") {
+        return InDoubtPolicy::Resend;
+    }
     books
         .campaign_of(attempt.part())
         .and_then(|index| books.campaign(index))

@@ -121,7 +121,7 @@ pub fn load(
 ) -> Result<(), JournalError> {
     let mut statement = connection.prepare_cached(
         "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
-          WHERE s.message >= ?1 AND s.message < ?2 AND s.state IN (?3, ?4)",
+          WHERE s.message >= ?1 AND s.message < ?2 AND s.state IN (?3, ?4, ?5)",
     )?;
     for &index in active {
         let Some(book) = books.campaign(index) else { continue };
@@ -129,7 +129,10 @@ pub fn load(
             continue;
         }
         let end = limit_end.get(&index).copied().unwrap_or(book.end_id);
-        let mut rows = statement.query((book.first_id, end, State::Queued as u8, State::Sending as u8))?;
+        // Also of messages in doubt: one part's doubt does not hold the others back, and once it is settled nobody would
+        // look for them.
+        let states = [State::Queued, State::Sending, State::InDoubt].map(|state| state as u8);
+        let mut rows = statement.query((book.first_id, end, states[0], states[1], states[2]))?;
         while let Some(row) = rows.next()? {
             let (message, parts) = (row.get(0)?, row.get(1)?);
             let facts = MessageFacts::load(connection, message, parts)?;

@@ -3,7 +3,7 @@
 //! rustls cannot be split: its state sits behind a lock that is held for the arithmetic only. The reading thread takes raw
 //! octets from its own handle of the socket without the lock, then locks to feed them and to take the plaintext. Only the
 //! writing thread writes to the socket: it locks to encrypt, and writes outside. What reading makes rustls want to say
-//! (alerts, answers to key updates) is left for the writer, which [`ReadHalf::owes_writing`] has its thread wake.
+//! (alerts, answers to key updates) is left for the writer, which `ReadHalf::owes_writing` has its thread wake.
 
 use super::certificate::Certificate;
 use super::plain;

@@ -6,7 +6,7 @@ use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEv
 use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
-use crate::pacer::Pacer;
+use crate::pacer::{Hold, Pacer};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
@@ -133,6 +133,9 @@ impl Reader {
                 }
                 Err(error) => return format!("the connection broke: {error}"),
             }
+            if crate::failpoint::reach("read").is_err() {
+                return "the connection broke: made to fail".into();
+            }
             if self.link.owes_writing() {
                 // A wake-up: TLS has something to say that only the writer may write.
                 let _ = self.writer.try_send(FromReader::Freed);
@@ -214,8 +217,15 @@ impl Reader {
                 StatusClass::Throttled => throttled = true,
                 StatusClass::Temporary => {}
                 _ if sent.is_refused_for_reference(status) => {}
-                StatusClass::Account | StatusClass::Permanent if !sent.plain => window.refuse(sent.message),
-                StatusClass::Account | StatusClass::Permanent => {}
+                class @ (StatusClass::Account | StatusClass::Permanent) => {
+                    if !sent.plain {
+                        window.refuse(sent.message);
+                    }
+                    if class == StatusClass::Account {
+                        // The journal is about to stop everything; until it has, nothing more is to be refused alike.
+                        self.pacer.set_hold(Hold::Short);
+                    }
+                }
             }
             batch.answers.push(Answer {
                 sent,

@@ -1,8 +1,11 @@
 //! The writing half of a session, and the life of its connection: bind, send, settle, reconnect.
 
+mod keep;
+
 use super::bind::{Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::{Backoff, Notice, Shared, Version};
+use crate::failpoint::reach;
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
 use crate::link::{Tls, WriteHalf};
@@ -10,8 +13,7 @@ use crate::pacer::{HOLD_LOOK, Hold};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
-    BindKind, CommandId, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp,
-    encode_enquire_link, encode_header_only, patch_sequence_number,
+    BindKind, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp, patch_sequence_number,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
 use parking_lot::Mutex;
@@ -321,7 +323,8 @@ impl<'a> Session<'a> {
             let is_through = run.items.is_empty();
             if let Some(serial) = last {
                 // Noted before the octets go: the other way round a crash between the two would send them twice.
-                self.mark.note(serial).map_err(|error| format!("the file of write marks: {error}"))?;
+                let noted = reach("mark").map_err(Into::into).and_then(|()| self.mark.note(serial));
+                noted.map_err(|error| format!("the file of write marks: {error}"))?;
             }
             if is_through {
                 self.queue.pop_front();
@@ -337,7 +340,9 @@ impl<'a> Session<'a> {
     }
 
     fn flush(&mut self) -> Result<(), String> {
-        let outcome = self.link.write(&self.out).map_err(|error| format!("the connection broke: {error}"));
+        let written = reach("write").map_err(Into::into).and_then(|()| self.link.write(&self.out));
+        let written = written.and_then(|()| Ok(reach("written")?));
+        let outcome = written.map_err(|error| format!("the connection broke: {error}"));
         self.out.clear();
         outcome
     }
@@ -352,89 +357,6 @@ impl<'a> Session<'a> {
             self.wanted = true;
             let _ = self.shared.journal.send(ToJournal::Want { session: self.id, parts: ahead - self.queued });
         }
-    }
-
-    /// enquire_link when nothing is heard; the end when that is not answered either.
-    fn keep_link(&mut self) -> Result<Duration, String> {
-        let timers = &self.shared.account.timers;
-        let heard = self.pulse.heard_at();
-        if self.enquired_at.is_some_and(|at| heard > at) {
-            self.enquired_at = None;
-        }
-        let now = Instant::now();
-        let due = match self.enquired_at {
-            Some(at) => at + timers.response,
-            None => heard + timers.enquire_link,
-        };
-        if now < due {
-            return Ok((due - now).min(timers.enquire_link));
-        }
-        if self.enquired_at.is_some() {
-            return Err(format!(
-                "the SMSC is silent: no answer to enquire_link within the response timeout ({:?})",
-                timers.response
-            ));
-        }
-        let number = self.control_number();
-        encode_enquire_link(number, &mut self.out);
-        self.enquired_at = Some(now);
-        Ok(timers.response.min(timers.enquire_link))
-    }
-
-    /// Leaves a session on which nothing passes. Returns when to look again.
-    fn rest(&mut self) -> Duration {
-        let is_held = self.shared.pacer.hold() == Hold::Long;
-        let limit = if is_held { Some(HELD_IDLE) } else { self.shared.account.timers.inactivity };
-        let Some(limit) = limit.filter(|_| self.leaving.is_none()) else {
-            return Duration::from_secs(3_600);
-        };
-        if self.queued > 0 || !self.window.lock().is_empty() {
-            self.active_at = Instant::now();
-        }
-        let idle = self.active_at.elapsed();
-        if idle < limit {
-            return limit - idle;
-        }
-        self.resting = Some(if is_held {
-            "unbound until the sending hours begin".into()
-        } else {
-            format!("nothing passed for the inactivity timeout ({limit:?})")
-        });
-        self.leaving = Some((Leaving::Finish, Instant::now()));
-        Duration::ZERO
-    }
-
-    /// Brings a session to its end: once everything written is answered, or has waited long enough, unbind.
-    fn leave(&mut self) -> Result<Duration, String> {
-        let Some((leaving, since)) = &self.leaving else { return Ok(Duration::from_secs(3_600)) };
-        let since = *since;
-        if matches!(leaving, Leaving::Peer { .. }) {
-            return Ok(Duration::from_millis(50));
-        }
-        if !self.unbinding && (self.window.lock().is_empty() || since.elapsed() >= self.shared.account.timers.response)
-        {
-            self.unbinding = true;
-            self.leaving = Some((Leaving::Finish, Instant::now()));
-            let number = self.control_number();
-            encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut self.out);
-        } else if self.unbinding && since.elapsed() >= FAREWELL {
-            return Err(UNBOUND.into());
-        }
-        Ok(Duration::from_millis(50))
-    }
-
-    fn has_settled(&self) -> bool {
-        let Some((_, since)) = &self.leaving else { return false };
-        self.window.lock().is_empty() || since.elapsed() >= FAREWELL
-    }
-
-    fn farewell_to_peer(&mut self) -> End {
-        let Some((Leaving::Peer { reason, unbind }, _)) = self.leaving.take() else { return End::Finished };
-        if let Some(number) = unbind {
-            encode_header_only(CommandId::UNBIND_RESP, CommandStatus::OK, number, &mut self.out);
-            let _ = self.flush();
-        }
-        End::Lost(reason)
     }
 
     fn heed(&mut self, event: Event) -> Result<(), End> {
@@ -485,6 +407,9 @@ impl<'a> Session<'a> {
     }
 
     fn acknowledge(&mut self, acknowledge: &Acknowledge, status: CommandStatus) {
+        if reach("acknowledge").is_err() {
+            return;
+        }
         self.active_at = Instant::now();
         for &number in &acknowledge.deliver {
             encode_deliver_sm_resp(number, status, &mut self.out);

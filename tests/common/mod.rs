@@ -107,6 +107,16 @@ impl Smppost {
     }
 
     pub fn spawn(&self, arguments: &[&str]) -> Running {
+        self.spawn_with(arguments, &[])
+    }
+
+    /// As [`run`](Self::run), with more in the environment.
+    #[track_caller]
+    pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+        self.spawn_with(arguments, environment).wait()
+    }
+
+    fn spawn_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
         let run = self.runs.get() + 1;
         self.runs.set(run);
         let files = [self.path(&format!("stdout-{run}")), self.path(&format!("stderr-{run}"))];
@@ -119,6 +129,7 @@ impl Smppost {
             .env_remove("XDG_CONFIG_HOME")
             .env_remove("RUST_LOG")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(&files[0]).expect("a file for stdout"))
             .stderr(File::create(&files[1]).expect("a file for stderr"));

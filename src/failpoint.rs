@@ -1,0 +1,86 @@
+//! Points at which a run can be made to fail, to see what it leaves behind. Only a build with the feature `failpoints`
+//! has any of it; there the variable `SMPPOST_FAILPOINT` holds `point=action@n`: the n-th time that the point is
+//! reached, the action is taken. Actions: `abort` the process, an `error` of the kind that the point can have, and
+//! `delay` it for 200 ms (then and every n-th time after, twenty times at most: a run may be slow, but is to end).
+
+/// Every point that there is.
+pub const POINTS: [&str; 15] = [
+    "claim",
+    "commit",
+    "committed",
+    "mark",
+    "write",
+    "written",
+    "read",
+    "receipt",
+    "acknowledge",
+    "checkpoint",
+    "import-chunk",
+    "import-finish",
+    "import-finished",
+    "recovery",
+    "recovered",
+];
+
+/// Reaches a point.
+///
+/// # Errors
+/// When the point is to fail.
+#[cfg(feature = "failpoints")]
+pub fn reach(point: &str) -> Result<(), Failed> {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static WANTED: OnceLock<Option<(String, String, u64)>> = OnceLock::new();
+    static REACHED: AtomicU64 = AtomicU64::new(0);
+    let wanted = WANTED.get_or_init(|| {
+        let text = std::env::var("SMPPOST_FAILPOINT").ok()?;
+        let (wanted, rest) = text.split_once('=')?;
+        let (action, n) = rest.split_once('@').unwrap_or((rest, "1"));
+        Some((wanted.to_owned(), action.to_owned(), n.parse().unwrap_or(1)))
+    });
+    let Some((wanted, action, n)) = wanted else { return Ok(()) };
+    if wanted != point {
+        return Ok(());
+    }
+    let reached = REACHED.fetch_add(1, Ordering::Relaxed) + 1;
+    match action.as_str() {
+        "abort" if reached == *n => std::process::abort(),
+        "error" if reached == *n => Err(Failed),
+        "delay" if reached.is_multiple_of(*n) && reached <= 20 * *n => {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reaches a point: nothing happens.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+#[allow(clippy::missing_errors_doc, reason = "there are none")]
+pub const fn reach(_point: &str) -> Result<(), Failed> {
+    Ok(())
+}
+
+/// A point was made to fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed;
+
+impl From<Failed> for crate::journal::JournalError {
+    /// As the disk fails.
+    fn from(_: Failed) -> Self {
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None).into()
+    }
+}
+
+impl From<Failed> for rusqlite::Error {
+    fn from(_: Failed) -> Self {
+        Self::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None)
+    }
+}
+
+impl From<Failed> for std::io::Error {
+    fn from(_: Failed) -> Self {
+        Self::other("made to fail")
+    }
+}

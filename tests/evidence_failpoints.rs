@@ -1,0 +1,88 @@
+//! Every boundary of the journal's and the session's work made to abort, to fail, and to take its time; then the run is
+//! resumed, and the promises must hold.
+//!
+//! `cargo test --features failpoints --test evidence_failpoints -- --nocapture`; `SMPPOST_SEEDS=10` goes through all of
+//! it that often.
+
+#![cfg(feature = "failpoints")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+mod evidence;
+
+use common::{Ended, Smppost, one, rows};
+use evidence::{Simulator, oracle};
+use smppost::failpoint::POINTS;
+use std::time::Duration;
+
+const MESSAGES: usize = 300;
+
+/// Runs with the point set; `None`: by a signal.
+fn run(smppost: &Smppost, arguments: &[&str], failpoint: &str) -> Ended {
+    smppost.run_with(arguments, &[("SMPPOST_FAILPOINT", failpoint)])
+}
+
+fn check(point: &str, action: &str, n: u64) -> String {
+    let failpoint = format!("{point}={action}@{n}");
+    let smppost = Smppost::new();
+    let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "10ms", "--response-timeout", "1s"]);
+    smppost.file("c.csv", rows(MESSAGES));
+    let more = ["--rate", "500", "--window", "10", "--wait-receipts", "3s"];
+    let arguments = evidence::send(simulator.port, &more);
+    if point.starts_with("recover") {
+        // There has to be something to recover.
+        assert_eq!(run(&smppost, &arguments.each(), "written=abort@3").code, None);
+    }
+    let failed = run(&smppost, &arguments.each(), &failpoint);
+    match action {
+        "abort" => assert_eq!(failed.code, None, "{failpoint} was not reached\n{}", failed.said()),
+        "error" => assert!(failed.code.is_some_and(|code| code < 4), "{failpoint}\n{}", failed.said()),
+        // What the death before a recovery left may be in doubt.
+        _ if point.starts_with("recover") => assert!(matches!(failed.code, Some(0 | 3)), "{failpoint}"),
+        _ => assert_eq!(failed.code, Some(0), "{failpoint}\n{}", failed.said()),
+    }
+    let resumed = smppost.run(&arguments.each());
+    assert!(matches!(resumed.code, Some(0 | 3)), "after {failpoint}: {}", resumed.said());
+    evidence::verify(&smppost);
+    oracle::assert_kept(&failpoint, &smppost.journal(), &simulator.read());
+    let count = |states: &str| {
+        one(&smppost.journal(), &format!("SELECT count(*) FROM message_status WHERE state IN ({states})"))
+    };
+    let (delivered, in_doubt) = (count("'delivered'"), count("'in_doubt'"));
+    assert_eq!(delivered + in_doubt, MESSAGES as i64, "after {failpoint}");
+    let code = failed.code.map_or_else(|| "signal".to_owned(), |code| code.to_string());
+    format!("{point:<16} {action:<6} {n:>3} {code:>8} {delivered:>10} {in_doubt:>9}")
+}
+
+#[test]
+fn whatever_fails_wherever_the_promises_hold() {
+    let seeds = evidence::setting("SMPPOST_SEEDS", 1);
+    let mut random = fastrand::Rng::with_seed(evidence::seed("fail points"));
+    println!("point            action   n    exit  delivered  in doubt");
+    for _ in 0..seeds {
+        for point in POINTS {
+            let most = match point {
+                "recovery" | "recovered" | "checkpoint" | "import-chunk" | "import-finish" | "import-finished" => 1,
+                "receipt" => 20,
+                "claim" => 3,
+                _ => 8,
+            };
+            for action in ["abort", "error", "delay"] {
+                let n = random.u64(1..=most);
+                println!("{}", check(point, action, n));
+            }
+        }
+    }
+}
+
+#[test]
+fn f41_a_failed_commit_ends_the_run_and_nothing_is_tried_again() {
+    let smppost = Smppost::new();
+    let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "10ms"]);
+    smppost.file("c.csv", rows(MESSAGES));
+    let arguments = evidence::send(simulator.port, &["--rate", "200", "--window", "10"]);
+    let failed = run(&smppost, &arguments.each(), "commit=error@6");
+    failed.assert_code(1);
+    assert!(failed.took < Duration::from_secs(8), "{:?}", failed.took);
+    assert!(simulator.read().submits.len() < MESSAGES, "it went on");
+}

@@ -1,0 +1,85 @@
+//! What a start makes of what a dead run left, and that there is only one sender at a time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+mod evidence;
+
+use common::{Smppost, one, rows};
+use evidence::{Ledger, Simulator, oracle};
+use std::time::Duration;
+
+const MESSAGES: usize = 3_000;
+const WINDOW: usize = 10;
+
+/// A run that was killed with a full window and much claimed ahead of it: nothing is ever answered.
+fn killed_far_ahead() -> (Smppost, Simulator, i64) {
+    let smppost = Smppost::new();
+    let simulator = Simulator::start(&smppost.path(""), &["--fault", "silence=1"]);
+    smppost.file("c.csv", rows(MESSAGES));
+    let more = ["--rate", "unlimited", "--window", "10"];
+    let run = smppost.spawn(&evidence::send(simulator.port, &more).each());
+    let mut ledger = Ledger::default();
+    assert!(ledger.wait_for(&simulator.ledger, WINDOW, Duration::from_secs(10)), "{}", run.stderr());
+    std::thread::sleep(Duration::from_millis(300));
+    run.kill();
+    let claimed = one(&smppost.journal(), "SELECT sum(parts) FROM claim");
+    assert!(claimed > 100 * WINDOW as i64, "{claimed} claimed: not far ahead");
+    (smppost, simulator, claimed)
+}
+
+fn in_doubt(smppost: &Smppost) -> i64 {
+    one(&smppost.journal(), "SELECT count(*) FROM message_status WHERE state = 'in_doubt'")
+}
+
+#[test]
+fn f46_only_what_was_handed_to_the_socket_is_in_doubt() {
+    let (smppost, simulator, claimed) = killed_far_ahead();
+    evidence::settle(&smppost, simulator.port);
+    println!("{claimed} claimed, {} of them in doubt after kill -9", in_doubt(&smppost));
+    assert_eq!(in_doubt(&smppost), WINDOW as i64);
+    evidence::verify(&smppost);
+    let ledger = simulator.read();
+    oracle::assert_kept("killed far ahead", &smppost.journal(), &ledger);
+    assert_eq!(ledger.submits.len(), WINDOW);
+}
+
+#[test]
+fn f46_after_a_reboot_all_that_was_claimed_is_in_doubt() {
+    let (smppost, simulator, claimed) = killed_far_ahead();
+    let connection = rusqlite::Connection::open(smppost.journal()).unwrap();
+    connection.execute("UPDATE session SET boot_id = 'another'", []).unwrap();
+    drop(connection);
+    evidence::settle(&smppost, simulator.port);
+    println!("{claimed} claimed, {} of them in doubt after a reboot", in_doubt(&smppost));
+    assert_eq!(in_doubt(&smppost), claimed);
+    evidence::verify(&smppost);
+    oracle::assert_kept("a reboot", &smppost.journal(), &simulator.read());
+}
+
+#[test]
+fn f46_without_its_mark_all_that_was_claimed_is_in_doubt() {
+    let (smppost, simulator, claimed) = killed_far_ahead();
+    std::fs::remove_file(smppost.path("journal.db-marks")).unwrap();
+    evidence::settle(&smppost, simulator.port);
+    assert_eq!(in_doubt(&smppost), claimed);
+    evidence::verify(&smppost);
+}
+
+#[test]
+fn f44_of_many_that_start_at_once_one_sends_and_the_others_never_connect() {
+    let starts = evidence::setting("SMPPOST_STARTS", 200) as usize;
+    let smppost = Smppost::new().deadline(Duration::from_secs(120));
+    let simulator = Simulator::start(&smppost.path(""), &["--fault", "slow-answers=200ms"]);
+    smppost.file("c.csv", rows(300));
+    let arguments = evidence::send(simulator.port, &["--rate", "unlimited", "--window", "10"]);
+    let runs: Vec<_> = (0..starts).map(|_| smppost.spawn(&arguments.each())).collect();
+    let codes: Vec<Option<i32>> = runs.into_iter().map(|run| run.wait().code).collect();
+    let count = |code| codes.iter().filter(|found| **found == Some(code)).count();
+    let ledger = simulator.read();
+    println!("{starts} starts: {} sent, {} ended with 75, {} binds", count(0), count(75), ledger.binds);
+    assert_eq!((count(0), count(75), ledger.binds), (1, starts - 1, 1), "{codes:?}");
+    evidence::verify(&smppost);
+    oracle::assert_kept("many starts", &smppost.journal(), &ledger);
+    assert_eq!(ledger.submits.len(), 300);
+}

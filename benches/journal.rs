@@ -15,8 +15,6 @@ use smppost::journal::recover::recover;
 use smppost::journal::{now_ms, open_existing};
 use smppost::wire::MessageState;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 

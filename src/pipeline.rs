@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The journal's note of the rate that the SMSC was found to take.
 const FOUND_RATE: &str = "found_rate";
 /// Above this rate, in PDUs a second, commits are at least [`GATHER`] apart.
-const GATHER_ABOVE: f64 = 100.0;
+const GATHER_ABOVE: f64 = 50.0;
 const GATHER: Duration = Duration::from_millis(20);
 /// When the sending hours begin later than this, connections are left meanwhile.
 const LONG_HOLD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);

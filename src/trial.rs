@@ -437,6 +437,6 @@ mod tests {
         let read = |alphabet| decode(0, &octets, alphabet);
         assert_eq!(read(DefaultAlphabet::Gsm7), GSM_TEXT);
         assert!(read(DefaultAlphabet::Latin1).contains("@{|}~ [\\]^_`"));
-        assert_ne!(read(DefaultAlphabet::Gsm7Packed)[..8], GSM_TEXT[..8]);
+        assert!(!read(DefaultAlphabet::Gsm7Packed).starts_with("smppost"));
     }
 }

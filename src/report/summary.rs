@@ -158,7 +158,7 @@ fn write_campaign(
     let left = counts.of(State::Queued) + counts.of(State::Sending);
     if left > 0 && summary.cancelled_at.is_none() {
         let how = match run.rehearsal {
-            true => "the same command again goes on".to_owned(),
+            true => "`smppost send --simulate` with the same file goes on".to_owned(),
             false => format!("`smppost resume {}{options}` goes on", argument(name)),
         };
         let words = format!("{} not sent yet: {how}", count(left, "message"));

@@ -54,6 +54,7 @@ fn journal() -> Journal {
         ids_in_memory: 1_800_000,
         references: std::sync::Arc::default(),
         stop_words: Vec::new(),
+        default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
         rules: std::sync::Arc::default(),
         gather: Duration::ZERO,
     };
@@ -67,7 +68,7 @@ fn journal() -> Journal {
         system_id: "bench".into(),
         bind: "trx",
         smpp_version: "3.4",
-        sends_reference: false,
+        sends_reference: true,
     };
     events.send(ToJournal::Open { facts, session: to_session, reply }).unwrap();
     let number = number.recv().unwrap().id;

@@ -24,6 +24,7 @@ use super::sequence::Sequence;
 use super::spill::Spill;
 use crate::broken;
 use crate::failpoint::reach;
+use crate::text::DefaultAlphabet;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
@@ -124,6 +125,7 @@ pub struct Keeper {
     looked_at: Instant,
     pub(super) references: Arc<AtomicBool>,
     pub(super) stop_words: Vec<String>,
+    pub(super) default_alphabet: DefaultAlphabet,
     gather: Duration,
     committed_at: Instant,
 }
@@ -349,9 +351,12 @@ impl Keeper {
     fn heed_others(&mut self) -> Result<(), JournalError> {
         self.data_version = data_version(&self.connection)?;
         self.suppressed = super::control::suppressed(&self.connection)?;
-        let touched = super::control::apply(&self.connection, &mut self.books)?;
-        if touched {
-            super::retry::load(&self.connection, &self.books, &self.active, &self.limit_end, &mut self.retries)?;
+        let applied = super::control::apply(&self.connection, &mut self.books)?;
+        for assigned in &applied.assigned {
+            self.note_assigned(assigned)?;
+        }
+        if applied.decisions > 0 {
+            self.load_retries()?;
         }
         Ok(())
     }

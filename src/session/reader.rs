@@ -325,7 +325,7 @@ fn take(
 ) -> Result<(), String> {
     let Some(header) = decode_header(frame) else { return Ok(()) };
     match header.command_id {
-        CommandId::SUBMIT_SM_RESP => found.push(Found {
+        CommandId::SUBMIT_SM_RESP | CommandId::DATA_SM_RESP => found.push(Found {
             sequence_number: header.sequence_number,
             command_status: header.command_status.0,
             message_id: batch.keep(decode_message_id(frame)),

@@ -13,6 +13,7 @@ use crate::journal::sequence::Sequence;
 use crate::journal::spill::Spill;
 use crate::journal::strays::Strays;
 use crate::journal::{JournalError, control};
+use crate::text::DefaultAlphabet;
 use hashbrown::HashMap;
 use rusqlite::Connection;
 use std::os::unix::fs::MetadataExt;
@@ -36,6 +37,8 @@ pub struct KeeperSettings {
     pub references: Arc<AtomicBool>,
     /// Messages from handsets that put their number on the suppression list, as [`stop_word`](super::stop_word) folds them.
     pub stop_words: Vec<String>,
+    /// What data_coding 0 means in them.
+    pub default_alphabet: DefaultAlphabet,
     /// What statuses mean.
     pub rules: Arc<RetryRules>,
     /// Commits are at least this far apart. Zero: as fast as the disk.
@@ -78,6 +81,7 @@ impl Keeper {
         keeper.ids_in_memory = settings.ids_in_memory;
         keeper.references = settings.references;
         keeper.stop_words = settings.stop_words;
+        keeper.default_alphabet = settings.default_alphabet;
         keeper.rules = settings.rules;
         keeper.gather = settings.gather;
         keeper.reserve = Some(reserve);
@@ -85,7 +89,7 @@ impl Keeper {
         keeper.next_serial = next_serial;
         keeper.board = board;
         keeper.claiming = true;
-        retry::load(&keeper.connection, &keeper.books, &keeper.active, &keeper.limit_end, &mut keeper.retries)?;
+        keeper.load_retries()?;
         if ranges.iter().any(|range| range.from < range.limit_end) {
             keeper.feeder = Some(Feeder::spawn(&keeper.path, ranges)?);
         }
@@ -112,6 +116,7 @@ impl Keeper {
             generations: Generations::default(),
             references: Arc::default(),
             stop_words: Vec::new(),
+            default_alphabet: DefaultAlphabet::default(),
             retries: Retries::default(),
             rules: Arc::default(),
             sessions: HashMap::new(),
@@ -145,6 +150,11 @@ impl Keeper {
         (self.connection, self.books)
     }
 
+    /// Puts on the retry queue what the journal says is to be tried again.
+    pub(super) fn load_retries(&mut self) -> Result<(), JournalError> {
+        retry::load(&self.connection, &self.books, &self.rules, &self.active, &self.limit_end, &mut self.retries)
+    }
+
     /// Goes back to what is on disk. Numbers that the lost transaction had given are not given again.
     pub(super) fn forget_transaction(&mut self) -> Result<(), JournalError> {
         if !self.connection.is_autocommit() {
@@ -159,7 +169,7 @@ impl Keeper {
         (self.strays, self.doubts) = undecided(&self.connection, &self.ids)?;
         self.to_judge.clear();
         self.retries = Retries::default();
-        retry::load(&self.connection, &self.books, &self.active, &self.limit_end, &mut self.retries)?;
+        self.load_retries()?;
         // What other processes decided is to be heeded again.
         self.data_version = -1;
         Ok(())

@@ -126,6 +126,6 @@ fn fill(pages: u64) -> String {
 fn f40_a_journal_that_may_not_grow_stops_sending_and_what_is_owed_is_still_recorded() {
     let sizes = evidence::setting("SMPPOST_SIZES", 6);
     for n in 0..sizes {
-        println!("{}", fill(40 + n * 560 / sizes));
+        println!("{}", fill(60 + n * 150 / sizes));
     }
 }

@@ -213,7 +213,7 @@ CREATE TABLE control (
     at          INTEGER NOT NULL,
     campaign_id INTEGER NOT NULL,
     kind        TEXT NOT NULL CHECK (kind IN ('cancel', 'resend', 'assume-sent', 'abandon', 'retry-rejected',
-                                              'receipts-for')),
+                                              'receipts-for', 'assign')),
     detail      TEXT,                           -- JSON: which lines, which command_status, which parts
     applied_at  INTEGER
 ) STRICT;
@@ -277,7 +277,7 @@ SELECT c.id AS campaign_id, c.name AS campaign, m.id AS message, m.line, m.desti
 
 -- Every receipt with the attempt that it belongs to (NULL: none).
 CREATE VIEW receipt_fact AS
-SELECT r.id, r.received_at, r.state, r.final, r.error, r.text, r.tlvs, r.message_id,
+SELECT r.id, r.received_at, r.state, r.final, r.error, r.text, r.tlvs, r.message_id, r.source, r.destination,
        CASE WHEN x.id IS NOT NULL THEN x.attempt WHEN r.id >= 0 THEN r.id >> 8 END AS attempt,
        CASE WHEN x.id IS NOT NULL THEN x.rule ELSE r.rule END AS rule
   FROM receipt r
@@ -356,6 +356,8 @@ SELECT c.name AS campaign, m.line, p.n AS part, k.try + 1 AS attempt, k.session_
                               ORDER BY d.first_id DESC LIMIT 1)
   LEFT JOIN answer a ON a.attempt = (((m.id + p.n - 1) << 12) | k.try);
 
+-- receipt is its number, as `resolve --receipt` takes it. source and destination are the receipt's own, kept where it
+-- matched nothing when it came.
 CREATE VIEW receipt_log AS
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS received_at,
        coalesce(r.message_id, a.message_id) AS message_id,
@@ -367,7 +369,7 @@ SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS re
                    WHEN 3 THEN 'user_message_reference' WHEN 4 THEN 'attempt in doubt' WHEN 5 THEN 'operator'
                    WHEN 6 THEN 'ambiguous' END AS rule,
        c.name AS campaign, m.line, (r.attempt >> 12) - m.id + 1 AS part,
-       r.text
+       r.text, r.id AS receipt, r.source, r.destination
   FROM receipt_fact r
   LEFT JOIN answer a ON a.attempt = r.attempt
   LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)

@@ -68,7 +68,7 @@ fn journal() -> Journal {
         system_id: "bench".into(),
         bind: "trx",
         smpp_version: "3.4",
-        sends_reference: false,
+        sends_reference: true,
     };
     events.send(ToJournal::Open { facts, session: to_session, reply }).unwrap();
     let number = number.recv().unwrap().id;

@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The journal's note of the rate that the SMSC was found to take.
 const FOUND_RATE: &str = "found_rate";
 /// Above this rate, in PDUs a second, commits are at least [`GATHER`] apart.
-const GATHER_ABOVE: f64 = 100.0;
+const GATHER_ABOVE: f64 = 50.0;
 const GATHER: Duration = Duration::from_millis(20);
 /// When the sending hours begin later than this, connections are left meanwhile.
 const LONG_HOLD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
@@ -237,12 +237,15 @@ fn gather(rate: Rate, slots: usize) -> Duration {
 }
 
 /// Honours what other commands appended while no sender ran.
-pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> Result<(), JournalError> {
+pub fn apply_controls(
+    connection: &rusqlite::Connection,
+    books: &mut Books,
+) -> Result<journal::control::Applied, JournalError> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    journal::control::apply(connection, books)?;
+    let applied = journal::control::apply(connection, books)?;
     books.settle(connection)?;
     connection.execute_batch("COMMIT")?;
-    Ok(())
+    Ok(applied)
 }
 
 /// SMPP 3.3 has no optional parameters: leaving them out would send something else than was asked for.

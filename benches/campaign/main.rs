@@ -50,8 +50,8 @@ pub struct Options {
     /// Runs; medians are shown.
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Sender and simulator are threads of this process; commits are counted.
-    #[arg(long, conflicts_with_all = ["two_processes", "fsyncs"])]
+    /// `send --simulate`: sender and simulator are one process, whose cost is that of both.
+    #[arg(long, conflicts_with_all = ["two_processes", "ledger", "before", "ids", "receipt_delay"])]
     in_process: bool,
     /// Sender and simulator are processes of their own (the default).
     #[arg(long)]
@@ -156,7 +156,8 @@ fn cases(options: &Options) -> Vec<Options> {
             small.clone(),
             Options { receipts: Receipts::None, window: 10, ..small.clone() },
             Options { messages: 300, rate: Rate::PerSecond(500.0), ledger: true, ..small.clone() },
-            Options { connections: 2, ids: "random-hex".into(), in_process: true, before: 500, ..small },
+            Options { connections: 2, ids: "random-hex".into(), before: 500, ..small.clone() },
+            Options { in_process: true, ..small },
         ];
     }
     let told = std::env::args().skip(1).any(|argument| argument != "--bench");

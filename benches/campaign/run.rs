@@ -7,7 +7,7 @@ use smppost::pacer::Rate;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,6 @@ pub struct Figures {
     answer_ms: [f64; 2],
     receipt_ms: [f64; 2],
     syncs: f64,
-    commits: f64,
     import_s: f64,
     report_s: f64,
     start_s: f64,
@@ -79,7 +78,6 @@ impl Figures {
         );
         add(self.core, format!("the sender used {:.2}% of a core", self.core * 100.0));
         add(self.syncs, format!("{:.3} syncs a message", self.syncs));
-        add(self.commits, format!("{:.4} commits a message", self.commits));
         add(self.import_s, format!("import {:.2} s", self.import_s));
         add(self.report_s, format!("report {:.2} s", self.report_s));
         add(self.start_s, format!("a start with nothing left to do {:.2} s", self.start_s));
@@ -112,7 +110,6 @@ impl Figures {
             answer_ms: both(&|run| run.answer_ms),
             receipt_ms: both(&|run| run.receipt_ms),
             syncs: median(&|run| run.syncs),
-            commits: median(&|run| run.commits),
             threads_us: [0, 1, 2, 3].map(|n| median(&|run| run.threads_us[n])),
             import_s: median(&|run| run.import_s),
             report_s: median(&|run| run.report_s),
@@ -150,7 +147,7 @@ impl Place {
 pub fn run(options: &Options) -> Figures {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let place = Place { folder, program: options.program.clone() };
-    if options.before > 0 {
+    if options.before > 0 && !options.in_process {
         let first = Options { ledger: false, fsyncs: false, before: 0, ..options.clone() };
         import(&place, &first, "before", options.before);
         // The simulator counts its ids on from the clock: a later one repeats none.
@@ -162,9 +159,12 @@ pub fn run(options: &Options) -> Figures {
     if options.around {
         let report = timed(place.command().args(["report", "bench"]));
         figures.report_s = report.as_secs_f64();
-        figures.start_s =
-            timed(place.command().args(["resume", "bench", "--host", "127.0.0.1", "--system-id", "bench"]))
-                .as_secs_f64();
+        // Where receipts are outstanding it would go on to wait for them; nobody listens there.
+        let mut resume = place.command();
+        resume.args(["resume", "bench", "--host", "127.0.0.1", "--port", "1", "--system-id", "bench"]);
+        let started = Instant::now();
+        let _ = resume.args(["--give-up-after", "1ms"]).output().expect("the program");
+        figures.start_s = started.elapsed().as_secs_f64();
     }
     figures
 }
@@ -172,13 +172,12 @@ pub fn run(options: &Options) -> Figures {
 fn in_place(place: &Place, options: &Options) -> Figures {
     let octets_before = Facts::journal_octets(place);
     let import_s = import(place, options, "bench", options.messages).as_secs_f64();
-    let (cost, simulator_s, commits) = if options.in_process {
-        let (cost, commits) = in_process(place, options);
-        (cost, f64::NAN, commits as f64 / options.messages as f64)
+    let (cost, simulator_s) = if options.in_process {
+        (run_sender(place, options, &mut send_in_one(place, options)), f64::NAN)
     } else {
         let mut simulator = Simulator::start(place, options);
         let cost = send(place, options, "bench", &simulator);
-        (cost, simulator.stop(), f64::NAN)
+        (cost, simulator.stop())
     };
     let facts = Facts::gather(place, options);
     facts.check(options);
@@ -202,7 +201,6 @@ fn in_place(place: &Place, options: &Options) -> Figures {
         answer_ms: facts.answer_ms,
         receipt_ms: facts.receipt_ms,
         syncs: cost.syncs.map_or(f64::NAN, |syncs| syncs as f64 / messages),
-        commits,
         threads_us: cost.threads_s.map(|seconds| seconds / messages * 1e6),
         import_s: if options.around { import_s } else { f64::NAN },
         report_s: f64::NAN,
@@ -229,9 +227,7 @@ fn import(place: &Place, options: &Options, name: &str, messages: u64) -> Durati
     }
     file.flush().expect("a file");
     let receipts = if options.receipts == Receipts::All { "all" } else { "none" };
-    let took = timed(place.command().arg("import").arg(&path).args(["--receipts", receipts]));
-    std::fs::remove_file(path).expect("the file");
-    took
+    timed(place.command().arg("import").arg(&path).args(["--receipts", receipts]))
 }
 
 struct Simulator {
@@ -274,16 +270,35 @@ struct Cost {
 }
 
 fn send(place: &Place, options: &Options, campaign: &str, simulator: &Simulator) -> Cost {
-    let counts = place.path("syncs");
-    let mut command = place.command();
-    if options.fsyncs {
-        let mut strace = Command::new("strace");
-        strace.args(["-f", "-c", "-e", "trace=fsync,fdatasync", "-o"]).arg(&counts).arg(&place.program);
-        strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        strace.current_dir(place.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        command = strace;
-    }
+    let mut command = sender(place, options);
     command.args(["resume", campaign, "--host", "127.0.0.1", "--port", &simulator.port, "--system-id", "bench"]);
+    how_fast(&mut command, options);
+    run_sender(place, options, &mut command)
+}
+
+/// Sender and simulator as one process.
+fn send_in_one(place: &Place, options: &Options) -> Command {
+    let mut command = sender(place, options);
+    let receipts = if options.receipts == Receipts::All { "all" } else { "none" };
+    command.arg("send").arg(place.path("bench.csv")).args(["--simulate", "--receipts", receipts]);
+    how_fast(&mut command, options);
+    command
+}
+
+/// The program, under strace if its system calls are to be counted.
+fn sender(place: &Place, options: &Options) -> Command {
+    let command = place.command();
+    if !options.fsyncs {
+        return command;
+    }
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-c", "-e", "trace=fsync,fdatasync", "-o"]).arg(place.path("syncs")).arg(&place.program);
+    strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace.current_dir(place.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    strace
+}
+
+fn how_fast(command: &mut Command, options: &Options) {
     command.args(["--window", &options.window.to_string(), "--connections", &options.connections.to_string()]);
     command.args([
         "--rate",
@@ -291,6 +306,9 @@ fn send(place: &Place, options: &Options, campaign: &str, simulator: &Simulator)
         "--wait-receipts",
         &options.wait_receipts,
     ]);
+}
+
+fn run_sender(place: &Place, options: &Options, command: &mut Command) -> Cost {
     let [_, _, user_before, system_before] = cpu("/proc/self/stat");
     let started = Instant::now();
     let mut child = command.spawn().expect("the program");
@@ -313,75 +331,11 @@ fn send(place: &Place, options: &Options, campaign: &str, simulator: &Simulator)
     }
     let [_, _, user, system] = cpu("/proc/self/stat");
     let syncs = options.fsyncs.then(|| {
-        let text = std::fs::read_to_string(&counts).expect("the counts of strace");
+        let text = std::fs::read_to_string(place.path("syncs")).expect("the counts of strace");
         let calls = |line: &str| line.split_whitespace().nth(3).and_then(|calls| calls.parse::<u64>().ok());
         text.lines().filter(|line| line.trim_end().ends_with("sync")).filter_map(calls).sum()
     });
     Cost { user_s: user - user_before, system_s: system - system_before, rss_kib, took, syncs, threads_s }
-}
-
-/// Everything in this process. Its cost is that of both sides.
-fn in_process(place: &Place, options: &Options) -> (Cost, u64) {
-    use smppost::{journal, pipeline, session, smsc};
-    let mut settings = smsc::Settings { rate: None, max_connections: 64, ..smsc::Settings::default() };
-    settings.listen.set_port(0);
-    settings.message_id = options.ids.parse().expect("a form of ids");
-    settings.receipt_delay = options.receipt_delay.parse().expect("a delay");
-    settings.ledger = options.ledger.then(|| place.path("ledger.jsonl"));
-    let simulator = smsc::Smsc::start(settings).expect("the simulator");
-    let journal = place.path("journal.db");
-    let lock = journal::lock::SenderLock::take(&journal).expect("the lock");
-    let settings = pipeline::SendSettings {
-        account: session::Account {
-            hosts: vec!["127.0.0.1".into()],
-            port: simulator.local_addr().port(),
-            tls: None,
-            system_id: "bench".into(),
-            password: session::Secret::new("secret".into()),
-            system_type: String::new(),
-            bind: session::BindMode::Transceiver,
-            version: session::Version::V34,
-            window: options.window,
-            timers: session::Timers::default(),
-            receipts: Default::default(),
-        },
-        account_name: recorded_account(&journal),
-        journal,
-        connections: options.connections,
-        rate: options.rate,
-        limit: None,
-        rules: std::sync::Arc::default(),
-        wait_receipts: Duration::from_secs(30),
-        campaigns: vec!["bench".into()],
-        old_receipts_come: true,
-        stop_words: Vec::new(),
-        listen: None,
-        hours: Default::default(),
-    };
-    let [user_before, system_before, _, _] = cpu("/proc/self/stat");
-    let started = Instant::now();
-    let outcome = pipeline::send(&settings, &lock, &crossbeam_channel::never(), &mut |_| {}).expect("a run");
-    let took = started.elapsed();
-    let [user, system, _, _] = cpu("/proc/self/stat");
-    simulator.stop();
-    let rss_kib = peak("/proc/self/status").unwrap_or(0);
-    let cost = Cost {
-        user_s: user - user_before,
-        system_s: system - system_before,
-        rss_kib,
-        took,
-        syncs: None,
-        threads_s: [f64::NAN; 4],
-    };
-    (cost, outcome.status.commits)
-}
-
-/// The account of a campaign that was sent before, or a new one.
-fn recorded_account(journal: &Path) -> String {
-    let connection = Connection::open_with_flags(journal, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the journal");
-    connection
-        .query_row("SELECT value FROM meta WHERE key = 'account'", [], |row| row.get(0))
-        .unwrap_or_else(|_| "bench".into())
 }
 
 /// User and system time of a process, and of those that it waited for, in seconds.

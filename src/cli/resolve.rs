@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::campaign::ReceiptsForArg;
+use crate::journal::assign::Assignment;
 use crate::journal::control::{Decision, request};
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
@@ -28,23 +29,44 @@ pub struct ResolveArgs {
     /// Receipts come only for this part of a long message: it then counts for all parts
     #[arg(long, group = "decision", value_enum, conflicts_with = "lines", value_name = "PART")]
     receipts_for: Option<ReceiptsForArg>,
+    /// This receipt, by its number in `report --unmatched`, belongs to the message of --line
+    #[arg(long, group = "decision", allow_negative_numbers = true, requires = "lines", value_name = "RECEIPT")]
+    receipt: Option<i64>,
     /// Only the message of this line of the campaign's file; repeatable
     #[arg(long = "line", value_name = "N")]
     lines: Vec<u64>,
+    /// With --receipt: the part of a long message
+    #[arg(long, requires = "receipt", default_value_t = 1, value_name = "N")]
+    part: u8,
+}
+
+impl ResolveArgs {
+    /// The decision, once its sense is seen to: what an assignment names has to exist.
+    fn decision(&self, connection: &rusqlite::Connection, journal: &Path) -> Result<Decision, CliError> {
+        let lines = self.lines.clone();
+        Ok(if let Some(which) = self.receipts_for {
+            Decision::ReceiptsFor(which.into())
+        } else if let Some(receipt) = self.receipt {
+            let [line] = lines[..] else {
+                return Err(CliError::Usage("a receipt belongs to one message: name one --line".into()));
+            };
+            let assignment = Assignment { receipt, line, part: self.part };
+            assignment.attempt(connection, &self.campaign).map_err(|error| error.at(journal))?.map_err(|refusal| {
+                CliError::Words(format!("receipt {receipt}, line {line}: {refusal}; nothing was changed"))
+            })?;
+            Decision::Assign(assignment)
+        } else if self.resend {
+            Decision::Resend { lines }
+        } else if self.assume_sent {
+            Decision::AssumeSent { lines }
+        } else {
+            Decision::Abandon { lines }
+        })
+    }
 }
 
 /// Appends the decision. A sender that runs applies it at its next claim; where none does, it is applied here.
 pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
-    let lines = args.lines.clone();
-    let decision = if let Some(which) = args.receipts_for {
-        Decision::ReceiptsFor(which.into())
-    } else if args.resend {
-        Decision::Resend { lines }
-    } else if args.assume_sent {
-        Decision::AssumeSent { lines }
-    } else {
-        Decision::Abandon { lines }
-    };
     let display = Display::new();
     match SenderLock::take(journal) {
         Ok(_lock) => {
@@ -56,10 +78,15 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
                 let book = books.campaigns.iter().find(|book| book.name == args.campaign);
                 book.map_or(0, |book| book.counts[State::InDoubt as usize])
             };
+            let decision = args.decision(&connection, journal)?;
             request(&connection, &args.campaign, &decision).map_err(|error| error.at(journal))?;
             let before = in_doubt(&books);
             crate::pipeline::apply_controls(&connection, &mut books)?;
             let left = in_doubt(&books);
+            if let Some(receipt) = args.receipt {
+                display.say(&format!("{}: receipt {receipt} counts for line {}", args.campaign, args.lines[0]));
+                return Ok(());
+            }
             if args.receipts_for.is_some() {
                 display.say(&format!("{}: noted", args.campaign));
                 return Ok(());
@@ -72,6 +99,7 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
         }
         Err(JournalError::Held(_)) => {
             let connection = journal::open_existing(journal)?;
+            let decision = args.decision(&connection, journal)?;
             request(&connection, &args.campaign, &decision).map_err(|error| error.at(journal))?;
             display.say(&format!("{}: noted; the running sender applies it within a second", args.campaign));
         }

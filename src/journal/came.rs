@@ -2,6 +2,7 @@
 
 use super::JournalError;
 use super::events::{Answer, Batch, ReceiptEvent, Sent};
+use super::ids::{Found, IdKey};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
 use super::ladder::Named;
@@ -22,19 +23,43 @@ impl Keeper {
         if !batch.answers.is_empty() || !batch.receipts.is_empty() {
             self.status.last_news = Some(Instant::now());
         }
+        self.store_answers(batch, now)?;
         for answer in &batch.answers {
             self.answer(session, answer, batch, now)?;
         }
-        for receipt in &batch.receipts {
-            self.receipt(receipt, batch, now)?;
-        }
+        self.receipts(batch, now)?;
         for inbound in &batch.inbound {
             self.inbound(session, inbound, batch, now)?;
         }
         Ok(())
     }
 
-    fn answer(&mut self, session: i64, answer: &Answer, batch: &Batch, now: i64) -> Result<(), JournalError> {
+    /// Writes down what answers say. All of a batch by one statement: finding it again for each would cost as much as a
+    /// third of running it.
+    fn store_answers(&self, batch: &Batch, now: i64) -> Result<(), JournalError> {
+        if batch.answers.is_empty() {
+            return Ok(());
+        }
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome, message_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for answer in &batch.answers {
+            let id = batch.octets(&answer.message_id);
+            insert.execute((
+                answer.sent.attempt.0,
+                now,
+                answer.waited.as_millis() as i64,
+                answer.command_status,
+                self.meaning_of(answer).outcome as u8,
+                (!id.is_empty()).then_some(&*text_of(id)),
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// What an answer means for its attempt.
+    fn meaning_of(&self, answer: &Answer) -> Meaning {
         let sent = &answer.sent;
         let status = CommandStatus(answer.command_status);
         let class = self.rules.class(status);
@@ -49,21 +74,16 @@ impl Keeper {
             _ if retry_in.is_some() => Outcome::Retry,
             _ => Outcome::Rejected,
         };
+        Meaning { class, retry_in, outcome }
+    }
+
+    /// Draws the consequences of an answer that is written down.
+    fn answer(&mut self, session: i64, answer: &Answer, batch: &Batch, now: i64) -> Result<(), JournalError> {
+        let sent = &answer.sent;
+        let status = CommandStatus(answer.command_status);
+        let Meaning { class, retry_in, outcome } = self.meaning_of(answer);
         let id = batch.octets(&answer.message_id);
         let text = text_of(id);
-        self.connection
-            .prepare_cached(
-                "INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome, message_id)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute((
-                sent.attempt.0,
-                now,
-                answer.waited.as_millis() as i64,
-                status.0,
-                outcome as u8,
-                (!id.is_empty()).then_some(&*text),
-            ))?;
         let plain = sent.plain && !sent.late;
         if sent.late {
             // It was in doubt, and whatever the operator decided meanwhile, the answer beats it.
@@ -156,13 +176,83 @@ impl Keeper {
         Ok(())
     }
 
-    fn receipt(&mut self, receipt: &ReceiptEvent, batch: &Batch, now: i64) -> Result<(), JournalError> {
-        crate::failpoint::reach("receipt")?;
-        self.status.receipts += 1;
-        let id = text_of(batch.octets(&receipt.message_id));
-        let key = self.ids.key(id.as_bytes());
+    /// Writes down receipts, in their order. Those of the plain story, as a rule all, share one statement.
+    fn receipts(&mut self, batch: &Batch, now: i64) -> Result<(), JournalError> {
+        self.status.receipts += batch.receipts.len() as u64;
+        let ids: Vec<Cow<'_, str>> =
+            batch.receipts.iter().map(|receipt| text_of(batch.octets(&receipt.message_id))).collect();
+        let keys: Vec<IdKey> = ids.iter().map(|id| self.ids.key(id.as_bytes())).collect();
+        self.ids.warm(&keys);
+        let mut plain = Vec::with_capacity(batch.receipts.len());
+        for ((receipt, id), key) in batch.receipts.iter().zip(&ids).zip(keys) {
+            crate::failpoint::reach("receipt")?;
+            match self.plain_receipt(receipt, id, key) {
+                Some(attempt) => plain.push((attempt, receipt)),
+                None => {
+                    // What follows may read what was stored.
+                    self.store_plain(&plain, batch, now)?;
+                    plain.clear();
+                    self.receipt(receipt, id, key, batch, now)?;
+                }
+            }
+        }
+        self.store_plain(&plain, batch, now)
+    }
+
+    /// The attempt of a receipt that is the only and final one of a message of one part that was tried once.
+    fn plain_receipt(&mut self, receipt: &ReceiptEvent, id: &str, key: IdKey) -> Option<Attempt> {
+        if !receipt.is_final || id.is_empty() {
+            return None;
+        }
+        let Found::One(known) = self.ids.find_exact(key) else { return None };
+        if known.is_seen() || !known.is_plain() {
+            return None;
+        }
+        known.note_receipt(true);
+        let attempt = known.attempt();
+        let campaign = self.books.campaign_of(attempt.part()).unwrap_or(u32::MAX);
+        let to = match receipt.state {
+            Some(MessageState::Delivered) => State::Delivered,
+            _ => State::Failed,
+        };
+        self.books.shift(campaign, State::Accepted, to, 1);
+        Some(attempt)
+    }
+
+    fn store_plain(&self, plain: &[(Attempt, &ReceiptEvent)], batch: &Batch, now: i64) -> Result<(), JournalError> {
+        if plain.is_empty() {
+            return Ok(());
+        }
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO receipt (id, received_at, state, final, rule, error, text, tlvs)
+             VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6)",
+        )?;
+        for (attempt, receipt) in plain {
+            let error = batch.octets(&receipt.error);
+            let tlvs = batch.octets(&receipt.tlvs);
+            insert.execute((
+                attempt.receipt(0),
+                now,
+                receipt.state.map(number_of),
+                (!error.is_empty()).then_some(&*text_of(error)),
+                as_value(batch.octets(&receipt.text)),
+                (!tlvs.is_empty()).then_some(tlvs),
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Writes down a receipt with any story.
+    fn receipt(
+        &mut self,
+        receipt: &ReceiptEvent,
+        id: &str,
+        key: IdKey,
+        batch: &Batch,
+        now: i64,
+    ) -> Result<(), JournalError> {
         let state = receipt.state.map(number_of);
-        let named = if id.is_empty() { Named::Nobody } else { self.named(key, &id, receipt.is_final)? };
+        let named = if id.is_empty() { Named::Nobody } else { self.named(key, id, receipt.is_final)? };
         let (rule, attempt) = match named {
             Named::Nobody => (Rule::None, None),
             Named::Several => (Rule::Ambiguous, None),
@@ -204,7 +294,7 @@ impl Keeper {
                 receipt.is_final,
                 if stray && rule == Rule::Exact { Rule::None } else { rule } as u8,
                 (!error.is_empty()).then_some(&*error_text),
-                stray.then_some(&*id),
+                stray.then_some(id),
                 stray.then_some(&*source),
                 stray.then_some(&*destination),
                 as_value(text),
@@ -243,6 +333,14 @@ impl Keeper {
             .prepare_cached("SELECT coalesce(max(id) & 255, -1) + 1 FROM receipt WHERE id >= ?1 AND id < ?2")?
             .query_row((attempt.receipt(0), attempt.receipt(RECEIPTS_MAX)), |row| row.get(0))?)
     }
+}
+
+/// See [`Keeper::meaning_of`].
+struct Meaning {
+    class: StatusClass,
+    /// In milliseconds.
+    retry_in: Option<i64>,
+    outcome: Outcome,
 }
 
 /// A status as an operator reads it.

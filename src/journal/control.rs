@@ -1,6 +1,7 @@
 //! What `cancel`, `suppress` and `resolve` do to a journal. They may run beside a sender: each appends facts in a short
 //! transaction, and the sender honours them at its next claim. Where no sender runs, the command applies them itself.
 
+use super::assign::{Assigned, Assignment};
 use super::books::Books;
 use super::facts::{MessageFacts, message_of};
 use super::key::{Attempt, Outcome, State, Verdict};
@@ -85,6 +86,8 @@ pub enum Decision {
     },
     /// The SMSC sends receipts for these parts of a long message.
     ReceiptsFor(ReceiptsFor),
+    /// A receipt belongs to this message.
+    Assign(Assignment),
 }
 
 /// The details of a decision, as they stand in the journal.
@@ -97,6 +100,8 @@ struct Detail {
     code: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipts_for: Option<ReceiptsFor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assign: Option<Assignment>,
 }
 
 impl Decision {
@@ -108,13 +113,14 @@ impl Decision {
             Self::AssumeSent { lines } => ("assume-sent", of_lines(lines)),
             Self::Abandon { lines } => ("abandon", of_lines(lines)),
             Self::RetryRejected { code } => ("retry-rejected", Detail { code: *code, ..Detail::default() }),
+            Self::Assign(assignment) => ("assign", Detail { assign: Some(*assignment), ..Detail::default() }),
             Self::ReceiptsFor(which) => ("receipts-for", Detail { receipts_for: Some(*which), ..Detail::default() }),
         }
     }
 
     fn stored(kind: &str, detail: Option<&str>) -> Result<Self, JournalError> {
         let wrong = |words: String| JournalError::Inconsistent(format!("the decision {kind:?}: {words}"));
-        let Detail { lines, code, receipts_for } = match detail {
+        let Detail { lines, code, receipts_for, assign } = match detail {
             None => Detail::default(),
             Some(detail) => serde_json::from_str(detail).map_err(|error| wrong(error.to_string()))?,
         };
@@ -125,6 +131,7 @@ impl Decision {
             "abandon" => Self::Abandon { lines },
             "retry-rejected" => Self::RetryRejected { code },
             "receipts-for" => Self::ReceiptsFor(receipts_for.unwrap_or_default()),
+            "assign" => Self::Assign(assign.ok_or_else(|| wrong("it names no receipt".into()))?),
             _ => return Err(wrong("unknown".into())),
         })
     }
@@ -142,14 +149,23 @@ pub fn request(connection: &Connection, campaign: &str, decision: &Decision) -> 
     Ok(())
 }
 
-/// Applies what was appended and not applied yet, inside the caller's transaction. Says whether there was anything.
-pub fn apply(connection: &Connection, books: &mut Books) -> Result<bool, JournalError> {
+/// What became of decisions that were due.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// How many there were.
+    pub decisions: usize,
+    /// The receipts that changed hands.
+    pub assigned: Vec<Assigned>,
+}
+
+/// Applies what was appended and not applied yet, inside the caller's transaction.
+pub fn apply(connection: &Connection, books: &mut Books) -> Result<Applied, JournalError> {
     let mut statement = connection
         .prepare_cached("SELECT id, campaign_id, kind, detail FROM control WHERE applied_at IS NULL ORDER BY id")?;
     let due: Vec<(i64, i64, String, Option<String>)> = statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
-    let mut applied = false;
+    let mut applied = Applied::default();
     for (id, campaign_id, kind, detail) in &due {
         // A campaign that was imported since is not known here: the next start applies it.
         let Some(index) = books.campaigns.iter().position(|campaign| campaign.id == *campaign_id) else { continue };
@@ -160,11 +176,14 @@ pub fn apply(connection: &Connection, books: &mut Books) -> Result<bool, Journal
             Decision::Abandon { lines } => resolve(connection, books, index as u32, Verdict::Abandon, &lines)?,
             Decision::RetryRejected { code } => retry_rejected(connection, books, index as u32, code)?,
             Decision::ReceiptsFor(which) => expect_receipts_for(connection, books, index as u32, which)?,
+            Decision::Assign(assignment) => {
+                applied.assigned.extend(assignment.apply(connection, books, index as u32)?);
+            }
         }
         // One decision can rest on the states that another made.
         books.settle(connection)?;
         connection.execute("UPDATE control SET applied_at = ?2 WHERE id = ?1", (id, now_ms()))?;
-        applied = true;
+        applied.decisions += 1;
     }
     Ok(applied)
 }

@@ -599,8 +599,11 @@ impl Keeper {
     fn heed_others(&mut self) -> Result<(), JournalError> {
         self.data_version = data_version(&self.connection)?;
         self.suppressed = super::control::suppressed(&self.connection)?;
-        let touched = super::control::apply(&self.connection, &mut self.books)?;
-        if touched {
+        let applied = super::control::apply(&self.connection, &mut self.books)?;
+        for assigned in &applied.assigned {
+            self.note_assigned(assigned)?;
+        }
+        if applied.decisions > 0 {
             super::retry::load(&self.connection, &self.books, &self.active, &self.limit_end, &mut self.retries)?;
         }
         Ok(())

@@ -439,7 +439,7 @@ impl Keeper {
     }
 
     /// The message of an attempt has from now on a stored state.
-    fn not_plain(&mut self, attempt: Attempt) -> Result<(), JournalError> {
+    pub(super) fn not_plain(&mut self, attempt: Attempt) -> Result<(), JournalError> {
         let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
         let mut rows = statement.query([attempt.0])?;
         if let Some(row) = rows.next()?

@@ -8,7 +8,7 @@
 //! - [`facts`] reads back what is known of a message; [`books`] keeps counts and stored states
 //! - [`recover`] what is done at the start, under the lock; [`keeper`] the journal thread, the only writer while it sends;
 //!   `came` what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
-//!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it
+//!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator says a receipt is
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`events`] what sessions and the journal thread say to each other
 
@@ -21,6 +21,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub mod assign;
 #[cfg(test)]
 mod bench;
 pub mod books;

@@ -358,9 +358,21 @@ impl Record for AttemptRow {
 }
 
 impl Record for ReceiptRow {
-    const COLUMNS: &'static [&'static str] =
-        &["received_at", "message_id", "state", "error", "rule", "campaign", "line", "part", "text"];
-    const TABLE: &'static [usize] = &[0, 6, 7, 1, 2, 3, 4];
+    const COLUMNS: &'static [&'static str] = &[
+        "received_at",
+        "message_id",
+        "state",
+        "error",
+        "rule",
+        "campaign",
+        "line",
+        "part",
+        "text",
+        "receipt",
+        "source",
+        "destination",
+    ];
+    const TABLE: &'static [usize] = &[9, 0, 6, 7, 1, 2, 3, 4, 10];
 
     fn cell(&self, column: usize, to: &mut String) {
         let text = |to: &mut String, text: &Option<String>| to.push_str(text.as_deref().unwrap_or_default());
@@ -373,7 +385,10 @@ impl Record for ReceiptRow {
             5 => text(to, &self.campaign),
             6 => put_some(to, self.line),
             7 => put_some(to, self.part),
-            _ => text(to, &self.text),
+            8 => text(to, &self.text),
+            9 => put(to, self.receipt),
+            10 => text(to, &self.source),
+            _ => text(to, &self.destination),
         }
     }
 

@@ -59,6 +59,12 @@ pub struct ReceiptRow {
     pub part: Option<i64>,
     /// As received; octets that are not UTF-8 are escaped.
     pub text: Option<String>,
+    /// Its number.
+    pub receipt: i64,
+    /// Who it says that it comes from, as a rule the handset; kept where it matched nothing when it came.
+    pub source: Option<String>,
+    /// And to whom: as a rule the message's sender.
+    pub destination: Option<String>,
 }
 
 /// A row of `rejected_row` or `duplicate_row`.
@@ -201,7 +207,7 @@ pub fn receipts<E: From<JournalError>>(
 }
 
 const RECEIPT: &str = "SELECT r.received_at, coalesce(r.message_id, a.message_id), r.state, r.error, r.rule, m.line,
-        (r.attempt >> 12) - m.id + 1, r.text, r.id
+        (r.attempt >> 12) - m.id + 1, r.text, r.id, r.source, r.destination
    FROM receipt_fact r
    LEFT JOIN answer a ON a.attempt = r.attempt
    LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)";
@@ -254,6 +260,9 @@ fn receipt(row: &Row<'_>, summary: Option<&CampaignSummary>) -> Result<ReceiptRo
         line: row.get(5)?,
         part: row.get(6)?,
         text,
+        receipt: row.get(8)?,
+        source: row.get(9)?,
+        destination: row.get(10)?,
     })
 }
 

@@ -232,6 +232,7 @@ fn the_summary_of_a_run_says_what_to_type() {
         throttled: 2,
         receipts_awaited: true,
         halted: Some("the SMSC refuses \u{1b}the account".into()),
+        ..RunFacts::default()
     };
     let names = ["spring".to_owned(), "second, cancelled".to_owned()];
     let summary = SendSummary::gather(&story.connection, &story.path, &names, run).unwrap();

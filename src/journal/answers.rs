@@ -120,9 +120,8 @@ impl Answers {
     /// Opens the file beside `journal`, making it where there is none.
     pub fn open(journal: &Path) -> Result<Self, JournalError> {
         let path = beside(journal, "-answers");
-        open_side_file(&path)
-            .map(|file| Self(Arc::new(Shared { file, extents: Mutex::default() })))
-            .map_err(|error| JournalError::Io(path, error))
+        let file = open_side_file(&path).map_err(|error| JournalError::side_file(journal, "-answers", error))?;
+        Ok(Self(Arc::new(Shared { file, extents: Mutex::default() })))
     }
 
     /// The answers that were noted in the run of that number, in the order in which they came. What cannot be read counts

@@ -99,8 +99,8 @@ pub fn recover(connection: Connection, path: &Path) -> Result<Recovery, JournalE
     crate::failpoint::reach("recovery")?;
     connection.execute_batch("COMMIT")?;
     crate::failpoint::reach("recovered")?;
-    marks.reset().map_err(|error| JournalError::Inconsistent(format!("the file of write marks: {error}")))?;
-    answers.reset().map_err(|error| JournalError::Inconsistent(format!("the file of answers: {error}")))?;
+    marks.reset().map_err(|error| JournalError::side_file(path, "-marks", error))?;
+    answers.reset().map_err(|error| JournalError::side_file(path, "-answers", error))?;
     Ok(Recovery { connection, books, recovered, marks, answers })
 }
 

@@ -62,6 +62,20 @@ pub const fn reach(_point: &str) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A number by which such a build is made smaller than life: `SMPPOST_CHECKPOINT_PAGES` (WAL pages after which a commit
+/// checkpoints), `SMPPOST_PAGES_MAX` (pages that the journal may have, but for 4 MiB more when its reserve is given up).
+#[cfg(feature = "failpoints")]
+pub fn number(name: &str) -> Option<i64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// A number by which a build for tests is made smaller than life: never.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub const fn number(_name: &str) -> Option<i64> {
+    None
+}
+
 /// A point was made to fail.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed;

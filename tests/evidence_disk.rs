@@ -7,8 +7,9 @@ mod evidence;
 
 use common::{Smppost, one, rows};
 use evidence::{Ledger, Simulator, oracle};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A file system of a size of its own.
@@ -174,6 +175,49 @@ fn f45_a_report_held_open_neither_stops_the_sender_nor_grows_the_wal_for_ever() 
     drop(reader);
     evidence::verify(&smppost);
     oracle::assert_kept("under a report", &smppost.journal(), &simulator.read());
+}
+
+/// `SMPPOST_HELD=400000`: as many messages, more than an hour's worth at a hundred a second. With fail points a commit folds
+/// the WAL as soon as it has 200 pages, so that fewer will do.
+#[test]
+fn f45_a_report_that_nobody_reads_on_lets_the_wal_be_folded_while_messages_are_sent() {
+    let messages = evidence::setting("SMPPOST_HELD", 10_000) as usize;
+    let smppost = Smppost::new().deadline(Duration::from_secs(3_600)).environment("SMPPOST_CHECKPOINT_PAGES", "200");
+    let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "20ms"]);
+    smppost.file("c.csv", numbered(messages));
+    smppost.run(&["import", "c.csv", "--campaign", "c", "--from", "Test", "--receipts", "all"]).assert_code(0);
+    let mut report = Command::new(env!("CARGO_BIN_EXE_smppost"))
+        .args(["report", "c", "--messages", "--format", "csv"])
+        .env("SMPPOST_JOURNAL", smppost.journal())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut rows = BufReader::new(report.stdout.take().unwrap()).lines();
+    assert!(rows.next().unwrap().unwrap().contains("destination"), "a report that has begun");
+    let arguments =
+        evidence::send(simulator.port, &["--rate", "unlimited", "--window", "100", "--wait-receipts", "5s"]);
+    let mut run = smppost.spawn(&arguments.each());
+    let mut most = 0;
+    while run.is_running() {
+        most = most.max(std::fs::metadata(smppost.path("journal.db-wal")).map_or(0, |meta| meta.len()));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let ended = run.wait();
+    ended.assert_code(0);
+    println!("{messages} messages in {:?}, {} KiB of WAL at most", ended.took, most / 1_024);
+    // The pages after which it is folded, and what was written until a commit came to do it.
+    let pages = if cfg!(feature = "failpoints") { 200 } else { 8_000 };
+    assert!(most < (pages + 1_500) * 4_096, "{most}");
+    assert_eq!(rows.map(Result::unwrap).count(), messages, "rows of a report");
+    assert!(report.wait().unwrap().success());
+    evidence::verify(&smppost);
+    oracle::assert_kept("under a report", &smppost.journal(), &simulator.read());
+}
+
+/// Rows for more numbers than [`rows`] has.
+fn numbered(messages: usize) -> String {
+    let rows = (0..messages).map(|row| format!("4477{row:08},Hello number {row}\n"));
+    std::iter::once("to,text\n".to_owned()).chain(rows).collect()
 }
 
 #[test]

@@ -86,3 +86,46 @@ fn f41_a_failed_commit_ends_the_run_and_nothing_is_tried_again() {
     assert!(failed.took < Duration::from_secs(8), "{:?}", failed.took);
     assert!(simulator.read().submits.len() < MESSAGES, "it went on");
 }
+
+/// Sends with a journal of so many pages at most, as on a disk of that size; then makes room and goes on.
+fn fill(pages: u64) -> String {
+    const MESSAGES: usize = 3_000;
+    let smppost = Smppost::new();
+    let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "20ms"]);
+    smppost.file("c.csv", rows(MESSAGES));
+    let arguments = evidence::send(simulator.port, &["--rate", "3000", "--window", "50", "--wait-receipts", "3s"]);
+    let full = smppost.run_with(&arguments.each(), &[("SMPPOST_PAGES_MAX", &pages.to_string())]);
+    let sent = simulator.read().submits.len();
+    let what = format!("{pages} pages");
+    if full.code == Some(1) {
+        for word in ["no space left", "journal.db", "make space and run the same command again"] {
+            assert!(full.stderr.contains(word), "{what}: {}", full.said());
+        }
+        if sent > 0 {
+            let owed = "SELECT count(*) FROM attempt_log WHERE state NOT IN ('accepted', 'not written')";
+            assert_eq!(
+                one(&smppost.journal(), owed),
+                0,
+                "{what}: answers that were owed are not there: {}",
+                full.said()
+            );
+            oracle::assert_kept(&what, &smppost.journal(), &simulator.read());
+        }
+    } else {
+        full.assert_code(0);
+    }
+    smppost.run(&arguments.each()).assert_code(0);
+    evidence::verify(&smppost);
+    oracle::assert_kept(&format!("{what}, resumed"), &smppost.journal(), &simulator.read());
+    let delivered = one(&smppost.journal(), "SELECT count(*) FROM message_status WHERE state = 'delivered'");
+    assert_eq!(delivered, MESSAGES as i64, "{what}");
+    format!("{pages:>5} pages: exit {} after {sent} messages", full.code.unwrap())
+}
+
+#[test]
+fn f40_a_journal_that_may_not_grow_stops_sending_and_what_is_owed_is_still_recorded() {
+    let sizes = evidence::setting("SMPPOST_SIZES", 6);
+    for n in 0..sizes {
+        println!("{}", fill(60 + n * 150 / sizes));
+    }
+}

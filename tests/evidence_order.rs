@@ -28,12 +28,12 @@ struct Recorded {
     receipts: HashMap<u32, String>,
 }
 
-fn record(messages: usize) -> Recorded {
+fn record(messages: usize, environment: &[(&str, &str)]) -> Recorded {
     let smppost = Smppost::new().deadline(Duration::from_secs(600));
     let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "20ms"]);
     smppost.file("c.csv", rows(messages));
     let more = ["--rate", "2000", "--window", "20", "--wait-receipts", "5s"];
-    let calls = trace::record(&smppost, &evidence::send(simulator.port, &more).each());
+    let calls = trace::record(&smppost, &evidence::send(simulator.port, &more).each(), environment);
     let mut receipts = HashMap::new();
     for line in std::fs::read_to_string(&simulator.ledger).unwrap().lines() {
         let value: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -78,7 +78,7 @@ fn nothing_is_written_before_its_intent_is_synced_and_no_receipt_answered_before
         return;
     }
     let messages = evidence::setting("SMPPOST_ORDER", 2_000) as usize;
-    let Recorded { smppost, calls, receipts, simulator } = record(messages);
+    let Recorded { smppost, calls, receipts, simulator } = record(messages, &[]);
     let mut disk = Disk::default();
     let (mut known, mut known_at) = (Known::default(), u64::MAX);
     let (mut submits, mut answers, mut sends, mut restored) = (0, 0, 0, 0);
@@ -128,21 +128,52 @@ fn nothing_is_written_before_its_intent_is_synced_and_no_receipt_answered_before
 
 #[test]
 fn after_a_power_cut_what_was_on_the_wire_is_known_to_the_journal() {
+    let cuts = evidence::setting("SMPPOST_CUTS", 20) as usize;
+    if trace::can_trace() {
+        let run = record(1_000, &[]);
+        let points = |random: &mut fastrand::Rng| (0..cuts).map(|_| random.usize(..run.calls.len())).collect();
+        cut(&run, points);
+    }
+}
+
+/// As it is after some 16,000 messages: commits fold the WAL into the file, while others wait.
+#[cfg(feature = "failpoints")]
+#[test]
+fn after_a_power_cut_in_a_checkpoint_what_was_on_the_wire_is_known_to_the_journal() {
+    let cuts = evidence::setting("SMPPOST_CUTS", 20) as usize;
     if !trace::can_trace() {
         return;
     }
-    let cuts = evidence::setting("SMPPOST_CUTS", 20) as usize;
+    let run = record(1_000, &[("SMPPOST_CHECKPOINT_PAGES", "50")]);
+    // Writes to the file itself, between the first answer and the end of the run: a checkpoint's.
+    let journal = run.smppost.journal().to_string_lossy().into_owned();
+    let folding: Vec<usize> = (0..run.calls.len())
+        .filter(|&at| matches!(&run.calls[at], Call::Write { path, .. } | Call::SyncBegins { path, .. } if *path == journal))
+        .collect();
+    let syncs = folding.iter().filter(|&&at| matches!(&run.calls[at], Call::SyncBegins { .. })).count();
+    println!("{} writes to the file in {syncs} checkpoints", folding.len() - syncs);
+    assert!(syncs >= 5, "{syncs} checkpoints: too few to tell");
+    cut(&run, |random| {
+        (0..cuts)
+            .map(|_| (folding[random.usize(..folding.len())] + random.usize(..3)).min(run.calls.len() - 1))
+            .collect()
+    });
+}
+
+/// Cuts the power at these calls of the run, and looks each time at what is left.
+fn cut(run: &Recorded, points: impl FnOnce(&mut fastrand::Rng) -> Vec<usize>) {
+    let Recorded { smppost, calls, receipts, simulator } = run;
     let seed = evidence::seed("power cuts");
     let mut random = fastrand::Rng::with_seed(seed);
-    let Recorded { smppost, calls, receipts, simulator } = record(1_000);
     let ids: HashMap<u32, String> = simulator
         .read()
         .submits
         .iter()
         .filter_map(|submit| Some((submit.sequence_number, submit.message_id.clone()?)))
         .collect();
-    let mut points: Vec<usize> = (0..cuts).map(|_| random.usize(..calls.len())).collect();
+    let mut points = points(&mut random);
     points.sort_unstable();
+    let cuts = points.len();
     let mut disk = Disk::default();
     let (mut sent, mut answered) = (HashSet::new(), HashSet::new());
     let (mut at, mut dropped, mut in_doubt) = (0, 0, 0);
@@ -164,13 +195,13 @@ fn after_a_power_cut_what_was_on_the_wire_is_known_to_the_journal() {
         let likely = random.u8(..4);
         let journal = disk.restore(&smppost.journal(), &after.path(""), || match random.u8(..4) {
             draw if draw < likely => Fate::Kept,
-            3 => Fate::Torn,
+            3 => Fate::Torn(random.u64(..)),
             _ => {
                 dropped += 1;
                 Fate::Lost
             }
         });
-        in_doubt += look_at(&after, &journal, point, (&sent, &ids), (&answered, &receipts));
+        in_doubt += look_at(&after, &journal, point, (&sent, &ids), (&answered, receipts));
     }
     println!("{cuts} cuts in {} calls, {dropped} unsynced writes lost, {in_doubt} messages in doubt", calls.len());
 }

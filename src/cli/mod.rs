@@ -23,7 +23,7 @@ use profile::{Parsed, ProfileArgs};
 use send::{CancelArgs, CheckArgs, ImportArgs, ResumeArgs, SendArgs};
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Bulk SMS over SMPP with a journal: at most once by default, every doubt listed.
@@ -153,6 +153,17 @@ pub mod exit {
 }
 
 impl CliError {
+    /// Puts the journal's name to an error of SQLite that has none.
+    fn at(self, journal: &Path) -> Self {
+        match self {
+            Self::Journal(error) => Self::Journal(error.at(journal)),
+            Self::Send(SendError::Journal(error)) => Self::Send(SendError::Journal(error.at(journal))),
+            Self::Campaign(CampaignError::Journal(error)) => Self::Campaign(CampaignError::Journal(error.at(journal))),
+            Self::Report(ReportError::Journal(error)) => Self::Report(ReportError::Journal(error.at(journal))),
+            other => other,
+        }
+    }
+
     fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => exit::USAGE,
@@ -193,22 +204,27 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         let default = if simulated { "smppost-simulated.db" } else { "smppost.db" };
         cli.journal.clone().unwrap_or_else(|| PathBuf::from(default))
     };
+    let path = journal(matches!(&cli.command, Command::Send(args) if args.simulate));
+    command(cli, &path).map_err(|error| error.at(&path))
+}
+
+fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
     let mut out = io::stdout().lock();
     match &cli.command {
-        Command::Send(args) => send::send(args, &journal(args.simulate)),
-        Command::Import(args) => send::import(&args.campaign()?, &journal(false)).map(|()| exit::OK),
-        Command::Check(args) => send::check(args, &journal(false), &mut out).map(|()| exit::OK),
-        Command::Resume(args) => send::resume(args, &journal(false)),
-        Command::List(args) => Ok(args.run(&journal(false), &mut out)?.code()),
-        Command::Report(args) => Ok(args.run(&journal(false), &mut out)?.code()),
-        Command::Query(args) => operations::query(args, &journal(false), &mut out),
-        Command::Replace(args) => operations::replace(args, &journal(false), &mut out),
-        Command::Cancel(args) => send::cancel(args, &journal(false), &mut out),
-        Command::Listen(args) => listen::listen(args, &journal(false)),
-        Command::Resolve(args) => resolve::resolve(args, &journal(false)).map(|()| exit::OK),
-        Command::Suppress(args) => suppress::suppress(args, &journal(false), &mut out).map(|()| exit::OK),
+        Command::Send(args) => send::send(args, journal),
+        Command::Import(args) => send::import(&args.campaign()?, journal).map(|()| exit::OK),
+        Command::Check(args) => send::check(args, journal, &mut out).map(|()| exit::OK),
+        Command::Resume(args) => send::resume(args, journal),
+        Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Report(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Query(args) => operations::query(args, journal, &mut out),
+        Command::Replace(args) => operations::replace(args, journal, &mut out),
+        Command::Cancel(args) => send::cancel(args, journal, &mut out),
+        Command::Listen(args) => listen::listen(args, journal),
+        Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),
+        Command::Suppress(args) => suppress::suppress(args, journal, &mut out).map(|()| exit::OK),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
-        Command::Verify(args) => Ok(args.run(&journal(false), &mut out)?.code()),
+        Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Probe(args) => probe::run(args, cli.profile.as_deref(), &mut out),
         Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
         Command::Smsc(args) => {

@@ -298,6 +298,7 @@ impl Keeper {
                 let Some(reserve) = self.reserve.take() else { return Err(error) };
                 (self.status, self.generations) = before;
                 drop(reserve);
+                super::reserve::limit(&self.connection, false)?;
                 self.forget_transaction()?;
                 self.halt(JournalError::Full(self.path.clone()).to_string());
                 self.try_transact(inbox, housekeeping)

@@ -36,7 +36,7 @@ fn take(journal: &Path, suffix: &str) -> Result<Option<File>, JournalError> {
         std::io::ErrorKind::NotFound => {
             JournalError::Io(journal.into(), std::io::Error::other("the folder that it is to be in does not exist"))
         }
-        _ => JournalError::Io(path.clone(), error),
+        _ => JournalError::side_file(journal, suffix, error),
     })?;
     if crate::broken::is("no-lock") {
         return Ok(Some(file));

@@ -32,7 +32,8 @@ impl Marks {
     /// Opens the file beside `journal`, making it where there is none.
     pub fn open(journal: &Path) -> Result<Self, JournalError> {
         let path = beside(journal, "-marks");
-        open_side_file(&path).map(|file| Self(Arc::new(file))).map_err(|error| JournalError::Io(path, error))
+        let file = open_side_file(&path).map_err(|error| JournalError::side_file(journal, "-marks", error))?;
+        Ok(Self(Arc::new(file)))
     }
 
     /// The marks in the file: session ids with the serial of the last attempt that may have left. Records that do not

@@ -14,6 +14,7 @@
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`events`] what sessions and the journal thread say to each other
 
+use crate::failpoint;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -99,6 +100,8 @@ pub enum JournalError {
     Damaged(PathBuf, String),
     /// The disk, or the space allowed, is full.
     Full(PathBuf),
+    /// The disk failed to read, write or sync.
+    Disk(PathBuf, String),
     /// The file or its folder cannot be written.
     ReadOnly(PathBuf),
     /// Another sender holds the journal.
@@ -148,7 +151,11 @@ impl fmt::Display for JournalError {
                 "no journal at {}: import or send a campaign first, or name another file with --journal",
                 path.display()
             ),
-            Self::Io(path, error) => write!(f, "journal {}: {error}", path.display()),
+            Self::Io(path, error) => write!(
+                f,
+                "journal {}: {error} (look at the path, its permissions and the disk, then run the same command again)",
+                path.display()
+            ),
             Self::Foreign(path) => write!(
                 f,
                 "{} is not a journal of smppost; it was left untouched (name another file with --journal)",
@@ -170,6 +177,13 @@ impl fmt::Display for JournalError {
             Self::Full(path) => write!(
                 f,
                 "no space left for journal {}: nothing that was recorded is lost; make space and run the same command again",
+                path.display()
+            ),
+            Self::Disk(path, words) => write!(
+                f,
+                "the disk failed under journal {0} ({words}): the command stopped, and what was recorded before stays \
+                 recorded. Look at the disk and the system's log (`dmesg`); if the disk is at fault, copy {0} and {0}-wal \
+                 to another one and check the copy with `smppost verify --journal COPY`. Then run the same command again",
                 path.display()
             ),
             Self::ReadOnly(path) => write!(
@@ -233,6 +247,14 @@ impl JournalError {
         }
     }
 
+    /// A file beside the journal that could not be made, read or written.
+    pub(crate) fn side_file(journal: &Path, suffix: &str, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(journal.into()),
+            _ => Self::Io(beside(journal, suffix), error),
+        }
+    }
+
     /// Puts the file's name to the errors of SQLite that an operator can do something about.
     pub fn at(self, path: &Path) -> Self {
         use rusqlite::ErrorCode as Code;
@@ -240,6 +262,7 @@ impl JournalError {
         match error.sqlite_error_code() {
             Some(Code::DiskFull) => Self::Full(path.into()),
             Some(Code::ReadOnly) => Self::ReadOnly(path.into()),
+            Some(Code::SystemIoFailure) => Self::Disk(path.into(), error.to_string()),
             Some(Code::DatabaseCorrupt) => Self::Damaged(path.into(), error.to_string()),
             Some(Code::NotADatabase) => Self::Foreign(path.into()),
             Some(Code::CannotOpen) => Self::Io(path.into(), io::Error::other(error.to_string())),
@@ -324,7 +347,9 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
         let (synchronous, found) = if crate::broken::is("sync-normal") { ("NORMAL", "1") } else { ("FULL", "2") };
         set(&connection, "synchronous", synchronous, found)?;
         set(&connection, "foreign_keys", "ON", "1")?;
-        set(&connection, "wal_autocheckpoint", &CHECKPOINT_PAGES.to_string(), &CHECKPOINT_PAGES.to_string())?;
+        let pages = failpoint::number("SMPPOST_CHECKPOINT_PAGES").unwrap_or(CHECKPOINT_PAGES).to_string();
+        set(&connection, "wal_autocheckpoint", &pages, &pages)?;
+        reserve::limit(&connection, true)?;
         create_where_empty(&mut connection)?;
     }
     check_version(&connection, path, false)?;

@@ -96,7 +96,7 @@ pub fn recover(connection: &Connection, path: &Path, marks: &Marks) -> Result<(B
     crate::failpoint::reach("recovery")?;
     connection.execute_batch("COMMIT")?;
     crate::failpoint::reach("recovered")?;
-    marks.reset().map_err(|error| JournalError::Inconsistent(format!("the file of write marks: {error}")))?;
+    marks.reset().map_err(|error| JournalError::side_file(path, "-marks", error))?;
     Ok((books, recovered))
 }
 

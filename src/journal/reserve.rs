@@ -2,6 +2,8 @@
 //! the answers to what was sent already can still be written down.
 
 use super::{JournalError, beside, open_side_file};
+use crate::failpoint;
+use rusqlite::Connection;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,12 +24,19 @@ impl Reserve {
         let path = beside(journal, "-reserve");
         fill(&path).map(|()| Self(path.clone())).map_err(|error| {
             let _ = std::fs::remove_file(&path);
-            match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full(journal.into()),
-                _ => JournalError::Io(path, error),
-            }
+            JournalError::side_file(journal, "-reserve", error)
         })
     }
+}
+
+/// In a build for tests: what the journal may grow to, as a full disk would have it; when the reserve is given up, by as
+/// much more.
+pub fn limit(connection: &Connection, is_kept: bool) -> Result<(), JournalError> {
+    if let Some(pages) = failpoint::number("SMPPOST_PAGES_MAX") {
+        let more = if is_kept { 0 } else { OCTETS as i64 / 4_096 };
+        connection.query_row(&format!("PRAGMA max_page_count = {}", pages + more), [], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 impl Drop for Reserve {

@@ -10,8 +10,9 @@ use std::fmt;
 use std::io;
 use std::time::Instant;
 
-/// PDUs that may come before the answer to the bind.
+/// PDUs that may come before the answer to the bind, and the octets that they may have together.
 const EARLY_MAX: usize = 4_096;
+const EARLY_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// The bind request has this sequence number.
 const BIND_SEQUENCE_NUMBER: u32 = 1;
 
@@ -171,7 +172,7 @@ fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindE
     writer.write(&request).map_err(BindError::Io)?;
     let deadline = Instant::now() + timers.bind;
     let mut frames = FrameBuffer::new();
-    let mut early = Vec::new();
+    let (mut early, mut early_octets) = (Vec::new(), 0);
     loop {
         if let Some(frame) = frames.next_frame().map_err(BindError::Frame)? {
             match crate::wire::decode(frame) {
@@ -186,9 +187,14 @@ fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindE
                     return Ok(Bound { reader, writer, frames, early, peer, smsc, sc_interface_version, tls });
                 }
                 Ok((header, Pdu::GenericNack)) => return Err(BindError::Refused(header.command_status)),
-                _ if early.len() < EARLY_MAX => early.push(frame.to_vec()),
-                _ => return Err(BindError::Unanswered(EARLY_MAX)),
+                _ if early.len() < EARLY_MAX && early_octets < EARLY_OCTETS_MAX => {
+                    early_octets += frame.len();
+                    early.push(frame.to_vec());
+                }
+                _ => return Err(BindError::Unanswered(early.len())),
             }
+            // One read may have brought more: the answer may be there already, and nothing else may come.
+            continue;
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

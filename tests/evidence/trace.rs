@@ -48,8 +48,8 @@ pub fn can_trace() -> bool {
     can
 }
 
-/// Runs the program under strace; returns its calls.
-pub fn record(smppost: &Smppost, arguments: &[&str]) -> Vec<Call> {
+/// Runs the program under strace, with this in its environment; returns its calls.
+pub fn record(smppost: &Smppost, arguments: &[&str], environment: &[(&str, &str)]) -> Vec<Call> {
     let trace = smppost.path("trace");
     let status = Command::new("strace")
         .args(["-f", "-y", "-s", "1000000", "-xx", "-o"])
@@ -60,6 +60,7 @@ pub fn record(smppost: &Smppost, arguments: &[&str]) -> Vec<Call> {
         .current_dir(smppost.path(""))
         .env("SMPPOST_JOURNAL", smppost.journal())
         .env("SMPPOST_PASSWORD", "secret")
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -239,8 +240,10 @@ impl Disk {
             let file = files.entry(path.clone()).or_default();
             match (survives(), change) {
                 (Fate::Kept, change) => change.apply(file),
-                (Fate::Torn, Change::Write(at, octets)) => {
-                    Change::Write(*at, octets[..octets.len().min(512)].to_vec()).apply(file);
+                (Fate::Torn(sectors), Change::Write(at, octets)) => {
+                    for (n, sector) in octets.chunks(512).enumerate().filter(|(n, _)| sectors >> (n % 64) & 1 == 1) {
+                        Change::Write(at + n as u64 * 512, sector.to_vec()).apply(file);
+                    }
                 }
                 _ => {}
             }
@@ -257,6 +260,7 @@ impl Disk {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
     Kept,
-    Torn,
+    /// Of its sectors of 512 octets only those survive whose bit is set.
+    Torn(u64),
     Lost,
 }

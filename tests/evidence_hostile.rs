@@ -59,7 +59,11 @@ fn run(faults: &[&str], messages: usize, seed: u64) -> String {
     let (mut memory, started) = (0, Instant::now());
     while running.is_running() {
         memory = memory.max(memory_kib(running.id()));
-        assert!(started.elapsed() < Duration::from_secs(180), "{what}: it does not end\n{}", running.stderr());
+        assert!(
+            started.elapsed() < Duration::from_secs(180 + messages as u64 / 20),
+            "{what}: it does not end\n{}",
+            running.stderr()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     let ended = running.wait();

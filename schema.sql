@@ -141,7 +141,8 @@ CREATE TABLE receipt (
     final       INTEGER NOT NULL CHECK (final IN (0, 1)),
     rule        INTEGER NOT NULL,               -- how it was matched: 0 not at all, 1 exact id, 2 equivalent id,
                                                 -- 3 user_message_reference, 4 attempt in doubt, 5 the operator,
-                                                -- 6 not at all, since several attempts fit
+                                                -- 6 not at all, since several attempts fit, 7 it is no receipt: a
+                                                -- query_sm was answered so
     error       TEXT,
     message_id  TEXT,                           -- NULL: the same as in the answer
     source      TEXT,                           -- addresses of the receipt, where it matched nothing
@@ -179,6 +180,27 @@ CREATE TABLE spilled_id (
 CREATE TABLE spilled_run (
     run    INTEGER PRIMARY KEY,
     filter BLOB NOT NULL                        -- a Bloom filter of its hashes
+) STRICT;
+
+-- query_sm, cancel_sm and replace_sm: what was asked about a part that the SMSC has. Committed before it is written, so
+-- that one without an answer may have been done or not.
+CREATE TABLE operation (
+    id         INTEGER PRIMARY KEY,
+    attempt    INTEGER NOT NULL,
+    kind       TEXT NOT NULL CHECK (kind IN ('query_sm', 'cancel_sm', 'replace_sm')),
+    message_id TEXT NOT NULL,
+    text       TEXT,                            -- of a replace_sm: the new one
+    asked_at   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX operation_by_attempt ON operation (attempt);
+
+CREATE TABLE operation_answer (
+    operation      INTEGER PRIMARY KEY,
+    answered_at    INTEGER NOT NULL,
+    command_status INTEGER NOT NULL,
+    state          INTEGER,                     -- of a query: message_state, as it came
+    final_date     TEXT,                        -- and when the message came to its end, as SMPP writes times
+    error_code     INTEGER
 ) STRICT;
 
 -- Messages from handsets, and receipts that could not be read.
@@ -367,7 +389,7 @@ SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS re
        r.error,
        CASE r.rule WHEN 0 THEN 'unmatched' WHEN 1 THEN 'exact id' WHEN 2 THEN 'equivalent id'
                    WHEN 3 THEN 'user_message_reference' WHEN 4 THEN 'attempt in doubt' WHEN 5 THEN 'operator'
-                   WHEN 6 THEN 'ambiguous' END AS rule,
+                   WHEN 6 THEN 'ambiguous' WHEN 7 THEN 'query_sm' END AS rule,
        c.name AS campaign, m.line, (r.attempt >> 12) - m.id + 1 AS part,
        r.text, r.id AS receipt, r.source, r.destination
   FROM receipt_fact r
@@ -375,6 +397,22 @@ SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS re
   LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)
   LEFT JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
                                    ORDER BY d.first_id DESC LIMIT 1);
+
+CREATE VIEW operation_log AS
+SELECT c.name AS campaign, m.line, (o.attempt >> 12) - m.id + 1 AS part, o.kind AS operation, o.message_id,
+       strftime('%Y-%m-%dT%H:%M:%fZ', o.asked_at / 1000.0, 'unixepoch') AS asked_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', a.answered_at / 1000.0, 'unixepoch') AS answered_at,
+       a.command_status,
+       CASE a.state WHEN 0 THEN 'SCHEDULED' WHEN 1 THEN 'ENROUTE' WHEN 2 THEN 'DELIVERED' WHEN 3 THEN 'EXPIRED'
+                    WHEN 4 THEN 'DELETED' WHEN 5 THEN 'UNDELIVERABLE' WHEN 6 THEN 'ACCEPTED' WHEN 7 THEN 'UNKNOWN'
+                    WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' ELSE a.state END AS state,
+       a.final_date, a.error_code, o.text
+  FROM operation o
+  LEFT JOIN operation_answer a ON a.operation = o.id
+  LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (o.attempt >> 12) ORDER BY q.id DESC LIMIT 1)
+  LEFT JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
+                                   ORDER BY d.first_id DESC LIMIT 1)
+ ORDER BY o.id;
 
 -- Messages from handsets, the parts of a long one joined as far as they came.
 CREATE VIEW inbound_message AS

@@ -7,12 +7,15 @@ mod transfer;
 use crate::address::Sender;
 use crate::escape::escape_terminal;
 use crate::fields::SubmitFields;
-use crate::import::{FileEncoding, ImportError, RowReader, Settings, Tally, TextSource, digest_of};
-use crate::journal::campaign::CampaignOptions;
+use crate::import::{
+    FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of, policy_for,
+};
+use crate::journal::campaign::{CampaignOptions, Via};
 use crate::journal::intake::{Counts, Intake, existing};
 use crate::journal::{self, JournalError};
 use crate::report::text::{argument, count};
-use crate::text::{Choice, Policy};
+use crate::text::{Choice, Concat, Policy};
+use crate::wire::values::esm_class;
 use rusqlite::Connection;
 use std::fmt;
 use std::fs::File;
@@ -260,6 +263,19 @@ fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, Campai
         Some("ucs2") => Choice::Ucs2,
         Some(other) => return Err(CampaignError::Options(format!("--alphabet {other}: use auto, gsm7 or ucs2"))),
     };
+    let wrong = |words: String| CampaignError::Options(format!("--field: {words}"));
+    let fields: SubmitFields = match &options.fields {
+        Some(fields) => serde_json::from_value(fields.clone()).map_err(|error| wrong(error.to_string()))?,
+        None => SubmitFields::default(),
+    };
+    let data_sm = options.via == Via::DataSm;
+    if let Some(field) = fields.beyond_data_sm().filter(|_| data_sm) {
+        return Err(wrong(format!("data_sm has no field {field}: leave it out, or use --via submit_sm")));
+    }
+    if options.concat == Concat::Sar && fields.esm_class.is_some_and(esm_class::has_udh) {
+        return Err(wrong(SAR_BESIDE_UDH.into()));
+    }
+    let policy = Policy { choice, concat: options.concat, alphabet: options.default_alphabet };
     let settings = Settings {
         delimiter: campaign.reading.delimiter,
         file_encoding: campaign.reading.encoding,
@@ -274,7 +290,8 @@ fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, Campai
         strict: campaign.reading.strict,
         // The campaign's own are kept once, with its options, not with every message.
         fields: SubmitFields::default(),
-        policy: Policy { choice, ..Policy::default() },
+        policy: policy_for(policy, &fields),
+        data_sm,
     };
     RowReader::open(file, settings).map_err(|error| CampaignError::Import(campaign.path.clone(), error))
 }

@@ -168,6 +168,21 @@ impl Field {
     }
 }
 
+impl Field {
+    /// Whether data_sm has it too (SMPP v3.4, 4.7.1).
+    pub fn is_of_data_sm(self) -> bool {
+        !matches!(
+            self,
+            Field::ProtocolId
+                | Field::PriorityFlag
+                | Field::ScheduleDeliveryTime
+                | Field::ValidityPeriod
+                | Field::ReplaceIfPresentFlag
+                | Field::SmDefaultMsgId
+        )
+    }
+}
+
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -298,6 +313,19 @@ impl SubmitFields {
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         *self == SubmitFields::default()
+    }
+
+    /// The first field set that data_sm does not have.
+    pub fn beyond_data_sm(&self) -> Option<Field> {
+        let set = [
+            (self.protocol_id.is_some(), Field::ProtocolId),
+            (self.priority_flag.is_some(), Field::PriorityFlag),
+            (self.schedule_delivery_time.is_some(), Field::ScheduleDeliveryTime),
+            (self.validity_period.is_some(), Field::ValidityPeriod),
+            (self.replace_if_present_flag.is_some(), Field::ReplaceIfPresentFlag),
+            (self.sm_default_msg_id.is_some(), Field::SmDefaultMsgId),
+        ];
+        set.into_iter().find(|(is_set, _)| *is_set).map(|(_, field)| field)
     }
 
     /// Replaces the contents of `out` by the compact JSON of what is set.

@@ -58,7 +58,8 @@
 //! - [`journal`]: the one door to SQLite.
 //! - [`hours`], [`pacer`], [`window`], [`link`], [`session`]: when and how fast, outstanding requests, sockets and TLS, and
 //!   the two threads of a session.
-//! - [`pipeline`]: a run of sending from the lock to the last unbind.
+//! - [`pipeline`]: a run of sending from the lock to the last unbind; [`operations`]: query_sm, cancel_sm, replace_sm;
+//!   [`trial`]: the test messages of `probe`.
 //! - [`report`], [`progress`]: what is shown.
 //! - [`smsc`]: the simulator, with its faults and its ledger.
 //! - [`cli`], [`config`], [`signals`]: what can be typed, and what comes from elsewhere.
@@ -84,9 +85,11 @@ pub mod pacer;
 pub mod session;
 pub mod window;
 
+pub mod operations;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
+pub mod trial;
 
 pub mod smsc;
 

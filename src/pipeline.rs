@@ -1,6 +1,9 @@
 //! A run of sending from the lock to the last unbind: recovers the journal, starts its thread and the connections, watches
 //! until everything is sent and receipted (or told to stop), and ends them in the order that loses nothing.
 
+mod choice;
+mod settings;
+
 use crate::hours::{Hours, Verdict};
 use crate::journal::books::Books;
 use crate::journal::events::ToJournal;
@@ -8,19 +11,19 @@ use crate::journal::keeper::{Board, Keeper, KeeperSettings, Status};
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::marks::Marks;
-use crate::journal::recover::{Recovered, recover};
-use crate::journal::retry::RetryRules;
+use crate::journal::recover::recover;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Hold, Pacer, Rate};
-use crate::session::{self, Account, Notice, Shared, Version};
+use crate::session::{self, Notice, Shared, Version};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
 use jiff::Timestamp;
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use choice::{choose, needs_tlvs, refuse_tlvs};
+pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings};
 
 /// Events that wait for the journal thread.
 const EVENTS: usize = 1_024;
@@ -35,124 +38,6 @@ const GATHER: Duration = Duration::from_millis(20);
 const LONG_HOLD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 /// Message ids kept in memory: 2^21 table slots, 52 MB.
 const IDS_IN_MEMORY: usize = 1_800_000;
-
-/// What to send, and how.
-#[derive(Clone, Debug)]
-pub struct SendSettings {
-    /// The journal's file.
-    pub journal: PathBuf,
-    /// How the account is reached.
-    pub account: Account,
-    /// The account's name in the journal: one journal serves one account.
-    pub account_name: String,
-    /// How many connections.
-    pub connections: usize,
-    /// PDUs a second, over all connections.
-    pub rate: Rate,
-    /// Of each campaign, only the first so many messages.
-    pub limit: Option<u64>,
-    /// What statuses mean.
-    pub rules: Arc<RetryRules>,
-    /// When messages may be sent.
-    pub hours: Hours,
-    /// How long to wait for receipts after the last answer or receipt.
-    pub wait_receipts: Duration,
-    /// Which campaigns; empty: all that are not finished, oldest first.
-    pub campaigns: Vec<String>,
-    /// Receipts of earlier runs can still come: false for the built-in simulator, which is new in every run.
-    pub old_receipts_come: bool,
-    /// Messages from handsets that put their number on the suppression list, folded as by
-    /// [`stop_word`](crate::journal::keeper::stop_word).
-    pub stop_words: Vec<String>,
-    /// Send nothing: only collect what comes, until interrupted or for this long.
-    pub listen: Option<Listen>,
-}
-
-/// How long to listen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Listen {
-    /// `None`: until interrupted.
-    pub time: Option<Duration>,
-}
-
-/// Why a run ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Ended {
-    /// Everything is sent.
-    Done,
-    /// There was nothing to send, and no connection was made.
-    NothingToDo,
-    /// As asked for by a signal.
-    Interrupted,
-    /// An answer condemned the account or its settings; the rest stays queued.
-    Halted(String),
-    /// No connection could be bound, and trying on would not help.
-    Refused(String),
-}
-
-/// What came of a run.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Why it ended.
-    pub ended: Ended,
-    /// The journal's last word.
-    pub status: Status,
-    /// What an earlier run's death had left.
-    pub recovered: Recovered,
-    /// The campaigns that it was about.
-    pub campaigns: Vec<String>,
-    /// How long it sent, from the first attempt to connect to the last answer.
-    pub sending: Duration,
-    /// The rate that the SMSC was found to take, in PDUs a second, where it throttled until the end.
-    pub found_rate: Option<f64>,
-}
-
-/// How a run stands: for the progress line.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    /// The journal's last word.
-    pub status: Status,
-    /// Sessions that are bound.
-    pub bound: usize,
-    /// The rate at this moment.
-    pub rate: Rate,
-    /// What the connections have to say.
-    pub notices: Vec<String>,
-}
-
-/// What can go wrong with a run.
-#[derive(Debug)]
-pub enum SendError {
-    /// The journal.
-    Journal(JournalError),
-    /// The settings do not go together with what is to be sent.
-    Settings(String),
-    /// A thread could not be started.
-    Thread(std::io::Error),
-    /// A thread ended in a way that it must not.
-    Died(&'static str),
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Journal(error) => error.fmt(f),
-            Self::Settings(words) => f.write_str(words),
-            Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
-            Self::Died(which) => {
-                write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed")
-            }
-        }
-    }
-}
-
-impl std::error::Error for SendError {}
-
-impl From<JournalError> for SendError {
-    fn from(error: JournalError) -> Self {
-        Self::Journal(error)
-    }
-}
 
 /// Sends, under the sender's lock. `interrupt` asks to stop claiming, drain answers and unbind. `show` is called about ten times a second.
 pub fn send(
@@ -177,6 +62,10 @@ pub fn send(
     if settings.account.version == Version::V33 {
         refuse_tlvs(&connection, &campaigns)?;
     }
+    let to_send = active.iter().filter_map(|&index| books.campaign(index)).filter(|book| {
+        [State::Queued, State::Sending, State::InDoubt].iter().any(|state| book.counts[*state as usize] > 0)
+    });
+    let needs_tlvs = needs_tlvs(&connection, settings.account.tlvs, to_send.map(|book| book.name.as_str()))?;
     let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| found.parse().ok());
     let found_before: Option<f64> = found_before.filter(|&found| settings.rate.exceeds(found));
     let board = Board::default();
@@ -188,6 +77,7 @@ pub fn send(
         ids_in_memory: IDS_IN_MEMORY,
         references: Arc::clone(&references),
         stop_words: settings.stop_words.clone(),
+        default_alphabet: settings.default_alphabet,
         rules: Arc::clone(&settings.rules),
         gather: gather(settings.rate, settings.account.window * settings.connections),
     };
@@ -201,7 +91,7 @@ pub fn send(
         let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
-    let mut run = Run::start(settings, keeper, board, marks, references)?;
+    let mut run = Run::start(settings, keeper, board, marks, references, needs_tlvs)?;
     if let Some(found) = found_before {
         run.pacer.start_from(found);
         run.words.push(format!("the last run found that the SMSC takes {found:.0}/s: starting from there"));
@@ -248,40 +138,6 @@ pub fn apply_controls(
     Ok(applied)
 }
 
-/// SMPP 3.3 has no optional parameters: leaving them out would send something else than was asked for.
-fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Result<(), SendError> {
-    for name in campaigns {
-        if let Some(line) = journal::line_with_tlvs(connection, name)? {
-            let where_ = if line == 0 { "its --field options".to_owned() } else { format!("line {line}") };
-            return Err(SendError::Settings(format!(
-                "campaign {name} carries optional parameters ({where_}), which SMPP 3.3 does not have: use --smpp-version \
-                 3.4, or leave them out; nothing was sent"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The indices of the campaigns to send.
-fn choose(connection: &rusqlite::Connection, books: &Books, names: &[String]) -> Result<Vec<u32>, JournalError> {
-    let unfinished = |counts: &[i64]| {
-        [State::Queued, State::Sending, State::Accepted, State::InDoubt].iter().any(|state| counts[*state as usize] > 0)
-    };
-    if names.is_empty() {
-        let all = books.campaigns.iter().enumerate();
-        return Ok(all.filter(|(_, book)| unfinished(&book.counts)).map(|(index, _)| index as u32).collect());
-    }
-    let mut chosen = Vec::new();
-    for name in names {
-        match books.campaigns.iter().position(|campaign| &campaign.name == name) {
-            Some(index) => chosen.push(index as u32),
-            // For its words.
-            None => journal::campaign_id(connection, name).map(|_| ())?,
-        }
-    }
-    Ok(chosen)
-}
-
 /// The threads of a run, and what keeps them going.
 struct Run {
     started: Instant,
@@ -319,6 +175,7 @@ impl Run {
         board: Board,
         marks: Marks,
         references: Arc<AtomicBool>,
+        needs_tlvs: Option<String>,
     ) -> Result<Self, SendError> {
         let (journal, events) = bounded(EVENTS);
         let (ended, keeper_ended) = bounded(1);
@@ -336,6 +193,7 @@ impl Run {
             rules: Arc::clone(&settings.rules),
             marks,
             references,
+            needs_tlvs,
             journal: journal.clone(),
             notices: notice,
             finish: finished,

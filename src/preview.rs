@@ -2,14 +2,21 @@
 
 use crate::escape::escape_terminal;
 use crate::import::Tally;
+use crate::journal::campaign::{CampaignOptions, Via};
 use crate::report::text::{count, number};
-use crate::text::Encoding;
+use crate::text::{Concat, Encoding};
 use serde_json::json;
 use std::io::{self, Write};
 use std::time::Duration;
 
 /// For a person. `rate` is in parts a second; `None`: unlimited.
-pub fn table(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) -> io::Result<()> {
+pub fn table(
+    name: &str,
+    options: &CampaignOptions,
+    tally: &Tally,
+    rate: Option<f64>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     writeln!(
         out,
         "{}: {}, {} to send in {}",
@@ -37,12 +44,20 @@ pub fn table(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) 
             tally.by_parts.iter().map(|(parts, messages)| format!("{messages} of {parts}")).collect();
         writeln!(out, "  messages by parts: {}", counts.join(", "))?;
     }
-    if let Some(longest) = tally.longest().filter(|longest| longest.parts > 1) {
+    if tally.sms > tally.messages || options.concat.needs_tlvs() || options.via == Via::DataSm {
+        writeln!(out, "  long texts: {}; by {}", travel(options.concat), options.via.name())?;
+    }
+    if tally.sms > tally.parts {
+        let sms = number(tally.sms as i64);
+        writeln!(out, "  the SMSC makes about {sms} SMS of them, which is what providers bill")?;
+    }
+    if let Some(longest) = tally.longest().filter(|longest| longest.sms > 1) {
         writeln!(
             out,
-            "  longest: line {}, {} parts ({} {})",
+            "  longest: line {}, {} {} ({} {})",
             longest.line,
-            longest.parts,
+            longest.sms,
+            if options.concat == Concat::Payload { "SMS" } else { "parts" },
             longest.units,
             match longest.encoding {
                 Encoding::Gsm7 => "septets",
@@ -104,7 +119,13 @@ pub fn table(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) 
 }
 
 /// For a program.
-pub fn json(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) -> io::Result<()> {
+pub fn json(
+    name: &str,
+    options: &CampaignOptions,
+    tally: &Tally,
+    rate: Option<f64>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let encodings = [Encoding::Gsm7, Encoding::Ucs2].map(|encoding| {
         let counted = tally.encoding(encoding);
         json!({ "encoding": encoding.name(), "messages": counted.messages, "parts": counted.parts })
@@ -121,6 +142,10 @@ pub fn json(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) -
         "rows": tally.rows,
         "messages": tally.messages,
         "parts": tally.parts,
+        "sms": tally.sms,
+        "concat": options.concat.name(),
+        "via": options.via.name(),
+        "default_alphabet": options.default_alphabet.name(),
         "encodings": encodings,
         "messages_by_parts": tally.by_parts,
         "forced_to_ucs2_by": tally.forcing_characters().iter().map(|(character, messages)| json!({
@@ -136,6 +161,16 @@ pub fn json(name: &str, tally: &Tally, rate: Option<f64>, out: &mut dyn Write) -
     });
     serde_json::to_writer_pretty(&mut *out, &value)?;
     writeln!(out)
+}
+
+/// How long texts travel, in words.
+fn travel(concat: Concat) -> &'static str {
+    match concat {
+        Concat::Udh8 => "in parts with a UDH, 8-bit reference (153 septets or 67 UCS2 units each)",
+        Concat::Udh16 => "in parts with a UDH, 16-bit reference (152 septets or 66 UCS2 units each)",
+        Concat::Sar => "in parts numbered by SAR TLVs (153 septets or 67 UCS2 units each)",
+        Concat::Payload => "whole in message_payload, one part each",
+    }
 }
 
 /// The beginning of a text, enough to know it by.

@@ -283,6 +283,33 @@ fn f25_the_operators_rules_beat_the_built_in_ones() {
 }
 
 #[test]
+fn f25_a_restart_neither_forgives_nor_adds_tries() {
+    let mut faults = Faults::default();
+    faults.set("error=0x64").unwrap();
+    let (smsc, smppost) = (smsc(|settings| settings.faults = faults), Smppost::new());
+    // Seven tries within a moment, and then a long wait.
+    let delays = ["--retry-delays", "20ms,20ms,20ms,20ms,20ms,20ms,1h"];
+    let running = smppost.spawn_send(&rows(2), smsc.local_addr().port(), &delays);
+    let until = Instant::now() + Duration::from_secs(20);
+    while smsc.stats().submits < 14 {
+        assert!(Instant::now() < until, "{}", smsc.stats().submits);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal("INT");
+    running.wait().assert_code(130);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("queued", 2)]));
+    let port = smsc.local_addr().port().to_string();
+    let account = ["--host", "127.0.0.1", "--system-id", "test", "--port", &port];
+    smppost.run(&[&["resume", "c"][..], &account, &delays].concat()).assert_code(3);
+    assert_eq!(smsc.stats().submits, 16, "the eighth try is the last, restart or not");
+    assert_eq!(states(&smppost.journal(), "c"), expected([("rejected", 2)]));
+    // What the operator has tried again begins anew.
+    let more = ["--retry-rejected", "--retry-delays", "20ms,20ms"];
+    smppost.run(&[&["resume", "c"][..], &account, &more].concat()).assert_code(3);
+    assert_eq!(smsc.stats().submits, 22);
+}
+
+#[test]
 fn a_session_on_which_nothing_passes_is_left_for_another() {
     let smsc = smsc(|settings| settings.receipt_delay = "4s".parse().unwrap());
     let smppost = Smppost::new();

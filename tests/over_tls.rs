@@ -6,8 +6,8 @@ mod common;
 use common::{Smppost, expected, long_rows, one, rows, states};
 use smppost::link::door::{Door, Identity};
 use smppost::smsc::{Faults, Settings, Smsc};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -52,6 +52,58 @@ fn f18_cuts_over_tls_leave_nothing_lost_and_nothing_sent_twice() {
     let sent_twice = "SELECT count(*) FROM (SELECT line FROM attempt_log WHERE state = 'accepted' GROUP BY line HAVING count(*) > 1)";
     assert_eq!(one(&smppost.journal(), sent_twice), 0);
     drop(smsc);
+}
+
+/// Passes connections on to `port`. Of the first, what comes from the server stops in the midst of a record after so many
+/// octets, and nothing is closed.
+fn staller(port: u16, octets: usize) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for (n, client) in listener.incoming().enumerate() {
+            let client = client.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let ways =
+                [(client.try_clone().unwrap(), server.try_clone().unwrap(), usize::MAX), (server, client, octets)];
+            for (mut from, mut to, limit) in ways {
+                let limit = if n == 0 { limit } else { usize::MAX };
+                kept.push(std::thread::spawn(move || {
+                    let (mut buffer, mut passed) = (vec![0; 16_384], 0);
+                    while let Ok(count @ 1..) = from.read(&mut buffer) {
+                        let count = count.min(limit - passed);
+                        if to.write_all(&buffer[..count]).is_err() {
+                            break;
+                        }
+                        passed += count;
+                        if passed == limit {
+                            std::thread::sleep(Duration::from_secs(60));
+                        }
+                    }
+                    let _ = to.shutdown(std::net::Shutdown::Both);
+                }));
+            }
+        }
+    });
+    own
+}
+
+#[test]
+fn f20_a_record_that_does_not_end_ends_the_session_within_its_timers_and_another_goes_on() {
+    let (smsc, door, pin) = smsc(|_| {});
+    // Behind the handshake and the answer to the bind, and in the midst of what is answered then.
+    let port = staller(door.local_addr().port(), 6_001);
+    let smppost = Smppost::new();
+    let timers = ["--response-timeout", "1s", "--enquire-link-interval", "1s", "--window", "10"];
+    let ended = smppost.send(&rows(300), port, &[&pinned(&pin)[..], &timers].concat());
+    let found = states(&smppost.journal(), "c");
+    assert!(ended.stderr.contains("silent"), "{}", ended.said());
+    assert!(ended.took < Duration::from_secs(30), "{:?}", ended.took);
+    assert_eq!(smsc.stats().binds, 2, "{}", ended.said());
+    assert_eq!(found.values().sum::<i64>(), 300);
+    assert!(found["delivered"] >= 280, "{found:?}");
+    let sent_twice = "SELECT count(*) FROM (SELECT line FROM attempt_log GROUP BY line HAVING count(*) > 1)";
+    assert_eq!(one(&smppost.journal(), sent_twice), 0);
 }
 
 #[test]

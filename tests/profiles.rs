@@ -120,3 +120,33 @@ fn a_rehearsal_leaves_the_journal_of_the_profile_alone() {
     smppost.run(&["send", "c.csv", "--profile", "acme", "--simulate", "--journal", "rehearsal.db"]).assert_code(0);
     assert!(!smppost.path("acme.db").exists());
 }
+
+#[test]
+fn what_an_smsc_means_by_its_codes_stands_in_the_profile() {
+    let mut settings = Settings { listen: "127.0.0.1:0".parse().unwrap(), rate: None, ..Settings::default() };
+    settings.outcomes = "undelivered=1".parse().unwrap();
+    settings.quirks.set("provider-codes").unwrap();
+    let smsc = Smsc::start(settings).unwrap();
+    let own = |more: &str| format!("{}{more}", profile(smsc.local_addr().port()));
+    let codes =
+        "[acme.receipt_codes]\n0 = \"ENROUTE\"\n1 = \"UNDELIVERABLE\"\n2 = \"DELIVERED\"\n5 = \"UNDELIVERABLE\"\n";
+    let keys = "receipt_codes_in_state = true\nstop_words = [\"STOP\", \"ARRET\"]\ndefault_alphabet = \"latin1\"\n\
+                concat = \"udh16\"\nretry_delays = [\"1s\", \"1m\"]\ntlvs = \"yes\"\n";
+    let toml = own(codes).replace("[acme.field]", &format!("{keys}[acme.field]"));
+    let smppost = Smppost::new();
+    smppost.file("smppost.toml", &toml);
+    smppost.run(&["profile", "check"]).assert_code(0);
+    smppost.file("c.csv", rows(3));
+    smppost.run(&["send", "c.csv", "--profile", "acme", "--wait-receipts", "5s"]).assert_code(3);
+    // Without the table 1 would be SMPP's ENROUTE, and the messages still on their way.
+    assert_eq!(states(&smppost.journal(), "c"), expected([("failed", 3)]));
+    let options: String =
+        open(&smppost.journal()).query_row("SELECT options FROM campaign", [], |row| row.get(0)).unwrap();
+    assert!(options.contains("\"latin1\"") && options.contains("\"udh16\""), "{options}");
+    for wrong in ["concat = \"udh9\"", "default_alphabet = \"ebcdic\"", "tlvs = \"maybe\"", "via = \"email\""] {
+        smppost.file("smppost.toml", profile(9).replace("[acme.field]", &format!("{wrong}\n[acme.field]")));
+        let ended = smppost.run(&["profile", "check"]);
+        ended.assert_code(1);
+        assert!(ended.stdout.contains("line 10"), "{}", ended.said());
+    }
+}

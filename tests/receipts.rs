@@ -58,6 +58,7 @@ impl Scene {
                 system_type: String::new(),
                 bind: BindMode::Transceiver,
                 version: Version::V34,
+                tlvs: smppost::session::TakesTlvs::default(),
                 window: 50,
                 timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
                 receipts: ReceiptReading::default(),
@@ -72,6 +73,7 @@ impl Scene {
             campaigns: vec!["test".into()],
             old_receipts_come: true,
             stop_words: Vec::new(),
+            default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
             listen: None,
         }
     }

@@ -6,9 +6,10 @@ use crate::campaign::{CampaignFile, Reading};
 use crate::fields::{FIELD_NAMES, SubmitFields};
 use crate::import::{FileEncoding, is_delimiter};
 use crate::journal::books::InDoubtPolicy;
-use crate::journal::campaign::{CampaignOptions, Receipts};
+use crate::journal::campaign::{CampaignOptions, Receipts, Via};
 use crate::journal::state::ReceiptsFor;
 use crate::template::Template;
+use crate::text::{Concat, DefaultAlphabet};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -49,6 +50,13 @@ pub struct CampaignArgs {
     /// The alphabet of the texts: auto is GSM 7-bit where every character fits, else UCS2
     #[arg(long, value_enum, default_value_t = AlphabetArg::Auto)]
     alphabet: AlphabetArg,
+    /// How a text that is too long for one SMS travels: in parts with a UDH of an 8-bit or a 16-bit reference, in parts
+    /// numbered by SAR TLVs, or whole in message_payload (one PDU, split by the SMSC)
+    #[arg(long, value_enum, default_value_t = ConcatArg::Udh8)]
+    concat: ConcatArg,
+    /// The operation that sends: data_sm carries every text in message_payload
+    #[arg(long, value_enum, default_value_t = ViaArg::SubmitSm)]
+    via: ViaArg,
     /// A submit_sm field for all messages, as NAME=VALUE (source_addr_ton=3, validity_period=2h, tlv:0x1400=0x01);
     /// a column of that name beats it row by row
     #[arg(long = "field", value_name = "NAME=VALUE")]
@@ -112,9 +120,70 @@ enum AlphabetArg {
     Ucs2,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ConcatArg {
+    Udh8,
+    Udh16,
+    Sar,
+    Payload,
+}
+
+impl From<ConcatArg> for Concat {
+    fn from(typed: ConcatArg) -> Self {
+        match typed {
+            ConcatArg::Udh8 => Self::Udh8,
+            ConcatArg::Udh16 => Self::Udh16,
+            ConcatArg::Sar => Self::Sar,
+            ConcatArg::Payload => Self::Payload,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ViaArg {
+    #[value(name = "submit_sm")]
+    SubmitSm,
+    #[value(name = "data_sm")]
+    DataSm,
+}
+
+/// What texts of the account's SMSC are made of.
+#[derive(Debug, Args)]
+pub struct AlphabetArgs {
+    /// What the SMSC reads and writes where data_coding is 0; a character that it lacks makes a text UCS2
+    #[arg(long, value_enum, default_value_t = DefaultAlphabetArg::Gsm7)]
+    default_alphabet: DefaultAlphabetArg,
+}
+
+/// What data_coding 0 means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum DefaultAlphabetArg {
+    /// GSM 03.38, a septet in an octet
+    Gsm7,
+    /// GSM 03.38, eight septets in seven octets
+    Gsm7Packed,
+    Latin1,
+    Ascii,
+    /// Read as UTF-8; of what is sent only ASCII goes so
+    Utf8,
+}
+
+impl AlphabetArgs {
+    /// As typed.
+    pub fn alphabet(&self) -> DefaultAlphabet {
+        match self.default_alphabet {
+            DefaultAlphabetArg::Gsm7 => DefaultAlphabet::Gsm7,
+            DefaultAlphabetArg::Gsm7Packed => DefaultAlphabet::Gsm7Packed,
+            DefaultAlphabetArg::Latin1 => DefaultAlphabet::Latin1,
+            DefaultAlphabetArg::Ascii => DefaultAlphabet::Ascii,
+            DefaultAlphabetArg::Utf8 => DefaultAlphabet::Utf8,
+        }
+    }
+}
+
 impl CampaignArgs {
     /// The campaign as typed.
-    pub fn campaign(&self) -> Result<CampaignFile, CliError> {
+    pub fn campaign(&self, alphabet: &AlphabetArgs) -> Result<CampaignFile, CliError> {
         let name = match &self.name {
             Some(name) => name.clone(),
             None => self
@@ -163,6 +232,12 @@ impl CampaignArgs {
                 AlphabetArg::Gsm7 => Some("gsm7".into()),
                 AlphabetArg::Ucs2 => Some("ucs2".into()),
             },
+            concat: self.concat.into(),
+            via: match self.via {
+                ViaArg::SubmitSm => Via::SubmitSm,
+                ViaArg::DataSm => Via::DataSm,
+            },
+            default_alphabet: alphabet.alphabet(),
             fields,
         };
         let reading = Reading { delimiter: self.delimiter, encoding: self.encoding, strict: self.strict };

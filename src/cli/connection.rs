@@ -1,12 +1,13 @@
 //! Options that say how the account is reached.
 
 use super::CliError;
+use super::campaign::AlphabetArgs;
 use crate::config::PASSWORD_VARIABLE;
 use crate::journal::keeper::stop_word;
 use crate::journal::retry::{CodeRule, RetryRules};
 use crate::link::{Tls, TlsOptions, parse_pin};
 use crate::pacer::Rate;
-use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, Timers, Version};
+use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, TakesTlvs, Timers, Version};
 use crate::wire::{CommandStatus, StatusClass};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -45,6 +46,9 @@ pub struct ConnectionArgs {
     /// The version of SMPP; 3.3 has neither transceivers nor optional parameters [default: 3.4]
     #[arg(long, value_enum, value_name = "VERSION")]
     smpp_version: Option<VersionArg>,
+    /// Whether the SMSC takes optional parameters (TLVs): auto is where its bind answer announces 3.4 or newer [default: auto]
+    #[arg(long, value_enum, value_name = "WHETHER")]
+    tlvs: Option<TlvsArg>,
     /// Which way messages go: trx both ways, tx out only, rx in only, tx+rx in pairs of connections [default: trx]
     #[arg(long, value_enum, value_name = "MODE")]
     bind: Option<BindArg>,
@@ -131,6 +135,18 @@ struct TimerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Receipts and inbound messages")]
 pub struct InboundArgs {
+    #[command(flatten)]
+    pub alphabet: AlphabetArgs,
+    #[command(flatten)]
+    reading: ReadingArgs,
+    /// Messages that put their sender on the suppression list, separated by commas; case and blanks do not count
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    stop_words: Vec<String>,
+}
+
+/// What states mean.
+#[derive(Debug, Args)]
+pub struct ReadingArgs {
     /// The SMSC's own delivery codes where a number stands as stat, as CODE=STATE,...
     /// (0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,5=UNDELIVERABLE) [default: SMPP's]
     #[arg(long, value_name = "TABLE")]
@@ -141,19 +157,23 @@ pub struct InboundArgs {
     /// A receipt that says ACCEPTED is the last one
     #[arg(long)]
     accepted_is_final: bool,
-    /// Messages that put their sender on the suppression list, separated by commas; case and blanks do not count
-    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
-    stop_words: Vec<String>,
 }
 
-impl InboundArgs {
-    /// What receipts mean.
+impl ReadingArgs {
+    /// As typed.
     pub fn reading(&self) -> ReceiptReading {
         ReceiptReading {
             codes: self.receipt_codes.clone().unwrap_or_default(),
             codes_in_state: self.receipt_codes_in_state,
             accepted_is_final: self.accepted_is_final,
         }
+    }
+}
+
+impl InboundArgs {
+    /// What receipts mean.
+    pub fn reading(&self) -> ReceiptReading {
+        self.reading.reading()
     }
 
     /// The stop words, folded.
@@ -170,6 +190,13 @@ enum VersionArg {
     V34,
     #[value(name = "5.0")]
     V50,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum TlvsArg {
+    Auto,
+    Yes,
+    No,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -264,6 +291,14 @@ impl ConnectionArgs {
             None | Some(VersionArg::V34) => Version::V34,
             Some(VersionArg::V50) => Version::V50,
         };
+        let tlvs = match (version, self.tlvs) {
+            (Version::V33, Some(TlvsArg::Yes)) => {
+                return Err(CliError::Usage("--tlvs yes: SMPP 3.3 has no optional parameters".into()));
+            }
+            (Version::V33, _) | (_, Some(TlvsArg::No)) => TakesTlvs::No,
+            (_, Some(TlvsArg::Yes)) => TakesTlvs::Yes,
+            (_, None | Some(TlvsArg::Auto)) => TakesTlvs::AsAnnounced,
+        };
         let bind = self.bind_mode();
         if version == Version::V33 && bind == BindMode::Transceiver {
             return Err(CliError::Usage(
@@ -288,6 +323,7 @@ impl ConnectionArgs {
             system_type: system_type.into(),
             bind,
             version,
+            tlvs,
             window: self.window.map_or(10, |window| window as usize),
             timers: Timers {
                 connect: timers.connect_timeout.unwrap_or(default.connect),
@@ -300,6 +336,35 @@ impl ConnectionArgs {
             },
             receipts: ReceiptReading::default(),
         })
+    }
+
+    /// Whether no request may carry optional parameters.
+    pub fn forbids_tlvs(&self) -> bool {
+        self.smpp_version == Some(VersionArg::V33) || self.tlvs == Some(TlvsArg::No)
+    }
+
+    /// Whether messages can be sent at all.
+    pub fn can_submit(&self) -> bool {
+        self.bind_mode().can_submit()
+    }
+
+    /// The options about TLS beside `tls` itself, as keys of a profile with their values.
+    pub fn tls_entries(&self) -> Vec<(&'static str, String)> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let tls = &self.tls;
+        let mut entries: Vec<(&'static str, String)> = [
+            ("tls_ca", path(&tls.tls_ca)),
+            ("tls_server_name", tls.tls_server_name.clone()),
+            ("tls_client_cert", path(&tls.tls_client_cert)),
+            ("tls_client_key", path(&tls.tls_client_key)),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect();
+        if let [pin] = tls.tls_pin_sha256.as_slice() {
+            entries.push(("tls_pin_sha256", pin.iter().map(|octet| format!("{octet:02x}")).collect()));
+        }
+        entries
     }
 
     /// Whether the way to bind was given.

@@ -49,6 +49,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         wait_receipts: Duration::ZERO,
         campaigns: Vec::new(),
         old_receipts_come: true,
+        default_alphabet: args.inbound.alphabet.alphabet(),
         stop_words: args.inbound.stop_words(),
         listen: Some(Listen { time: args.time }),
         account,

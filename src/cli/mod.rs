@@ -3,11 +3,13 @@
 mod campaign;
 mod connection;
 mod listen;
+mod operations;
 mod probe;
 mod profile;
 mod resolve;
 mod send;
 mod suppress;
+mod trial;
 
 use crate::campaign::CampaignError;
 use crate::journal::JournalError;
@@ -55,7 +57,11 @@ enum Command {
     List(ListArgs),
     /// What became of a campaign's messages
     Report(ReportArgs),
-    /// Take back what is not sent yet
+    /// Ask the SMSC what became of messages (query_sm)
+    Query(operations::QueryArgs),
+    /// Give messages that the SMSC has not delivered yet another text (replace_sm)
+    Replace(operations::ReplaceArgs),
+    /// Take back what is not sent yet, and with --at-smsc what the SMSC has not delivered yet
     Cancel(CancelArgs),
     /// Collect late receipts and messages from handsets
     Listen(listen::ListenArgs),
@@ -67,7 +73,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Check a journal against itself
     Verify(VerifyArgs),
-    /// Connect, bind, measure, unbind: shows what the SMSC says of itself, or what to check when it says nothing
+    /// Connect, bind, measure, unbind: shows what the SMSC says of itself, or what to check when it says nothing; with
+    /// --send-to, what it does with messages, and a profile for it
     Probe(ProbeArgs),
     /// The profiles of the configuration
     Profile(ProfileArgs),
@@ -198,26 +205,28 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         cli.journal.clone().unwrap_or_else(|| PathBuf::from(default))
     };
     let path = journal(matches!(&cli.command, Command::Send(args) if args.simulate));
-    command(&cli.command, cli.config.as_deref(), &path).map_err(|error| error.at(&path))
+    command(cli, &path).map_err(|error| error.at(&path))
 }
 
-fn command(command: &Command, config: Option<&Path>, journal: &Path) -> Result<u8, CliError> {
+fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
     let mut out = io::stdout().lock();
-    match command {
+    match &cli.command {
         Command::Send(args) => send::send(args, journal),
-        Command::Import(args) => send::import(&args.campaign.campaign()?, journal).map(|()| exit::OK),
+        Command::Import(args) => send::import(&args.campaign()?, journal).map(|()| exit::OK),
         Command::Check(args) => send::check(args, journal, &mut out).map(|()| exit::OK),
         Command::Resume(args) => send::resume(args, journal),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Report(args) => Ok(args.run(journal, &mut out)?.code()),
-        Command::Cancel(args) => send::cancel(args, journal).map(|()| exit::OK),
+        Command::Query(args) => operations::query(args, journal, &mut out),
+        Command::Replace(args) => operations::replace(args, journal, &mut out),
+        Command::Cancel(args) => send::cancel(args, journal, &mut out),
         Command::Listen(args) => listen::listen(args, journal),
         Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),
         Command::Suppress(args) => suppress::suppress(args, journal, &mut out).map(|()| exit::OK),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
-        Command::Probe(args) => probe::run(args, &mut out),
-        Command::Profile(args) => profile::run(args, config, &mut out),
+        Command::Probe(args) => probe::run(args, cli.profile.as_deref(), &mut out),
+        Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
         Command::Smsc(args) => {
             drop(out);
             crate::smsc::cli::run(args)?;

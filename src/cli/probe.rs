@@ -1,6 +1,7 @@
-//! The command `probe`: connects, binds, measures, unbinds. Sends no message.
+//! The command `probe`: connects, binds, measures, unbinds. Sends no message, unless it is told to whom.
 
 use super::connection::ConnectionArgs;
+use super::trial::{self, TrialArgs};
 use super::{CliError, exit};
 use crate::link::{ConnectError, TlsFacts};
 use crate::session::{self, Account, BindError, Bound};
@@ -21,11 +22,14 @@ const FIRST_NUMBER: u32 = 2;
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
     #[command(flatten)]
-    connection: ConnectionArgs,
+    trial: TrialArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 }
 
 /// Probes. Exit code 0: a session could be bound.
-pub fn run(args: &ProbeArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(args: &ProbeArgs, profile: Option<&str>, out: &mut dyn Write) -> Result<u8, CliError> {
+    args.trial.check(&args.connection)?;
     let account = args.connection.resolve()?;
     let wanted = account.bind.kind(0);
     let kinds = [BindKind::Transceiver, BindKind::Transmitter, BindKind::Receiver];
@@ -34,7 +38,7 @@ pub fn run(args: &ProbeArgs, out: &mut dyn Write) -> Result<u8, CliError> {
         match session::bind(&account, kind) {
             Ok(bound) => {
                 report(&account, kind, bound, out)?;
-                return Ok(exit::OK);
+                return trial::run(&args.trial, &args.connection, &account, profile, out);
             }
             Err(error) => {
                 writeln!(out, "bind as {}: {error}", mode(kind))?;

@@ -130,6 +130,10 @@ fn as_typed(
     match (argument.get_action(), entry.values.as_slice()) {
         (ArgAction::SetTrue, [value]) if value == "true" => vec![format!("--{long}").into()],
         (ArgAction::SetTrue, [value]) if value == "false" => Vec::new(),
+        // A table or list where one value is wanted, as for receipt_codes, is that value's parts.
+        (ArgAction::Set, values) if values.len() > 1 && argument.get_value_delimiter().is_none() => {
+            vec![format!("--{long}={}", values.join(",")).into()]
+        }
         (_, values) => values.iter().map(|value| format!("--{long}={value}").into()).collect(),
     }
 }

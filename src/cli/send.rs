@@ -1,13 +1,15 @@
 //! The commands around sending: `send`, `resume`, `import`, `check` and `cancel`.
 
-use super::campaign::CampaignArgs;
+use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::operations::{self, OperationArgs};
 use super::{CliError, exit};
 use crate::campaign::{self, CampaignFile, Imported};
 use crate::escape::escape_terminal;
 use crate::hours::{self, Between, Days, Hours};
 use crate::journal::control::Decision;
 use crate::journal::lock::SenderLock;
+use crate::journal::operations::Operation;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
@@ -40,13 +42,24 @@ pub struct SendArgs {
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     #[command(flatten)]
-    pub campaign: CampaignArgs,
+    campaign: CampaignArgs,
+    #[command(flatten)]
+    alphabet: AlphabetArgs,
+}
+
+impl ImportArgs {
+    /// The campaign as typed.
+    pub fn campaign(&self) -> Result<CampaignFile, CliError> {
+        self.campaign.campaign(&self.alphabet)
+    }
 }
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     #[command(flatten)]
     campaign: CampaignArgs,
+    #[command(flatten)]
+    alphabet: AlphabetArgs,
     /// The rate at which it would be sent, in messages (parts) a second
     #[arg(long, default_value = "30", value_name = "N", allow_negative_numbers = true)]
     rate: Rate,
@@ -79,10 +92,19 @@ pub struct ResumeArgs {
     run: RunArgs,
 }
 
+/// `cancel`.
 #[derive(Debug, Args)]
 pub struct CancelArgs {
     /// The campaign
     campaign: String,
+    /// Ask the SMSC, too, to cancel what it has and has not delivered (cancel_sm)
+    #[arg(long)]
+    at_smsc: bool,
+    /// Only at the SMSC, and only the message of this line of the campaign's file; repeatable
+    #[arg(long = "line", value_name = "N", requires = "at_smsc")]
+    lines: Vec<u64>,
+    #[command(flatten)]
+    how: OperationArgs,
 }
 
 /// How far to go.
@@ -180,23 +202,24 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
 
 /// Shows what a campaign would come to.
 pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<(), CliError> {
-    let campaign = args.campaign.campaign()?;
+    let campaign = args.campaign.campaign(&args.alphabet)?;
     let tally = campaign::check(&campaign, journal)?;
     let rate = match args.rate {
         Rate::PerSecond(rate) => Some(rate),
         Rate::Unlimited => None,
     };
     match args.format {
-        CheckFormat::Table => crate::preview::table(&campaign.name, &tally, rate, out)?,
-        CheckFormat::Json => crate::preview::json(&campaign.name, &tally, rate, out)?,
+        CheckFormat::Table => crate::preview::table(&campaign.name, &campaign.options, &tally, rate, out)?,
+        CheckFormat::Json => crate::preview::json(&campaign.name, &campaign.options, &tally, rate, out)?,
     }
     Ok(())
 }
 
 /// Imports and sends.
 pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
-    let campaign = args.campaign.campaign()?;
+    let campaign = args.campaign.campaign(&args.inbound.alphabet)?;
     let hours = args.run.hours()?;
+    refuse_without_tlvs(&args.connection, &campaign)?;
     // Before anything else, so that of many that start at once all but one end here.
     let lock = SenderLock::take(journal)?;
     if args.simulate {
@@ -212,6 +235,17 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     let account = args.connection.resolve_to_send()?;
     import(&campaign, journal)?;
     conduct(&args.settings(account, hours, journal, &campaign.name), &lock)
+}
+
+/// What the version cannot carry is refused before anything is imported under the campaign's name.
+fn refuse_without_tlvs(connection: &ConnectionArgs, campaign: &CampaignFile) -> Result<(), CliError> {
+    match campaign.options.needs_tlvs() {
+        Some(option) if connection.forbids_tlvs() => Err(CliError::Usage(format!(
+            "{option} needs optional parameters: SMPP 3.3 has none, and --tlvs no forbids them; use --smpp-version 3.4, or \
+             --concat udh8 and --via submit_sm"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// A simulator for one run, that has the limits the run is to keep.
@@ -250,6 +284,7 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         wait_receipts: args.run.wait_receipts,
         campaigns: args.campaign.iter().cloned().collect(),
         old_receipts_come: true,
+        default_alphabet: args.inbound.alphabet.alphabet(),
         stop_words: args.inbound.stop_words(),
         listen: None,
         account,
@@ -298,6 +333,8 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
         throttled: outcome.status.throttled,
         receipts_awaited: settings.account.bind.can_receive(),
         halted,
+        rehearsal: !settings.old_receipts_come,
+        journal_option: journal_option(&settings.journal),
     };
     let connection = journal::open_read_only(&settings.journal)?;
     let summary = SendSummary::gather(&connection, &settings.journal, &outcome.campaigns, run)?;
@@ -310,8 +347,25 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     })
 }
 
-/// Takes back what is not sent yet.
-pub fn cancel(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
+/// What a command needs to be about the same journal.
+fn journal_option(journal: &Path) -> String {
+    let is_found =
+        journal == Path::new("smppost.db") || std::env::var_os("SMPPOST_JOURNAL").is_some_and(|path| path == journal);
+    if is_found { String::new() } else { format!(" --journal {}", argument(&journal.to_string_lossy())) }
+}
+
+/// Takes back what is not sent yet, and what the SMSC has.
+pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+    if args.lines.is_empty() {
+        cancel_unsent(args, journal)?;
+    }
+    if args.at_smsc {
+        return operations::run(Operation::Cancel, &args.campaign, &args.lines, None, &args.how, journal, out);
+    }
+    Ok(exit::OK)
+}
+
+fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
     let connection = journal::open_existing(journal)?;
     journal::control::request(&connection, &args.campaign, &Decision::Cancel).map_err(|error| error.at(journal))?;
     let display = Display::new();
@@ -323,7 +377,7 @@ pub fn cancel(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
             let book = books.campaigns.iter().find(|book| book.name == args.campaign);
             let cancelled = book.map_or(0, |book| book.counts[journal::key::State::Cancelled as usize]);
             let cancelled = count(cancelled, "message");
-            display.say(&format!("{}: {cancelled} cancelled; what was sent stays sent", args.campaign));
+            display.say(&format!("{}: {cancelled} cancelled before they were sent", args.campaign));
         }
         Err(JournalError::Held(_)) => display.say(&format!(
             "{}: cancelled; the running sender takes nothing more of it from its next claim on",
@@ -347,6 +401,7 @@ impl SendArgs {
             wait_receipts: self.run.wait_receipts,
             campaigns: vec![campaign.into()],
             old_receipts_come: true,
+            default_alphabet: self.inbound.alphabet.alphabet(),
             stop_words: self.inbound.stop_words(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use super::source::FileEncoding;
 use crate::address::{DestinationError, SenderError};
 use crate::escape::{name_character, name_value};
-use crate::fields::FieldError;
+use crate::fields::{Field, FieldError};
 use crate::template::{MissingValue, TemplateError};
 use crate::text::TextError;
 
@@ -60,6 +60,8 @@ pub enum ImportError {
     Sender(SenderError),
     /// A column that is named like a field but cannot be one.
     Field(FieldError),
+    /// A column of a field that the operation does not have.
+    NotInDataSm(Field),
     /// The first bad row, where none is allowed.
     BadRow {
         /// The physical line on which it starts.
@@ -112,6 +114,11 @@ impl fmt::Display for ImportError {
             ImportError::Template(error) => error.fmt(f),
             ImportError::Sender(error) => error.fmt(f),
             ImportError::Field(error) => error.fmt(f),
+            ImportError::NotInDataSm(field) => write!(
+                f,
+                "there is a column `{field}`, and data_sm has no such field: remove or rename the column, or use --via \
+                 submit_sm"
+            ),
             ImportError::BadRow { line, reason } => {
                 write!(f, "line {line}: {reason}; without --strict such rows are kept aside and the others are sent")
             }
@@ -120,6 +127,10 @@ impl fmt::Display for ImportError {
 }
 
 impl std::error::Error for ImportError {}
+
+/// Why a user data header of the operator's own does not go with SAR TLVs.
+pub const SAR_BESIDE_UDH: &str =
+    "esm_class: the bit 0x40 announces a user data header, which --concat sar excludes: use --concat udh8";
 
 /// Why one row is refused. The others go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +158,8 @@ pub enum Reason {
     Text(TextError),
     /// A value in a column that is named like a field.
     Field(FieldError),
+    /// Its esm_class announces a user data header, and its parts are numbered by SAR TLVs.
+    SarBesideUdh,
 }
 
 impl Reason {
@@ -162,7 +175,7 @@ impl Reason {
             Reason::Nul => "text_nul",
             Reason::Text(TextError::NotInAlphabet { .. }) => "text_alphabet",
             Reason::Text(TextError::TooManyParts { .. }) => "text_long",
-            Reason::Field(_) => "field",
+            Reason::Field(_) | Reason::SarBesideUdh => "field",
         }
     }
 }
@@ -181,6 +194,7 @@ impl fmt::Display for Reason {
             Reason::Nul => f.write_str("the text has a NUL character in it"),
             Reason::Text(error) => error.fmt(f),
             Reason::Field(error) => error.fmt(f),
+            Reason::SarBesideUdh => f.write_str(SAR_BESIDE_UDH),
         }
     }
 }

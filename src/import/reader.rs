@@ -9,7 +9,8 @@ use super::source::{CHUNK_OCTETS, FileEncoding};
 use crate::address::{Destination, Sender};
 use crate::fields::{Field, SubmitFields};
 use crate::template::{BoundTemplate, Found, Record, Template, find_column};
-use crate::text::{self, Choice, Encoding, Policy, Segmentation};
+use crate::text::{self, Choice, Concat, DefaultAlphabet, Encoding, Policy, Segmentation};
+use crate::wire::values::esm_class;
 
 /// Delimiters that are looked for in a header, the likelier first.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -36,8 +37,10 @@ pub struct Settings {
     pub strict: bool,
     /// Fields of every message; columns of the fields' names beat them row by row. Defaults to none.
     pub fields: SubmitFields,
-    /// How texts are encoded. Defaults to automatic, with an 8-bit reference.
+    /// How texts are encoded. Defaults to automatic, and a UDH with an 8-bit reference.
     pub policy: Policy,
+    /// Whether the messages go as data_sm, which lacks some fields. Defaults to false.
+    pub data_sm: bool,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             strict: false,
             fields: SubmitFields::default(),
             policy: Policy::default(),
+            data_sm: false,
         }
     }
 }
@@ -308,6 +312,9 @@ fn check<'a, R: Read>(
             fields.set_field(field, value(column)).map_err(Reason::Field)?;
         }
         policy = policy_for(plan.policy, &fields);
+        if plan.policy.concat == Concat::Sar && fields.esm_class.is_some_and(esm_class::has_udh) {
+            return Err(Reason::SarBesideUdh);
+        }
         json.clear();
         if !fields.is_empty() {
             fields.write_json(json);
@@ -325,7 +332,11 @@ fn check<'a, R: Read>(
 }
 
 /// A data_coding that was set by hand decides the encoding, so that the octets are what it says they are.
-fn policy_for(policy: Policy, fields: &SubmitFields) -> Policy {
+pub fn policy_for(policy: Policy, fields: &SubmitFields) -> Policy {
+    let policy = match fields.data_coding {
+        None | Some(0) => policy,
+        Some(_) => Policy { alphabet: DefaultAlphabet::Gsm7, ..policy },
+    };
     match (policy.choice, fields.data_coding.and_then(Encoding::of_data_coding)) {
         (Choice::Auto, Some(encoding)) => Policy { choice: encoding.into(), ..policy },
         _ => policy,
@@ -355,6 +366,9 @@ impl Plan {
             if let Some(field) = Field::from_name(name).map_err(ImportError::Field)? {
                 if field_columns.iter().any(|&(_, known)| known == field) {
                     return Err(ImportError::AmbiguousColumn(name.clone()));
+                }
+                if settings.data_sm && !field.is_of_data_sm() {
+                    return Err(ImportError::NotInDataSm(field));
                 }
                 field_columns.push((column, field));
             }

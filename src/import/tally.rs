@@ -19,8 +19,10 @@ pub struct Tally {
     pub rows: u64,
     /// Messages that would be sent.
     pub messages: u64,
-    /// Parts that they have, which is what is sent, paced and paid for.
+    /// Parts that they have: requests to the SMSC, which is what is sent and paced.
     pub parts: u64,
+    /// SMS that these come to on the air: more, where the SMSC does the splitting.
+    pub sms: u64,
     /// Messages that the suppression list holds back; not among `messages`.
     pub suppressed: u64,
     /// Rows whose number came before.
@@ -71,6 +73,8 @@ pub struct Longest {
     pub line: u64,
     /// Its parts.
     pub parts: u8,
+    /// SMS that they come to on the air.
+    pub sms: u8,
     /// Its length in septets or UCS2 units.
     pub units: usize,
     /// Its encoding.
@@ -137,6 +141,7 @@ impl Tally {
         let segmentation = &row.segmentation;
         self.messages += 1;
         self.parts += u64::from(segmentation.parts);
+        self.sms += u64::from(segmentation.sms);
         *self.by_parts.entry(segmentation.parts).or_default() += 1;
         self.leading_zeros += u64::from(row.destination.digits().starts_with('0'));
         let encoding = match segmentation.encoding {
@@ -159,10 +164,10 @@ impl Tally {
         } else {
             self.other_senders += 1;
         }
-        let size = (segmentation.parts, segmentation.units);
-        if self.longest.as_ref().is_none_or(|longest| size > (longest.parts, longest.units)) {
-            let (parts, units) = size;
-            self.longest = Some(Longest { line: row.line, parts, units, encoding: segmentation.encoding });
+        let size = (segmentation.sms, segmentation.units);
+        if self.longest.as_ref().is_none_or(|longest| size > (longest.sms, longest.units)) {
+            let ((sms, units), parts) = (size, segmentation.parts);
+            self.longest = Some(Longest { line: row.line, parts, sms, units, encoding: segmentation.encoding });
         }
     }
 

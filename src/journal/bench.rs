@@ -92,6 +92,7 @@ impl Bench {
             ids_in_memory: self.ids_in_memory,
             references: Arc::new(AtomicBool::new(true)),
             stop_words: self.stop_words.clone(),
+            default_alphabet: crate::text::DefaultAlphabet::default(),
             rules: Arc::default(),
             gather: Duration::ZERO,
         };

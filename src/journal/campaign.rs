@@ -1,8 +1,11 @@
 //! What, with its file, decides what a campaign sends: kept as JSON in the journal, compared when the same name comes
 //! again.
 
+use super::JournalError;
 use super::books::InDoubtPolicy;
 use super::state::ReceiptsFor;
+use crate::text::{Concat, DefaultAlphabet};
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 /// Which receipts are asked for.
@@ -16,6 +19,27 @@ pub enum Receipts {
     Failures,
     /// None (registered_delivery 0).
     None,
+}
+
+/// By which operation messages are sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// submit_sm.
+    #[default]
+    SubmitSm,
+    /// data_sm, which carries every text in message_payload.
+    DataSm,
+}
+
+impl Via {
+    /// `submit_sm` or `data_sm`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SubmitSm => "submit_sm",
+            Self::DataSm => "data_sm",
+        }
+    }
 }
 
 /// The options of a campaign. Every field has a default, so that an older journal can be read.
@@ -46,16 +70,34 @@ pub struct CampaignOptions {
     /// `auto`, `gsm7` or `ucs2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alphabet: Option<String>,
+    /// How long texts travel.
+    #[serde(skip_serializing_if = "is_default")]
+    pub concat: Concat,
+    /// By which operation messages are sent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub via: Via,
+    /// What octets data_coding 0 carries.
+    #[serde(skip_serializing_if = "is_default")]
+    pub default_alphabet: DefaultAlphabet,
     /// The submit_sm fields given for the whole campaign, as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<serde_json::Value>,
 }
 
-fn is_default(receipts_for: &ReceiptsFor) -> bool {
-    *receipts_for == ReceiptsFor::All
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl CampaignOptions {
+    /// The option for which the SMSC must take optional parameters, as typed, if there is one.
+    pub fn needs_tlvs(&self) -> Option<String> {
+        if self.via == Via::DataSm {
+            Some("--via data_sm".into())
+        } else {
+            self.concat.needs_tlvs().then(|| format!("--concat {}", self.concat.name()))
+        }
+    }
+
     /// The options in which `self` (recorded) and `other` (wanted) differ: as typed, recorded and wanted value.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let as_map = |options: &Self| match serde_json::to_value(options) {
@@ -79,6 +121,33 @@ impl CampaignOptions {
 /// An option of the command line by its name here.
 fn option(name: &str) -> String {
     format!("--{}", if name == "fields" { "field".to_owned() } else { name.replace('_', "-") })
+}
+
+/// The options of the campaign of that name.
+pub fn options(connection: &Connection, name: &str) -> Result<CampaignOptions, JournalError> {
+    let options: String =
+        connection.query_row("SELECT options FROM campaign WHERE name = ?1", [name], |row| row.get(0))?;
+    serde_json::from_str(&options)
+        .map_err(|error| JournalError::Inconsistent(format!("the options of campaign {name}: {error}")))
+}
+
+/// The first line of a campaign whose message carries optional parameters; `Some(0)`: the campaign's options do.
+pub fn line_with_tlvs(connection: &Connection, name: &str) -> Result<Option<i64>, JournalError> {
+    let (options, first, end): (String, i64, i64) =
+        connection.query_row("SELECT options, first_id, end_id FROM campaign WHERE name = ?1", [name], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    let named = r#""tlvs":"#;
+    if options.contains(named) {
+        return Ok(Some(0));
+    }
+    Ok(connection
+        .query_row(
+            "SELECT line FROM message WHERE id >= ?1 AND id < ?2 AND instr(fields, ?3) > 0 LIMIT 1",
+            (first, end, named),
+            |row| row.get(0),
+        )
+        .optional()?)
 }
 
 #[cfg(test)]

@@ -3,17 +3,17 @@
 //! whole, so what was read ahead stays right; what must not go any more is left out when it is claimed.
 
 use super::books::Books;
-use super::campaign::{CampaignOptions, Receipts};
+use super::campaign::{CampaignOptions, Receipts, Via};
 use super::events::{Chunk, Item};
 use super::key::Attempt;
 use super::retry::Waiting;
 use super::{JournalError, open_read_only};
 use crate::address::{Destination, Sender};
 use crate::fields::SubmitFields;
-use crate::text::{Encoder, Encoding, Reference};
+use crate::text::{Concat, DefaultAlphabet, Encoder, Encoding, PartHeader, Reference};
 use crate::wire::tlv::{Tag, push_tlv};
 use crate::wire::values::registered_delivery;
-use crate::wire::{Address, CommandStatus, Pdu, Sm, Tlvs};
+use crate::wire::{Address, CommandStatus, DataSm, EncodeError, Pdu, Sm, Tlvs};
 use crossbeam_channel::{Receiver, Sender as ChannelSender, bounded};
 use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -182,6 +182,9 @@ struct CampaignDefaults {
     source: String,
     fields: SubmitFields,
     registered_delivery: u8,
+    concat: Concat,
+    via: Via,
+    alphabet: DefaultAlphabet,
 }
 
 impl CampaignDefaults {
@@ -197,13 +200,14 @@ impl CampaignDefaults {
             JournalError::Inconsistent(format!("the options of message {message}'s campaign: {error}"))
         };
         let options: CampaignOptions = serde_json::from_str(&options).map_err(inconsistent)?;
+        let (concat, via, alphabet) = (options.concat, options.via, options.default_alphabet);
         let fields = options.fields.map(serde_json::from_value).transpose().map_err(inconsistent)?.unwrap_or_default();
         let registered_delivery = match options.receipts {
             Receipts::All => registered_delivery::ALWAYS,
             Receipts::Failures => registered_delivery::ON_FAILURE,
             Receipts::None => registered_delivery::NONE,
         };
-        Ok(Self { source, fields, registered_delivery })
+        Ok(Self { source, fields, registered_delivery, concat, via, alphabet })
     }
 }
 
@@ -250,8 +254,13 @@ impl PartEncoder {
         let or = |own: Option<u8>, campaign: Option<u8>, default: u8| own.or(campaign).unwrap_or(default);
         let general = &defaults.fields;
         let (source_ton, source_npi) = source.ton_npi();
-        let mut encoder = Encoder::new(text, encoding, Reference::Bits8((message & 0xFF) as u8))
-            .map_err(|error| wrong(&error.to_string()))?;
+        let data_coding = or(fields.data_coding, general.data_coding, encoding.data_coding());
+        // A data_coding that was set by hand says itself what its octets are.
+        let alphabet = if data_coding == 0 { defaults.alphabet } else { DefaultAlphabet::Gsm7 };
+        let mut encoder = Encoder::new(text, encoding, Reference::of(defaults.concat, message))
+            .map_err(|error| wrong(&error.to_string()))?
+            .with_alphabet(alphabet);
+        let own_tlvs = tlvs.len();
         if encoder.total() != parts {
             return Err(wrong("its text does not make as many parts as were counted"));
         }
@@ -262,6 +271,8 @@ impl PartEncoder {
             if waiting.is_some_and(|waiting| waiting.attempt.part() != part) {
                 continue;
             }
+            tlvs.truncate(own_tlvs);
+            let text = carry(&header, defaults.via, short_message, tlvs).map_err(|error| wrong(&error.to_string()))?;
             let sm = Sm {
                 service_type: text_field(&fields.service_type, &general.service_type),
                 source: Address::new(
@@ -285,13 +296,17 @@ impl PartEncoder {
                     defaults.registered_delivery,
                 ),
                 replace_if_present: or(fields.replace_if_present_flag, general.replace_if_present_flag, 0),
-                data_coding: or(fields.data_coding, general.data_coding, header.data_coding),
+                data_coding,
                 sm_default_msg_id: or(fields.sm_default_msg_id, general.sm_default_msg_id, 0),
-                short_message,
+                short_message: text,
                 tlvs: Tlvs(tlvs),
             };
             let start = chunk.octets.len() as u32;
-            crate::wire::encode(&Pdu::SubmitSm(sm), 0, CommandStatus::OK, &mut chunk.octets)
+            let pdu = match defaults.via {
+                Via::SubmitSm => Pdu::SubmitSm(sm),
+                Via::DataSm => Pdu::DataSm(data_sm_of(&sm)),
+            };
+            crate::wire::encode(&pdu, 0, CommandStatus::OK, &mut chunk.octets)
                 .map_err(|error| wrong(&error.to_string()))?;
             chunk.items.push(Item {
                 attempt: waiting.map_or(Attempt::new(part, 0), |waiting| waiting.attempt),
@@ -307,6 +322,33 @@ impl PartEncoder {
             });
         }
         Ok(message + i64::from(parts))
+    }
+}
+
+/// Puts into `tlvs` what of a part travels there, and returns what is left for short_message.
+fn carry<'a>(header: &PartHeader, via: Via, text: &'a [u8], tlvs: &mut Vec<u8>) -> Result<&'a [u8], EncodeError> {
+    if let Some(reference) = header.sar {
+        push_tlv(tlvs, Tag::SAR_MSG_REF_NUM, &reference.to_be_bytes())?;
+        push_tlv(tlvs, Tag::SAR_TOTAL_SEGMENTS, &[header.total])?;
+        push_tlv(tlvs, Tag::SAR_SEGMENT_SEQNUM, &[header.number])?;
+    }
+    if header.whole || via == Via::DataSm {
+        push_tlv(tlvs, Tag::MESSAGE_PAYLOAD, text)?;
+        return Ok(&[]);
+    }
+    Ok(text)
+}
+
+/// The same message as a data_sm. The import refuses fields that it does not have.
+fn data_sm_of<'a>(sm: &Sm<'a>) -> DataSm<'a> {
+    DataSm {
+        service_type: sm.service_type,
+        source: sm.source,
+        destination: sm.destination,
+        esm_class: sm.esm_class,
+        registered_delivery: sm.registered_delivery,
+        data_coding: sm.data_coding,
+        tlvs: sm.tlvs,
     }
 }
 

@@ -6,7 +6,7 @@ use super::events::{Batch, InboundEvent};
 use super::keeper::{Keeper, stop_word};
 use super::{JournalError, now_ms, suppression};
 use crate::address::Destination;
-use crate::text::{Concatenation, DefaultAlphabet, concatenation, decode, split_udh};
+use crate::text::{Concatenation, concatenation, decode_with_header};
 use crate::wire::tlv::Tag;
 use crate::wire::values::esm_class;
 use crate::wire::{Pdu, Tlvs};
@@ -35,9 +35,8 @@ impl Keeper {
             }
             _ => (&b""[..], &b""[..], 0, 0, &b""[..], none),
         };
-        let (udh, body) = if esm_class::has_udh(esm) { split_udh(text) } else { (&[][..], text) };
+        let (udh, decoded) = decode_with_header(data_coding, text, esm_class::has_udh(esm), self.default_alphabet);
         let place = concatenation(udh).or_else(|| sar(tlvs)).filter(|place| place.total > 1);
-        let decoded = decode(data_coding, body, DefaultAlphabet::default());
         let (source, destination) = (text_of(source), text_of(destination));
         let first = match &place {
             Some(place) => self.first_part(&source, &destination, place, now)?,

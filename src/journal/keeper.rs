@@ -19,6 +19,7 @@ use super::{JournalError, now_ms, recover};
 use crate::broken;
 use crate::failpoint::reach;
 use crate::journal::feed::Feeder;
+use crate::text::DefaultAlphabet;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
@@ -115,6 +116,7 @@ pub struct Keeper {
     looked_at: Instant,
     pub(super) references: Arc<AtomicBool>,
     pub(super) stop_words: Vec<String>,
+    pub(super) default_alphabet: DefaultAlphabet,
     gather: Duration,
     committed_at: Instant,
 }
@@ -134,6 +136,8 @@ pub struct KeeperSettings {
     pub references: Arc<AtomicBool>,
     /// Messages from handsets that put their number on the suppression list, as [`stop_word`] folds them.
     pub stop_words: Vec<String>,
+    /// What data_coding 0 means in them.
+    pub default_alphabet: DefaultAlphabet,
     /// What statuses mean.
     pub rules: Arc<RetryRules>,
     /// Commits are at least this far apart. Zero: as fast as the disk.
@@ -180,7 +184,7 @@ impl Keeper {
         }
         super::retry::load_reference_ban(&connection, &settings.references)?;
         let mut retries = Retries::default();
-        super::retry::load(&connection, &books, &settings.active, &limit_end, &mut retries)?;
+        super::retry::load(&connection, &books, &settings.rules, &settings.active, &limit_end, &mut retries)?;
         let feeder = if ranges.iter().any(|range| range.from < range.limit_end) {
             Some(Feeder::spawn(&settings.path, ranges)?)
         } else {
@@ -199,6 +203,7 @@ impl Keeper {
             generations: Generations::default(),
             references: settings.references,
             stop_words: settings.stop_words,
+            default_alphabet: settings.default_alphabet,
             retries,
             rules: settings.rules,
             sessions: HashMap::new(),
@@ -319,7 +324,14 @@ impl Keeper {
             self.doubts.name(attempt, numbers, Some(id));
         }
         self.retries = Retries::default();
-        super::retry::load(&self.connection, &self.books, &self.active, &self.limit_end, &mut self.retries)?;
+        super::retry::load(
+            &self.connection,
+            &self.books,
+            &self.rules,
+            &self.active,
+            &self.limit_end,
+            &mut self.retries,
+        )?;
         // What other processes decided is to be heeded again.
         self.data_version = -1;
         Ok(())
@@ -604,7 +616,14 @@ impl Keeper {
             self.note_assigned(assigned)?;
         }
         if applied.decisions > 0 {
-            super::retry::load(&self.connection, &self.books, &self.active, &self.limit_end, &mut self.retries)?;
+            super::retry::load(
+                &self.connection,
+                &self.books,
+                &self.rules,
+                &self.active,
+                &self.limit_end,
+                &mut self.retries,
+            )?;
         }
         Ok(())
     }

@@ -8,7 +8,9 @@
 //! - [`facts`] reads back what is known of a message; [`books`] keeps counts and stored states
 //! - [`recover`] what is done at the start, under the lock; [`keeper`] the journal thread, the only writer while it sends;
 //!   `came` what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
-//!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator says a receipt is
+//!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator
+//!   says a receipt is
+//! - [`operations`] what is asked of the SMSC about messages that it has
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`events`] what sessions and the journal thread say to each other
 
@@ -43,6 +45,7 @@ mod ladder;
 mod load;
 pub mod lock;
 pub mod marks;
+pub mod operations;
 pub mod query;
 #[cfg(test)]
 mod receipt_tests;
@@ -442,25 +445,6 @@ pub fn set_note(connection: &Connection, key: &str, value: Option<&str>) -> Resu
         None => connection.execute("DELETE FROM meta WHERE key = ?1", [key])?,
     };
     Ok(())
-}
-
-/// The first line of a campaign whose message carries optional parameters; `Some(0)`: the campaign's options do.
-pub fn line_with_tlvs(connection: &Connection, name: &str) -> Result<Option<i64>, JournalError> {
-    let (options, first, end): (String, i64, i64) =
-        connection.query_row("SELECT options, first_id, end_id FROM campaign WHERE name = ?1", [name], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
-    let named = r#""tlvs":"#;
-    if options.contains(named) {
-        return Ok(Some(0));
-    }
-    Ok(connection
-        .query_row(
-            "SELECT line FROM message WHERE id >= ?1 AND id < ?2 AND instr(fields, ?3) > 0 LIMIT 1",
-            (first, end, named),
-            |row| row.get(0),
-        )
-        .optional()?)
 }
 
 /// The file `<journal><suffix>` beside the journal.

@@ -205,6 +205,7 @@ pub fn rule_name(rule: i64) -> &'static str {
         4 => "attempt in doubt",
         5 => "operator",
         6 => "ambiguous",
+        7 => "query_sm",
         _ => "unknown",
     }
 }

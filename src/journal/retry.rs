@@ -3,8 +3,8 @@
 use super::JournalError;
 use super::books::Books;
 use super::facts::MessageFacts;
-use super::key::{Attempt, State};
-use super::state::{is_to_send, may_go_on};
+use super::key::{Attempt, Outcome, State, Verdict};
+use super::state::{AttemptFacts, is_to_send, may_go_on};
 use crate::wire::{CommandStatus, StatusClass};
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
@@ -111,10 +111,12 @@ impl Retries {
 }
 
 /// Queues, due at once, all parts of the `active` campaigns that were tried or begun and are to be sent again. A campaign
-/// in `limit_end` is looked at only up to that message.
+/// in `limit_end` is looked at only up to that message. `rules` say which answers count as tries, as they did when the
+/// answers came.
 pub fn load(
     connection: &Connection,
     books: &Books,
+    rules: &RetryRules,
     active: &[u32],
     limit_end: &HashMap<u32, i64>,
     retries: &mut Retries,
@@ -141,19 +143,30 @@ pub fn load(
                 continue;
             }
             for (n, attempts) in facts.parts.iter().enumerate().filter(|(_, attempts)| is_to_send(attempts)) {
-                let refused = attempts.iter().filter(|attempt| attempt.answer.is_some()).count();
-                retries.push(Waiting {
-                    due_ms: 0,
-                    attempt: facts.next_attempt(n),
-                    message,
-                    campaign: index,
-                    // Throttled tries are counted too here: a restart forgives at least as many as it adds.
-                    refused: refused.min(DELAYS_MS.len() - 1) as u8,
-                });
+                // What the operator had rejected messages tried again for begins anew.
+                let anew = |attempt: &AttemptFacts| attempt.verdict == Some(Verdict::RetryRejected);
+                let since = attempts.iter().rposition(anew).map_or(0, |tried| tried + 1);
+                let refused = refused(connection, rules, Attempt::new(message + n as i64, since as u16))?;
+                let attempt = facts.next_attempt(n);
+                retries.push(Waiting { due_ms: 0, attempt, message, campaign: index, refused });
             }
         }
     }
     Ok(())
+}
+
+/// How many tries of a part, from this attempt on, were refused for the moment for reasons other than throttling.
+fn refused(connection: &Connection, rules: &RetryRules, from: Attempt) -> Result<u8, JournalError> {
+    let (_, end) = Attempt::range(from.part(), from.part() + 1);
+    let mut statement = connection
+        .prepare_cached("SELECT command_status FROM answer WHERE attempt >= ?1 AND attempt < ?2 AND outcome = ?3")?;
+    let mut rows = statement.query((from.0, end, Outcome::Retry as u8))?;
+    let mut refused = 0u8;
+    while let Some(row) = rows.next()? {
+        let is_try = rules.class(CommandStatus(row.get(0)?)) == StatusClass::Temporary;
+        refused = refused.saturating_add(u8::from(is_try));
+    }
+    Ok(refused)
 }
 
 /// Forbids the user_message_reference when the account's SMSC is remembered to refuse it.

@@ -35,6 +35,8 @@ pub enum Rule {
     Operator = 5,
     /// Several fit: not guessed.
     Ambiguous = 6,
+    /// It is no receipt, but what the SMSC answered to a query_sm.
+    Query = 7,
 }
 
 /// A receipt that waits.

@@ -5,18 +5,17 @@
 //! writing thread writes to the socket: it locks to encrypt, and writes outside. What reading makes rustls want to say
 //! (alerts, answers to key updates) is left for the writer, which `ReadHalf::owes_writing` has its thread wake.
 
+mod error;
+
 use super::certificate::Certificate;
 use super::plain;
-use super::verify::{Distrust, Verifier};
+use super::verify::Verifier;
 use parking_lot::Mutex;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, Connection, OtherError, RootCertStore,
-    ServerConfig, ServerConnection,
-};
+use rustls::{ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -24,6 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+pub use error::TlsError;
 
 /// Raw octets read at once.
 const RAW_OCTETS: usize = 32 * 1024;
@@ -252,92 +253,6 @@ impl TlsFacts {
         }
     }
 }
-
-/// Why TLS did not come about, or broke.
-#[derive(Debug)]
-pub enum TlsError {
-    /// The certificate is not trusted.
-    Distrust(Distrust),
-    /// What answers does not speak TLS.
-    NotTls,
-    /// The SMSC wants a certificate of ours, or another one.
-    ClientCertificate(AlertDescription),
-    /// The SMSC closed the connection.
-    Closed,
-    /// The handshake did not end within the connect timeout.
-    Timeout(Duration),
-    /// The connection broke.
-    Io(io::Error),
-    /// Anything else.
-    Other(String),
-}
-
-impl TlsError {
-    pub(super) fn of(error: &rustls::Error) -> Self {
-        use rustls::Error as E;
-        match error {
-            E::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
-                match inner.downcast_ref::<Distrust>() {
-                    Some(distrust) => Self::Distrust(distrust.clone()),
-                    None => Self::Distrust(Distrust::Other(inner.to_string())),
-                }
-            }
-            E::InvalidCertificate(error) => Self::Distrust(Distrust::Other(error.to_string())),
-            E::InvalidMessage(
-                rustls::InvalidMessage::InvalidContentType
-                | rustls::InvalidMessage::UnknownProtocolVersion
-                | rustls::InvalidMessage::InvalidEmptyPayload
-                | rustls::InvalidMessage::MessageTooLarge,
-            ) => Self::NotTls,
-            E::AlertReceived(
-                alert @ (AlertDescription::CertificateRequired
-                | AlertDescription::BadCertificate
-                | AlertDescription::UnsupportedCertificate
-                | AlertDescription::CertificateRevoked
-                | AlertDescription::CertificateExpired
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnknownCA
-                | AlertDescription::AccessDenied),
-            ) => Self::ClientCertificate(*alert),
-            other => Self::Other(other.to_string()),
-        }
-    }
-
-    /// Whether trying again the same way would be hammering.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Distrust(_) | Self::NotTls | Self::ClientCertificate(_))
-    }
-}
-
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Distrust(distrust) => distrust.fmt(f),
-            Self::NotTls => f.write_str(
-                "what answers does not speak TLS: check --port (as a rule 2778 with TLS, 2777 without); nothing was sent in \
-                 the clear",
-            ),
-            Self::ClientCertificate(alert) => write!(
-                f,
-                "the SMSC does not accept this client's certificate, or the lack of one ({alert:?}): give the one that the \
-                 provider issued with --tls-client-cert and --tls-client-key"
-            ),
-            Self::Closed => f.write_str(
-                "the SMSC closed the connection during the TLS handshake: has the provider whitelisted your address, and \
-                 is --port the one for TLS?",
-            ),
-            Self::Timeout(timeout) => write!(
-                f,
-                "the TLS handshake did not end within the connect timeout ({timeout:?}): is --port the one for TLS?"
-            ),
-            Self::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => Self::Closed.fmt(f),
-            Self::Io(error) => write!(f, "the connection broke during the TLS handshake: {error}"),
-            Self::Other(words) => write!(f, "TLS: {words}"),
-        }
-    }
-}
-
-impl std::error::Error for TlsError {}
 
 /// A connection's TLS, for both its halves.
 #[derive(Clone)]

@@ -135,16 +135,22 @@ pub(super) fn doubts(out: &mut dyn Write, width: usize, name: &str, messages: i6
     }
     let more = messages - first.len() as i64;
     if more > 0 {
-        wrapped(out, width, "  ", 4, &format!("and {} more: {}", number(more), list_command(name, State::InDoubt)))?;
+        wrapped(
+            out,
+            width,
+            "  ",
+            4,
+            &format!("and {} more: {}", number(more), list_command(name, State::InDoubt, "")),
+        )?;
     }
-    wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name))
+    wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name, ""))
 }
 
 /// What can be done about messages in doubt.
-pub(super) fn what_to_do_in_doubt(name: &str) -> String {
+pub(super) fn what_to_do_in_doubt(name: &str, options: &str) -> String {
     format!(
         "A late answer or a receipt may still settle them (`smppost listen` waits for those). To decide: `smppost resolve {} \
-         --resend|--assume-sent|--abandon`.",
+         --resend|--assume-sent|--abandon{options}`.",
         argument(name)
     )
 }
@@ -154,9 +160,9 @@ pub(super) fn outstanding(messages: i64) -> String {
     format!("receipts of {} are outstanding: `smppost listen` waits for them", count(messages, "message"))
 }
 
-/// The command that lists the messages in a state.
-pub(super) fn list_command(name: &str, state: State) -> String {
-    format!("`smppost report {} --state {}`", argument(name), state.name())
+/// The command that lists the messages in a state. `options`: more of it, such as ` --journal other.db`.
+pub(super) fn list_command(name: &str, state: State, options: &str) -> String {
+    format!("`smppost report {} --state {}{options}`", argument(name), state.name())
 }
 
 /// Rejected messages by reason, with advice.

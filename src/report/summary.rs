@@ -26,6 +26,10 @@ pub struct RunFacts {
     pub receipts_awaited: bool,
     /// Why no more was sent although there was more.
     pub halted: Option<String>,
+    /// It was a rehearsal: its SMSC is gone with it.
+    pub rehearsal: bool,
+    /// What the commands that are suggested need to find the journal, such as ` --journal other.db`; empty: nothing.
+    pub journal_option: String,
 }
 
 /// How the campaigns of a run stand at its end.
@@ -83,7 +87,7 @@ impl SendSummary {
     /// Writes it in words. `width`: columns of the terminal.
     pub fn write(&self, out: &mut dyn Write, width: usize) -> Result<(), ReportError> {
         for (summary, reasons) in &self.campaigns {
-            write_campaign(out, width, summary, reasons)?;
+            write_campaign(out, width, summary, reasons, &self.run)?;
         }
         let run = &self.run;
         let seconds = run.sending.as_secs_f64();
@@ -121,35 +125,48 @@ fn write_campaign(
     width: usize,
     summary: &CampaignSummary,
     reasons: &[Rejection],
+    run: &RunFacts,
 ) -> Result<(), ReportError> {
+    let options = run.journal_option.as_str();
     let name = &summary.campaign;
     let counts = &summary.counts;
     writeln!(out, "{}: {}", escape_terminal(name), count(summary.messages, "message"))?;
     states(out, width, counts, summary.receipts_asked)?;
     if !reasons.is_empty() {
         write_rejections(out, width, reasons)?;
-        wrapped(out, width, "  ", 2, &format!("which ones: {}", list_command(name, State::Rejected)))?;
+        wrapped(out, width, "  ", 2, &format!("which ones: {}", list_command(name, State::Rejected, options)))?;
     }
     let in_doubt = counts.of(State::InDoubt);
     if in_doubt > 0 {
         writeln!(out, "\nIn doubt")?;
-        let words =
-            format!("{} sent and never answered: {}", count(in_doubt, "message"), list_command(name, State::InDoubt));
+        let words = format!(
+            "{} sent and never answered: {}",
+            count(in_doubt, "message"),
+            list_command(name, State::InDoubt, options)
+        );
         wrapped(out, width, "  ", 2, &words)?;
-        wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name))?;
+        wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name, options))?;
     }
     let accepted = counts.of(State::Accepted);
     if accepted > 0 && summary.receipts_asked == Receipts::All {
-        wrapped(out, width, "  ", 2, &outstanding(accepted))?;
+        let words = match run.rehearsal {
+            true => format!("receipts of {} were outstanding when the simulator ended", count(accepted, "message")),
+            false => outstanding(accepted),
+        };
+        wrapped(out, width, "  ", 2, &words)?;
     }
     let left = counts.of(State::Queued) + counts.of(State::Sending);
     if left > 0 && summary.cancelled_at.is_none() {
-        let words = format!("{} not sent yet: `smppost resume {}` goes on", count(left, "message"), argument(name));
+        let how = match run.rehearsal {
+            true => "`smppost send --simulate` with the same file goes on".to_owned(),
+            false => format!("`smppost resume {}{options}` goes on", argument(name)),
+        };
+        let words = format!("{} not sent yet: {how}", count(left, "message"));
         wrapped(out, width, "  ", 2, &words)?;
     }
     if summary.rejected_rows > 0 {
         let words = format!(
-            "{} of the file refused at import: `smppost report {} --rejected-rows`",
+            "{} of the file refused at import: `smppost report {} --rejected-rows{options}`",
             count(summary.rejected_rows, "row"),
             argument(name)
         );

@@ -3,7 +3,9 @@
 use super::Account;
 use crate::link::{self, ConnectError, Connected, ReadHalf, Target, TlsFacts, WriteHalf};
 use crate::wire::tlv::Tag;
-use crate::wire::{Bind, BindKind, CommandStatus, FrameBuffer, FrameError, Pdu, StatusClass};
+use crate::wire::{
+    Bind, BindKind, CommandId, CommandStatus, FrameBuffer, FrameError, Pdu, StatusClass, encode_header_only,
+};
 use std::fmt;
 use std::io;
 use std::time::Instant;
@@ -110,6 +112,16 @@ impl fmt::Display for BindError {
                 }
             }
         }
+    }
+}
+
+impl Bound {
+    /// Unbinds, without waiting for the answer.
+    pub fn leave(mut self) {
+        let mut unbind = Vec::new();
+        encode_header_only(CommandId::UNBIND, CommandStatus::OK, BIND_SEQUENCE_NUMBER + 1, &mut unbind);
+        let _ = self.writer.write(&unbind);
+        self.writer.shutdown();
     }
 }
 

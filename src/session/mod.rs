@@ -2,6 +2,7 @@
 //! each session reads, answers what can be answered at once, and hands everything else to the journal.
 
 mod bind;
+mod dialogue;
 mod reader;
 mod reading;
 mod writer;
@@ -19,6 +20,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use bind::{BindError, Bound, bind};
+pub use dialogue::Dialogue;
 pub use reading::{ReceiptCodes, ReceiptReading};
 pub use writer::run;
 
@@ -80,6 +82,29 @@ impl Version {
     }
 }
 
+/// Whether requests may carry optional parameters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TakesTlvs {
+    /// Where the answer to the bind announces version 3.4 or newer.
+    #[default]
+    AsAnnounced,
+    /// Whatever the SMSC announces.
+    Yes,
+    /// Whatever the SMSC announces.
+    No,
+}
+
+impl TakesTlvs {
+    /// Whether they may, where the SMSC announces so much.
+    pub fn with(self, sc_interface_version: Option<u8>) -> bool {
+        match self {
+            Self::AsAnnounced => sc_interface_version.is_some_and(|version| version >= Version::V34.octet()),
+            Self::Yes => true,
+            Self::No => false,
+        }
+    }
+}
+
 /// Which way messages go, over all connections of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BindMode {
@@ -135,6 +160,8 @@ pub struct Account {
     pub bind: BindMode,
     /// The version announced.
     pub version: Version,
+    /// Whether requests may carry optional parameters.
+    pub tlvs: TakesTlvs,
     /// Requests outstanding on a session, at least 1.
     pub window: usize,
     /// The timers.
@@ -226,6 +253,8 @@ pub struct Shared {
     pub marks: Marks,
     /// Whether requests may carry a user_message_reference; cleared by the journal thread when the SMSC refuses it.
     pub references: Arc<AtomicBool>,
+    /// The option of a campaign that needs optional parameters.
+    pub needs_tlvs: Option<String>,
     /// The journal thread.
     pub journal: Sender<ToJournal>,
     /// The program.

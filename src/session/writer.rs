@@ -4,7 +4,7 @@ mod keep;
 
 use super::bind::{Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
-use super::{Backoff, Notice, Shared, Version};
+use super::{Backoff, Notice, Shared};
 use crate::failpoint::reach;
 use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
@@ -45,6 +45,12 @@ pub fn run(slot: usize, shared: &Shared) {
             }
         }
         let reason = match bind(&shared.account, shared.account.bind.kind(slot)) {
+            Ok(bound) if lacks_tlvs(slot, shared, &bound).is_some() => {
+                let reason = lacks_tlvs(slot, shared, &bound).unwrap_or_default();
+                bound.leave();
+                let _ = shared.notices.send(Notice::Refused { slot, reason });
+                return;
+            }
             Ok(bound) => {
                 let warning = shared.account.tls.as_ref().and_then(Tls::warning);
                 let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone(), warning };
@@ -87,6 +93,18 @@ pub fn run(slot: usize, shared: &Shared) {
         }
     }
     let _ = shared.notices.send(Notice::Finished { slot });
+}
+
+/// Why nothing may be sent on a session: what is to go needs optional parameters, and the SMSC does not announce them.
+fn lacks_tlvs(slot: usize, shared: &Shared, bound: &Bound) -> Option<String> {
+    let option = shared.needs_tlvs.as_ref()?;
+    if !shared.account.bind.kind(slot).can_submit() || shared.account.tlvs.with(bound.sc_interface_version) {
+        return None;
+    }
+    Some(format!(
+        "a campaign with {option} needs optional parameters, which the SMSC does not announce: if the provider says that it \
+         takes them all the same, use --tlvs yes; nothing was sent"
+    ))
 }
 
 /// How a session ended.
@@ -140,7 +158,7 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     /// Enters the session in the journal and starts its reader.
     fn open(slot: usize, shared: &'a Shared, bound: Bound) -> Result<Self, String> {
-        let takes_references = bound.sc_interface_version.is_some() && shared.account.version != Version::V33;
+        let takes_references = shared.account.tlvs.with(bound.sc_interface_version);
         let kind = shared.account.bind.kind(slot);
         let (to_session, from_journal) = bounded(CREDITS + 8);
         let (reply, number) = bounded(1);

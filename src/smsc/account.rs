@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::checks::Part;
+use super::joined::Joined;
 use super::rate::SlidingRate;
 use super::receipts::{Receipt, ReceiptQueue};
 use super::session::Session;
 use super::settings::Settings;
-use crate::wire::BindKind;
+use crate::wire::{BindKind, Sm};
 
 /// Receipts that may wait for an account, about a gigabyte of them. Beyond it messages are answered "queue full", since
 /// an account that never fetches its receipts must not take the machine's memory.
@@ -22,6 +24,7 @@ pub(super) struct Account {
     rate: Option<Mutex<SlidingRate>>,
     members: Mutex<Members>,
     receipts: Mutex<ReceiptQueue>,
+    joined: Mutex<Joined>,
     /// The length of `receipts`, to be looked at without its lock.
     waiting: AtomicUsize,
 }
@@ -41,6 +44,7 @@ impl Account {
             rate,
             members: Mutex::default(),
             receipts: Mutex::default(),
+            joined: Mutex::default(),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -68,6 +72,11 @@ impl Account {
     /// Whether the rate lets one more message through at `now`.
     pub(super) fn admit(&self, now: Duration) -> bool {
         self.rate.as_ref().is_none_or(|rate| rate.lock().take(now, 1) == 1)
+    }
+
+    /// Takes a part of a long message; gives the whole text with the last one.
+    pub(super) fn join_part(&self, sm: &Sm<'_>, part: Part) -> Option<String> {
+        self.joined.lock().take(sm, part)
     }
 
     /// Whether too many receipts wait already.

@@ -143,7 +143,7 @@ fn udh<'a>(sm: &Sm<'a>) -> Option<&'a [u8]> {
 
 fn length_is_valid(sm: &Sm<'_>) -> bool {
     let octets = sm.text().len();
-    if octets <= MESSAGE_OCTETS_MAX {
+    if octets <= MESSAGE_OCTETS_MAX || is_whole(sm) {
         return true;
     }
     // 0 and the message classes of GSM 03.38 with the default alphabet.
@@ -152,6 +152,24 @@ fn length_is_valid(sm: &Sm<'_>) -> bool {
     }
     let header = udh(sm).map_or(0, |elements| elements.len() + 1);
     (header * 8).div_ceil(7) + (octets - header) <= MESSAGE_SEPTETS_MAX
+}
+
+/// Whether the text is in message_payload and not one part of several: then the SMSC does the splitting.
+fn is_whole(sm: &Sm<'_>) -> bool {
+    sm.short_message.is_empty() && udh(sm).is_none() && sm.tlvs.get(Tag::SAR_TOTAL_SEGMENTS).is_none()
+}
+
+/// How a long text travels, by the name of the option that makes ours travel so; `None`: it fits one SMS.
+pub(super) fn concat_of(sm: &Sm<'_>, part: Option<Part>) -> Option<&'static str> {
+    match part {
+        Some(_) if !esm_class::has_udh(sm.esm_class) => Some("sar"),
+        Some(_) => match sm.text() {
+            [_, 0x08, ..] => Some("udh16"),
+            _ => Some("udh8"),
+        },
+        None if is_whole(sm) && sm.text().len() > MESSAGE_OCTETS_MAX => Some("payload"),
+        None => None,
+    }
 }
 
 fn source_is_valid(ton: u8, address: &[u8]) -> bool {
@@ -258,7 +276,13 @@ mod tests {
     fn a_message_payload_is_a_text_too() {
         let mut tlvs = TlvBuilder::new();
         tlvs.octets(Tag::MESSAGE_PAYLOAD, &[b'a'; 161]).unwrap();
-        assert_eq!(check(&Sm { short_message: b"", tlvs: tlvs.tlvs(), ..good() }), MESSAGE_LENGTH);
+        let whole = Sm { short_message: b"", tlvs: tlvs.tlvs(), ..good() };
+        assert_eq!((check(&whole), concat_of(&whole, None)), (OK, Some("payload")));
+        let mut sar = TlvBuilder::new();
+        sar.u16(Tag::SAR_MSG_REF_NUM, 1).u8(Tag::SAR_TOTAL_SEGMENTS, 2).u8(Tag::SAR_SEGMENT_SEQNUM, 1);
+        sar.octets(Tag::MESSAGE_PAYLOAD, &[b'a'; 161]).unwrap();
+        let part = Sm { short_message: b"", tlvs: sar.tlvs(), ..good() };
+        assert_eq!((check(&part), concat_of(&part, part_of(&part))), (MESSAGE_LENGTH, Some("sar")));
         assert_eq!(check(&Sm { tlvs: tlvs.tlvs(), ..good() }), OPTIONAL_PART);
     }
 }

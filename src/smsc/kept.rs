@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use super::receipts::{Fate, Party};
+use super::receipts::{Fate, Party, Receipt};
 
 /// What is kept of a message.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub(super) struct KeptMessage {
     /// What becomes of it, and when (since the simulator's start).
     pub(super) fate: Fate,
     pub(super) due: Duration,
+    /// The text that replaced its own, as octets.
+    pub(super) replaced: Option<Vec<u8>>,
 }
 
 impl KeptMessage {
@@ -61,9 +63,13 @@ impl Kept {
         self.messages.values_mut().filter(matching).map(|message| message.cancel(now)).count()
     }
 
-    /// The fate of a message that may have been cancelled since its receipt was scheduled.
-    pub(super) fn fate(&self, number: u64) -> Option<Fate> {
-        self.messages.get(&number).map(|message| message.fate)
+    /// What became of a message since its receipt was scheduled.
+    pub(super) fn bring_up_to_date(&self, receipt: &mut Receipt) {
+        let Some(message) = self.messages.get(&receipt.number) else { return };
+        receipt.fate = message.fate;
+        if let Some(text) = &message.replaced {
+            receipt.quote(text);
+        }
     }
 }
 
@@ -85,6 +91,7 @@ mod tests {
             destination: Party::new(1, 1, destination),
             fate: Fate::Delivered,
             due: Duration::from_secs(10),
+            replaced: None,
         }
     }
 
@@ -106,6 +113,12 @@ mod tests {
         kept.insert(2, message(b"5679"));
         assert_eq!(kept.cancel_all(b"1234", b"5678", Duration::from_secs(11)), 0);
         assert_eq!(kept.cancel_all(b"1234", b"5678", Duration::from_secs(1)), 1);
-        assert_eq!((kept.fate(1), kept.fate(2)), (Some(Fate::Deleted), Some(Fate::Delivered)));
+        let fate = |number| {
+            let party = Party::new(1, 1, b"1");
+            let mut receipt = Receipt::new(number, 0, party, party, Fate::Delivered);
+            kept.bring_up_to_date(&mut receipt);
+            receipt.fate
+        };
+        assert_eq!((fate(1), fate(2), fate(9)), (Fate::Deleted, Fate::Delivered, Fate::Delivered));
     }
 }

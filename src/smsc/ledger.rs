@@ -7,8 +7,12 @@
 //! - `submit`: kind, time, session, system_id, sequence_number, command, status, message_id (null where none was given),
 //!   source, source_ton, source_npi, destination, dest_ton, dest_npi, esm_class, data_coding, registered_delivery,
 //!   user_message_reference, reference, total, part (the last three of a long message, from its UDH or SAR TLVs, else
-//!   null), short_message (in hexadecimal, with its UDH; message_payload where that was used). `status` is the one that
+//!   null), concat (udh8, udh16, sar or payload: how a long text travels, else null), short_message (in hexadecimal, with its UDH; message_payload where that was used). `status` is the one that
 //!   was about to be answered.
+//! - `joined`: kind, time, session, system_id, source, destination, reference, total, text: a long message all of whose
+//!   parts were accepted, as a handset would show it
+//! - `operation` (query_sm, cancel_sm, replace_sm): kind, time, session, system_id, sequence_number, command, status,
+//!   message_id, source, short_message (of replace_sm only: the new text, in hexadecimal)
 //! - `receipt`: kind, time, session, system_id, sequence_number, message_id (as the receipt spells it), source,
 //!   destination (of the message), state
 //! - `receipt_answered`: kind, time, session, system_id, sequence_number, status, message_id
@@ -130,6 +134,14 @@ impl Line<'_> {
             write_hex_octet(*octet, self.out);
         }
         self.out.push(b'"');
+        self
+    }
+
+    /// Text in Unicode.
+    pub(super) fn json(&mut self, name: &str, value: &str) -> &mut Self {
+        key(name, self.out);
+        // A Vec takes whatever is written.
+        let _ = serde_json::to_writer(&mut *self.out, value);
         self
     }
 

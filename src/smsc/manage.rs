@@ -16,7 +16,9 @@ impl Reader {
             let message = kept.find(form.parse(query.message_id)?, query.source.addr)?;
             Some((message.fate_at(now), now.saturating_sub(message.due)))
         });
-        let Some((fate, ago)) = found else { return self.answer(header, status::QUERY_FAILED) };
+        let command_status = if found.is_some() { status::OK } else { status::QUERY_FAILED };
+        self.record_operation(header, query.message_id, query.source.addr, command_status, None);
+        let Some((fate, ago)) = found else { return self.answer(header, command_status) };
         let mut final_date = Vec::new();
         if fate != Fate::Enroute {
             write_smpp_time(self.batch.now_us.saturating_sub(ago.as_micros() as u64), &mut final_date);
@@ -45,10 +47,12 @@ impl Reader {
             let message = kept.find(form.parse(cancel.message_id)?, cancel.source.addr)?;
             (now < message.due).then(|| message.cancel(now))
         });
-        self.answer(header, if done.is_some() { status::OK } else { status::CANCEL_FAILED });
+        let command_status = if done.is_some() { status::OK } else { status::CANCEL_FAILED };
+        self.record_operation(header, cancel.message_id, cancel.source.addr, command_status, None);
+        self.answer(header, command_status);
     }
 
-    /// Replaces the text of a message that is not final yet. The simulator has no use for the new one.
+    /// Replaces the text of a message that is not final yet: its receipt quotes the new one.
     pub(super) fn handle_replace(&mut self, header: Header, replace: &ReplaceSm<'_>) {
         if !self.can_submit() {
             return self.answer(header, status::BIND_STATE);
@@ -56,9 +60,29 @@ impl Reader {
         let now = self.batch.now;
         let done = self.with_kept(|kept, form| {
             let message = kept.find(form.parse(replace.message_id)?, replace.source.addr)?;
-            (now < message.due).then_some(())
+            (now < message.due).then(|| message.replaced = Some(replace.short_message.to_vec()))
         });
-        self.answer(header, if done.is_some() { status::OK } else { status::REPLACE_FAILED });
+        let command_status = if done.is_some() { status::OK } else { status::REPLACE_FAILED };
+        let text = Some(replace.short_message);
+        self.record_operation(header, replace.message_id, replace.source.addr, command_status, text);
+        self.answer(header, command_status);
+    }
+
+    fn record_operation(&mut self, header: Header, id: &[u8], source: &[u8], status: u32, text: Option<&[u8]>) {
+        if self.shared.ledger.is_none() {
+            return;
+        }
+        let batch = &mut self.batch;
+        let mut line = batch.prefix.begin("operation", &mut batch.lines);
+        line.number("sequence_number", header.sequence_number)
+            .text("command", header.command_id.name().as_bytes())
+            .number("status", status)
+            .text("message_id", id)
+            .text("source", source);
+        if let Some(text) = text {
+            line.hex("short_message", text);
+        }
+        line.end();
     }
 
     fn with_kept<T>(&self, look: impl FnOnce(&mut super::kept::Kept, super::ids::IdForm) -> Option<T>) -> Option<T> {

@@ -32,6 +32,7 @@ mod clock;
 mod deliveries;
 mod faults;
 mod ids;
+mod joined;
 mod kept;
 mod ledger;
 mod manage;
@@ -235,13 +236,12 @@ impl Shared {
         ReceiptWriter::new(form, settings.receipt_id, v33, settings.faults.long_service_type)
     }
 
-    /// Gives the receipt of a message that was cancelled meanwhile its new fate.
+    /// Gives the receipt of a message that was cancelled or replaced meanwhile its new fate and text.
     fn apply_cancellation(&self, receipt: &mut Receipt) {
         if let Some(kept) = &self.kept
-            && let Some(fate) = kept.lock().fate(receipt.number)
             && receipt.fate != receipts::Fate::Enroute
         {
-            receipt.fate = fate;
+            kept.lock().bring_up_to_date(receipt);
         }
     }
 }

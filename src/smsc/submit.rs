@@ -1,7 +1,7 @@
 //! submit_sm and data_sm: judged, recorded, answered, and their receipts scheduled.
 use std::time::Duration;
 
-use super::checks::{Part, check, part_of, quotable, status};
+use super::checks::{Part, check, concat_of, part_of, quotable, status};
 use super::kept::KeptMessage;
 use super::reader::{End, Reader};
 use super::receipts::{Fate, Party, Receipt};
@@ -103,7 +103,30 @@ impl Reader {
             .maybe("reference", part.map(|part| part.reference))
             .maybe("total", part.map(|part| part.total))
             .maybe("part", part.map(|part| part.part))
+            .maybe_with(
+                "concat",
+                concat_of(sm, part).map(|name| |out: &mut Vec<u8>| out.extend_from_slice(name.as_bytes())),
+            )
             .hex("short_message", sm.text())
+            .end();
+        if let (Some(part), status::OK) = (part, command_status) {
+            self.join(sm, part);
+        }
+    }
+
+    /// Records a long message once all its parts are there, as a handset would show it.
+    fn join(&mut self, sm: &Sm<'_>, part: Part) {
+        let Some(bound) = &self.bound else { return };
+        let Some(text) = bound.account.join_part(sm, part) else { return };
+        let batch = &mut self.batch;
+        batch
+            .prefix
+            .begin("joined", &mut batch.lines)
+            .text("source", sm.source.addr)
+            .text("destination", sm.destination.addr)
+            .number("reference", part.reference)
+            .number("total", part.total)
+            .json("text", &text)
             .end();
     }
 
@@ -121,7 +144,7 @@ impl Reader {
         let source = Party::new(sm.source.ton, sm.source.npi, sm.source.addr);
         let destination = Party::new(sm.destination.ton, sm.destination.npi, sm.destination.addr);
         if let Some(kept) = &self.shared.kept {
-            kept.lock().insert(number, KeptMessage { source, destination, fate, due });
+            kept.lock().insert(number, KeptMessage { source, destination, fate, due, replaced: None });
         }
         let asked = match sm.registered_delivery & registered_delivery::RECEIPT_MASK {
             registered_delivery::ALWAYS => true,

@@ -5,15 +5,43 @@ use std::borrow::Cow;
 use super::gsm;
 
 /// What `data_coding` 0 means to an SMSC ("SMSC default alphabet"; SMPP v3.4, 5.2.19).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DefaultAlphabet {
     /// GSM 03.38, one septet an octet.
     #[default]
     Gsm7,
-    /// ASCII or Latin-1: the octets are the characters.
+    /// GSM 03.38, eight septets in seven octets.
+    Gsm7Packed,
+    /// Latin-1: the octets are the characters.
     Latin1,
-    /// UTF-8.
+    /// ASCII.
+    Ascii,
+    /// UTF-8. Only its ASCII part is sent as `data_coding` 0, since the length of the rest is anybody's guess.
     Utf8,
+}
+
+impl DefaultAlphabet {
+    /// As in options: `gsm7`, `gsm7-packed`, `latin1`, `ascii`, `utf8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            DefaultAlphabet::Gsm7 => "gsm7",
+            DefaultAlphabet::Gsm7Packed => "gsm7-packed",
+            DefaultAlphabet::Latin1 => "latin1",
+            DefaultAlphabet::Ascii => "ascii",
+            DefaultAlphabet::Utf8 => "utf8",
+        }
+    }
+
+    /// Where the first character stands that is in the GSM alphabet, and not in this.
+    pub(super) fn first_missing(self, text: &str) -> Option<usize> {
+        let most = match self {
+            DefaultAlphabet::Gsm7 | DefaultAlphabet::Gsm7Packed => return None,
+            DefaultAlphabet::Latin1 => '\u{FF}',
+            DefaultAlphabet::Ascii | DefaultAlphabet::Utf8 => '\u{7F}',
+        };
+        text.char_indices().find(|&(_, c)| c > most).map(|(at, _)| at)
+    }
 }
 
 /// Which part of which long message an inbound text is.
@@ -34,8 +62,9 @@ pub fn decode(data_coding: u8, octets: &[u8], default: DefaultAlphabet) -> Strin
     match data_coding {
         0x00 | 0x10..=0x13 | 0xF0..=0xF3 => match default {
             DefaultAlphabet::Gsm7 => decode_gsm(octets),
+            DefaultAlphabet::Gsm7Packed => decode_gsm(&unpack(octets)),
             DefaultAlphabet::Latin1 => decode_latin1(octets),
-            DefaultAlphabet::Utf8 => String::from_utf8_lossy(octets).into_owned(),
+            DefaultAlphabet::Ascii | DefaultAlphabet::Utf8 => String::from_utf8_lossy(octets).into_owned(),
         },
         0x01 => String::from_utf8_lossy(octets).into_owned(),
         0x05 => decode_by(encoding_rs::SHIFT_JIS, octets),
@@ -45,6 +74,43 @@ pub fn decode(data_coding: u8, octets: &[u8], default: DefaultAlphabet) -> Strin
         0x0E => decode_by(encoding_rs::EUC_KR, octets),
         _ => decode_latin1(octets),
     }
+}
+
+/// The user data header of a short message (without its length octet), where it has one, and the text behind it.
+pub fn decode_with_header(
+    data_coding: u8,
+    octets: &[u8],
+    has_header: bool,
+    default: DefaultAlphabet,
+) -> (&[u8], String) {
+    let (header, body) = if has_header { split_udh(octets) } else { (&[][..], octets) };
+    let is_default = matches!(data_coding, 0x00 | 0x10..=0x13 | 0xF0..=0xF3);
+    if default == DefaultAlphabet::Gsm7Packed && is_default && !header.is_empty() {
+        // The text begins at a septet boundary counted from the header's first bit.
+        let before = ((header.len() + 1) * 8).div_ceil(7);
+        return (header, decode_gsm(unpack(octets).get(before..).unwrap_or_default()));
+    }
+    (header, decode(data_coding, body, default))
+}
+
+/// Septets out of packed octets, without a header before them. Seven bits left over are padding where they are a carriage
+/// return.
+pub fn unpack(octets: &[u8]) -> Vec<u8> {
+    let mut septets = Vec::with_capacity(octets.len() * 8 / 7);
+    let (mut bits, mut count) = (0u16, 0);
+    for &octet in octets {
+        bits |= u16::from(octet) << count;
+        count += 8;
+        while count >= 7 {
+            septets.push(bits as u8 & 0x7F);
+            bits >>= 7;
+            count -= 7;
+        }
+    }
+    if octets.len() % 7 == 0 && septets.last() == Some(&b'\r') {
+        septets.pop();
+    }
+    septets
 }
 
 /// Parts a short message into its user data header (without the length octet) and its text.

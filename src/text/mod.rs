@@ -13,8 +13,8 @@ mod split;
 
 use std::fmt;
 
-pub use decode::{Concatenation, DefaultAlphabet, concatenation, decode, split_udh};
-pub use encode::{ESM_CLASS_UDHI, Encoder, PartHeader, Reference, encode_part};
+pub use decode::{Concatenation, DefaultAlphabet, concatenation, decode, decode_with_header, split_udh, unpack};
+pub use encode::{ESM_CLASS_UDHI, Encoder, PartHeader, Reference, encode_part, pack};
 use split::Split;
 
 /// Parts that one message can have: the UDH counts them in one octet.
@@ -79,13 +79,14 @@ impl Encoding {
         }
     }
 
-    /// Units that each part of a longer message holds, beside its UDH.
-    pub fn units_per_part(self, width: ReferenceWidth) -> usize {
-        match (self, width) {
-            (Encoding::Gsm7, ReferenceWidth::Bits8) => 153,
-            (Encoding::Gsm7, ReferenceWidth::Bits16) => 152,
-            (Encoding::Ucs2, ReferenceWidth::Bits8) => 67,
-            (Encoding::Ucs2, ReferenceWidth::Bits16) => 66,
+    /// Units that each part of a longer message holds: what fits on the air beside the UDH that ties the parts together,
+    /// whether we write that or, told by TLVs or with the whole text, the SMSC does.
+    pub fn units_per_part(self, concat: Concat) -> usize {
+        match (self, concat) {
+            (Encoding::Gsm7, Concat::Udh16) => 152,
+            (Encoding::Gsm7, _) => 153,
+            (Encoding::Ucs2, Concat::Udh16) => 66,
+            (Encoding::Ucs2, _) => 67,
         }
     }
 }
@@ -96,14 +97,37 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// The width of the number that ties the parts of a long message together (3GPP TS 23.040, 9.2.3.24.1 and 9.2.3.24.8).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum ReferenceWidth {
-    /// One octet: every handset reads it, 256 long messages to one number before it repeats.
+/// How a text that is too long for one SMS travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Concat {
+    /// In parts, each with a UDH that has a reference of one octet (3GPP TS 23.040, 9.2.3.24.1): every handset reads it;
+    /// 256 long messages to one number before a reference repeats.
     #[default]
-    Bits8,
-    /// Two octets: one septet less in each part.
-    Bits16,
+    Udh8,
+    /// In parts, with a reference of two octets (9.2.3.24.8): one septet less in each.
+    Udh16,
+    /// In parts that the TLVs sar_msg_ref_num, sar_total_segments and sar_segment_seqnum number (SMPP v3.4, 5.3.2.22).
+    Sar,
+    /// Whole, in the TLV message_payload (SMPP v3.4, 5.3.2.32): one PDU, which the SMSC splits.
+    Payload,
+}
+
+impl Concat {
+    /// As in options: `udh8`, `udh16`, `sar`, `payload`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Concat::Udh8 => "udh8",
+            Concat::Udh16 => "udh16",
+            Concat::Sar => "sar",
+            Concat::Payload => "payload",
+        }
+    }
+
+    /// Whether it needs optional parameters.
+    pub fn needs_tlvs(self) -> bool {
+        matches!(self, Concat::Sar | Concat::Payload)
+    }
 }
 
 /// Which encoding to use.
@@ -127,13 +151,16 @@ impl From<Encoding> for Choice {
     }
 }
 
-/// What decides the parts of a text. Defaults to an automatic encoding and an 8-bit reference.
+/// What decides the parts of a text. Defaults to an automatic encoding, and a UDH with an 8-bit reference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// The encoding to use. Defaults to [`Choice::Auto`].
     pub choice: Choice,
-    /// The width of the concatenation reference. Defaults to [`ReferenceWidth::Bits8`].
-    pub reference_width: ReferenceWidth,
+    /// How long texts travel. Defaults to [`Concat::Udh8`].
+    pub concat: Concat,
+    /// What octets `data_coding` 0 carries: a character that it lacks is one of UCS2. Defaults to
+    /// [`DefaultAlphabet::Gsm7`].
+    pub alphabet: DefaultAlphabet,
 }
 
 impl From<Choice> for Policy {
@@ -147,8 +174,10 @@ impl From<Choice> for Policy {
 pub struct Segmentation {
     /// How it is encoded.
     pub encoding: Encoding,
-    /// Parts, that is `submit_sm` requests: 1 to 255.
+    /// Parts, that is requests to the SMSC: 1 to 255.
     pub parts: u8,
+    /// SMS on the air: as many as the parts, unless the SMSC does the splitting.
+    pub sms: u8,
     /// Its length in septets or UCS2 units, without any UDH.
     pub units: usize,
     /// The first character that made an automatic choice fall on UCS2.
@@ -210,25 +239,34 @@ impl std::error::Error for TextError {}
 /// # Ok::<(), smppost::text::TextError>(())
 /// ```
 pub fn segment(text: &str, policy: Policy) -> Result<Segmentation, TextError> {
-    let (encoding, units, forced_by) = measure(text, policy.choice)?;
-    let parts = match units <= encoding.units_single() {
+    let (encoding, units, forced_by) = measure(text, policy.choice, policy.alphabet)?;
+    let sms = match units <= encoding.units_single() {
         true => 1,
-        false => Split::new(text, encoding, units, policy.reference_width).count_limited(),
+        false => Split::new(text, encoding, units, policy.concat).count_limited(),
     };
-    match u8::try_from(parts) {
-        Ok(parts) => Ok(Segmentation { encoding, parts, units, forced_by }),
+    match u8::try_from(sms) {
+        Ok(sms) => {
+            let parts = if policy.concat == Concat::Payload { 1 } else { sms };
+            Ok(Segmentation { encoding, parts, sms, units, forced_by })
+        }
         Err(_) => Err(TextError::TooManyParts { units, encoding }),
     }
 }
 
 /// The encoding that a choice falls on, the length in its units, and what forced UCS2.
-fn measure(text: &str, choice: Choice) -> Result<(Encoding, usize, Option<char>), TextError> {
+fn measure(
+    text: &str,
+    choice: Choice,
+    alphabet: DefaultAlphabet,
+) -> Result<(Encoding, usize, Option<char>), TextError> {
     if choice == Choice::Ucs2 {
         return Ok((Encoding::Ucs2, ucs2_units(text), None));
     }
-    let at = match gsm::septets(text) {
-        Ok(septets) => return Ok((Encoding::Gsm7, septets, None)),
-        Err(at) => at,
+    // What travels as data_coding 0 must be in the GSM alphabet, which is what goes over the air, and in the SMSC's own.
+    let at = match (gsm::septets(text), alphabet.first_missing(text)) {
+        (Ok(septets), None) => return Ok((Encoding::Gsm7, septets, None)),
+        (Err(at), missing) => missing.map_or(at, |missing| at.min(missing)),
+        (Ok(_), Some(missing)) => missing,
     };
     let character = text[at..].chars().next().unwrap_or_default();
     match choice {

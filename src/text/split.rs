@@ -5,7 +5,7 @@
 
 use unicode_segmentation::GraphemeCursor;
 
-use super::{Encoding, MAX_PARTS, ReferenceWidth, gsm};
+use super::{Concat, Encoding, MAX_PARTS, gsm};
 
 /// Yields the pieces of a text, one for each part, in order; together they are the text.
 #[derive(Clone, Debug)]
@@ -20,10 +20,15 @@ pub(super) struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    /// `units` is the length of the text in units of the encoding: it decides whether a UDH is needed at all.
-    pub(super) fn new(text: &'a str, encoding: Encoding, units: usize, width: ReferenceWidth) -> Split<'a> {
-        let capacity = if units <= encoding.units_single() { usize::MAX } else { encoding.units_per_part(width) };
+    /// `units` is the length of the text in units of the encoding: it decides whether it is cut at all.
+    pub(super) fn new(text: &'a str, encoding: Encoding, units: usize, concat: Concat) -> Split<'a> {
+        let capacity = if units <= encoding.units_single() { usize::MAX } else { encoding.units_per_part(concat) };
         Split { text, at: 0, encoding, capacity, started: false }
+    }
+
+    /// A text that is not cut.
+    pub(super) fn whole(text: &'a str, encoding: Encoding) -> Split<'a> {
+        Split { text, at: 0, encoding, capacity: usize::MAX, started: false }
     }
 
     /// The number of parts left, counted no further than one past the limit.

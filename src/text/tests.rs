@@ -60,7 +60,7 @@ fn lengths_at_the_borders() {
         (zhe(60) + family + &zhe(60), Ucs2, 128, 3, 3),
         (zhe(59) + family + &zhe(60), Ucs2, 127, 2, 3),
     ] {
-        let wide = Policy { reference_width: ReferenceWidth::Bits16, ..Policy::default() };
+        let wide = Policy { concat: Concat::Udh16, ..Policy::default() };
         let (narrow, wide) = (segment(&text, Policy::default()).unwrap(), segment(&text, wide).unwrap());
         assert_eq!((narrow.encoding, narrow.units, narrow.parts), (encoding, units, parts), "{text}");
         assert_eq!(wide.parts, parts_16, "{text}");
@@ -113,14 +113,24 @@ fn octets_on_the_wire() {
         ("aж👋", Encoding::Ucs2, &[0x00, 0x61, 0x04, 0x36, 0xD8, 0x3D, 0xDC, 0x4B]),
     ] {
         let parts = encode_all(text, encoding, Reference::Bits8(0));
-        let header = PartHeader { number: 1, total: 1, esm_class: 0, data_coding: encoding.data_coding() };
+        let header = PartHeader {
+            number: 1,
+            total: 1,
+            esm_class: 0,
+            data_coding: encoding.data_coding(),
+            sar: None,
+            whole: false,
+        };
         assert_eq!(parts, [(header, expected.to_vec())]);
     }
     let long = "x".repeat(161);
     let parts = encode_all(&long, Encoding::Gsm7, Reference::Bits8(0xAB));
     assert_eq!((parts[0].1.len(), parts[1].1.len()), (159, 14));
     assert_eq!(parts[1].1[..7], [0x05, 0x00, 0x03, 0xAB, 2, 2, b'x']);
-    assert_eq!(parts[1].0, PartHeader { number: 2, total: 2, esm_class: 0x40, data_coding: 0 });
+    assert_eq!(
+        parts[1].0,
+        PartHeader { number: 2, total: 2, esm_class: 0x40, data_coding: 0, sar: None, whole: false }
+    );
     let parts = encode_all(&long, Encoding::Gsm7, Reference::Bits16(0xABCD));
     assert_eq!(parts[0].1[..8], [0x06, 0x08, 0x04, 0xAB, 0xCD, 2, 1, b'x']);
 }
@@ -197,14 +207,14 @@ fn gsm_texts() -> impl Strategy<Value = String> {
 }
 
 fn check(text: &str, choice: Choice, reference: Reference) -> Result<(), TestCaseError> {
-    let policy = Policy { choice, reference_width: reference.width() };
+    let policy = Policy { choice, concat: reference.concat(), ..Policy::default() };
     let segmentation = segment(text, policy).unwrap();
     let encoding = segmentation.encoding;
     let parts = encode_all(text, encoding, reference);
     prop_assert_eq!(parts.len(), usize::from(segmentation.parts));
     let limit = match parts.len() {
         1 => encoding.units_single(),
-        _ => encoding.units_per_part(reference.width()),
+        _ => encoding.units_per_part(reference.concat()),
     };
     let mut pieces = Vec::new();
     for (i, (header, octets)) in parts.iter().enumerate() {

@@ -91,7 +91,7 @@ impl CommandStatus {
     /// What to do about it; empty if there is nothing to say.
     #[must_use]
     pub fn advice(self) -> &'static str {
-        self.row().map_or("ask the provider what it means; it is treated as temporary and retried", |row| row.advice)
+        self.row().map_or("ask the provider what it means; it counts as temporary", |row| row.advice)
     }
 
     /// What it means for the sender.
@@ -196,7 +196,7 @@ const TABLE: &[Row] = &[
     row(0x05, "ESME_RALYBND", Account, "already bound", "the account is bound already: close the other session or use fewer connections"),
     row(0x06, "ESME_RINVPRTFLG", Permanent, "invalid priority flag", "use a priority of 0 to 3"),
     row(0x07, "ESME_RINVREGDLVFLG", Permanent, "invalid registered_delivery flag", "ask for other receipts, or for none (--receipts)"),
-    row(0x08, "ESME_RSYSERR", Temporary, "system error", "a fault at the SMSC; it is retried"),
+    row(0x08, "ESME_RSYSERR", Temporary, "system error", "a fault at the SMSC: where it lasts, tell the provider"),
     row(0x0A, "ESME_RINVSRCADR", Account, "invalid source address", "the sender is not allowed or malformed: check --from, and have it registered for the account"),
     row(0x0B, "ESME_RINVDSTADR", Permanent, "invalid destination address", "4 to 16 digits in international format, without + or 00"),
     row(0x0C, "ESME_RINVMSGID", Permanent, "invalid message id", "the SMSC does not know (or no longer knows) this message_id"),
@@ -205,7 +205,7 @@ const TABLE: &[Row] = &[
     row(0x0F, "ESME_RINVSYSID", Account, "invalid system id", "check the system_id, and that this IP address is whitelisted"),
     row(0x11, "ESME_RCANCELFAIL", Permanent, "cancel_sm failed", "the message was delivered already or is not known"),
     row(0x13, "ESME_RREPLACEFAIL", Permanent, "replace_sm failed", "the message was delivered already or is not known"),
-    row(0x14, "ESME_RMSGQFUL", Throttled, "message queue full", "too many messages wait at the SMSC: lower --rate; it is retried"),
+    row(0x14, "ESME_RMSGQFUL", Throttled, "message queue full", "too many messages wait at the SMSC: lower --rate"),
     row(0x15, "ESME_RINVSERTYP", Account, "invalid service type", "leave service_type empty (null)"),
     row(0x33, "ESME_RINVNUMDESTS", Permanent, "invalid number of destinations", "1 to 254 destinations in one submit_multi"),
     row(0x34, "ESME_RINVDLNAME", Permanent, "invalid distribution list name", ""),
@@ -213,7 +213,7 @@ const TABLE: &[Row] = &[
     row(0x42, "ESME_RINVSUBREP", Permanent, "replace_if_present not valid for this submit", "leave replace_if_present 0"),
     row(0x43, "ESME_RINVESMCLASS", Permanent, "invalid esm_class", "leave esm_class to the program; the SMSC may not take a user data header"),
     row(0x44, "ESME_RCNTSUBDL", Permanent, "cannot submit to a distribution list", ""),
-    row(0x45, "ESME_RSUBMITFAIL", Temporary, "submit_sm or submit_multi failed", "a fault at the SMSC; it is retried"),
+    row(0x45, "ESME_RSUBMITFAIL", Temporary, "submit_sm or submit_multi failed", "a fault at the SMSC: where it lasts, tell the provider"),
     row(0x48, "ESME_RINVSRCTON", Account, "invalid source TON", "1, 3 or 5 only; 5 (alphanumeric) for a sender with letters"),
     row(0x49, "ESME_RINVSRCNPI", Account, "invalid source NPI", "0 or 1 only; 0 for a sender with letters"),
     row(0x50, "ESME_RINVDSTTON", Permanent, "invalid destination TON", "0 or 1 only"),
@@ -221,11 +221,11 @@ const TABLE: &[Row] = &[
     row(0x53, "ESME_RINVSYSTYP", Account, "invalid system_type", "leave system_type empty, or ask the provider for its value"),
     row(0x54, "ESME_RINVREPFLAG", Permanent, "invalid replace_if_present flag", "0 or 1 only"),
     row(0x55, "ESME_RINVNUMMSGS", Permanent, "invalid number of messages", ""),
-    row(0x58, "ESME_RTHROTTLED", Throttled, "throttled: over the account's message rate", "lower --rate to what the account allows; it is retried and nothing is lost"),
+    row(0x58, "ESME_RTHROTTLED", Throttled, "throttled: over the account's message rate", "lower --rate to what the account allows; nothing is lost by it"),
     row(0x61, "ESME_RINVSCHED", Permanent, "invalid scheduled delivery time", "check schedule_delivery_time: YYMMDDhhmmsstnnp, in the future and not too far"),
     row(0x62, "ESME_RINVEXPIRY", Permanent, "invalid validity period", "check validity_period: YYMMDDhhmmsstnnp, or relative with R; the SMSC may limit its length"),
     row(0x63, "ESME_RINVDFTMSGID", Account, "predefined message invalid or not found", "canned messages are not supported: leave sm_default_msg_id 0 (null)"),
-    row(0x64, "ESME_RX_T_APPN", Temporary, "receiver temporary application error", "it is retried"),
+    row(0x64, "ESME_RX_T_APPN", Temporary, "receiver temporary application error", "a fault behind the SMSC: where it lasts, tell the provider"),
     row(0x65, "ESME_RX_P_APPN", Permanent, "receiver permanent application error", ""),
     row(0x66, "ESME_RX_R_APPN", Permanent, "receiver rejects the message", ""),
     row(0x67, "ESME_RQUERYFAIL", Permanent, "query_sm failed", "the SMSC does not know (or no longer knows) this message"),
@@ -234,8 +234,8 @@ const TABLE: &[Row] = &[
     row(0xC2, "ESME_RINVPARLEN", Permanent, "invalid parameter length", "check the lengths of sender, destination and TLVs"),
     row(0xC3, "ESME_RMISSINGOPTPARAM", Permanent, "expected optional parameter missing", "ask the provider which TLV it requires"),
     row(0xC4, "ESME_RINVOPTPARAMVAL", Permanent, "invalid optional parameter value", "not normal: an optional value could not be read"),
-    row(0xFE, "ESME_RDELIVERYFAILURE", Temporary, "delivery failure (data_sm_resp)", "it is retried"),
-    row(0xFF, "ESME_RUNKNOWNERR", Temporary, "unknown error", "a fault at the SMSC; it is retried"),
+    row(0xFE, "ESME_RDELIVERYFAILURE", Temporary, "delivery failure (data_sm_resp)", "a fault behind the SMSC: where it lasts, tell the provider"),
+    row(0xFF, "ESME_RUNKNOWNERR", Temporary, "unknown error", "a fault at the SMSC: where it lasts, tell the provider"),
     row(0x100, "ESME_RSERTYPUNAUTH", Temporary, "not authorised for this service_type (v5.0)", "leave service_type empty, or ask the provider"),
     row(0x101, "ESME_RPROHIBITED", Temporary, "not authorised for this operation (v5.0)", "ask the provider what the account may do"),
     row(0x102, "ESME_RSERTYPUNAVAIL", Temporary, "service_type not available (v5.0)", "leave service_type empty, or ask the provider"),

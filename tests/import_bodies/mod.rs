@@ -119,7 +119,9 @@ pub fn text_encoding(data: &[u8]) {
         _ => Reference::Bits16(u16::from_be_bytes([*high, *low])),
     };
     let choice = [Choice::Auto, Choice::Auto, Choice::Gsm7, Choice::Ucs2][usize::from(choice & 3)];
-    let Ok(segmentation) = segment(&text, Policy { choice, reference_width: reference.width() }) else { return };
+    let Ok(segmentation) = segment(&text, Policy { choice, concat: reference.concat(), ..Policy::default() }) else {
+        return;
+    };
     let encoding = segmentation.encoding;
     assert_eq!(segmentation.forced_by.is_some(), choice == Choice::Auto && encoding == Encoding::Ucs2);
     let mut encoder = Encoder::new(&text, encoding, reference).expect("what was measured can be encoded");

@@ -25,6 +25,7 @@ fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
         system_type: String::new(),
         bind: BindMode::Transceiver,
         version: Version::V34,
+        tlvs: smppost::session::TakesTlvs::default(),
         window: 10,
         timers: Timers { connect: Duration::from_secs(3), bind: Duration::from_secs(3), ..Timers::default() },
         receipts: Default::default(),

@@ -1,0 +1,238 @@
+//! `query`, `replace`, and `cancel --at-smsc`: operations on messages that the SMSC has.
+
+use super::connection::{ConnectionArgs, ReadingArgs, account_name};
+use super::{CliError, exit};
+use crate::journal::lock::SenderLock;
+use crate::journal::operations::Operation;
+use crate::journal::{JournalError, words};
+use crate::operations::{self, Fate, Line, Order};
+use crate::progress::Display;
+use crate::report::rows::{Format, Record, Rows};
+use crate::report::text::count;
+use crate::wire::{BindKind, CommandStatus, MessageState};
+use clap::Args;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::Path;
+
+/// Reasons given below a table.
+const REASONS_SHOWN: usize = 20;
+
+/// `query`.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// The campaign
+    campaign: String,
+    /// The line of the campaign's file that the message came from; repeatable
+    #[arg(long = "line", value_name = "N", required = true)]
+    lines: Vec<u64>,
+    #[command(flatten)]
+    how: OperationArgs,
+}
+
+/// `replace`.
+#[derive(Debug, Args)]
+pub struct ReplaceArgs {
+    /// The campaign
+    campaign: String,
+    /// The line of the campaign's file that the message came from; repeatable
+    #[arg(long = "line", value_name = "N", required = true)]
+    lines: Vec<u64>,
+    /// The new text, sent as it is; it must fit the alphabet of the old one and one SMS
+    #[arg(long)]
+    text: String,
+    #[command(flatten)]
+    how: OperationArgs,
+}
+
+/// How operations are done and shown.
+#[derive(Debug, Args)]
+pub struct OperationArgs {
+    /// How to show what came of it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+/// Asks what became of messages.
+pub fn query(args: &QueryArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+    run(Operation::Query, &args.campaign, &args.lines, None, &args.how, journal, out)
+}
+
+/// Gives messages another text.
+pub fn replace(args: &ReplaceArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+    if args.text.trim().is_empty() || args.text.contains('\0') {
+        return Err(CliError::Usage("--text: the new text is empty, or has a NUL in it".into()));
+    }
+    run(Operation::Replace, &args.campaign, &args.lines, Some(args.text.clone()), &args.how, journal, out)
+}
+
+/// Carries an operation out and shows what came of it.
+pub fn run(
+    operation: Operation,
+    campaign: &str,
+    lines: &[u64],
+    text: Option<String>,
+    how: &OperationArgs,
+    journal: &Path,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
+    if !journal.exists() {
+        return Err(JournalError::Missing(journal.into()).into());
+    }
+    let lock = SenderLock::take(journal)?;
+    let mut account = how.connection.resolve_to_send()?;
+    account.receipts = how.reading.reading();
+    // Only to send, unless it is said otherwise: what the SMSC delivers meanwhile is for `listen` or `resume`.
+    let kind = if how.connection.names_bind() { account.bind.kind(0) } else { BindKind::Transmitter };
+    let order = Order {
+        journal: journal.into(),
+        account_name: account_name(&account),
+        account,
+        kind,
+        rate: how.connection.rate(),
+        operation,
+        text,
+        campaign: campaign.into(),
+        lines: lines.to_vec(),
+    };
+    let interrupt = crate::signals::interrupts()?;
+    let outcome = operations::run(&order, &lock, &interrupt)?;
+    let mut rows = Rows::begin::<Row>(out, how.format, false, crate::report::width())?;
+    for line in &outcome.lines {
+        rows.add(&Row::of(operation, line))?;
+    }
+    rows.end::<Row>("nothing to ask about: the SMSC has no message of it without a final state")?;
+    let display = Display::new();
+    // A table has no room for reasons.
+    let reasons = outcome.lines.iter().filter(|line| !is_done(line));
+    for line in reasons.clone().take(REASONS_SHOWN) {
+        display.say(&format!("line {} part {}: {}", line.line, line.part, Row::of(operation, line).words));
+    }
+    if reasons.count() > REASONS_SHOWN {
+        display.say("and more; --format csv has all reasons");
+    }
+    let done = outcome.lines.iter().filter(|line| is_done(line)).count();
+    let parts = count(outcome.lines.len() as i64, "part");
+    display.say(&format!("{campaign}: {} of {parts} {}", done, verb(operation)));
+    if let Some(why) = &outcome.broken {
+        display.say(&format!("it ended early: {why}"));
+    }
+    Ok(match outcome.broken.as_deref() {
+        Some("interrupted") => exit::INTERRUPTED,
+        Some(_) => exit::ERROR,
+        None if done < outcome.lines.len() => exit::INCOMPLETE,
+        None => exit::OK,
+    })
+}
+
+fn verb(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Query => "answered for",
+        Operation::Cancel => "cancelled at the SMSC",
+        Operation::Replace => "replaced",
+    }
+}
+
+fn is_done(line: &Line) -> bool {
+    matches!(&line.fate, Fate::Answered(answer) if answer.command_status == 0)
+}
+
+/// What came of a part, as it is shown.
+#[derive(Serialize)]
+struct Row {
+    line: i64,
+    part: u8,
+    destination: String,
+    operation: &'static str,
+    message_id: Option<String>,
+    command_status: Option<u32>,
+    state: Option<String>,
+    final_date: Option<String>,
+    error_code: Option<u8>,
+    outcome: &'static str,
+    words: String,
+}
+
+impl Row {
+    fn of(operation: Operation, line: &Line) -> Self {
+        let mut row = Self {
+            line: line.line,
+            part: line.part,
+            destination: line.destination.clone(),
+            operation: operation.name(),
+            message_id: line.message_id.clone(),
+            command_status: None,
+            state: None,
+            final_date: None,
+            error_code: None,
+            outcome: "done",
+            words: String::new(),
+        };
+        match &line.fate {
+            Fate::Answered(answer) => {
+                row.command_status = Some(answer.command_status);
+                row.state = answer.state.map(|code| match MessageState::from_code(code) {
+                    Some(state) => state.name().to_owned(),
+                    None => code.to_string(),
+                });
+                row.final_date.clone_from(&answer.final_date);
+                row.error_code = answer.error_code;
+                row.words = match CommandStatus(answer.command_status) {
+                    CommandStatus::OK => String::new(),
+                    status => {
+                        row.outcome = "refused";
+                        words(status)
+                    }
+                };
+            }
+            Fate::Unanswered(why) => {
+                row.outcome = "no answer";
+                row.words = format!("not answered, and maybe done: {why}");
+            }
+            Fate::NotAsked(why) => {
+                row.outcome = "not asked";
+                row.words = format!("not asked: {why}");
+            }
+        }
+        row
+    }
+}
+
+impl Record for Row {
+    const COLUMNS: &'static [&'static str] = &[
+        "line",
+        "part",
+        "destination",
+        "operation",
+        "message_id",
+        "command_status",
+        "state",
+        "final_date",
+        "error_code",
+        "outcome",
+        "words",
+    ];
+    const TABLE: &'static [usize] = &[0, 1, 2, 9, 6, 7, 4];
+
+    fn cell(&self, column: usize, to: &mut String) {
+        // A String takes whatever is written.
+        let _ = match column {
+            0 => write!(to, "{}", self.line),
+            1 => write!(to, "{}", self.part),
+            2 => write!(to, "{}", self.destination),
+            3 => write!(to, "{}", self.operation),
+            4 => write!(to, "{}", self.message_id.as_deref().unwrap_or_default()),
+            5 => self.command_status.map_or(Ok(()), |status| write!(to, "{status}")),
+            6 => write!(to, "{}", self.state.as_deref().unwrap_or_default()),
+            7 => write!(to, "{}", self.final_date.as_deref().unwrap_or_default()),
+            8 => self.error_code.map_or(Ok(()), |code| write!(to, "{code}")),
+            9 => write!(to, "{}", self.outcome),
+            _ => write!(to, "{}", self.words),
+        };
+    }
+}

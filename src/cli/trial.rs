@@ -1,0 +1,390 @@
+//! `probe --send-to`: test messages to a handset of the operator's, what came of them, and a profile that fits.
+
+use super::connection::{ConnectionArgs, duration};
+use super::{CliError, exit};
+use crate::address::{Destination, Sender};
+use crate::escape::escape_terminal;
+use crate::pacer::{Pacer, Rate};
+use crate::progress::Display;
+use crate::session::{self, Account, BindMode, Dialogue};
+use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, decode};
+use crate::trial::{self, Findings, IdRule, Receipted, Sent, Trial};
+use crate::wire::ReceiptKind;
+use clap::Args;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Test messages before those that measure: one in GSM 03.38, one in UCS2, a long one in two parts.
+const TESTS: usize = 4;
+/// How long to wait for receipts, where nothing is said.
+const WAIT_RECEIPTS: Duration = Duration::from_secs(60);
+
+/// What to send where.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Test messages")]
+pub struct TrialArgs {
+    /// Send test messages to this handset of yours: characters that tell alphabets apart, UCS2, a long text. They are no
+    /// campaign and in no journal; each is sent at most once
+    #[arg(long, value_name = "NUMBER")]
+    send_to: Option<String>,
+    /// Their sender [default: the SMSC's default sender]
+    #[arg(long, value_name = "SENDER", requires = "send_to")]
+    from: Option<String>,
+    /// So many more short messages, to see what rate and window the SMSC takes, within --rate and --window
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
+    measure: u8,
+    /// How long to wait for receipts, counted from the last answer or receipt [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    wait_receipts: Option<Duration>,
+    /// Where all that is sent and received is recorded, to be shown to the provider
+    #[arg(long, value_name = "FILE", default_value = "smppost-probe.log")]
+    record: PathBuf,
+    /// Write the suggested profile to this file instead of to stdout
+    #[arg(long, value_name = "FILE", requires = "send_to")]
+    write: Option<PathBuf>,
+}
+
+impl TrialArgs {
+    /// Checks what can be checked before anything is sent. A file that is there is not overwritten without asking.
+    pub fn check(&self, connection: &ConnectionArgs) -> Result<(), CliError> {
+        let Some(number) = &self.send_to else { return Ok(()) };
+        let usage = |option: &str, error: &dyn std::fmt::Display| CliError::Usage(format!("{option}: {error}"));
+        Destination::parse(number).map_err(|error| usage("--send-to", &error))?;
+        Sender::parse(self.from.as_deref().unwrap_or_default()).map_err(|error| usage("--from", &error))?;
+        if !connection.can_submit() {
+            return Err(usage("--bind rx", &"receives only: to send, use trx, tx or tx+rx"));
+        }
+        match &self.write {
+            Some(path) if path.exists() && !may_overwrite(path)? => {
+                Err(usage("--write", &format!("{} is there already: name another file", path.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn may_overwrite(path: &Path) -> io::Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    write!(io::stderr(), "{} is there already: overwrite it? [y/N] ", path.display())?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
+}
+
+/// Sends the messages, if any are asked for, and says what came of them.
+pub fn run(
+    args: &TrialArgs,
+    connection: &ConnectionArgs,
+    account: &Account,
+    profile: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
+    let Some(number) = &args.send_to else { return Ok(exit::OK) };
+    let usage = |error: &dyn std::fmt::Display| CliError::Usage(error.to_string());
+    let trial = Trial {
+        destination: Destination::parse(number).map_err(|error| usage(&error))?,
+        source: Sender::parse(args.from.as_deref().unwrap_or_default()).map_err(|error| usage(&error))?,
+        measured: usize::from(args.measure),
+        window: account.window,
+        response_timeout: account.timers.response,
+        wait_receipts: args.wait_receipts.unwrap_or(WAIT_RECEIPTS),
+        receives: account.bind.can_receive(),
+    };
+    let display = Display::new();
+    display.say(&format!(
+        "sending {} test messages to {number}: {TESTS} to see alphabets, ids and receipts, {} to measure (--measure), at most \
+         {} and {} outstanding; in no journal, recorded in {}",
+        TESTS + trial.measured,
+        trial.measured,
+        connection.rate(),
+        account.window,
+        args.record.display()
+    ));
+    let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {error}", path.display()));
+    let mut record =
+        private(&args.record, OpenOptions::new().append(true).create(true)).map_err(|error| at(&args.record, error))?;
+    let bind =
+        |slot| session::bind(account, account.bind.kind(slot)).map_err(|error| CliError::Words(error.to_string()));
+    let mut inward = if account.bind == BindMode::Pairs { Some(Dialogue::new(bind(1)?)) } else { None };
+    let mut outward = Dialogue::new(bind(0)?);
+    let references = account.tlvs.with(outward.bound().sc_interface_version);
+    let pacer = Pacer::new(connection.rate());
+    let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references, &mut record);
+    outward.leave();
+    if let Some(inward) = inward {
+        inward.leave();
+    }
+    writeln!(out)?;
+    report(&findings, &trial, references, out)?;
+    let suggested = suggest(&findings, connection, account, profile.unwrap_or("probed"), args.from.as_deref());
+    match &args.write {
+        None => write!(out, "\nA profile for smppost.toml:\n\n{suggested}")?,
+        Some(path) => {
+            let file = private(path, OpenOptions::new().write(true).create(true).truncate(true));
+            file.and_then(|mut file| file.write_all(suggested.as_bytes())).map_err(|error| at(path, error))?;
+            display.say(&format!("wrote the profile to {}", path.display()));
+        }
+    }
+    let all_well = findings.broken.is_none()
+        && findings.sent.iter().all(|sent| sent.was_taken() && (!trial.receives || !sent.receipts.is_empty()));
+    Ok(if all_well { exit::OK } else { exit::INCOMPLETE })
+}
+
+fn private(path: &Path, how: &mut OpenOptions) -> io::Result<File> {
+    let file = how.mode(0o600).open(path)?;
+    // One that was there may be open to others.
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// What was found, in words.
+fn report(findings: &Findings, trial: &Trial<'_>, references: bool, out: &mut dyn Write) -> io::Result<()> {
+    let sent = &findings.sent;
+    if let Some(why) = &findings.broken {
+        writeln!(out, "ended early: {why}")?;
+    }
+    let written = sent.iter().filter(|sent| sent.was_written()).count();
+    let taken: Vec<&Sent> = sent.iter().filter(|sent| sent.was_taken()).collect();
+    writeln!(out, "messages: {} of {written} sent were accepted", taken.len())?;
+    let refused: BTreeSet<String> = sent
+        .iter()
+        .filter_map(|sent| sent.answer.filter(|(_, status)| status.0 != 0).map(|(_, status)| (sent.number, status)))
+        .map(|(number, status)| format!("{} ({})", crate::journal::words(status), what(number)))
+        .collect();
+    for words in refused {
+        writeln!(out, "  refused: {words}")?;
+    }
+    answers(findings, trial, out)?;
+    let forms: BTreeSet<String> = taken.iter().map(|sent| trial::form_of(&sent.message_id)).collect();
+    if let Some(example) = taken.iter().find(|sent| !sent.message_id.is_empty()) {
+        let example = escape_terminal(&String::from_utf8_lossy(&example.message_id)).into_owned();
+        let forms: Vec<String> = forms.into_iter().collect();
+        writeln!(out, "ids in answers: {} (such as {example})", forms.join("; "))?;
+    }
+    if trial.receives {
+        receipts(findings, references, out)?;
+    } else {
+        writeln!(out, "receipts: none can come, bound to send only")?;
+    }
+    alphabet(out)
+}
+
+fn what(number: usize) -> &'static str {
+    match number {
+        1 => "the GSM 03.38 text",
+        2 => "the UCS2 text",
+        3 | 4 => "a part of the long text",
+        _ => "a measuring one",
+    }
+}
+
+fn answers(findings: &Findings, trial: &Trial<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let times: Vec<Duration> = findings.sent.iter().filter_map(|sent| sent.answer.map(|(waited, _)| waited)).collect();
+    let (Some(least), Some(most)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
+    let ms = |time: &Duration| time.as_secs_f64() * 1e3;
+    writeln!(out, "answers: after {:.1} to {:.1} ms", ms(least), ms(most))?;
+    let throttled = throttled_at(findings);
+    let written = findings.sent.iter().filter(|sent| sent.was_written()).count();
+    let seconds = findings.sending.as_secs_f64();
+    let rate =
+        if seconds > 0.0 { format!("{:.1}/s", (written.saturating_sub(1)) as f64 / seconds) } else { "-".into() };
+    match throttled {
+        Some(number) => writeln!(out, "rate: throttled at message {number}, at about {rate}: set a lower rate")?,
+        None => writeln!(out, "rate: {written} messages at {rate}, none throttled (more was not tried)")?,
+    }
+    writeln!(
+        out,
+        "window: {} outstanding at most, of {} allowed; none was refused for it unless said above",
+        findings.outstanding_most, trial.window
+    )
+}
+
+fn throttled_at(findings: &Findings) -> Option<usize> {
+    let is_throttled =
+        |sent: &&Sent| sent.answer.is_some_and(|(_, status)| status.class() == crate::wire::StatusClass::Throttled);
+    findings.sent.iter().find(is_throttled).map(|sent| sent.number)
+}
+
+fn receipts(findings: &Findings, references: bool, out: &mut dyn Write) -> io::Result<()> {
+    let all: Vec<&Receipted> = findings.sent.iter().flat_map(|sent| &sent.receipts).collect();
+    let taken: Vec<&Sent> = findings.sent.iter().filter(|sent| sent.was_taken()).collect();
+    let receipted = taken.iter().filter(|sent| !sent.receipts.is_empty()).count();
+    writeln!(out, "receipts: for {receipted} of {} messages", taken.len())?;
+    if findings.foreign > 0 {
+        writeln!(out, "  {} more came that belong to none of them, and were answered", findings.foreign)?;
+    }
+    let Some(example) = all.first() else {
+        return writeln!(
+            out,
+            "  none came in time: is the handset on? are receipts switched on for the account? --wait-receipts waits longer"
+        );
+    };
+    let after: Vec<Duration> = all.iter().filter_map(|receipt| receipt.after).collect();
+    if let (Some(least), Some(most)) = (after.iter().min(), after.iter().max()) {
+        let early = all.len() - after.len();
+        let early = if early > 0 { format!("; {early} before the answer") } else { String::new() };
+        writeln!(out, "  {:.1} to {:.1} s after the answer{early}", least.as_secs_f64(), most.as_secs_f64())?;
+    }
+    let forms: BTreeSet<String> = all.iter().map(|receipt| trial::form_of(&receipt.id)).collect();
+    let forms: Vec<String> = forms.into_iter().collect();
+    let shown = escape_terminal(&String::from_utf8_lossy(&example.id)).into_owned();
+    writeln!(out, "  ids: {} (such as {shown}); {}", forms.join("; "), match_words(&all))?;
+    let share = |of: &dyn Fn(&Receipted) -> bool| match all.iter().filter(|receipt| of(receipt)).count() {
+        0 => "no",
+        n if n == all.len() => "yes",
+        _ => "some",
+    };
+    writeln!(
+        out,
+        "  as {}; marked in esm_class: {}; id in receipted_message_id: {}, in the text: {}; state in message_state: {}, in the \
+         text: {}",
+        match share(&|receipt| receipt.as_data_sm) {
+            "no" => "deliver_sm",
+            "yes" => "data_sm",
+            _ => "deliver_sm and data_sm",
+        },
+        share(&|receipt| receipt.kind != ReceiptKind::Unmarked),
+        share(&|receipt| receipt.id_in.0),
+        share(&|receipt| receipt.id_in.1),
+        share(&|receipt| receipt.state_in.0),
+        share(&|receipt| receipt.state_in.1),
+    )?;
+    let classes: BTreeSet<String> = all.iter().map(|receipt| format!("0x{:02X}", receipt.esm_class)).collect();
+    let classes: Vec<String> = classes.into_iter().collect();
+    writeln!(out, "  esm_class: {}", classes.join(", "))?;
+    if references {
+        writeln!(out, "  user_message_reference comes back: {}", share(&|receipt| receipt.echoed))?;
+    }
+    if !example.text.is_empty() {
+        writeln!(out, "  such as: {}", escape_terminal(&String::from_utf8_lossy(&example.text)))?;
+    }
+    if let Some(part) = only_for(findings) {
+        writeln!(out, "  of the long message only for its {part} part: see --receipts-for")?;
+    }
+    Ok(())
+}
+
+/// The loosest rule by which ids of receipts were those of answers.
+fn match_words(all: &[&Receipted]) -> &'static str {
+    let by_id: Vec<Option<IdRule>> = all.iter().map(|receipt| receipt.rule).collect();
+    if by_id.iter().any(Option::is_none) {
+        return "NOT those of the answers: only user_message_reference tells whose they are";
+    }
+    match by_id.into_iter().flatten().max() {
+        Some(IdRule::Exact) | None => "the same as in the answers",
+        Some(IdRule::Case) => "those of the answers in another case: matched as equivalent",
+        Some(IdRule::Padding) => "those of the answers with other leading zeros: matched as equivalent",
+        Some(IdRule::Radix) => "those of the answers in the other radix (hexadecimal, decimal): matched as equivalent",
+    }
+}
+
+/// The one part of the long message that has a receipt, where there is only one.
+fn only_for(findings: &Findings) -> Option<&'static str> {
+    let has = |number: usize| {
+        findings.sent.iter().any(|sent| sent.number == number && sent.was_taken() && !sent.receipts.is_empty())
+    };
+    match (has(3), has(4)) {
+        (true, false) => Some("first"),
+        (false, true) => Some("last"),
+        _ => None,
+    }
+}
+
+/// What the handset tells, which nobody else can.
+fn alphabet(out: &mut dyn Write) -> io::Result<()> {
+    let mut octets = Vec::new();
+    if let Ok(mut encoder) = Encoder::new(trial::GSM_TEXT, Encoding::Gsm7, Reference::Whole) {
+        encoder.next_into(&mut octets);
+    }
+    let read = |alphabet| {
+        let text = decode(0, &octets, alphabet);
+        let shown: String = text.chars().map(|c| if c.is_control() { '\u{b7}' } else { c }).collect();
+        shown
+    };
+    writeln!(out, "now look at the handset. What does its message \"smppost test 1\" say?")?;
+    writeln!(out, "  {}   data_coding 0 is GSM 03.38: nothing to set", read(DefaultAlphabet::Gsm7))?;
+    writeln!(
+        out,
+        "  {}   it is Latin-1 or ASCII: default_alphabet = \"latin1\" (or \"ascii\")",
+        read(DefaultAlphabet::Latin1)
+    )?;
+    let packed: String = read(DefaultAlphabet::Gsm7Packed).chars().take(16).collect();
+    writeln!(out, "  {packed}...   septets are packed: default_alphabet = \"gsm7-packed\"")?;
+    writeln!(
+        out,
+        "  message 2 shows {}: else UCS2 does not arrive whole",
+        trial::UCS2_TEXT.trim_start_matches("smppost test 2: ")
+    )?;
+    writeln!(out, "  message 3 is one message that ends in \"end\"; two messages: try --concat sar or payload")
+}
+
+/// A profile that fits what was found.
+fn suggest(
+    findings: &Findings,
+    connection: &ConnectionArgs,
+    account: &Account,
+    name: &str,
+    from: Option<&str>,
+) -> String {
+    let mut out = String::new();
+    // Strings as TOML writes them, which quotes like Rust for all that can stand here.
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let hosts: Vec<String> = account.hosts.iter().map(|host| quoted(host)).collect();
+    let host = if let [host] = hosts.as_slice() { host.clone() } else { format!("[{}]", hosts.join(", ")) };
+    let mut line = |text: &str| {
+        // A String takes whatever is written.
+        let _ = writeln!(out, "{text}");
+    };
+    line(&format!("[{}]", toml_key(name, &quoted)));
+    line(&format!("host = {host}"));
+    line(&format!("port = {}", account.port));
+    line(&format!("tls = {}", account.tls.is_some()));
+    for (key, value) in connection.tls_entries() {
+        line(&format!("{key} = {}", quoted(&value)));
+    }
+    line(&format!("system_id = {}", quoted(&account.system_id)));
+    if !account.system_type.is_empty() {
+        line(&format!("system_type = {}", quoted(&account.system_type)));
+    }
+    line(&format!("smpp_version = {}", quoted(account.version.name())));
+    let bind = match account.bind {
+        BindMode::Transceiver => "trx",
+        BindMode::Transmitter => "tx",
+        BindMode::Receiver => "rx",
+        BindMode::Pairs => "tx+rx",
+    };
+    line(&format!("bind = {}", quoted(bind)));
+    line(&format!("connections = {}", connection.connections()));
+    line(&format!("window = {}", account.window));
+    match (connection.rate(), throttled_at(findings)) {
+        (_, Some(number)) => {
+            line(&format!(
+                "rate = 1                    # throttled at message {number}: ask the provider for the rate"
+            ));
+        }
+        (Rate::PerSecond(rate), None) => line(&format!("rate = {rate}")),
+        (Rate::Unlimited, None) => line("rate = \"unlimited\""),
+    }
+    if let Some(from) = from {
+        line(&format!("from = {}", quoted(from)));
+    }
+    if let Some(part) = only_for(findings) {
+        line(&format!("receipts_for = {}", quoted(part)));
+    }
+    line("# default_alphabet = \"latin1\"    # as the handset showed it; the default is gsm7");
+    line("# password_file = \"password\"      # else SMPPOST_PASSWORD");
+    out
+}
+
+/// A table's name, quoted where it has to be.
+fn toml_key(name: &str, quoted: &dyn Fn(&str) -> String) -> String {
+    let is_bare = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
+    if is_bare { name.to_owned() } else { quoted(name) }
+}

@@ -1,0 +1,337 @@
+//! query_sm, cancel_sm and replace_sm for messages that the SMSC has: under the sender's lock, over one session that only
+//! sends, a window at a time. What is asked is on disk before it is written; what is answered, after.
+
+use crate::journal::books::Books;
+use crate::journal::lock::SenderLock;
+use crate::journal::marks::Marks;
+use crate::journal::operations::{Answered, Omitted, Operation, Target, answered, intend, targets};
+use crate::journal::recover::recover;
+use crate::journal::{self, JournalError};
+use crate::pacer::{Pacer, Rate};
+use crate::pipeline::{SendError, apply_controls};
+use crate::session::{Account, Dialogue, bind};
+use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference};
+use crate::wire::{
+    Address, BindKind, CancelSm, CommandId, CommandStatus, EncodeError, MessageState, Pdu, QuerySm, ReplaceSm, Sm,
+    StatusClass, decode, decode_header,
+};
+use crossbeam_channel::Receiver;
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A request that is throttled is asked again so often, a second later each time.
+const THROTTLED_TRIES: usize = 5;
+const THROTTLED_DELAY: Duration = Duration::from_secs(1);
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The journal's file.
+    pub journal: PathBuf,
+    /// How the account is reached.
+    pub account: Account,
+    /// The account's name in the journal.
+    pub account_name: String,
+    /// How the session is bound.
+    pub kind: BindKind,
+    /// Requests a second.
+    pub rate: Rate,
+    /// What is asked.
+    pub operation: Operation,
+    /// Of a replacement: the new text.
+    pub text: Option<String>,
+    /// The campaign.
+    pub campaign: String,
+    /// Lines of its file; empty: all that the SMSC has without a final state.
+    pub lines: Vec<u64>,
+}
+
+/// What came of one part.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// Answered.
+    Answered(Answered),
+    /// Asked, and not answered: it may have been done.
+    Unanswered(String),
+    /// Not asked.
+    NotAsked(String),
+}
+
+/// A part and what came of it.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The line of its message.
+    pub line: i64,
+    /// Which part, from 1.
+    pub part: u8,
+    /// Its destination.
+    pub destination: String,
+    /// What the SMSC calls it.
+    pub message_id: Option<String>,
+    /// What came of it.
+    pub fate: Fate,
+}
+
+impl Line {
+    fn of(target: &Target, fate: Fate) -> Self {
+        Self {
+            line: target.line,
+            part: target.part,
+            destination: target.destination.clone(),
+            message_id: Some(target.message_id.clone()),
+            fate,
+        }
+    }
+
+    fn omitted(omitted: Omitted) -> Self {
+        let Omitted { line, part, destination, why } = omitted;
+        Self { line, part, destination, message_id: None, fate: Fate::NotAsked(why.into()) }
+    }
+}
+
+/// What came of it all.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Part by part.
+    pub lines: Vec<Line>,
+    /// Why it ended early.
+    pub broken: Option<String>,
+}
+
+/// Carries an order out. `interrupt` ends it after the requests that are outstanding.
+pub fn run(order: &Order, _lock: &SenderLock, interrupt: &Receiver<()>) -> Result<Outcome, SendError> {
+    let path = &order.journal;
+    let connection = journal::open_existing(path)?;
+    let at = |error: JournalError| error.at(path);
+    journal::claim_account(&connection, path, &order.account_name).map_err(at)?;
+    let marks = Marks::open(path)?;
+    let (mut books, _) = recover(&connection, path, &marks).map_err(at)?;
+    apply_controls(&connection, &mut books).map_err(at)?;
+    let (mut targets, omitted) = targets(&connection, &books, &order.campaign, &order.lines).map_err(at)?;
+    let mut outcome = Outcome::default();
+    outcome.lines.extend(omitted.into_iter().map(Line::omitted));
+    let alphabet = journal::campaign::options(&connection, &order.campaign).map_err(at)?.default_alphabet;
+    // What cannot be asked is said before anything is.
+    targets.retain(|target| match request(order, alphabet, target, 1) {
+        Ok(_) => true,
+        Err(why) => {
+            outcome.lines.push(Line::of(target, Fate::NotAsked(why)));
+            false
+        }
+    });
+    if !targets.is_empty() {
+        let bound = bind(&order.account, order.kind).map_err(|error| SendError::Settings(error.to_string()))?;
+        let exchange =
+            Exchange { order, alphabet, connection: &connection, books: &mut books, pacer: Pacer::new(order.rate) };
+        exchange.all(Dialogue::new(bound), targets, interrupt, &mut outcome)?;
+    }
+    outcome.lines.sort_by_key(|line| (line.line, line.part));
+    Ok(outcome)
+}
+
+/// The requests of an order on their way.
+struct Exchange<'a> {
+    order: &'a Order,
+    alphabet: DefaultAlphabet,
+    connection: &'a Connection,
+    books: &'a mut Books,
+    pacer: Pacer,
+}
+
+impl Exchange<'_> {
+    fn all(
+        mut self,
+        mut dialogue: Dialogue,
+        targets: Vec<Target>,
+        interrupt: &Receiver<()>,
+        outcome: &mut Outcome,
+    ) -> Result<(), SendError> {
+        let mut left = targets.as_slice();
+        while !left.is_empty() && outcome.broken.is_none() {
+            if interrupt.try_recv().is_ok() {
+                outcome.broken = Some("interrupted".into());
+                break;
+            }
+            let (now, later) = left.split_at(left.len().min(self.order.account.window));
+            left = later;
+            let mut asked: Vec<&Target> = now.iter().collect();
+            for tried in 0..THROTTLED_TRIES {
+                let is_last = tried + 1 == THROTTLED_TRIES;
+                asked = self.window(&mut dialogue, &asked, is_last, outcome)?;
+                if asked.is_empty() || outcome.broken.is_some() {
+                    break;
+                }
+                std::thread::sleep(THROTTLED_DELAY);
+            }
+        }
+        for target in left {
+            outcome.lines.push(Line::of(target, Fate::NotAsked("the run ended before".into())));
+        }
+        if outcome.broken.is_none() {
+            dialogue.leave();
+        }
+        Ok(())
+    }
+
+    /// Asks about some parts and waits for the answers. Returns those that were throttled, unless this was the `last` try.
+    fn window<'t>(
+        &mut self,
+        dialogue: &mut Dialogue,
+        asked: &[&'t Target],
+        last: bool,
+        outcome: &mut Outcome,
+    ) -> Result<Vec<&'t Target>, SendError> {
+        let path = &self.order.journal;
+        let numbers = intend(self.connection, self.order.operation, asked, self.order.text.as_deref())
+            .map_err(|error| error.at(path))?;
+        let mut waiting: Vec<(u32, i64, &Target)> = Vec::new();
+        let mut broken = None;
+        for (&number, &target) in numbers.iter().zip(asked) {
+            while self.pacer.take(1) == 0 {
+                std::thread::sleep(self.pacer.ready_in(1).max(Duration::from_millis(1)));
+            }
+            let sequence_number = dialogue.number();
+            let written = request(self.order, self.alphabet, target, sequence_number)
+                .and_then(|request| dialogue.write(&request));
+            waiting.push((sequence_number, number, target));
+            if let Err(why) = written {
+                broken = Some(why);
+                break;
+            }
+        }
+        let unasked = &asked[waiting.len()..];
+        let mut answers = Vec::new();
+        let deadline = Instant::now() + self.order.account.timers.response;
+        while broken.is_none() && !waiting.is_empty() {
+            match dialogue.receive(deadline) {
+                Ok(Some(frame)) => {
+                    if let Some((number, target, answer)) = answer_to(&frame, &mut waiting) {
+                        answers.push((number, target, answer.clone(), self.final_state(&answer)));
+                    }
+                }
+                Ok(None) => broken = Some("no answer within the response timeout".to_owned()),
+                Err(why) => broken = Some(why),
+            }
+        }
+        answered(self.connection, self.books, &answers).map_err(|error| error.at(path))?;
+        let mut throttled = Vec::new();
+        for (_, target, answer, _) in answers {
+            let class = CommandStatus(answer.command_status).class();
+            if class == StatusClass::Throttled && !last {
+                throttled.push(target);
+            } else {
+                outcome.lines.push(Line::of(target, Fate::Answered(answer)));
+            }
+        }
+        let why = broken.clone().unwrap_or_default();
+        for (_, _, target) in waiting {
+            outcome.lines.push(Line::of(target, Fate::Unanswered(why.clone())));
+        }
+        for target in unasked {
+            outcome.lines.push(Line::of(target, Fate::NotAsked(why.clone())));
+        }
+        outcome.broken = broken;
+        Ok(throttled)
+    }
+
+    /// The final state that a query told. UNKNOWN is none: the SMSC says only that it does not know.
+    fn final_state(&self, answer: &Answered) -> Option<MessageState> {
+        let code = answer.state.filter(|_| answer.command_status == 0)?;
+        let reading = &self.order.account.receipts;
+        let own = if reading.codes_in_state { reading.codes.get(code) } else { None };
+        let state = own.or_else(|| MessageState::from_code(code))?;
+        (state.is_final(reading.accepted_is_final) && state != MessageState::Unknown).then_some(state)
+    }
+}
+
+/// Takes the request that a PDU answers out of those that wait; `None`: it answers none.
+fn answer_to<'t>(frame: &[u8], waiting: &mut Vec<(u32, i64, &'t Target)>) -> Option<(i64, &'t Target, Answered)> {
+    let header = decode_header(frame)?;
+    let is_answer = header.command_id.is_response() || header.command_id == CommandId::GENERIC_NACK;
+    let at = waiting.iter().position(|(number, ..)| is_answer && *number == header.sequence_number)?;
+    let (_, number, target) = waiting.swap_remove(at);
+    let mut answer = Answered { command_status: header.command_status.0, ..Answered::default() };
+    if header.command_id == CommandId::GENERIC_NACK && header.command_status == CommandStatus::OK {
+        answer.command_status = CommandStatus::SYSTEM_ERROR.0;
+    }
+    if let (CommandStatus::OK, Ok((_, Pdu::QuerySmResp(told)))) = (header.command_status, decode(frame)) {
+        answer.state = Some(told.message_state);
+        answer.error_code = Some(told.error_code);
+        let date = told.final_date.escape_ascii().to_string();
+        answer.final_date = Some(date).filter(|date| !date.is_empty());
+    }
+    Some((number, target, answer))
+}
+
+/// The request about a part; says why where there can be none.
+fn request(order: &Order, alphabet: DefaultAlphabet, target: &Target, sequence_number: u32) -> Result<Vec<u8>, String> {
+    let (sm, id) = (sent(&target.request), target.message_id.as_bytes());
+    let Some(sm) = sm else { return Err("what was sent cannot be read".into()) };
+    let mut text = Vec::new();
+    let pdu = match order.operation {
+        Operation::Query => Pdu::QuerySm(QuerySm { message_id: id, source: sm.source }),
+        // With a message_id the destination is left empty (SMPP v3.4, 4.9.1).
+        Operation::Cancel => Pdu::CancelSm(CancelSm {
+            service_type: sm.service_type,
+            message_id: id,
+            source: sm.source,
+            destination: Address::default(),
+        }),
+        Operation::Replace => {
+            replacement(order, alphabet, target, sm.data_coding, &mut text)?;
+            Pdu::ReplaceSm(ReplaceSm {
+                message_id: id,
+                source: sm.source,
+                registered_delivery: sm.registered_delivery,
+                short_message: &text,
+                ..ReplaceSm::default()
+            })
+        }
+    };
+    let mut out = Vec::new();
+    crate::wire::encode(&pdu, sequence_number, CommandStatus::OK, &mut out)
+        .map_err(|error: EncodeError| error.to_string())?;
+    Ok(out)
+}
+
+/// The request that the SMSC took.
+fn sent(request: &[u8]) -> Option<Sm<'_>> {
+    match decode(request) {
+        Ok((_, Pdu::SubmitSm(sm))) => Some(sm),
+        Ok((_, Pdu::DataSm(data))) => Some(Sm {
+            service_type: data.service_type,
+            source: data.source,
+            registered_delivery: data.registered_delivery,
+            data_coding: data.data_coding,
+            ..Sm::default()
+        }),
+        _ => None,
+    }
+}
+
+/// The octets of a new text. replace_sm says nothing of an alphabet, so that it has to be that of the text it replaces.
+fn replacement(
+    order: &Order,
+    alphabet: DefaultAlphabet,
+    target: &Target,
+    data_coding: u8,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    if target.parts > 1 {
+        return Err("a long message cannot be replaced part by part: cancel it and send another".into());
+    }
+    let encoding = Encoding::from_stored(target.encoding).ok_or("its encoding is unknown")?;
+    let text = order.text.as_deref().unwrap_or_default();
+    let alphabet = if data_coding == 0 { alphabet } else { DefaultAlphabet::Gsm7 };
+    let policy = crate::text::Policy { choice: encoding.into(), alphabet, ..crate::text::Policy::default() };
+    let measured = crate::text::segment(text, policy).map_err(|error| {
+        format!("replace_sm keeps the alphabet of the text that it replaces, which is {encoding}: {error}")
+    })?;
+    if measured.sms > 1 {
+        return Err(format!("the new text has {} {encoding} units, more than one SMS holds", measured.units));
+    }
+    let encoder = Encoder::new(text, encoding, Reference::Whole).map_err(|error| error.to_string())?;
+    encoder.with_alphabet(alphabet).next_into(out);
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Which campaigns a run is about, and whether it can carry what they send.
+
+use super::SendError;
+use crate::journal::books::Books;
+use crate::journal::key::State;
+use crate::journal::{self, JournalError};
+use crate::session::TakesTlvs;
+
+/// SMPP 3.3 has no optional parameters: leaving them out would send something else than was asked for.
+pub(super) fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Result<(), SendError> {
+    for name in campaigns {
+        if let Some(line) = journal::campaign::line_with_tlvs(connection, name)? {
+            let where_ = if line == 0 { "its --field options".to_owned() } else { format!("line {line}") };
+            return Err(SendError::Settings(format!(
+                "campaign {name} carries optional parameters ({where_}), which SMPP 3.3 does not have: use --smpp-version \
+                 3.4, or leave them out; nothing was sent"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The option of the first campaign with something to send that needs optional parameters.
+pub(super) fn needs_tlvs<'a>(
+    connection: &rusqlite::Connection,
+    takes: TakesTlvs,
+    campaigns: impl Iterator<Item = &'a str>,
+) -> Result<Option<String>, SendError> {
+    for name in campaigns {
+        let Some(option) = journal::campaign::options(connection, name)?.needs_tlvs() else { continue };
+        if takes == TakesTlvs::No {
+            return Err(SendError::Settings(format!(
+                "campaign {name} was imported with {option}, which needs optional parameters: SMPP 3.3 has none, and --tlvs \
+                 no forbids them; use --smpp-version 3.4, or import it anew with --concat udh8; nothing was sent"
+            )));
+        }
+        return Ok(Some(option));
+    }
+    Ok(None)
+}
+
+/// The indices of the campaigns to send.
+pub(super) fn choose(
+    connection: &rusqlite::Connection,
+    books: &Books,
+    names: &[String],
+) -> Result<Vec<u32>, JournalError> {
+    let unfinished = |counts: &[i64]| {
+        [State::Queued, State::Sending, State::Accepted, State::InDoubt].iter().any(|state| counts[*state as usize] > 0)
+    };
+    if names.is_empty() {
+        let all = books.campaigns.iter().enumerate();
+        return Ok(all.filter(|(_, book)| unfinished(&book.counts)).map(|(index, _)| index as u32).collect());
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        match books.campaigns.iter().position(|campaign| &campaign.name == name) {
+            Some(index) => chosen.push(index as u32),
+            // For its words.
+            None => journal::campaign_id(connection, name).map(|_| ())?,
+        }
+    }
+    Ok(chosen)
+}

@@ -1,0 +1,134 @@
+//! What a run is told, and what comes of it.
+
+use crate::hours::Hours;
+use crate::journal::JournalError;
+use crate::journal::keeper::Status;
+use crate::journal::recover::Recovered;
+use crate::journal::retry::RetryRules;
+use crate::pacer::Rate;
+use crate::session::Account;
+use crate::text::DefaultAlphabet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What to send, and how.
+#[derive(Clone, Debug)]
+pub struct SendSettings {
+    /// The journal's file.
+    pub journal: PathBuf,
+    /// How the account is reached.
+    pub account: Account,
+    /// The account's name in the journal: one journal serves one account.
+    pub account_name: String,
+    /// How many connections.
+    pub connections: usize,
+    /// PDUs a second, over all connections.
+    pub rate: Rate,
+    /// Of each campaign, only the first so many messages.
+    pub limit: Option<u64>,
+    /// What statuses mean.
+    pub rules: Arc<RetryRules>,
+    /// When messages may be sent.
+    pub hours: Hours,
+    /// How long to wait for receipts after the last answer or receipt.
+    pub wait_receipts: Duration,
+    /// Which campaigns; empty: all that are not finished, oldest first.
+    pub campaigns: Vec<String>,
+    /// Receipts of earlier runs can still come: false for the built-in simulator, which is new in every run.
+    pub old_receipts_come: bool,
+    /// What data_coding 0 means in messages from handsets.
+    pub default_alphabet: DefaultAlphabet,
+    /// Messages from handsets that put their number on the suppression list, folded as by
+    /// [`stop_word`](crate::journal::keeper::stop_word).
+    pub stop_words: Vec<String>,
+    /// Send nothing: only collect what comes, until interrupted or for this long.
+    pub listen: Option<Listen>,
+}
+
+/// How long to listen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// `None`: until interrupted.
+    pub time: Option<Duration>,
+}
+
+/// Why a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// Everything is sent.
+    Done,
+    /// There was nothing to send, and no connection was made.
+    NothingToDo,
+    /// As asked for by a signal.
+    Interrupted,
+    /// An answer condemned the account or its settings; the rest stays queued.
+    Halted(String),
+    /// No connection could be bound, and trying on would not help.
+    Refused(String),
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ended: Ended,
+    /// The journal's last word.
+    pub status: Status,
+    /// What an earlier run's death had left.
+    pub recovered: Recovered,
+    /// The campaigns that it was about.
+    pub campaigns: Vec<String>,
+    /// How long it sent, from the first attempt to connect to the last answer.
+    pub sending: Duration,
+    /// The rate that the SMSC was found to take, in PDUs a second, where it throttled until the end.
+    pub found_rate: Option<f64>,
+}
+
+/// How a run stands: for the progress line.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The journal's last word.
+    pub status: Status,
+    /// Sessions that are bound.
+    pub bound: usize,
+    /// The rate at this moment.
+    pub rate: Rate,
+    /// What the connections have to say.
+    pub notices: Vec<String>,
+}
+
+/// What can go wrong with a run.
+#[derive(Debug)]
+pub enum SendError {
+    /// The journal.
+    Journal(JournalError),
+    /// The settings do not go together with what is to be sent.
+    Settings(String),
+    /// A thread could not be started.
+    Thread(std::io::Error),
+    /// A thread ended in a way that it must not.
+    Died(&'static str),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Journal(error) => error.fmt(f),
+            Self::Settings(words) => f.write_str(words),
+            Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
+            Self::Died(which) => {
+                write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+
+impl From<JournalError> for SendError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}

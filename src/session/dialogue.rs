@@ -1,0 +1,93 @@
+//! A session for a few requests, on one thread: what `probe` and the operations on messages at the SMSC speak over.
+
+use super::bind::Bound;
+use crate::wire::{
+    CommandId, CommandStatus, decode_header, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link_resp,
+};
+use std::time::Instant;
+
+/// The bind had the first number.
+const FIRST_NUMBER: u32 = 2;
+
+/// A bound session whose PDUs are taken one at a time.
+#[derive(Debug)]
+pub struct Dialogue {
+    bound: Bound,
+    next_number: u32,
+}
+
+impl Dialogue {
+    /// Takes over a session that was just bound.
+    pub fn new(bound: Bound) -> Self {
+        Self { bound, next_number: FIRST_NUMBER }
+    }
+
+    /// What the bind told of the SMSC.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// The sequence number of the next request.
+    pub fn number(&mut self) -> u32 {
+        let number = self.next_number;
+        self.next_number += 1;
+        number
+    }
+
+    /// Writes PDUs.
+    pub fn write(&mut self, octets: &[u8]) -> Result<(), String> {
+        self.bound.writer.write(octets).map_err(|error| format!("the connection broke: {error}"))
+    }
+
+    /// The next PDU that is not about the link itself; `None`: none came until `deadline`.
+    pub fn receive(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+        loop {
+            if !self.bound.early.is_empty() {
+                return Ok(Some(self.bound.early.remove(0)));
+            }
+            while let Some(frame) = self.bound.frames.next_frame().map_err(|error| error.to_string())? {
+                let Some(header) = decode_header(frame) else { continue };
+                match header.command_id {
+                    CommandId::ENQUIRE_LINK => {
+                        let mut answer = Vec::new();
+                        encode_enquire_link_resp(header.sequence_number, &mut answer);
+                        self.bound.writer.write(&answer).map_err(|error| error.to_string())?;
+                    }
+                    CommandId::UNBIND => return Err("the SMSC unbound".into()),
+                    _ => return Ok(Some(frame.to_vec())),
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.bound.reader.set_timeout(left).map_err(|error| error.to_string())?;
+            match self.bound.reader.read(self.bound.frames.spare()) {
+                Ok(Some(0)) => return Err("the SMSC closed the connection".into()),
+                Ok(Some(count)) => self.bound.frames.filled(count),
+                Ok(None) => {}
+                Err(error) => return Err(format!("the connection broke: {error}")),
+            }
+        }
+    }
+
+    /// Answers a deliver_sm or data_sm.
+    pub fn acknowledge(&mut self, frame: &[u8]) -> Result<(), String> {
+        let mut answer = Vec::new();
+        match decode_header(frame) {
+            Some(header) if header.command_id == CommandId::DELIVER_SM => {
+                encode_deliver_sm_resp(header.sequence_number, CommandStatus::OK, &mut answer);
+            }
+            Some(header) if header.command_id == CommandId::DATA_SM => {
+                encode_data_sm_resp(header.sequence_number, CommandStatus::OK, &mut answer);
+            }
+            _ => return Ok(()),
+        }
+        self.write(&answer)
+    }
+
+    /// Unbinds.
+    pub fn leave(self) {
+        self.bound.leave();
+    }
+}

@@ -14,7 +14,7 @@ use crate::journal::marks::Marks;
 use crate::journal::recover::recover;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Hold, Pacer, Rate};
-use crate::session::{self, Notice, Shared, Version};
+use crate::session::{self, Notice, Shared, TakesTlvs};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub fn send(
     };
     let campaigns: Vec<String> =
         active.iter().filter_map(|&index| books.campaign(index)).map(|campaign| campaign.name.clone()).collect();
-    if settings.account.version == Version::V33 {
+    if settings.account.tlvs == TakesTlvs::No {
         refuse_tlvs(&connection, &campaigns)?;
     }
     let to_send = active.iter().filter_map(|&index| books.campaign(index)).filter(|book| {
@@ -153,7 +153,8 @@ struct Run {
     keeper: Option<JoinHandle<()>>,
     connections: Vec<JoinHandle<()>>,
     bound: Vec<bool>,
-    alive: usize,
+    /// Of connections that may still come about: whether they can send.
+    can_submit: Vec<Option<bool>>,
     words: Vec<String>,
     warned: Vec<Option<String>>,
     verdict: Verdict,
@@ -221,7 +222,9 @@ impl Run {
             keeper: Some(keeper),
             connections,
             bound: vec![false; settings.connections],
-            alive: settings.connections,
+            can_submit: (0..settings.connections)
+                .map(|slot| Some(settings.account.bind.kind(slot).can_submit()))
+                .collect(),
             words: Vec::new(),
             warned: vec![None; settings.connections],
             verdict: Verdict::Open,
@@ -339,8 +342,9 @@ impl Run {
             }
             Notice::Refused { slot, reason } => {
                 self.bound[slot] = false;
-                self.alive -= 1;
-                if self.alive == 0 || !self.bound.contains(&true) {
+                let was_last_sender =
+                    self.can_submit[slot].take() == Some(true) && !self.can_submit.contains(&Some(true));
+                if was_last_sender || !self.bound.contains(&true) {
                     return Some(reason);
                 }
                 self.words.push(format!("connection {}: {reason}; going on without it", slot + 1));

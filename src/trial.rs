@@ -167,7 +167,7 @@ pub struct Findings {
 pub fn run(
     trial: &Trial<'_>,
     out: &mut Dialogue,
-    mut inward: Option<&mut Dialogue>,
+    inward: Option<&mut Dialogue>,
     pacer: &Pacer,
     references: bool,
     record: &mut File,
@@ -178,7 +178,7 @@ pub fn run(
         Err(why) => findings.broken = Some(why),
     }
     if findings.broken.is_none() {
-        let outcome = exchange(trial, out, inward.as_deref_mut(), pacer, &mut findings, record);
+        let outcome = exchange(trial, out, inward, pacer, &mut findings, record);
         findings.broken = outcome.err();
     }
     findings

@@ -109,6 +109,9 @@ fn what_needs_optional_parameters_is_refused_where_there_are_none() {
         let ended = smppost.send(&long_rows(3), port, &option);
         ended.assert_code(1);
         assert!(ended.stderr.contains("--tlvs yes"), "{}", ended.said());
+        // The receiving half of a pair alone is no reason to go on.
+        let ended = smppost.send(&long_rows(3), port, &[&option[..], &["--bind", "tx+rx"]].concat());
+        ended.assert_code(1);
         assert_eq!(smsc.stats().submits, 0);
         assert_eq!(states(&smppost.journal(), "c"), expected([("queued", 3)]));
         let account = ["--host", "127.0.0.1", "--system-id", "test", "--rate", "unlimited", "--port"];

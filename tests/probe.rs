@@ -72,8 +72,11 @@ fn f33_each_dialect_is_named() {
                 as Box<dyn Fn(&mut _)>,
             "the other radix",
         ),
-        (Box::new(|settings| settings.receipt_id = Some("upper".parse().unwrap())), "those of the answers"),
-        (Box::new(|settings| settings.quirks.set("data-sm").unwrap()), "as data_sm;"),
+        (
+            Box::new(|settings: &mut Settings| settings.receipt_id = Some("upper".parse().unwrap())),
+            "those of the answers",
+        ),
+        (Box::new(|settings: &mut Settings| settings.quirks.set("data-sm").unwrap()), "as data_sm;"),
         (
             Box::new(|settings| settings.quirks.set("text-only").unwrap()),
             "id in receipted_message_id: no, in the text: yes",
@@ -82,8 +85,8 @@ fn f33_each_dialect_is_named() {
             Box::new(|settings| settings.quirks.set("tlv-only").unwrap()),
             "id in receipted_message_id: yes, in the text: no",
         ),
-        (Box::new(|settings| settings.quirks.set("early").unwrap()), "for 4 of 4 messages"),
-        (Box::new(|settings| settings.message_id = "uuid".parse().unwrap()), "ids in answers: UUID"),
+        (Box::new(|settings: &mut Settings| settings.quirks.set("early").unwrap()), "for 4 of 4 messages"),
+        (Box::new(|settings: &mut Settings| settings.message_id = "uuid".parse().unwrap()), "ids in answers: UUID"),
     ] {
         let (smsc, smppost) = (smsc(change), Smppost::new());
         let ended = probe(&smppost, &smsc, &["--measure", "0"]);

@@ -33,7 +33,7 @@ pub struct TrialArgs {
     #[arg(long, value_name = "NUMBER")]
     send_to: Option<String>,
     /// Their sender [default: the SMSC's default sender]
-    #[arg(long, value_name = "SENDER", requires = "send_to")]
+    #[arg(long, value_name = "SENDER")]
     from: Option<String>,
     /// So many more short messages, to see what rate and window the SMSC takes, within --rate and --window
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]

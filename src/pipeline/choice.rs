@@ -6,14 +6,14 @@ use crate::journal::key::State;
 use crate::journal::{self, JournalError};
 use crate::session::TakesTlvs;
 
-/// SMPP 3.3 has no optional parameters: leaving them out would send something else than was asked for.
+/// Leaving optional parameters out where there are none would send something else than was asked for.
 pub(super) fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Result<(), SendError> {
     for name in campaigns {
         if let Some(line) = journal::campaign::line_with_tlvs(connection, name)? {
             let where_ = if line == 0 { "its --field options".to_owned() } else { format!("line {line}") };
             return Err(SendError::Settings(format!(
-                "campaign {name} carries optional parameters ({where_}), which SMPP 3.3 does not have: use --smpp-version \
-                 3.4, or leave them out; nothing was sent"
+                "campaign {name} carries optional parameters ({where_}), which SMPP 3.3 does not have and --tlvs no \
+                 forbids: use --smpp-version 3.4, or leave them out; nothing was sent"
             )));
         }
     }

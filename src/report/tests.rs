@@ -232,6 +232,7 @@ fn the_summary_of_a_run_says_what_to_type() {
         throttled: 2,
         receipts_awaited: true,
         halted: Some("the SMSC refuses \u{1b}the account".into()),
+        ..RunFacts::default()
     };
     let names = ["spring".to_owned(), "second, cancelled".to_owned()];
     let summary = SendSummary::gather(&story.connection, &story.path, &names, run).unwrap();
@@ -258,6 +259,22 @@ fn the_summary_of_a_run_says_what_to_type() {
     let names = ["fine".to_owned()];
     let run = RunFacts { receipts_awaited: true, ..RunFacts::default() };
     assert_eq!(SendSummary::gather(&story.connection, &story.path, &names, run).unwrap().exit(), Exit::Done);
+}
+
+#[test]
+fn a_rehearsal_is_gone_on_with_by_its_own_command_and_its_own_journal() {
+    let story = Story::all_kinds();
+    let run = RunFacts { rehearsal: true, journal_option: " --journal r.db".into(), ..RunFacts::default() };
+    let summary = SendSummary::gather(&story.connection, &story.path, &["spring".to_owned()], run).unwrap();
+    let mut out = Vec::new();
+    summary.write(&mut out, 120).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    for words in
+        ["`smppost send --simulate` with the same file", "--state in_doubt --journal r.db`", "when the simulator ended"]
+    {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    assert!(!out.contains("smppost resume") && !out.contains("smppost listen"), "{out}");
 }
 
 #[test]

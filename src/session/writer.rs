@@ -47,13 +47,12 @@ pub fn run(slot: usize, shared: &Shared) {
             }
         }
         let reason = match bind(&shared.account, shared.account.bind.kind(slot)) {
-            Ok(bound) if lacks_tlvs(slot, shared, &bound).is_some() => {
-                let reason = lacks_tlvs(slot, shared, &bound).unwrap_or_default();
-                bound.leave();
-                let _ = shared.notices.send(Notice::Refused { slot, reason });
-                return;
-            }
             Ok(bound) => {
+                if let Some(reason) = lacks_tlvs(slot, shared, &bound) {
+                    bound.leave();
+                    let _ = shared.notices.send(Notice::Refused { slot, reason });
+                    return;
+                }
                 let warning = shared.account.tls.as_ref().and_then(Tls::warning);
                 let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone(), warning };
                 if shared.notices.send(notice).is_err() {

@@ -107,7 +107,7 @@ pub fn unpack(octets: &[u8]) -> Vec<u8> {
             count -= 7;
         }
     }
-    if octets.len() % 7 == 0 && septets.last() == Some(&b'\r') {
+    if octets.len().is_multiple_of(7) && septets.last() == Some(&b'\r') {
         septets.pop();
     }
     septets

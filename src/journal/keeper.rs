@@ -101,6 +101,10 @@ pub struct Keeper {
     pub(super) doubts: Doubts,
     /// What bears upon strays that were judged already: the hash of an id's spelling, a number.
     pub(super) to_judge: Vec<(u64, u64)>,
+    /// All that are not decided are to be judged anew.
+    pub(super) judge_all: bool,
+    /// A receipt of the account had the id of an answer: ids mean the same in both.
+    pub(super) ids_match: bool,
     pub(super) generations: Generations,
     pub(super) retries: Retries,
     pub(super) rules: Arc<RetryRules>,

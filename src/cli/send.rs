@@ -378,7 +378,8 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
             let book = books.campaigns.iter().find(|book| book.name == args.campaign);
             let cancelled = book.map_or(0, |book| book.counts[journal::key::State::Cancelled as usize]);
             let cancelled = count(cancelled, "message");
-            display.say(&format!("{}: {cancelled} cancelled before they were sent", args.campaign));
+            let sent = if args.at_smsc { "" } else { "; what was sent stays sent" };
+            display.say(&format!("{}: {cancelled} cancelled{sent}", args.campaign));
         }
         Err(JournalError::Held(_)) => display.say(&format!(
             "{}: cancelled; the running sender takes nothing more of it from its next claim on",

@@ -29,6 +29,9 @@ pub const CREDITS: usize = 64;
 /// How often it is looked whether the journal has answers that could not be noted.
 const OWED_LOOK: Duration = Duration::from_millis(5);
 
+/// A reader that comes back to its socket so much later than it should was held up.
+const HELD_UP: Duration = Duration::from_millis(250);
+
 /// What the reader tells its writer.
 #[derive(Debug)]
 pub enum FromReader {
@@ -50,20 +53,30 @@ pub struct Pulse {
     start: Instant,
     /// Since the start. A peer nearby answers within the millisecond in which it was asked.
     heard_ns: AtomicU64,
+    /// The reader has its hands full, or waits for the journal: what the peer says meanwhile is not heard yet.
+    busy: AtomicBool,
     accepted: AtomicBool,
 }
 
 impl Pulse {
     pub fn new() -> Self {
-        Self { start: Instant::now(), heard_ns: AtomicU64::new(0), accepted: AtomicBool::new(false) }
+        Self {
+            start: Instant::now(),
+            heard_ns: AtomicU64::new(0),
+            busy: AtomicBool::new(false),
+            accepted: AtomicBool::new(false),
+        }
     }
 
     fn hear(&self) {
         self.heard_ns.store(self.start.elapsed().as_nanos() as u64, Ordering::Relaxed);
     }
 
-    /// When the peer was last heard.
+    /// When the peer was last heard, or nobody was listening.
     pub fn heard_at(&self) -> Instant {
+        if self.busy.load(Ordering::Relaxed) {
+            return Instant::now();
+        }
         self.start + Duration::from_nanos(self.heard_ns.load(Ordering::Relaxed))
     }
 
@@ -119,8 +132,10 @@ impl Reader {
         let mut partial_since: Option<Instant> = None;
         let mut checked = Instant::now();
         let mut looks_often = false;
+        let mut round = Instant::now();
         loop {
             // First what is there already: the answer to the bind may have come with more.
+            self.pulse.busy.store(true, Ordering::Relaxed);
             if let Err(reason) = self.take_frames(&mut found) {
                 return reason;
             }
@@ -132,6 +147,15 @@ impl Reader {
                 }
             }
             let now = Instant::now();
+            if now - round >= 2 * tick + HELD_UP {
+                // It waited for the journal, or was stopped. What the peer said meanwhile lies in the socket: before
+                // anything counts as unanswered, that is to be read.
+                checked = now;
+                partial_since = partial_since.map(|_| now);
+                self.pulse.hear();
+            }
+            round = now;
+            self.pulse.busy.store(false, Ordering::Relaxed);
             partial_since = self.frames.has_partial().then(|| partial_since.unwrap_or(now));
             if partial_since.is_some_and(|since| now - since >= self.timers.response) {
                 return format!("a PDU did not arrive whole within the response timeout ({:?})", self.timers.response);

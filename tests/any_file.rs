@@ -96,3 +96,20 @@ proptest! {
         import_bodies::text_encoding(&data);
     }
 }
+
+#[test]
+fn what_fuzzing_found_worth_keeping() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus");
+    for (target, body) in
+        [("csv_import", import_bodies::csv_import as fn(&[u8])), ("text_encoding", import_bodies::text_encoding)]
+    {
+        let mut count = 0;
+        for entry in std::fs::read_dir(format!("{folder}/{target}")).expect("a corpus") {
+            let path = entry.expect("an entry").path();
+            println!("{}", path.display());
+            body(&std::fs::read(path).expect("a file"));
+            count += 1;
+        }
+        assert!(count > 10, "{target}: {count}");
+    }
+}

@@ -10,7 +10,7 @@ use evidence::{Ledger, Simulator, oracle};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A file system of a size of its own.
 struct SmallDisk(PathBuf);
@@ -92,7 +92,7 @@ fn sending(messages: usize) -> (Smppost, Simulator, common::Running) {
     let arguments = evidence::send(simulator.port, &["--rate", "500", "--window", "10", "--wait-receipts", "2s"]);
     let run = smppost.spawn(&arguments.each());
     let mut ledger = Ledger::default();
-    assert!(ledger.wait_for(&simulator.ledger, 50, Duration::from_secs(10)), "{}", run.stderr());
+    assert!(ledger.wait_for(&simulator.ledger, 50, Duration::from_secs(30)), "{}", run.stderr());
     (smppost, simulator, run)
 }
 
@@ -109,16 +109,15 @@ fn f42_a_journal_deleted_or_replaced_is_noticed_within_a_second() {
     ];
     for (what, harm) in harms {
         let (smppost, simulator, run) = sending(5_000);
+        let before = simulator.read().submits.len();
         harm(&smppost.journal());
-        let since = Instant::now();
-        std::thread::sleep(Duration::from_millis(1_300));
-        let after_a_second = simulator.read().submits.len();
         let ended = run.wait();
         ended.assert_code(1);
         assert!(ended.stderr.contains("deleted or replaced"), "{what}: {}", ended.said());
-        let more = simulator.read().submits.len() - after_a_second;
-        println!("{what}: ended {:?} after it, {more} messages sent in the second after the first", since.elapsed());
-        assert_eq!(more, 0, "{what}");
+        let more = simulator.read().submits.len() - before;
+        println!("{what}: {more} messages sent after it");
+        // At 500 a second: what a second holds, and what was on its way.
+        assert!(more <= 650, "{what}: {more}");
     }
 }
 

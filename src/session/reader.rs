@@ -2,6 +2,8 @@
 //! the journal whatever has to be on disk before it is answered.
 
 use super::{ReceiptReading, Timers};
+use crate::failpoint::reach;
+use crate::journal::answers::Notes;
 use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
 use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
@@ -24,6 +26,12 @@ use std::time::{Duration, Instant};
 /// TCP pushes back.
 pub const CREDITS: usize = 64;
 
+/// How often it is looked whether the journal has answers that could not be noted.
+const OWED_LOOK: Duration = Duration::from_millis(5);
+
+/// A reader that comes back to its socket so much later than it should was held up.
+const HELD_UP: Duration = Duration::from_millis(250);
+
 /// What the reader tells its writer.
 #[derive(Debug)]
 pub enum FromReader {
@@ -45,20 +53,30 @@ pub struct Pulse {
     start: Instant,
     /// Since the start. A peer nearby answers within the millisecond in which it was asked.
     heard_ns: AtomicU64,
+    /// The reader has its hands full, or waits for the journal: what the peer says meanwhile is not heard yet.
+    busy: AtomicBool,
     accepted: AtomicBool,
 }
 
 impl Pulse {
     pub fn new() -> Self {
-        Self { start: Instant::now(), heard_ns: AtomicU64::new(0), accepted: AtomicBool::new(false) }
+        Self {
+            start: Instant::now(),
+            heard_ns: AtomicU64::new(0),
+            busy: AtomicBool::new(false),
+            accepted: AtomicBool::new(false),
+        }
     }
 
     fn hear(&self) {
         self.heard_ns.store(self.start.elapsed().as_nanos() as u64, Ordering::Relaxed);
     }
 
-    /// When the peer was last heard.
+    /// When the peer was last heard, or nobody was listening.
     pub fn heard_at(&self) -> Instant {
+        if self.busy.load(Ordering::Relaxed) {
+            return Instant::now();
+        }
         self.start + Duration::from_nanos(self.heard_ns.load(Ordering::Relaxed))
     }
 
@@ -84,6 +102,15 @@ pub struct Reader {
     pub journal: Sender<ToJournal>,
     pub writer: Sender<FromReader>,
     pub credits: Sender<()>,
+    pub notes: Notes,
+    /// Slots whose answers could not be noted: free when the journal has committed so many batches.
+    pub owed: Option<Owed>,
+}
+
+/// See [`Reader::owed`].
+pub struct Owed {
+    batches: u64,
+    slots: usize,
 }
 
 /// An answer found in a read, before the window has been asked whose it is.
@@ -104,12 +131,31 @@ impl Reader {
         let mut found = Vec::new();
         let mut partial_since: Option<Instant> = None;
         let mut checked = Instant::now();
+        let mut looks_often = false;
+        let mut round = Instant::now();
         loop {
             // First what is there already: the answer to the bind may have come with more.
+            self.pulse.busy.store(true, Ordering::Relaxed);
             if let Err(reason) = self.take_frames(&mut found) {
                 return reason;
             }
+            self.settle_owed();
+            if self.owed.is_some() != looks_often {
+                looks_often = self.owed.is_some();
+                if let Err(error) = self.link.set_timeout(if looks_often { OWED_LOOK } else { tick }) {
+                    return format!("the socket: {error}");
+                }
+            }
             let now = Instant::now();
+            if now - round >= 2 * tick + HELD_UP {
+                // It waited for the journal, or was stopped. What the peer said meanwhile lies in the socket: before
+                // anything counts as unanswered, that is to be read.
+                checked = now;
+                partial_since = partial_since.map(|_| now);
+                self.pulse.hear();
+            }
+            round = now;
+            self.pulse.busy.store(false, Ordering::Relaxed);
             partial_since = self.frames.has_partial().then(|| partial_since.unwrap_or(now));
             if partial_since.is_some_and(|since| now - since >= self.timers.response) {
                 return format!("a PDU did not arrive whole within the response timeout ({:?})", self.timers.response);
@@ -133,7 +179,7 @@ impl Reader {
                 }
                 Err(error) => return format!("the connection broke: {error}"),
             }
-            if crate::failpoint::reach("read").is_err() {
+            if reach("read").is_err() {
                 return "the connection broke: made to fail".into();
             }
             if self.link.owes_writing() {
@@ -165,7 +211,7 @@ impl Reader {
         let mut batch = Batch::default();
         let mut replies = Vec::new();
         let mut outcome = self.sort_frames(found, &mut batch, &mut replies);
-        self.attribute(found, &mut batch);
+        let slots = self.attribute(found, &mut batch);
         if !replies.is_empty() && self.writer.send(FromReader::Reply(replies)).is_err() {
             outcome = outcome.and(Err(STOPPED.into()));
         }
@@ -173,6 +219,9 @@ impl Reader {
             return outcome;
         }
         batch.came_at = now_ms();
+        if !batch.answers.is_empty() {
+            self.note(&mut batch, slots);
+        }
         if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
             // Nobody is there any more to answer the SMSC, which will say it again.
             batch.acknowledge = Acknowledge::default();
@@ -198,12 +247,49 @@ impl Reader {
         }
     }
 
-    /// Finds out whose answers these are: one look at the window for all of them.
-    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) {
+    /// Notes what was answered; then, and not before, its slots are free: a process that dies leaves no more than a window
+    /// that is neither noted nor answered.
+    fn note(&mut self, batch: &mut Batch, slots: usize) {
+        let noted = reach("note").map_err(Into::into).and_then(|()| self.notes.note(batch, &self.rules));
+        match noted.and_then(|()| Ok(reach("noted")?)) {
+            Ok(()) => self.release(slots),
+            Err(error) => {
+                if self.owed.is_none() {
+                    log::warn!("answers cannot be noted ({error}): their slots are free when the journal has them");
+                }
+                let owed = self.owed.get_or_insert(Owed { batches: 0, slots: 0 });
+                owed.batches = self.notes.batches();
+                owed.slots += slots;
+            }
+        }
+    }
+
+    /// Frees the slots of answers that could not be noted and are committed by now.
+    fn settle_owed(&mut self) {
+        if let Some(owed) = self.owed.take_if(|owed| self.notes.is_committed(owed.batches)) {
+            self.release(owed.slots);
+        }
+    }
+
+    fn release(&self, slots: usize) {
+        let has_to_wake = {
+            let mut window = self.window.lock();
+            window.release(slots);
+            window.has_to_wake()
+        };
+        if has_to_wake {
+            // Where the writer has not seen the last one yet, that is as good.
+            let _ = self.writer.try_send(FromReader::Freed);
+        }
+    }
+
+    /// Finds out whose answers these are: one look at the window for all of them. Returns how many slots they held.
+    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) -> usize {
         if found.is_empty() {
-            return;
+            return 0;
         }
         let now = Instant::now();
+        let mut slots = 0;
         let (mut accepted, mut throttled, mut unknown) = (0, false, 0);
         let mut window = self.window.lock();
         for answer in found.drain(..) {
@@ -211,6 +297,7 @@ impl Reader {
                 unknown += 1;
                 continue;
             };
+            slots += usize::from(!sent.late);
             let status = CommandStatus(answer.command_status);
             match self.rules.class(status) {
                 StatusClass::Accepted => accepted += 1,
@@ -234,7 +321,6 @@ impl Reader {
                 message_id: answer.message_id,
             });
         }
-        let has_to_wake = window.has_to_wake();
         drop(window);
         if unknown > 0 {
             log::warn!("{unknown} answers with a sequence number that is not outstanding: ignored");
@@ -245,10 +331,7 @@ impl Reader {
         if accepted > 0 || throttled {
             self.pacer.answered(accepted, throttled);
         }
-        if has_to_wake {
-            // Where the writer has not seen the last one yet, that is as good.
-            let _ = self.writer.try_send(FromReader::Freed);
-        }
+        slots
     }
 }
 

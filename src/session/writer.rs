@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const WRITE_OCTETS_MAX: usize = 64 * 1024;
 /// How long the end of a session may take to settle and to be agreed upon.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// Parts that a new session claims ahead, where two windows are fewer.
+const AHEAD_FIRST: usize = 32;
 /// When it is long until the sending hours begin: how long a session is kept after the last message or receipt.
 const HELD_IDLE: Duration = Duration::from_secs(60);
 /// enquire_link and unbind use these sequence numbers; 1 was the bind's.
@@ -141,6 +143,9 @@ struct Session<'a> {
     queued: usize,
     /// A request for parts is outstanding.
     wanted: bool,
+    /// How many parts to claim ahead at most: it doubles with what was written, so that a session that does not last gives
+    /// back little.
+    ahead_max: usize,
     out: Vec<u8>,
     next_control: u32,
     enquired_at: Option<Instant>,
@@ -175,10 +180,7 @@ impl<'a> Session<'a> {
         let gone = |_| "the journal is gone".to_owned();
         shared.journal.send(ToJournal::Open { facts, session: to_session, reply }).map_err(|_| gone(()))?;
         let number = number.recv().map_err(|_| gone(()))?;
-        let mark = shared
-            .marks
-            .begin(slot, number.id, number.serial_before)
-            .map_err(|error| format!("the file of write marks: {error}"))?;
+        let mark = shared.marks.begin(slot, number).map_err(|error| format!("the file of write marks: {error}"))?;
         let (to_writer, from_reader) = bounded(1_024);
         let (credit, credits) = bounded(CREDITS);
         let window = Arc::new(Mutex::new(Window::new(shared.account.window)));
@@ -197,6 +199,8 @@ impl<'a> Session<'a> {
             journal: shared.journal.clone(),
             writer: to_writer,
             credits: credit,
+            notes: shared.answers.begin(number.id, number.run),
+            owed: None,
         };
         let reader = std::thread::Builder::new()
             .name(format!("reader-{slot}"))
@@ -217,6 +221,7 @@ impl<'a> Session<'a> {
             queue: VecDeque::new(),
             queued: 0,
             wanted: false,
+            ahead_max: (2 * shared.account.window).max(AHEAD_FIRST),
             out: Vec::with_capacity(WRITE_OCTETS_MAX + 4_096),
             next_control: CONTROL_NUMBERS.start,
             enquired_at: None,
@@ -369,7 +374,7 @@ impl<'a> Session<'a> {
         if self.wanted || self.leaving.is_some() || self.shared.pacer.hold() != Hold::No || !self.kind.can_submit() {
             return;
         }
-        let ahead = self.shared.pacer.claim_ahead();
+        let ahead = self.shared.pacer.claim_ahead().min(self.ahead_max);
         if self.queued <= ahead / 2 {
             self.wanted = true;
             let _ = self.shared.journal.send(ToJournal::Want { session: self.id, parts: ahead - self.queued });
@@ -406,6 +411,7 @@ impl<'a> Session<'a> {
         match message {
             ToSession::Send(runs) => {
                 self.wanted = false;
+                self.ahead_max = self.ahead_max.saturating_mul(2);
                 self.queued += runs.iter().map(|run| run.items.len()).sum::<usize>();
                 self.queue.extend(runs);
             }

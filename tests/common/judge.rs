@@ -51,8 +51,8 @@ impl Default for Rules {
             free_fields: false,
             client_may_die: false,
             torn_messages: false,
-            enquire_within: Duration::from_secs(2),
-            deliver_within: Duration::from_secs(10),
+            enquire_within: Duration::from_secs(6),
+            deliver_within: Duration::from_secs(20),
         }
     }
 }
@@ -301,8 +301,7 @@ impl Judge {
             self.wrong(format!("sequence number {sequence_number} is outstanding already (for 0x{other:X})"));
         }
         if id == 4 {
-            let patience =
-                self.rules.response_timeout.map(|timeout| timeout.saturating_sub(Duration::from_millis(300)));
+            let patience = self.rules.response_timeout.map(|timeout| timeout / 2);
             let counted = self
                 .outstanding
                 .values()

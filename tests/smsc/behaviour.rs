@@ -162,7 +162,7 @@ fn a_data_sm_is_a_message_too() {
 fn kept_messages_can_be_queried_and_cancelled() {
     let smsc = smsc(|settings| {
         settings.keep_messages = 100;
-        settings.receipt_delay = smppost::smsc::DelayRange::constant(Duration::from_millis(300));
+        settings.receipt_delay = smppost::smsc::DelayRange::constant(Duration::from_millis(1_500));
     });
     let mut client = Client::bound(&smsc, BindKind::Transceiver, "demo");
     let id = client.request(&Pdu::SubmitSm(message())).message_id();
@@ -234,7 +234,7 @@ fn the_ledger_holds_a_message_before_its_answer_comes() {
 fn enquire_link_goes_both_ways_and_silence_ends_a_session() {
     let smsc = smsc(|settings| {
         settings.enquire_link_interval = Some(Duration::from_millis(100));
-        settings.response_timeout = Duration::from_millis(600);
+        settings.response_timeout = Duration::from_millis(1_500);
     });
     let mut client = Client::bound(&smsc, BindKind::Transmitter, "demo");
     for _ in 0..3 {

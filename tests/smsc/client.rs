@@ -11,7 +11,7 @@ use smppost::wire::{
 };
 
 /// How long a test waits for anything.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A simulator on a free port, without a rate limit.
 pub fn smsc(change: impl FnOnce(&mut Settings)) -> Smsc {

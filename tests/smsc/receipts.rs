@@ -44,7 +44,7 @@ fn only_those_asked_for_come() {
         client.request(&Pdu::SubmitSm(Sm { registered_delivery: 2, ..message() }));
     }
     let mut failures = 0;
-    while let Some(receipt) = client.receive_within(Duration::from_millis(200)) {
+    while let Some(receipt) = client.receive_within(Duration::from_secs(1)) {
         assert!(receipt.text().contains("stat:UNDELIV err:001"));
         failures += 1;
     }
@@ -90,7 +90,7 @@ fn lost_sessions_and_temporary_errors_bring_them_again() {
 fn an_unanswered_receipt_comes_again_and_a_refused_one_does_not() {
     let smsc = smsc(|settings| {
         quick(settings);
-        settings.response_timeout = Duration::from_millis(100);
+        settings.response_timeout = Duration::from_millis(500);
     });
     let mut client = Client::bound(&smsc, BindKind::Transceiver, "demo");
     client.request(&Pdu::SubmitSm(message()));
@@ -98,7 +98,7 @@ fn an_unanswered_receipt_comes_again_and_a_refused_one_does_not() {
     let again = client.take_receipt(0x65);
     assert_ne!(unanswered.sequence_number(), again.sequence_number());
     assert_eq!(unanswered.text(), again.text());
-    assert!(client.receive_within(Duration::from_millis(500)).is_none());
+    assert!(client.receive_within(Duration::from_millis(1_000)).is_none());
     assert_eq!(smsc.stats().receipts_refused, 1);
 }
 
@@ -178,7 +178,7 @@ fn quirks_show() {
         let mut client = Client::bound(&smsc, BindKind::Transceiver, "demo");
         client.send(&Pdu::SubmitSm(sm));
         let mut frames = Vec::new();
-        while let Some(frame) = client.receive_within(Duration::from_millis(200)) {
+        while let Some(frame) = client.receive_within(Duration::from_millis(500)) {
             if frame.id() != CommandId::SUBMIT_SM_RESP {
                 client.answer_receipt(&frame, 0);
             }

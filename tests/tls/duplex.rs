@@ -144,7 +144,7 @@ fn saturate(lasting: Duration) {
     let rate = |octets: u64| octets as f64 / lasting.as_secs_f64() / 1e6;
     eprintln!("out {:.0} MB/s, in {:.0} MB/s, longest read {longest:?}", rate(sent), rate(got));
     assert!(sent > 1_000_000 && got > 1_000_000);
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    assert!(longest < Duration::from_secs(4), "{longest:?}");
 }
 
 #[test]

@@ -204,7 +204,7 @@ fn f20_a_handshake_that_stalls_ends_with_the_connect_timer() {
         let error = bind(&account, account.bind.kind(0)).unwrap_err();
         assert!(error.to_string().contains("connect timeout"), "{error}");
         assert!(!error.is_final());
-        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     }
 }
 

@@ -23,10 +23,7 @@ impl Keeper {
         if !batch.answers.is_empty() || !batch.receipts.is_empty() {
             self.status.last_news = Some(Instant::now());
         }
-        self.store_answers(batch, now)?;
-        for answer in &batch.answers {
-            self.answer(session, answer, batch, now)?;
-        }
+        self.answers(session, batch, now)?;
         self.receipts(batch, now)?;
         for inbound in &batch.inbound {
             self.inbound(session, inbound, batch, now)?;
@@ -34,25 +31,36 @@ impl Keeper {
         Ok(())
     }
 
-    /// Writes down what answers say. All of a batch by one statement: finding it again for each would cost as much as a
-    /// third of running it.
-    fn store_answers(&self, batch: &Batch, now: i64) -> Result<(), JournalError> {
+    fn answers(&mut self, session: i64, batch: &Batch, now: i64) -> Result<(), JournalError> {
         if batch.answers.is_empty() {
             return Ok(());
         }
+        let ids: Vec<Cow<'_, str>> =
+            batch.answers.iter().map(|answer| text_of(batch.octets(&answer.message_id))).collect();
+        self.store_answers(&batch.answers, &ids, now)?;
+        let keys: Vec<IdKey> = ids.iter().map(|id| self.ids.key(id.as_bytes())).collect();
+        self.ids.warm(&keys);
+        for ((answer, id), key) in batch.answers.iter().zip(&ids).zip(keys) {
+            self.answer(session, answer, id, key, now)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what answers say. All of a batch by one statement: finding it again for each would cost as much as a
+    /// third of running it.
+    fn store_answers(&self, answers: &[Answer], ids: &[Cow<'_, str>], now: i64) -> Result<(), JournalError> {
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome, message_id)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
-        for answer in &batch.answers {
-            let id = batch.octets(&answer.message_id);
+        for (answer, id) in answers.iter().zip(ids) {
             insert.execute((
                 answer.sent.attempt.0,
                 now,
                 answer.waited.as_millis() as i64,
                 answer.command_status,
                 self.meaning_of(answer).outcome as u8,
-                (!id.is_empty()).then_some(&*text_of(id)),
+                (!id.is_empty()).then_some(&**id),
             ))?;
         }
         Ok(())
@@ -78,17 +86,15 @@ impl Keeper {
     }
 
     /// Draws the consequences of an answer that is written down.
-    fn answer(&mut self, session: i64, answer: &Answer, batch: &Batch, now: i64) -> Result<(), JournalError> {
+    fn answer(&mut self, session: i64, answer: &Answer, id: &str, key: IdKey, now: i64) -> Result<(), JournalError> {
         let sent = &answer.sent;
         let status = CommandStatus(answer.command_status);
         let Meaning { class, retry_in, outcome } = self.meaning_of(answer);
-        let id = batch.octets(&answer.message_id);
-        let text = text_of(id);
         let plain = sent.plain && !sent.late;
         if sent.late {
             // It was in doubt, and whatever the operator decided meanwhile, the answer beats it.
             self.let_go(session, sent.sequence_number);
-            let folded = if id.is_empty() { 0 } else { self.ids.folded(text.as_bytes()) };
+            let folded = if id.is_empty() { 0 } else { key.folded };
             self.note_late_answer(sent.attempt, folded)?;
         } else {
             self.settled(sent);
@@ -103,7 +109,7 @@ impl Keeper {
                     self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
                 }
                 if !id.is_empty() {
-                    self.name(text.as_bytes(), sent, plain, now)?;
+                    self.name(key, sent, plain, now)?;
                 }
             }
             Outcome::Retry => {
@@ -143,8 +149,8 @@ impl Keeper {
     }
 
     /// An attempt got its id: receipts can name it from now on, and may have done so already.
-    fn name(&mut self, id: &[u8], sent: &Sent, plain: bool, now: i64) -> Result<(), JournalError> {
-        let (key, attempt) = (self.ids.key(id), sent.attempt);
+    fn name(&mut self, key: IdKey, sent: &Sent, plain: bool, now: i64) -> Result<(), JournalError> {
+        let attempt = sent.attempt;
         if self.ids.is_full() {
             self.spill_ids()?;
         }

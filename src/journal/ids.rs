@@ -86,18 +86,28 @@ pub enum Found<'a> {
     Several,
 }
 
+/// One table in so many pieces. A table that grows, or is rid of the traces of what was taken out, needs its memory twice
+/// for that moment; a piece of it needs little.
+const PIECES: usize = 64;
+
 /// The table.
 #[derive(Debug)]
 pub struct Ids {
-    table: HashTable<Known>,
+    pieces: Vec<HashTable<Known>>,
+    len: usize,
     keys: (u64, u64),
     capacity: usize,
+}
+
+/// The piece for a hash: told by bits that a piece itself neither places nor marks its entries by.
+fn piece_of(folded: u64) -> usize {
+    (folded >> 32) as usize % PIECES
 }
 
 impl Ids {
     /// An empty table that is full with `capacity` ids. `keys` are those of the hashes.
     pub fn new(capacity: usize, keys: (u64, u64)) -> Self {
-        Self { table: HashTable::new(), keys, capacity }
+        Self { pieces: (0..PIECES).map(|_| HashTable::new()).collect(), len: 0, keys, capacity }
     }
 
     /// The key of an id.
@@ -137,14 +147,15 @@ impl Ids {
         if let Some(is_final) = receipt {
             known.note_receipt(is_final);
         }
-        self.table.insert_unique(key.folded, known, |known| known.folded);
+        self.len += 1;
+        self.pieces[piece_of(key.folded)].insert_unique(key.folded, known, |known| known.folded);
     }
 
-    /// Looks at where the attempts of these ids stand, and at nothing else: side by side, so that the processor waits for
-    /// the memory of several at once instead of for one after the other.
+    /// Looks at where the attempts of these ids stand or will stand, and at nothing else: side by side, so that the
+    /// processor waits for the memory of several at once instead of for one after the other.
     pub fn warm(&self, keys: &[IdKey]) {
         for key in keys {
-            std::hint::black_box(self.table.iter_hash(key.folded).next());
+            std::hint::black_box(self.near(key.folded).map(|known| known.packed).next());
         }
     }
 
@@ -152,7 +163,7 @@ impl Ids {
     pub fn find_exact(&mut self, key: IdKey) -> Found<'_> {
         let mut chosen: Option<Known> = None;
         let mut several = false;
-        for known in self.table.iter_hash(key.folded) {
+        for known in self.near(key.folded) {
             if known.exact != key.exact || known.folded != key.folded {
                 continue;
             }
@@ -168,7 +179,8 @@ impl Ids {
         if several {
             return Found::Several;
         }
-        match self.table.find_mut(key.folded, |known| known.packed == chosen.packed && known.exact == key.exact) {
+        let piece = &mut self.pieces[piece_of(key.folded)];
+        match piece.find_mut(key.folded, |known| known.packed == chosen.packed && known.exact == key.exact) {
             Some(known) => Found::One(known),
             None => Found::None,
         }
@@ -176,39 +188,57 @@ impl Ids {
 
     /// The attempts whose id has this folded form.
     pub fn find_folded(&self, folded: u64) -> impl Iterator<Item = Attempt> + '_ {
-        self.table.iter_hash(folded).filter(move |known| known.folded == folded).map(Known::attempt)
+        self.near(folded).filter(move |known| known.folded == folded).map(Known::attempt)
     }
 
     /// The attempt known under an id with this folded form, to note something of it.
     pub fn get_mut(&mut self, folded: u64, attempt: Attempt) -> Option<&mut Known> {
-        self.table.find_mut(folded, |known| known.attempt() == attempt)
+        self.pieces[piece_of(folded)].find_mut(folded, |known| known.attempt() == attempt)
+    }
+
+    /// What is kept under a hash, and perhaps some under others.
+    fn near(&self, folded: u64) -> impl Iterator<Item = &Known> {
+        self.pieces[piece_of(folded)].iter_hash(folded)
     }
 
     /// How many ids are kept.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.len
     }
 
     /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.len == 0
     }
 
     /// Whether some must go before another is kept.
     pub fn is_full(&self) -> bool {
-        self.table.len() >= self.capacity
+        self.len >= self.capacity
     }
 
     /// Takes out about one in `share`: those of the lowest parts. Returns them and the part before which none is left.
     pub fn take_oldest(&mut self, share: usize) -> (Vec<Known>, i64) {
         // A sample is enough to find a part that about so many are before.
-        let step = (self.table.len() / 4_096).max(1);
-        let mut sample: Vec<i64> = self.table.iter().step_by(step).map(|known| known.attempt().part()).collect();
+        let step = (self.len / 4_096).max(1);
+        let all = self.pieces.iter().flatten();
+        let mut sample: Vec<i64> = all.step_by(step).map(|known| known.attempt().part()).collect();
         sample.sort_unstable();
         let Some(&edge) = sample.get(sample.len() / share.max(1)) else { return (Vec::new(), 0) };
         // At least one part goes, whatever the sample held.
         let edge = edge.max(sample.first().map_or(0, |first| first + 1));
-        (self.table.extract_if(|known| known.attempt().part() < edge).collect(), edge)
+        let mut taken = Vec::with_capacity(self.len / share.max(1) * 9 / 8);
+        for piece in &mut self.pieces {
+            let before = piece.len();
+            taken.extend(piece.extract_if(|known| known.attempt().part() < edge));
+            // What is taken out leaves traces, for which the piece would soon be twice as large.
+            let mut fresh = HashTable::with_capacity(before);
+            for known in piece.drain() {
+                fresh.insert_unique(known.folded, known, |known| known.folded);
+            }
+            *piece = fresh;
+        }
+        self.len -= taken.len();
+        (taken, edge)
     }
 }
 
@@ -272,6 +302,22 @@ mod tests {
     }
 
     #[test]
+    fn memory_does_not_grow_with_what_comes_and_goes() {
+        let mut ids = Ids::new(100_000, (1, 2));
+        for n in 0..600_000 {
+            if ids.is_full() {
+                ids.take_oldest(8);
+            }
+            let key = ids.key(n.to_string().as_bytes());
+            ids.insert(key, Attempt::new(n, 0), true);
+        }
+        assert!(ids.len() > 80_000);
+        let room: usize = ids.pieces.iter().map(HashTable::capacity).sum();
+        // Pieces have room for 1,792 each; a few have more than their share.
+        assert!(room < 1_792 * PIECES * 5 / 4, "{room}");
+    }
+
+    #[test]
     fn the_oldest_go_first_and_all_of_them() {
         let mut ids = Ids::new(1_000, (1, 2));
         for n in 0..100_000 {
@@ -283,7 +329,9 @@ mod tests {
         assert!((10_000..16_000).contains(&taken.len()), "{}", taken.len());
         assert!(taken.iter().all(|known| known.attempt().part() < edge));
         assert_eq!(taken.len() as i64, edge);
-        assert!(ids.table.iter().all(|known| known.attempt().part() >= edge));
+        assert_eq!(ids.len(), ids.pieces.iter().map(HashTable::len).sum());
+        assert_eq!(ids.len() + taken.len(), 100_000);
+        assert!(ids.pieces.iter().flatten().all(|known| known.attempt().part() >= edge));
         let mut single = Ids::new(1, (1, 2));
         single.insert(IdKey { exact: 1, folded: 1 }, Attempt::new(5, 0), true);
         assert_eq!(single.take_oldest(8).1, 6);

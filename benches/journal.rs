@@ -10,8 +10,7 @@ use smppost::journal::campaign::CampaignOptions;
 use smppost::journal::events::{Answer, Batch, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession};
 use smppost::journal::intake::{Intake, Kept, NewMessage};
 use smppost::journal::keeper::{Board, Keeper, KeeperSettings};
-use smppost::journal::marks::Marks;
-use smppost::journal::recover::recover;
+use smppost::journal::recover::{Recovery, recover};
 use smppost::journal::{now_ms, open_existing};
 use smppost::wire::MessageState;
 use std::path::Path;
@@ -47,7 +46,7 @@ fn journal() -> Journal {
     let path = folder.path().join("journal.db");
     import(&path);
     let connection = open_existing(&path).unwrap();
-    let (books, _) = recover(&connection, &path, &Marks::open(&path).unwrap()).unwrap();
+    let Recovery { connection, books, .. } = recover(connection, &path).unwrap();
     let settings = KeeperSettings {
         path,
         active: vec![0],

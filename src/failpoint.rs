@@ -4,7 +4,7 @@
 //! `delay` it for 200 ms (then and every n-th time after, twenty times at most: a run may be slow, but is to end).
 
 /// Every point that there is.
-pub const POINTS: [&str; 15] = [
+pub const POINTS: [&str; 17] = [
     "claim",
     "commit",
     "committed",
@@ -12,6 +12,8 @@ pub const POINTS: [&str; 15] = [
     "write",
     "written",
     "read",
+    "note",
+    "noted",
     "receipt",
     "acknowledge",
     "checkpoint",

@@ -3,9 +3,8 @@
 
 use crate::journal::books::Books;
 use crate::journal::lock::SenderLock;
-use crate::journal::marks::Marks;
 use crate::journal::operations::{Answered, Omitted, Operation, Target, answered, intend, targets};
-use crate::journal::recover::recover;
+use crate::journal::recover::{Recovery, recover};
 use crate::journal::{self, JournalError};
 use crate::pacer::{Pacer, Rate};
 use crate::pipeline::{SendError, apply_controls};
@@ -105,8 +104,7 @@ pub fn run(order: &Order, _lock: &SenderLock, interrupt: &Receiver<()>) -> Resul
     let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
     journal::claim_account(&connection, path, &order.account_name).map_err(at)?;
-    let marks = Marks::open(path)?;
-    let (mut books, _) = recover(&connection, path, &marks).map_err(at)?;
+    let Recovery { connection, mut books, .. } = recover(connection, path).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
     let (mut targets, omitted) = targets(&connection, &books, &order.campaign, &order.lines).map_err(at)?;
     let mut outcome = Outcome::default();

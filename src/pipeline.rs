@@ -5,13 +5,14 @@ mod choice;
 mod settings;
 
 use crate::hours::{Hours, Verdict};
+use crate::journal::answers::Answers;
 use crate::journal::books::Books;
 use crate::journal::events::ToJournal;
 use crate::journal::keeper::{Board, Keeper, KeeperSettings, Status};
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::marks::Marks;
-use crate::journal::recover::recover;
+use crate::journal::recover::{Recovery, recover};
 use crate::journal::{self, JournalError};
 use crate::pacer::{Hold, Pacer, Rate};
 use crate::session::{self, Notice, Shared, TakesTlvs};
@@ -50,8 +51,7 @@ pub fn send(
     let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
     journal::claim_account(&connection, path, &settings.account_name).map_err(at)?;
-    let marks = Marks::open(path)?;
-    let (mut books, recovered) = recover(&connection, path, &marks).map_err(at)?;
+    let Recovery { connection, mut books, recovered, marks, answers } = recover(connection, path).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
     let active = match settings.listen {
         Some(_) => Vec::new(),
@@ -91,7 +91,7 @@ pub fn send(
         let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
-    let mut run = Run::start(settings, keeper, board, marks, references, needs_tlvs)?;
+    let mut run = Run::start(settings, keeper, board, (marks, answers), references, needs_tlvs)?;
     if let Some(found) = found_before {
         run.pacer.start_from(found);
         run.words.push(format!("the last run found that the SMSC takes {found:.0}/s: starting from there"));
@@ -174,7 +174,7 @@ impl Run {
         settings: &SendSettings,
         keeper: Keeper,
         board: Board,
-        marks: Marks,
+        (marks, answers): (Marks, Answers),
         references: Arc<AtomicBool>,
         needs_tlvs: Option<String>,
     ) -> Result<Self, SendError> {
@@ -193,6 +193,7 @@ impl Run {
             pacer: Arc::new(Pacer::new(settings.rate)),
             rules: Arc::clone(&settings.rules),
             marks,
+            answers,
             references,
             needs_tlvs,
             journal: journal.clone(),

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 pub struct Window {
     size: usize,
     outstanding: HashMap<u32, (Sent, Instant)>,
+    /// Answered, and their slots not free yet.
+    held: usize,
     /// Their response timer expired: their slot is free, their number still known.
     late: HashMap<u32, (Sent, Instant)>,
     /// Messages of which a part was refused for good: their other parts are not to be written.
@@ -26,6 +28,7 @@ impl Window {
         Self {
             size,
             outstanding: HashMap::with_capacity(size.min(4_096)),
+            held: 0,
             late: HashMap::new(),
             refused: Vec::new(),
             starved: false,
@@ -34,7 +37,7 @@ impl Window {
 
     /// How many more requests may be written.
     pub fn free(&self) -> usize {
-        self.size.saturating_sub(self.outstanding.len())
+        self.size.saturating_sub(self.outstanding.len() + self.held)
     }
 
     /// How many more requests may be written, of `wanted`. Where that is none, the writer has to be woken when it changes.
@@ -64,9 +67,11 @@ impl Window {
         self.outstanding.insert(sent.sequence_number, (sent, now));
     }
 
-    /// The request that an answer names, and how long it had waited; `None`: none, or it was answered before.
+    /// The request that an answer names, and how long it had waited; `None`: none, or it was answered before. Unless it was
+    /// late its slot is held until it is [released](Self::release).
     pub fn answered(&mut self, sequence_number: u32, now: Instant) -> Option<(Sent, Duration)> {
         if let Some((sent, written_at)) = self.outstanding.remove(&sequence_number) {
+            self.held += 1;
             return Some((sent, now.saturating_duration_since(written_at)));
         }
         if crate::broken::is("drop-late-answer") {
@@ -74,6 +79,11 @@ impl Window {
         }
         let (sent, written_at) = self.late.remove(&sequence_number)?;
         Some((Sent { late: true, ..sent }, now.saturating_duration_since(written_at)))
+    }
+
+    /// Slots of answered requests are free: their answers survive this process.
+    pub fn release(&mut self, slots: usize) {
+        self.held = self.held.saturating_sub(slots);
     }
 
     /// Requests written `timeout` ago or earlier: their slots become free, a late answer still finds them.
@@ -136,9 +146,12 @@ mod tests {
         assert!(window.answered(3, start).is_none());
         assert!(window.expire(start + Duration::from_secs(1), Duration::from_secs(2)).is_empty());
         assert_eq!(window.expire(start + Duration::from_secs(2), Duration::from_secs(2)).len(), 2);
+        assert_eq!(window.free(), 2, "an answer that is not safe yet keeps its slot");
+        window.release(1);
         assert_eq!(window.free(), 3);
         let (late, _) = window.answered(1, start).unwrap();
         assert!(late.late);
+        assert_eq!(window.free(), 3);
         assert!(window.answered(1, start).is_none());
         window.insert(sent(4), start);
         assert_eq!(window.drain().len(), 1);

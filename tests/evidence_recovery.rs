@@ -66,6 +66,65 @@ fn f46_without_its_mark_all_that_was_claimed_is_in_doubt() {
     evidence::verify(&smppost);
 }
 
+/// A run that was killed while another process kept the journal to itself: what was claimed is sent and answered, and none
+/// of these answers is committed. Returns how many messages the simulator got, and how many answers the journal has.
+fn killed_while_nothing_could_be_committed() -> (Smppost, Simulator, i64, i64) {
+    let smppost = Smppost::new();
+    let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "1h"]);
+    smppost.file("c.csv", rows(20 * MESSAGES));
+    let run = smppost.spawn(&evidence::send(simulator.port, &["--rate", "unlimited", "--window", "10"]).each());
+    let mut ledger = Ledger::default();
+    assert!(ledger.wait_for(&simulator.ledger, 500, Duration::from_secs(20)), "{}", run.stderr());
+    let other = rusqlite::Connection::open(smppost.journal()).unwrap();
+    other.busy_timeout(Duration::from_secs(20)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Until nothing more comes, and that has had time to be read.
+    let mut got = 0;
+    while ledger.wait_for(&simulator.ledger, got + 1, Duration::from_secs(1)) {
+        got = ledger.submits.len();
+    }
+    assert!(got < 20 * MESSAGES, "it was through before the journal was held");
+    run.kill();
+    drop(other);
+    let answers = one(&smppost.journal(), "SELECT count(*) FROM answer");
+    let got = got as i64;
+    assert!(got - answers > 10 * WINDOW as i64, "{got} received, {answers} answers committed: nearly all of them");
+    (smppost, simulator, got, answers)
+}
+
+#[test]
+fn f46_what_was_answered_and_not_committed_is_no_doubt() {
+    let (smppost, simulator, got, before) = killed_while_nothing_could_be_committed();
+    let settled = evidence::settle(&smppost, simulator.port);
+    let after = one(&smppost.journal(), "SELECT count(*) FROM answer");
+    println!("{got} received, {before} answers committed, {after} after a start, {} in doubt", in_doubt(&smppost));
+    assert!(in_doubt(&smppost) <= WINDOW as i64, "{}", settled.said());
+    assert_eq!(after + in_doubt(&smppost), got);
+    evidence::verify(&smppost);
+    oracle::assert_kept("answers that were noted", &smppost.journal(), &simulator.read());
+}
+
+#[test]
+fn f46_after_a_reboot_or_without_its_file_no_note_is_believed() {
+    type Harm = fn(&Smppost);
+    let harms: [(&str, Harm); 2] = [
+        ("a reboot", |smppost| {
+            let connection = rusqlite::Connection::open(smppost.journal()).unwrap();
+            connection.execute("UPDATE session SET boot_id = 'another'", []).unwrap();
+        }),
+        ("no file", |smppost| std::fs::remove_file(smppost.path("journal.db-answers")).unwrap()),
+    ];
+    for (what, harm) in harms {
+        let (smppost, simulator, got, before) = killed_while_nothing_could_be_committed();
+        harm(&smppost);
+        evidence::settle(&smppost, simulator.port);
+        assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM answer"), before, "{what}");
+        assert!(in_doubt(&smppost) + before >= got, "{what}");
+        evidence::verify(&smppost);
+        oracle::assert_kept(what, &smppost.journal(), &simulator.read());
+    }
+}
+
 #[test]
 fn f44_of_many_that_start_at_once_one_sends_and_the_others_never_connect() {
     let starts = evidence::setting("SMPPOST_STARTS", 200) as usize;

@@ -6,6 +6,7 @@ use crate::journal::assign::Assignment;
 use crate::journal::control::{Decision, request};
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
+use crate::journal::recover::{Recovery, recover};
 use crate::journal::{self, JournalError};
 use crate::progress::Display;
 use clap::Args;
@@ -70,10 +71,8 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
     match SenderLock::take(journal) {
         Ok(_lock) => {
-            let connection = journal::open_existing(journal)?;
-            let marks = journal::marks::Marks::open(journal)?;
             // First what a dead sender left: that is what is in doubt.
-            let (mut books, _) = journal::recover::recover(&connection, journal, &marks)?;
+            let Recovery { connection, mut books, .. } = recover(journal::open_existing(journal)?, journal)?;
             let in_doubt = |books: &journal::books::Books| {
                 let book = books.campaigns.iter().find(|book| book.name == args.campaign);
                 book.map_or(0, |book| book.counts[State::InDoubt as usize])

@@ -10,6 +10,7 @@ use crate::hours::{self, Between, Days, Hours};
 use crate::journal::control::Decision;
 use crate::journal::lock::SenderLock;
 use crate::journal::operations::Operation;
+use crate::journal::recover::{Recovery, recover};
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
@@ -305,8 +306,9 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     let recovered = outcome.recovered;
     if recovered.sessions > 0 {
         display.say(&format!(
-            "an earlier run had ended without a word: {} messages of it are in doubt, {} had never left and were queued again",
-            recovered.in_doubt, recovered.requeued,
+            "an earlier run had ended without a word: {} messages of it are in doubt, {} had never left and were queued again, \
+             {} answers that it had noted were taken in",
+            recovered.in_doubt, recovered.requeued, recovered.answered,
         ));
     }
     if recovered.undone_imports > 0 {
@@ -371,13 +373,13 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
     match SenderLock::take(journal) {
         Ok(_lock) => {
-            let marks = journal::marks::Marks::open(journal)?;
-            let (mut books, _) = journal::recover::recover(&connection, journal, &marks)?;
+            let Recovery { connection, mut books, .. } = recover(connection, journal)?;
             pipeline::apply_controls(&connection, &mut books)?;
             let book = books.campaigns.iter().find(|book| book.name == args.campaign);
             let cancelled = book.map_or(0, |book| book.counts[journal::key::State::Cancelled as usize]);
             let cancelled = count(cancelled, "message");
-            display.say(&format!("{}: {cancelled} cancelled before they were sent", args.campaign));
+            let sent = if args.at_smsc { "" } else { "; what was sent stays sent" };
+            display.say(&format!("{}: {cancelled} cancelled{sent}", args.campaign));
         }
         Err(JournalError::Held(_)) => display.say(&format!(
             "{}: cancelled; the running sender takes nothing more of it from its next claim on",

@@ -1,5 +1,6 @@
 //! A journal thread without threads or sockets, for tests: what sessions would say is put straight into its transactions.
 
+use super::answers::Answers;
 use super::books::InDoubtPolicy;
 use super::campaign::CampaignOptions;
 use super::control::{Decision, request};
@@ -7,8 +8,8 @@ use super::events::{Answer, Batch, InboundEvent, ReceiptEvent, Sent, SessionFact
 use super::intake::{Intake, Kept, NewMessage};
 use super::keeper::{Board, Keeper, KeeperSettings};
 use super::key::State;
-use super::marks::Marks;
-use super::recover::recover;
+use super::recover::{Recovery, recover};
+use super::retry::RetryRules;
 use super::{now_ms, open_existing};
 use crate::wire::MessageState;
 use crossbeam_channel::{Receiver, bounded};
@@ -82,8 +83,7 @@ impl Bench {
         self.keeper = None;
         self.sessions.clear();
         let connection = open_existing(&self.path).unwrap();
-        let marks = Marks::open(&self.path).unwrap();
-        let (mut books, _) = recover(&connection, &self.path, &marks).unwrap();
+        let Recovery { connection, mut books, .. } = recover(connection, &self.path).unwrap();
         crate::pipeline::apply_controls(&connection, &mut books).unwrap();
         let settings = KeeperSettings {
             path: self.path.clone(),
@@ -167,6 +167,19 @@ impl Bench {
         let message_id = batch.keep(id.as_bytes());
         batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO });
         self.tell(ToJournal::Came { session, batch });
+    }
+
+    /// Answers that are noted, and of which the journal thread never hears: each with its status and id.
+    pub fn note(&mut self, session: i64, answers: &[(Sent, u32, &str)]) {
+        let run: Vec<String> = self.query("SELECT value FROM meta WHERE key = 'run'", |row| row.get(0));
+        let run = u64::from_str_radix(&run[0], 16).unwrap();
+        let mut notes = Answers::open(&self.path).unwrap().begin(session, run);
+        for &(sent, command_status, id) in answers {
+            let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
+            let message_id = batch.keep(id.as_bytes());
+            batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO });
+            notes.note(&mut batch, &RetryRules::default()).unwrap();
+        }
     }
 
     pub fn receipt(&mut self, session: i64, told: &Told<'_>) {

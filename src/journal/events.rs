@@ -6,6 +6,7 @@ use crate::wire::{CommandStatus, MessageState};
 use crossbeam_channel::Sender;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A part that is to be sent, encoded but for its sequence number.
@@ -87,6 +88,18 @@ pub struct Acknowledge {
     pub deliver: Vec<u32>,
     /// Sequence numbers of data_sm.
     pub data: Vec<u32>,
+}
+
+impl Acknowledge {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.deliver.len() + self.data.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// A part that was written, as its session remembers it.
@@ -178,12 +191,21 @@ pub struct Batch {
     pub inbound: Vec<InboundEvent>,
     /// What is to be answered once the batch is on disk.
     pub acknowledge: Acknowledge,
+    /// Counts the batches of the session whose answers are committed ([`super::answers`]); `None`: none was noted.
+    pub committed: Option<Arc<AtomicU64>>,
 }
 
 impl Batch {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty() && self.receipts.is_empty() && self.inbound.is_empty()
+    }
+
+    /// It is on disk: its notes are needed no more.
+    pub fn note_committed(&self) {
+        if let Some(committed) = &self.committed {
+            committed.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// Appends octets, and says where they stand.
@@ -221,6 +243,8 @@ pub struct SessionNumber {
     pub id: i64,
     /// One less than the first serial that it can get.
     pub serial_before: i64,
+    /// The number of this run, at random and in the journal: what a session writes beside the journal belongs to it.
+    pub run: u64,
 }
 
 /// What sessions say to the journal thread.

@@ -4,21 +4,26 @@
 //! wanted, commits, and only then hands out what rests on the commit: claimed parts to be written, inbound PDUs to be
 //! answered. While one commit runs, events gather, so that commits group themselves.
 
+mod apply;
+mod start;
+
+pub use start::KeeperSettings;
+
+use super::JournalError;
 use super::books::Books;
-use super::events::{Acknowledge, Chunk, Sent, SessionFacts, SessionNumber, ToJournal, ToSession};
+use super::events::{Chunk, SessionNumber, ToJournal, ToSession};
+use super::feed::Feeder;
 use super::generations::Generations;
 use super::ids::Ids;
-use super::key::{Attempt, State, TRIES_MAX, Verdict};
+use super::key::State;
 use super::ladder::Doubts;
-use super::marks::boot_id;
+use super::now_ms;
 use super::reserve::Reserve;
-use super::retry::{Retries, RetryRules, Waiting};
+use super::retry::{Retries, RetryRules};
 use super::sequence::Sequence;
 use super::spill::Spill;
-use super::{JournalError, now_ms, recover};
 use crate::broken;
 use crate::failpoint::reach;
-use crate::journal::feed::Feeder;
 use crate::text::DefaultAlphabet;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use hashbrown::{HashMap, HashSet};
@@ -101,6 +106,8 @@ pub struct Keeper {
     pub(super) sequence: Sequence,
     held: Held,
     pub(super) next_serial: i64,
+    /// Of this run: see [`SessionNumber::run`].
+    run: u64,
     pub(super) status: Status,
     board: Board,
     pub(super) active: Vec<u32>,
@@ -110,6 +117,8 @@ pub struct Keeper {
     pub(super) streak: (u32, u32),
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
+    /// Sessions that are entered once the transaction is committed.
+    opened: Vec<(Sender<SessionNumber>, SessionNumber)>,
     ids_in_memory: usize,
     /// `None`: used up, the disk is full.
     reserve: Option<Reserve>,
@@ -121,117 +130,12 @@ pub struct Keeper {
     committed_at: Instant,
 }
 
-/// What a keeper is started with.
-#[derive(Debug)]
-pub struct KeeperSettings {
-    /// The journal's file.
-    pub path: PathBuf,
-    /// Indices of the campaigns to send, in order; empty: none (`listen`).
-    pub active: Vec<u32>,
-    /// Of each campaign in `active`, send only the first so many messages.
-    pub limit: Option<u64>,
-    /// How many message ids to keep in memory.
-    pub ids_in_memory: usize,
-    /// Whether requests carry a user_message_reference; cleared when the SMSC refuses it.
-    pub references: Arc<AtomicBool>,
-    /// Messages from handsets that put their number on the suppression list, as [`stop_word`] folds them.
-    pub stop_words: Vec<String>,
-    /// What data_coding 0 means in them.
-    pub default_alphabet: DefaultAlphabet,
-    /// What statuses mean.
-    pub rules: Arc<RetryRules>,
-    /// Commits are at least this far apart. Zero: as fast as the disk.
-    pub gather: Duration,
-}
-
 /// A text as stop words are compared: without blanks, in upper case.
 pub fn stop_word(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_uppercase).collect()
 }
 
 impl Keeper {
-    /// Takes over a recovered journal. Reads back what it must know: ids whose receipts are outstanding, what is to be
-    /// tried again, the next numbers.
-    pub fn start(
-        connection: Connection,
-        books: Books,
-        settings: KeeperSettings,
-        board: Board,
-    ) -> Result<Self, JournalError> {
-        let next_serial: i64 = connection
-            .query_row("SELECT first_serial + parts FROM claim ORDER BY first_serial DESC LIMIT 1", [], |row| {
-                row.get(0)
-            })
-            .or_else(none_is(1))?;
-        let last_number: u32 = connection
-            .query_row(
-                "SELECT first_sequence_number + parts - 1 FROM claim ORDER BY first_serial DESC LIMIT 1",
-                [],
-                |row| row.get(0),
-            )
-            .or_else(none_is(0))?;
-        let meta = std::fs::metadata(&settings.path).map_err(|error| JournalError::Io(settings.path.clone(), error))?;
-        let reserve = Reserve::keep(&settings.path)?;
-        let ranges = super::feed::ranges(&connection, &books, &settings.active, settings.limit)?;
-        let limit_end = ranges.iter().map(|range| (range.campaign, range.limit_end)).collect();
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        let (ids, spill) = super::load::load_ids(&connection, settings.ids_in_memory)?;
-        connection.execute_batch("COMMIT")?;
-        let strays = super::strays::Strays::load(&connection, &ids)?;
-        let mut doubts = Doubts::load(&connection)?;
-        for (attempt, numbers, id) in strays.named_in_doubt() {
-            doubts.name(attempt, numbers, Some(id));
-        }
-        super::retry::load_reference_ban(&connection, &settings.references)?;
-        let mut retries = Retries::default();
-        super::retry::load(&connection, &books, &settings.rules, &settings.active, &limit_end, &mut retries)?;
-        let feeder = if ranges.iter().any(|range| range.from < range.limit_end) {
-            Some(Feeder::spawn(&settings.path, ranges)?)
-        } else {
-            None
-        };
-        let data_version = data_version(&connection)?;
-        let mut keeper = Self {
-            inode: (meta.dev(), meta.ino()),
-            path: settings.path,
-            books,
-            ids,
-            spill,
-            strays,
-            doubts,
-            to_judge: Vec::new(),
-            generations: Generations::default(),
-            references: settings.references,
-            stop_words: settings.stop_words,
-            default_alphabet: settings.default_alphabet,
-            retries,
-            rules: settings.rules,
-            sessions: HashMap::new(),
-            feeder,
-            chunk: None,
-            sequence: Sequence::after(last_number),
-            held: Held::new(),
-            next_serial,
-            status: Status::default(),
-            board,
-            active: settings.active,
-            claiming: true,
-            data_version,
-            suppressed: super::control::suppressed(&connection)?,
-            streak: (0, 0),
-            limit_end,
-            after_commit: Vec::new(),
-            ids_in_memory: settings.ids_in_memory,
-            reserve: Some(reserve),
-            looked_at: Instant::now(),
-            gather: settings.gather,
-            committed_at: Instant::now(),
-            connection,
-        };
-        keeper.transact(&mut Vec::new(), true)?;
-        Ok(keeper)
-    }
-
     /// Runs until every sender of events is gone.
     pub fn run(mut self, events: Receiver<ToJournal>) -> Result<(), JournalError> {
         let mut inbox = Vec::with_capacity(EVENTS_PER_COMMIT_MAX);
@@ -307,36 +211,6 @@ impl Keeper {
         }
     }
 
-    /// Goes back to what is on disk. Numbers that the lost transaction had given are not given again.
-    fn forget_transaction(&mut self) -> Result<(), JournalError> {
-        if !self.connection.is_autocommit() {
-            self.connection.execute_batch("ROLLBACK")?;
-        }
-        self.after_commit.clear();
-        self.books = Books::load(&self.connection)?;
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        (self.ids, self.spill) = super::load::load_ids(&self.connection, self.ids_in_memory)?;
-        self.connection.execute_batch("COMMIT")?;
-        self.strays = super::strays::Strays::load(&self.connection, &self.ids)?;
-        self.to_judge.clear();
-        self.doubts = Doubts::load(&self.connection)?;
-        for (attempt, numbers, id) in self.strays.named_in_doubt() {
-            self.doubts.name(attempt, numbers, Some(id));
-        }
-        self.retries = Retries::default();
-        super::retry::load(
-            &self.connection,
-            &self.books,
-            &self.rules,
-            &self.active,
-            &self.limit_end,
-            &mut self.retries,
-        )?;
-        // What other processes decided is to be heeded again.
-        self.data_version = -1;
-        Ok(())
-    }
-
     /// One transaction: events, decisions of other processes, claims. Then what rests on it. The events stay in the inbox
     /// until they are committed.
     fn try_transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
@@ -377,7 +251,14 @@ impl Keeper {
             self.status.commits += 1;
             self.committed_at = Instant::now();
         }
-        inbox.clear();
+        for event in inbox.drain(..) {
+            if let ToJournal::Came { batch, .. } = event {
+                batch.note_committed();
+            }
+        }
+        for (reply, number) in self.opened.drain(..) {
+            let _ = reply.try_send(number);
+        }
         self.hand_out(|_| true);
         self.publish();
         Ok(())
@@ -411,146 +292,6 @@ impl Keeper {
                 let _ = book.to.try_send(ToSession::NotStored(acknowledge));
             }
         }
-    }
-
-    fn apply(&mut self, event: &ToJournal) -> Result<(), JournalError> {
-        match event {
-            ToJournal::Open { facts, session, reply } => self.open(facts, session.clone(), reply),
-            ToJournal::Came { session, batch } => {
-                self.came(*session, batch)?;
-                if !batch.acknowledge.is_empty() {
-                    self.after_commit(*session, ToSession::Stored(batch.acknowledge.clone()));
-                }
-                Ok(())
-            }
-            ToJournal::TimedOut { session, sent } => {
-                for &sent in sent {
-                    self.sequence.hold(sent.sequence_number);
-                    self.held.entry(*session).or_default().insert(sent.sequence_number);
-                    self.doubt(sent, "no answer within the response timeout")?;
-                }
-                Ok(())
-            }
-            ToJournal::Withdrawn { sent, .. } => {
-                for &sent in sent {
-                    self.unwritten(sent, "an earlier part of the message was refused")?;
-                }
-                Ok(())
-            }
-            ToJournal::Closing { session } => {
-                self.sessions.remove(session);
-                Ok(())
-            }
-            ToJournal::Closed { session, reason, unanswered, unwritten } => {
-                for &sent in unanswered {
-                    self.doubt(sent, reason)?;
-                }
-                for &sent in unwritten {
-                    self.unwritten(sent, reason)?;
-                }
-                for number in self.held.remove(session).unwrap_or_default() {
-                    self.sequence.let_go(number);
-                }
-                self.sessions.remove(session);
-                self.connection
-                    .prepare_cached("UPDATE session SET closed_at = ?2, reason = ?3 WHERE id = ?1")?
-                    .execute((session, now_ms(), reason))?;
-                Ok(())
-            }
-            ToJournal::Want { .. } | ToJournal::StopClaiming => Ok(()),
-        }
-    }
-
-    fn open(
-        &mut self,
-        facts: &SessionFacts,
-        session: Sender<ToSession>,
-        reply: &Sender<SessionNumber>,
-    ) -> Result<(), JournalError> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO session (opened_at, boot_id, first_serial, peer, system_id, bind, smpp_version,
-                                      sends_reference)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute((
-                now_ms(),
-                boot_id(),
-                self.next_serial,
-                &facts.peer,
-                &facts.system_id,
-                facts.bind,
-                facts.smpp_version,
-                facts.sends_reference,
-            ))?;
-        let id = self.connection.last_insert_rowid();
-        self.sessions.insert(id, SessionBook { to: session, wanted: 0 });
-        // Said before the commit: the session can claim nothing before its own request has been committed after it.
-        // A full channel has the same number in it: its transaction is being tried again.
-        let _ = reply.try_send(SessionNumber { id, serial_before: self.next_serial - 1 });
-        Ok(())
-    }
-
-    /// An attempt that may have left and was not answered.
-    fn doubt(&mut self, sent: Sent, reason: &str) -> Result<(), JournalError> {
-        if sent.late {
-            // Reported when its response timer expired.
-            return Ok(());
-        }
-        self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
-        let policy = recover::in_doubt_policy(&self.books, sent.attempt);
-        recover::doubt(&self.connection, sent.attempt, reason, policy)?;
-        if policy == super::books::InDoubtPolicy::Resend {
-            self.again(&sent, 0)?;
-        }
-        self.settled(&sent);
-        self.note_doubt(sent.attempt)
-    }
-
-    /// An attempt is outstanding no more.
-    pub(super) fn settled(&mut self, sent: &Sent) {
-        self.status.in_flight -= 1;
-        self.generations.settled(sent.generation);
-    }
-
-    /// A late answer came: no other can come for that number.
-    pub(super) fn let_go(&mut self, session: i64, sequence_number: u32) {
-        if self.held.get_mut(&session).is_some_and(|held| held.remove(&sequence_number)) {
-            self.sequence.let_go(sequence_number);
-        }
-    }
-
-    /// Whether attempts whose response timer expired may still be answered.
-    pub(super) fn late_answers_may_come(&self) -> bool {
-        self.held.values().any(|held| !held.is_empty())
-    }
-
-    /// A claimed attempt that never left.
-    fn unwritten(&mut self, sent: Sent, reason: &str) -> Result<(), JournalError> {
-        self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
-        recover::pronounce(&self.connection, sent.attempt, Verdict::NotWritten, reason)?;
-        self.again(&sent, 0)?;
-        self.settled(&sent);
-        Ok(())
-    }
-
-    /// Puts the part of an attempt on the retry queue.
-    pub(super) fn again(&mut self, sent: &Sent, delay_ms: i64) -> Result<(), JournalError> {
-        let tried = sent.attempt.tried() + 1;
-        if tried >= TRIES_MAX {
-            return Err(JournalError::Inconsistent(format!(
-                "part {} was tried {TRIES_MAX} times",
-                sent.attempt.part()
-            )));
-        }
-        self.retries.push(Waiting {
-            due_ms: now_ms() + delay_ms,
-            attempt: Attempt::new(sent.attempt.part(), tried),
-            message: sent.message,
-            campaign: sent.campaign,
-            refused: sent.refused,
-        });
-        Ok(())
     }
 
     pub(super) fn after_commit(&mut self, session: i64, message: ToSession) {
@@ -616,39 +357,12 @@ impl Keeper {
             self.note_assigned(assigned)?;
         }
         if applied.decisions > 0 {
-            super::retry::load(
-                &self.connection,
-                &self.books,
-                &self.rules,
-                &self.active,
-                &self.limit_end,
-                &mut self.retries,
-            )?;
+            self.load_retries()?;
         }
         Ok(())
     }
 }
 
-impl Acknowledge {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.deliver.len() + self.data.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
 fn data_version(connection: &Connection) -> Result<i64, JournalError> {
     Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
-}
-
-/// Turns "no row" into a value.
-fn none_is<T>(value: T) -> impl FnOnce(rusqlite::Error) -> Result<T, rusqlite::Error> {
-    |error| match error {
-        rusqlite::Error::QueryReturnedNoRows => Ok(value),
-        other => Err(other),
-    }
 }

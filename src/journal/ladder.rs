@@ -246,6 +246,16 @@ impl Keeper {
         while let Some(receipt) = self.strays.next_drained(&self.generations) {
             self.judge_one(receipt, now)?;
         }
+        self.judge_again(now)
+    }
+
+    /// Whether what happened bears upon a receipt that was judged before.
+    pub(super) fn has_to_judge_again(&self) -> bool {
+        self.to_judge.iter().any(|&(spelling, number)| !self.strays.judged(spelling, number).is_empty())
+    }
+
+    /// Judges anew the receipts that what happened bears upon.
+    pub(super) fn judge_again(&mut self, now: i64) -> Result<(), JournalError> {
         for (spelling, number) in std::mem::take(&mut self.to_judge) {
             for receipt in self.strays.judged(spelling, number) {
                 self.judge_one(receipt, now)?;

@@ -5,6 +5,7 @@
 //! dies starts with another boot id, under which the note is not believed. So after `kill -9` only what was handed to
 //! the socket and not answered is in doubt; what was only claimed is queued again.
 
+use super::events::SessionNumber;
 use super::{JournalError, beside, open_side_file};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 /// Sessions that can be open at once.
 pub const SLOTS: usize = 64;
-/// A record: session id, serial, and both of them mixed, as a check.
+/// A record: session id, serial, and both of them mixed with the run's number, as a check.
 const RECORD: usize = 24;
 
 /// The file of marks, shared by the writers of all sessions.
@@ -26,6 +27,7 @@ pub struct Mark {
     file: Arc<File>,
     slot: usize,
     session: i64,
+    run: u64,
 }
 
 impl Marks {
@@ -37,8 +39,9 @@ impl Marks {
     }
 
     /// The marks in the file: session ids with the serial of the last attempt that may have left. Records that do not
-    /// check are left out, so that their sessions count as unmarked.
-    pub fn read(&self) -> Vec<(i64, i64)> {
+    /// check, or are of another run (of another journal under this name), are left out, so that their sessions count as
+    /// unmarked.
+    pub fn read(&self, run: u64) -> Vec<(i64, i64)> {
         let mut octets = [0; RECORD * SLOTS];
         let mut length = 0;
         while length < octets.len() {
@@ -47,7 +50,7 @@ impl Marks {
                 Ok(n) => length += n,
             }
         }
-        octets[..length].chunks_exact(RECORD).filter_map(decode).collect()
+        octets[..length].chunks_exact(RECORD).filter_map(|record| decode(record, run)).collect()
     }
 
     /// Forgets all marks. Only after recovery is committed: a mark still needed must not vanish.
@@ -55,11 +58,10 @@ impl Marks {
         self.0.set_len(0)
     }
 
-    /// The mark of `session`, in a `slot` that no other open session uses. Says at once that nothing was written yet
-    /// (`serial_before` is one less than the session's first).
-    pub fn begin(&self, slot: usize, session: i64, serial_before: i64) -> std::io::Result<Mark> {
-        let mark = Mark { file: Arc::clone(&self.0), slot: slot % SLOTS, session };
-        mark.note(serial_before)?;
+    /// The mark of a session, in a `slot` that no other open session uses. Says at once that nothing was written yet.
+    pub fn begin(&self, slot: usize, session: SessionNumber) -> std::io::Result<Mark> {
+        let mark = Mark { file: Arc::clone(&self.0), slot: slot % SLOTS, session: session.id, run: session.run };
+        mark.note(session.serial_before)?;
         Ok(mark)
     }
 }
@@ -70,7 +72,7 @@ impl Mark {
         let mut record = [0; RECORD];
         record[..8].copy_from_slice(&self.session.to_le_bytes());
         record[8..16].copy_from_slice(&serial.to_le_bytes());
-        record[16..].copy_from_slice(&check(self.session, serial).to_le_bytes());
+        record[16..].copy_from_slice(&check(self.session, serial, self.run).to_le_bytes());
         self.file.write_all_at(&record, (self.slot * RECORD) as u64)
     }
 }
@@ -80,14 +82,14 @@ pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().to_owned())
 }
 
-fn decode(record: &[u8]) -> Option<(i64, i64)> {
+fn decode(record: &[u8], run: u64) -> Option<(i64, i64)> {
     let number = |at: usize| record.get(at..at + 8)?.try_into().ok().map(i64::from_le_bytes);
     let (session, serial, sum) = (number(0)?, number(8)?, number(16)?);
-    (session > 0 && sum == check(session, serial)).then_some((session, serial))
+    (session > 0 && sum == check(session, serial, run)).then_some((session, serial))
 }
 
-fn check(session: i64, serial: i64) -> i64 {
-    (session ^ serial.rotate_left(17)).wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64)
+fn check(session: i64, serial: i64, run: u64) -> i64 {
+    (session ^ serial.rotate_left(17) ^ run as i64).wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64)
 }
 
 #[cfg(test)]
@@ -99,14 +101,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.db");
         let marks = Marks::open(&journal).unwrap();
-        assert_eq!(marks.read(), []);
-        let first = marks.begin(0, 7, 0).unwrap();
-        let second = marks.begin(1, 8, 41).unwrap();
+        assert_eq!(marks.read(5), []);
+        let session = |id, serial_before| SessionNumber { id, serial_before, run: 5 };
+        let first = marks.begin(0, session(7, 0)).unwrap();
+        let second = marks.begin(1, session(8, 41)).unwrap();
         first.note(12).unwrap();
-        assert_eq!(Marks::open(&journal).unwrap().read(), [(7, 12), (8, 41)]);
+        assert_eq!(Marks::open(&journal).unwrap().read(5), [(7, 12), (8, 41)]);
+        assert_eq!(marks.read(6), [], "of another run");
         second.file.write_all_at(&[9], RECORD as u64 + 8).unwrap();
-        assert_eq!(marks.read(), [(7, 12)]);
+        assert_eq!(marks.read(5), [(7, 12)]);
         marks.reset().unwrap();
-        assert_eq!(marks.read(), []);
+        assert_eq!(marks.read(5), []);
     }
 }

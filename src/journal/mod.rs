@@ -1,13 +1,13 @@
 //! The one door to SQLite: the journal's file, its tables and everything that reads or writes them.
 //!
 //! - [`key`] the numbers that name parts, attempts and receipts; [`state`] the rule that turns facts into a state (pure)
-//! - [`lock`], [`marks`], [`reserve`] the files beside the journal: one sender at a time, how far each session had written,
-//!   and room for what is owed when the disk is full
+//! - [`lock`], [`marks`], [`answers`], [`reserve`] the files beside the journal: one sender at a time, how far each session
+//!   had written, what was answered and is not committed yet, and room for what is owed when the disk is full
 //! - [`campaign`] the options of a campaign; [`intake`] the import's way in; [`feed`] reads queued messages ahead and
 //!   encodes them
 //! - [`facts`] reads back what is known of a message; [`books`] keeps counts and stored states
-//! - [`recover`] what is done at the start, under the lock; [`keeper`] the journal thread, the only writer while it sends;
-//!   `came` what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
+//! - [`recover`] what is done at the start, under the lock, with `noted` for the answers; [`keeper`] the journal thread, the
+//!   only writer while it sends; `came` what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
 //!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator
 //!   says a receipt is
 //! - [`operations`] what is asked of the SMSC about messages that it has
@@ -23,6 +23,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub mod answers;
 pub mod assign;
 #[cfg(test)]
 mod bench;
@@ -45,6 +46,7 @@ mod ladder;
 mod load;
 pub mod lock;
 pub mod marks;
+mod noted;
 pub mod operations;
 pub mod query;
 #[cfg(test)]
@@ -478,13 +480,14 @@ mod tests {
         let _lock = lock::SenderLock::take(&path).unwrap();
         let _import = lock::ImportLock::take(&path).unwrap();
         let _marks = marks::Marks::open(&path).unwrap();
+        let _answers = answers::Answers::open(&path).unwrap();
         let mut count = 0;
         for entry in fs::read_dir(folder.path()).unwrap() {
             let entry = entry.unwrap();
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
             count += 1;
         }
-        assert_eq!(count, 6, "journal, WAL, its index, two locks, marks");
+        assert_eq!(count, 7, "journal, WAL, its index, two locks, marks, answers");
     }
 
     #[test]

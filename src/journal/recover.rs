@@ -1,19 +1,26 @@
-//! What is done first thing under the lock: every claimed attempt without an answer becomes in doubt, or is queued again
-//! where the write mark proves that it never left. That is the whole of recovery.
+//! What is done first thing under the lock: answers that were noted and not committed are taken in; then every claimed
+//! attempt without an answer becomes in doubt, or is queued again where the write mark proves that it never left. That is
+//! the whole of recovery.
 
+use super::answers::{Answers, Noted};
 use super::books::{Books, InDoubtPolicy};
 use super::key::{Attempt, State, Verdict};
 use super::marks::{Marks, boot_id};
-use super::{JournalError, now_ms};
+use super::{JournalError, note, noted, now_ms};
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 use std::path::Path;
+
+/// The journal's note of the number of the run that had sessions last ([`super::events::SessionNumber::run`]).
+pub(super) const RUN: &str = "run";
 
 /// What recovery found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Recovered {
     /// Sessions that a dead process had left open.
     pub sessions: usize,
+    /// Answers that had been read and not committed.
+    pub answered: usize,
     /// Attempts that may have left: in doubt.
     pub in_doubt: usize,
     /// Attempts that never left: queued again.
@@ -33,9 +40,9 @@ enum Proof {
 
 impl Proof {
     /// The whole rule: a mark counts only for the session that it names and in the boot in which it was written.
-    fn of(mark: Option<i64>, session_boot: &str, boot: &str) -> Self {
+    fn of(mark: Option<i64>, is_of_this_boot: bool) -> Self {
         match mark {
-            Some(serial) if !boot.is_empty() && session_boot == boot => Self::WrittenUpTo(serial),
+            Some(serial) if is_of_this_boot => Self::WrittenUpTo(serial),
             _ => Self::Nothing,
         }
     }
@@ -48,56 +55,106 @@ impl Proof {
     }
 }
 
-/// Recovers, in one transaction after those that undo imports; marks are reset after it is on disk.
-pub fn recover(connection: &Connection, path: &Path, marks: &Marks) -> Result<(Books, Recovered), JournalError> {
-    let written: HashMap<i64, i64> = marks.read().into_iter().collect();
-    let boot = boot_id();
+/// A journal that is recovered, with its side files.
+#[derive(Debug)]
+pub struct Recovery {
+    /// The journal.
+    pub connection: Connection,
+    /// Its books.
+    pub books: Books,
+    /// What there was to do.
+    pub recovered: Recovered,
+    /// The write marks: none.
+    pub marks: Marks,
+    /// The notes of answers: none.
+    pub answers: Answers,
+}
+
+/// Recovers, in one transaction after those that undo imports; the side files are reset after it is on disk.
+pub fn recover(connection: Connection, path: &Path) -> Result<Recovery, JournalError> {
+    let (marks, answers) = (Marks::open(path)?, Answers::open(path)?);
     let mut recovered =
-        Recovered { undone_imports: super::intake::undo_unfinished(connection, path)?, ..Recovered::default() };
+        Recovered { undone_imports: super::intake::undo_unfinished(&connection, path)?, ..Recovered::default() };
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let mut books = Books::load(connection)?;
-    let mut statement = connection.prepare("SELECT id, boot_id, first_serial FROM session WHERE closed_at IS NULL")?;
-    let unsettled: HashMap<i64, (Proof, i64)> = statement
-        .query_map([], |row| {
-            let (id, session_boot, first_serial): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok((id, (Proof::of(written.get(&id).copied(), &session_boot, &boot), first_serial)))
-        })?
-        .collect::<Result<_, _>>()?;
+    let books = Books::load(&connection)?;
+    let run = note(&connection, RUN)?.and_then(|run| u64::from_str_radix(&run, 16).ok()).unwrap_or_default();
+    let unsettled = unsettled(&connection, &marks, run)?;
     recovered.sessions = unsettled.len();
-    if let Some(first_serial) = unsettled.values().map(|&(_, first)| first).min() {
-        let mut claims = connection.prepare(
-            "SELECT first_serial, try, first_part, parts, session_id FROM claim WHERE first_serial >= ?1
-              ORDER BY first_serial",
-        )?;
-        let mut rows = claims.query([first_serial])?;
-        while let Some(row) = rows.next()? {
-            let Some(&(proof, _)) = unsettled.get(&row.get::<_, i64>(4)?) else { continue };
-            let (serial, tried, first, parts): (i64, u16, i64, i64) =
-                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            for attempt in without_fate(connection, tried, first, parts)? {
-                let left = proof.may_have_left(serial + attempt.part() - first);
-                books.touch(connection, attempt.part(), State::Sending)?;
-                if left {
-                    recovered.in_doubt += 1;
-                    let policy = in_doubt_policy(&books, attempt);
-                    doubt(connection, attempt, "the sender died before the answer came", policy)?;
-                } else {
-                    recovered.requeued += 1;
-                    pronounce(connection, attempt, Verdict::NotWritten, "the sender died before it was written")?;
-                }
-            }
-        }
-    }
+    let noted: Vec<Noted> = if unsettled.is_empty() { Vec::new() } else { answers.read(run) };
+    let may_believe = |noted: &Noted| unsettled.get(&noted.session).is_some_and(|session| session.is_of_this_boot);
+    let noted: Vec<Noted> = noted.into_iter().filter(may_believe).collect();
+    let (connection, mut books) = if noted.is_empty() {
+        (connection, books)
+    } else {
+        let (connection, books, answered) = noted::take_in(connection, books, &noted)?;
+        recovered.answered = answered;
+        (connection, books)
+    };
+    settle_claims(&connection, &mut books, &unsettled, &mut recovered)?;
     connection.execute(
         "UPDATE session SET closed_at = ?1, reason = 'its process died' WHERE closed_at IS NULL",
         [now_ms()],
     )?;
-    books.settle(connection)?;
+    books.settle(&connection)?;
     crate::failpoint::reach("recovery")?;
     connection.execute_batch("COMMIT")?;
     crate::failpoint::reach("recovered")?;
     marks.reset().map_err(|error| JournalError::side_file(path, "-marks", error))?;
-    Ok((books, recovered))
+    answers.reset().map_err(|error| JournalError::side_file(path, "-answers", error))?;
+    Ok(Recovery { connection, books, recovered, marks, answers })
+}
+
+/// A session that a dead process had left open.
+struct Unsettled {
+    proof: Proof,
+    /// What its process had written beside the journal is there still.
+    is_of_this_boot: bool,
+    first_serial: i64,
+}
+
+fn unsettled(connection: &Connection, marks: &Marks, run: u64) -> Result<HashMap<i64, Unsettled>, JournalError> {
+    let written: HashMap<i64, i64> = marks.read(run).into_iter().collect();
+    let boot = boot_id();
+    let mut statement = connection.prepare("SELECT id, boot_id, first_serial FROM session WHERE closed_at IS NULL")?;
+    let sessions = statement.query_map([], |row| {
+        let (id, session_boot, first_serial): (i64, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let is_of_this_boot = !boot.is_empty() && session_boot == boot;
+        let proof = Proof::of(written.get(&id).copied(), is_of_this_boot);
+        Ok((id, Unsettled { proof, is_of_this_boot, first_serial }))
+    })?;
+    Ok(sessions.collect::<Result<_, _>>()?)
+}
+
+/// Settles what unsettled sessions had claimed and nobody had answered.
+fn settle_claims(
+    connection: &Connection,
+    books: &mut Books,
+    unsettled: &HashMap<i64, Unsettled>,
+    recovered: &mut Recovered,
+) -> Result<(), JournalError> {
+    let Some(first_serial) = unsettled.values().map(|session| session.first_serial).min() else { return Ok(()) };
+    let mut claims = connection.prepare(
+        "SELECT first_serial, try, first_part, parts, session_id FROM claim WHERE first_serial >= ?1
+          ORDER BY first_serial",
+    )?;
+    let mut rows = claims.query([first_serial])?;
+    while let Some(row) = rows.next()? {
+        let Some(session) = unsettled.get(&row.get::<_, i64>(4)?) else { continue };
+        let (serial, tried, first, parts): (i64, u16, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        for attempt in without_fate(connection, tried, first, parts)? {
+            let left = session.proof.may_have_left(serial + attempt.part() - first);
+            books.touch(connection, attempt.part(), State::Sending)?;
+            if left {
+                recovered.in_doubt += 1;
+                let policy = in_doubt_policy(books, attempt);
+                doubt(connection, attempt, "the sender died before the answer came", policy)?;
+            } else {
+                recovered.requeued += 1;
+                pronounce(connection, attempt, Verdict::NotWritten, "the sender died before it was written")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The policy of the campaign that the attempt belongs to.
@@ -162,18 +219,14 @@ mod tests {
 
     #[test]
     fn a_mark_is_believed_only_for_its_session_and_boot() {
-        for (mark, session_boot, boot, serial, left) in [
-            (Some(10), "a", "a", 10, true),
-            (Some(10), "a", "a", 11, false),
-            (Some(10), "a", "b", 11, true),
-            (None, "a", "a", 11, true),
-            (Some(10), "", "", 11, true),
+        for (mark, is_of_this_boot, serial, left) in [
+            (Some(10), true, 10, true),
+            (Some(10), true, 11, false),
+            (Some(10), false, 11, true),
+            (None, true, 11, true),
         ] {
-            assert_eq!(
-                Proof::of(mark, session_boot, boot).may_have_left(serial),
-                left,
-                "{mark:?} {session_boot} {boot}"
-            );
+            let may_have_left = Proof::of(mark, is_of_this_boot).may_have_left(serial);
+            assert_eq!(may_have_left, left, "{mark:?} {is_of_this_boot} {serial}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The words at the end of `send` and `resume`, and the exit code that goes with them.
 
-use super::page::{list_command, outstanding, rejections as write_rejections, states, what_to_do_in_doubt};
+use super::page::{
+    how_to_decide, list_command, outstanding, rejections as write_rejections, states, what_to_do_in_doubt,
+};
 use super::text::{argument, count, duration, number, rate, wrapped};
 use super::{Exit, ReportError};
 use crate::escape::escape_terminal;
@@ -145,7 +147,8 @@ fn write_campaign(
             list_command(name, State::InDoubt, options)
         );
         wrapped(out, width, "  ", 2, &words)?;
-        wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name, options))?;
+        let words = if run.rehearsal { how_to_decide(name, options) } else { what_to_do_in_doubt(name, options) };
+        wrapped(out, width, "  ", 2, &words)?;
     }
     let accepted = counts.of(State::Accepted);
     if accepted > 0 && summary.receipts_asked == Receipts::All {

@@ -7,6 +7,7 @@ mod reader;
 mod reading;
 mod writer;
 
+use crate::journal::answers::Answers;
 use crate::journal::events::ToJournal;
 use crate::journal::marks::Marks;
 use crate::journal::retry::RetryRules;
@@ -251,6 +252,8 @@ pub struct Shared {
     pub rules: Arc<RetryRules>,
     /// The write marks.
     pub marks: Marks,
+    /// The notes of answers.
+    pub answers: Answers,
     /// Whether requests may carry a user_message_reference; cleared by the journal thread when the SMSC refuses it.
     pub references: Arc<AtomicBool>,
     /// The option of a campaign that needs optional parameters.

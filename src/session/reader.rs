@@ -2,6 +2,8 @@
 //! the journal whatever has to be on disk before it is answered.
 
 use super::{ReceiptReading, Timers};
+use crate::failpoint::reach;
+use crate::journal::answers::Notes;
 use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
 use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
@@ -23,6 +25,9 @@ use std::time::{Duration, Instant};
 /// Batches with inbound PDUs that may wait for their commit at a time. A reader that has used them up stops reading, and
 /// TCP pushes back.
 pub const CREDITS: usize = 64;
+
+/// How often it is looked whether the journal has answers that could not be noted.
+const OWED_LOOK: Duration = Duration::from_millis(5);
 
 /// A reader that comes back to its socket so much later than it should was held up.
 const HELD_UP: Duration = Duration::from_millis(250);
@@ -97,6 +102,15 @@ pub struct Reader {
     pub journal: Sender<ToJournal>,
     pub writer: Sender<FromReader>,
     pub credits: Sender<()>,
+    pub notes: Notes,
+    /// Slots whose answers could not be noted: free when the journal has committed so many batches.
+    pub owed: Option<Owed>,
+}
+
+/// See [`Reader::owed`].
+pub struct Owed {
+    batches: u64,
+    slots: usize,
 }
 
 /// An answer found in a read, before the window has been asked whose it is.
@@ -117,12 +131,20 @@ impl Reader {
         let mut found = Vec::new();
         let mut partial_since: Option<Instant> = None;
         let mut checked = Instant::now();
+        let mut looks_often = false;
         let mut round = Instant::now();
         loop {
             // First what is there already: the answer to the bind may have come with more.
             self.pulse.busy.store(true, Ordering::Relaxed);
             if let Err(reason) = self.take_frames(&mut found) {
                 return reason;
+            }
+            self.settle_owed();
+            if self.owed.is_some() != looks_often {
+                looks_often = self.owed.is_some();
+                if let Err(error) = self.link.set_timeout(if looks_often { OWED_LOOK } else { tick }) {
+                    return format!("the socket: {error}");
+                }
             }
             let now = Instant::now();
             if now - round >= 2 * tick + HELD_UP {
@@ -157,7 +179,7 @@ impl Reader {
                 }
                 Err(error) => return format!("the connection broke: {error}"),
             }
-            if crate::failpoint::reach("read").is_err() {
+            if reach("read").is_err() {
                 return "the connection broke: made to fail".into();
             }
             if self.link.owes_writing() {
@@ -189,7 +211,7 @@ impl Reader {
         let mut batch = Batch::default();
         let mut replies = Vec::new();
         let mut outcome = self.sort_frames(found, &mut batch, &mut replies);
-        self.attribute(found, &mut batch);
+        let slots = self.attribute(found, &mut batch);
         if !replies.is_empty() && self.writer.send(FromReader::Reply(replies)).is_err() {
             outcome = outcome.and(Err(STOPPED.into()));
         }
@@ -197,6 +219,9 @@ impl Reader {
             return outcome;
         }
         batch.came_at = now_ms();
+        if !batch.answers.is_empty() {
+            self.note(&mut batch, slots);
+        }
         if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
             // Nobody is there any more to answer the SMSC, which will say it again.
             batch.acknowledge = Acknowledge::default();
@@ -222,12 +247,49 @@ impl Reader {
         }
     }
 
-    /// Finds out whose answers these are: one look at the window for all of them.
-    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) {
+    /// Notes what was answered; then, and not before, its slots are free: a process that dies leaves no more than a window
+    /// that is neither noted nor answered.
+    fn note(&mut self, batch: &mut Batch, slots: usize) {
+        let noted = reach("note").map_err(Into::into).and_then(|()| self.notes.note(batch, &self.rules));
+        match noted.and_then(|()| Ok(reach("noted")?)) {
+            Ok(()) => self.release(slots),
+            Err(error) => {
+                if self.owed.is_none() {
+                    log::warn!("answers cannot be noted ({error}): their slots are free when the journal has them");
+                }
+                let owed = self.owed.get_or_insert(Owed { batches: 0, slots: 0 });
+                owed.batches = self.notes.batches();
+                owed.slots += slots;
+            }
+        }
+    }
+
+    /// Frees the slots of answers that could not be noted and are committed by now.
+    fn settle_owed(&mut self) {
+        if let Some(owed) = self.owed.take_if(|owed| self.notes.is_committed(owed.batches)) {
+            self.release(owed.slots);
+        }
+    }
+
+    fn release(&self, slots: usize) {
+        let has_to_wake = {
+            let mut window = self.window.lock();
+            window.release(slots);
+            window.has_to_wake()
+        };
+        if has_to_wake {
+            // Where the writer has not seen the last one yet, that is as good.
+            let _ = self.writer.try_send(FromReader::Freed);
+        }
+    }
+
+    /// Finds out whose answers these are: one look at the window for all of them. Returns how many slots they held.
+    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) -> usize {
         if found.is_empty() {
-            return;
+            return 0;
         }
         let now = Instant::now();
+        let mut slots = 0;
         let (mut accepted, mut throttled, mut unknown) = (0, false, 0);
         let mut window = self.window.lock();
         for answer in found.drain(..) {
@@ -235,6 +297,7 @@ impl Reader {
                 unknown += 1;
                 continue;
             };
+            slots += usize::from(!sent.late);
             let status = CommandStatus(answer.command_status);
             match self.rules.class(status) {
                 StatusClass::Accepted => accepted += 1,
@@ -258,7 +321,6 @@ impl Reader {
                 message_id: answer.message_id,
             });
         }
-        let has_to_wake = window.has_to_wake();
         drop(window);
         if unknown > 0 {
             log::warn!("{unknown} answers with a sequence number that is not outstanding: ignored");
@@ -269,10 +331,7 @@ impl Reader {
         if accepted > 0 || throttled {
             self.pacer.answered(accepted, throttled);
         }
-        if has_to_wake {
-            // Where the writer has not seen the last one yet, that is as good.
-            let _ = self.writer.try_send(FromReader::Freed);
-        }
+        slots
     }
 }
 

@@ -180,10 +180,7 @@ impl<'a> Session<'a> {
         let gone = |_| "the journal is gone".to_owned();
         shared.journal.send(ToJournal::Open { facts, session: to_session, reply }).map_err(|_| gone(()))?;
         let number = number.recv().map_err(|_| gone(()))?;
-        let mark = shared
-            .marks
-            .begin(slot, number.id, number.serial_before)
-            .map_err(|error| format!("the file of write marks: {error}"))?;
+        let mark = shared.marks.begin(slot, number).map_err(|error| format!("the file of write marks: {error}"))?;
         let (to_writer, from_reader) = bounded(1_024);
         let (credit, credits) = bounded(CREDITS);
         let window = Arc::new(Mutex::new(Window::new(shared.account.window)));
@@ -202,6 +199,8 @@ impl<'a> Session<'a> {
             journal: shared.journal.clone(),
             writer: to_writer,
             credits: credit,
+            notes: shared.answers.begin(number.id, number.run),
+            owed: None,
         };
         let reader = std::thread::Builder::new()
             .name(format!("reader-{slot}"))

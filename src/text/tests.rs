@@ -277,3 +277,72 @@ proptest! {
         concatenation(udh);
     }
 }
+
+#[test]
+fn septets_are_packed_as_the_standard_has_it() {
+    let packed = |text: &str| {
+        let mut octets = Vec::new();
+        let encoder = Encoder::new(text, Encoding::Gsm7, Reference::Whole).unwrap();
+        encoder.with_alphabet(DefaultAlphabet::Gsm7Packed).next_into(&mut octets);
+        octets
+    };
+    assert_eq!(packed("hellohello"), [0xE8, 0x32, 0x9B, 0xFD, 0x46, 0x97, 0xD9, 0xEC, 0x37]);
+    // Seven septets leave seven bits, which a carriage return fills; eight leave none.
+    assert_eq!((packed("1234567").len(), packed("12345678").len(), packed(&"x".repeat(160)).len()), (7, 7, 140));
+    assert_eq!(packed("1234567")[6] >> 1, b'\r');
+    assert_eq!(decode(0, &packed("1234567"), DefaultAlphabet::Gsm7Packed), "1234567");
+}
+
+#[test]
+fn an_alphabet_that_lacks_a_character_makes_the_text_ucs2() {
+    for (alphabet, text, encoding) in [
+        (DefaultAlphabet::Gsm7, "\u{e9}\u{3a9}\u{20ac}", Encoding::Gsm7),
+        (DefaultAlphabet::Gsm7Packed, "\u{e9}\u{3a9}\u{20ac}", Encoding::Gsm7),
+        (DefaultAlphabet::Latin1, "\u{e9}{}@", Encoding::Gsm7),
+        (DefaultAlphabet::Latin1, "\u{3a9}", Encoding::Ucs2),
+        (DefaultAlphabet::Latin1, "\u{20ac}", Encoding::Ucs2),
+        // In Latin-1, and not in the GSM alphabet, which is what goes over the air.
+        (DefaultAlphabet::Latin1, "\u{ea}", Encoding::Ucs2),
+        (DefaultAlphabet::Ascii, "plain {}@", Encoding::Gsm7),
+        (DefaultAlphabet::Ascii, "\u{e9}", Encoding::Ucs2),
+        (DefaultAlphabet::Utf8, "\u{e9}", Encoding::Ucs2),
+    ] {
+        let policy = Policy { alphabet, ..Policy::default() };
+        assert_eq!(segment(text, policy).unwrap().encoding, encoding, "{alphabet:?} {text}");
+        let forced = segment(text, Policy { choice: Choice::Gsm7, ..policy });
+        assert_eq!(forced.is_ok(), encoding == Encoding::Gsm7, "{alphabet:?} {text}");
+    }
+}
+
+#[test]
+fn what_the_smsc_splits_is_one_part() {
+    let text = "x".repeat(307);
+    let segmentation = segment(&text, Policy { concat: Concat::Payload, ..Policy::default() }).unwrap();
+    assert_eq!((segmentation.parts, segmentation.sms), (1, 3));
+    let parts = encode_all(&text, Encoding::Gsm7, Reference::Whole);
+    assert_eq!((parts.len(), parts[0].1.len(), parts[0].0.whole, parts[0].0.esm_class), (1, 307, true, 0));
+    let parts = encode_all(&text, Encoding::Gsm7, Reference::Sar(0x1234));
+    assert_eq!(parts.iter().map(|(header, _)| header.sar).collect::<Vec<_>>(), [Some(0x1234); 3]);
+    assert!(parts.iter().all(|(header, octets)| header.esm_class == 0 && octets.len() <= 153));
+    let short = encode_all("x", Encoding::Gsm7, Reference::Sar(7));
+    assert_eq!((short[0].0.sar, short[0].0.whole), (None, false));
+}
+
+proptest! {
+    #[test]
+    fn parts_come_back_in_every_alphabet(text in "[ -_a-~ÇéÄöÑ\u{a3}]{0,400}", reference in any::<u16>(), wide: bool) {
+        for alphabet in [DefaultAlphabet::Gsm7, DefaultAlphabet::Gsm7Packed, DefaultAlphabet::Latin1] {
+            let reference = if wide { Reference::Bits16(reference) } else { Reference::Bits8(reference as u8) };
+            let mut encoder = Encoder::new(&text, Encoding::Gsm7, reference).unwrap().with_alphabet(alphabet);
+            let (mut found, mut octets) = (String::new(), Vec::new());
+            while let Some(header) = encoder.next_into(&mut octets) {
+                let most = if alphabet == DefaultAlphabet::Gsm7Packed { 140 } else { 160 };
+                prop_assert!(octets.len() <= most);
+                let has_header = header.esm_class == ESM_CLASS_UDHI;
+                found.push_str(&decode_with_header(0, &octets, has_header, alphabet).1);
+                octets.clear();
+            }
+            prop_assert_eq!(&found, &text);
+        }
+    }
+}

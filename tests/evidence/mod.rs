@@ -130,10 +130,15 @@ impl Ledger {
 
     /// Waits until it holds so many messages. Whether it came to that.
     pub fn wait_for(&mut self, path: &Path, submits: usize, patience: Duration) -> bool {
+        self.wait_until(path, patience, |ledger| ledger.submits.len() >= submits)
+    }
+
+    /// Waits until it is as wished. Whether it came to that.
+    pub fn wait_until(&mut self, path: &Path, patience: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
         let until = Instant::now() + patience;
         loop {
             self.read_on(path);
-            if self.submits.len() >= submits {
+            if is_so(self) {
                 return true;
             }
             if Instant::now() >= until {

@@ -110,6 +110,7 @@ impl<'a> Stories<'a> {
             self.nothing_in(&snapshot, "claim", "first_part >= ?1 AND first_part < ?2", (from, end))?;
             self.nothing_in(&snapshot, "answer", "attempt >= ?1 AND attempt < ?2", attempts)?;
             self.nothing_in(&snapshot, "verdict", "attempt >= ?1 AND attempt < ?2", attempts)?;
+            self.nothing_in(&snapshot, "operation", "attempt >= ?1 AND attempt < ?2", attempts)?;
             self.nothing_in(&snapshot, "receipt", "id >= ?1 AND id < ?2", receipts)?;
             self.nothing_in(&snapshot, "receipt_match", "attempt >= ?1 AND attempt < ?2", attempts)?;
         }

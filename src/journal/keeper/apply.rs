@@ -1,0 +1,154 @@
+//! What the journal thread does with each event.
+
+use super::{Keeper, SessionBook};
+use crate::journal::books::InDoubtPolicy;
+use crate::journal::events::{Sent, SessionFacts, SessionNumber, ToJournal, ToSession};
+use crate::journal::key::{Attempt, State, TRIES_MAX, Verdict};
+use crate::journal::marks::boot_id;
+use crate::journal::recover::{self, RUN};
+use crate::journal::retry::Waiting;
+use crate::journal::{JournalError, now_ms, set_note};
+use crossbeam_channel::Sender;
+
+impl Keeper {
+    pub(super) fn apply(&mut self, event: &ToJournal) -> Result<(), JournalError> {
+        match event {
+            ToJournal::Open { facts, session, reply } => self.open(facts, session.clone(), reply),
+            ToJournal::Came { session, batch } => {
+                self.came(*session, batch)?;
+                if !batch.acknowledge.is_empty() {
+                    self.after_commit(*session, ToSession::Stored(batch.acknowledge.clone()));
+                }
+                Ok(())
+            }
+            ToJournal::TimedOut { session, sent } => {
+                for &sent in sent {
+                    self.sequence.hold(sent.sequence_number);
+                    self.held.entry(*session).or_default().insert(sent.sequence_number);
+                    self.doubt(sent, "no answer within the response timeout")?;
+                }
+                Ok(())
+            }
+            ToJournal::Withdrawn { sent, .. } => {
+                for &sent in sent {
+                    self.unwritten(sent, "an earlier part of the message was refused")?;
+                }
+                Ok(())
+            }
+            ToJournal::Closing { session } => {
+                self.sessions.remove(session);
+                Ok(())
+            }
+            ToJournal::Closed { session, reason, unanswered, unwritten } => {
+                for &sent in unanswered {
+                    self.doubt(sent, reason)?;
+                }
+                for &sent in unwritten {
+                    self.unwritten(sent, reason)?;
+                }
+                for number in self.held.remove(session).unwrap_or_default() {
+                    self.sequence.let_go(number);
+                }
+                self.sessions.remove(session);
+                self.connection
+                    .prepare_cached("UPDATE session SET closed_at = ?2, reason = ?3 WHERE id = ?1")?
+                    .execute((session, now_ms(), reason))?;
+                Ok(())
+            }
+            ToJournal::Want { .. } | ToJournal::StopClaiming => Ok(()),
+        }
+    }
+
+    fn open(
+        &mut self,
+        facts: &SessionFacts,
+        session: Sender<ToSession>,
+        reply: &Sender<SessionNumber>,
+    ) -> Result<(), JournalError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO session (opened_at, boot_id, first_serial, peer, system_id, bind, smpp_version,
+                                      sends_reference)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute((
+                now_ms(),
+                boot_id(),
+                self.next_serial,
+                &facts.peer,
+                &facts.system_id,
+                facts.bind,
+                facts.smpp_version,
+                facts.sends_reference,
+            ))?;
+        let id = self.connection.last_insert_rowid();
+        set_note(&self.connection, RUN, Some(&format!("{:016x}", self.run)))?;
+        self.sessions.insert(id, SessionBook { to: session, wanted: 0 });
+        // Said after the commit. It is also that of the end of the session before it on this connection, whose mark this
+        // one writes over.
+        self.opened.push((reply.clone(), SessionNumber { id, serial_before: self.next_serial - 1, run: self.run }));
+        Ok(())
+    }
+
+    /// An attempt that may have left and was not answered.
+    fn doubt(&mut self, sent: Sent, reason: &str) -> Result<(), JournalError> {
+        if sent.late {
+            // Reported when its response timer expired.
+            return Ok(());
+        }
+        self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
+        let policy = recover::in_doubt_policy(&self.books, sent.attempt);
+        recover::doubt(&self.connection, sent.attempt, reason, policy)?;
+        if policy == InDoubtPolicy::Resend {
+            self.again(&sent, 0)?;
+        }
+        self.settled(&sent);
+        self.note_doubt(sent.attempt)
+    }
+
+    /// An attempt is outstanding no more.
+    pub(in crate::journal) fn settled(&mut self, sent: &Sent) {
+        self.status.in_flight -= 1;
+        self.generations.settled(sent.generation);
+    }
+
+    /// A late answer came: no other can come for that number.
+    pub(in crate::journal) fn let_go(&mut self, session: i64, sequence_number: u32) {
+        if self.held.get_mut(&session).is_some_and(|held| held.remove(&sequence_number)) {
+            self.sequence.let_go(sequence_number);
+        }
+    }
+
+    /// Whether attempts whose response timer expired may still be answered.
+    pub(in crate::journal) fn late_answers_may_come(&self) -> bool {
+        self.held.values().any(|held| !held.is_empty())
+    }
+
+    /// A claimed attempt that never left.
+    fn unwritten(&mut self, sent: Sent, reason: &str) -> Result<(), JournalError> {
+        self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
+        recover::pronounce(&self.connection, sent.attempt, Verdict::NotWritten, reason)?;
+        self.again(&sent, 0)?;
+        self.settled(&sent);
+        Ok(())
+    }
+
+    /// Puts the part of an attempt on the retry queue.
+    pub(in crate::journal) fn again(&mut self, sent: &Sent, delay_ms: i64) -> Result<(), JournalError> {
+        let tried = sent.attempt.tried() + 1;
+        if tried >= TRIES_MAX {
+            return Err(JournalError::Inconsistent(format!(
+                "part {} was tried {TRIES_MAX} times",
+                sent.attempt.part()
+            )));
+        }
+        self.retries.push(Waiting {
+            due_ms: now_ms() + delay_ms,
+            attempt: Attempt::new(sent.attempt.part(), tried),
+            message: sent.message,
+            campaign: sent.campaign,
+            refused: sent.refused,
+        });
+        Ok(())
+    }
+}

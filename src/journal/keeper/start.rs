@@ -1,0 +1,195 @@
+//! How the journal thread comes to know what the journal says: at its start, and when a transaction was lost.
+
+use super::{Board, Held, Keeper, Status, data_version};
+use crate::journal::books::Books;
+use crate::journal::feed::{self, Feeder};
+use crate::journal::generations::Generations;
+use crate::journal::ids::Ids;
+use crate::journal::ladder::Doubts;
+use crate::journal::load::load_ids;
+use crate::journal::reserve::Reserve;
+use crate::journal::retry::{self, Retries, RetryRules};
+use crate::journal::sequence::Sequence;
+use crate::journal::spill::Spill;
+use crate::journal::strays::Strays;
+use crate::journal::{JournalError, control};
+use crate::text::DefaultAlphabet;
+use hashbrown::HashMap;
+use rusqlite::Connection;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// What a keeper is started with.
+#[derive(Debug)]
+pub struct KeeperSettings {
+    /// The journal's file.
+    pub path: PathBuf,
+    /// Indices of the campaigns to send, in order; empty: none (`listen`).
+    pub active: Vec<u32>,
+    /// Of each campaign in `active`, send only the first so many messages.
+    pub limit: Option<u64>,
+    /// How many message ids to keep in memory.
+    pub ids_in_memory: usize,
+    /// Whether requests carry a user_message_reference; cleared when the SMSC refuses it.
+    pub references: Arc<AtomicBool>,
+    /// Messages from handsets that put their number on the suppression list, as [`stop_word`](super::stop_word) folds them.
+    pub stop_words: Vec<String>,
+    /// What data_coding 0 means in them.
+    pub default_alphabet: DefaultAlphabet,
+    /// What statuses mean.
+    pub rules: Arc<RetryRules>,
+    /// Commits are at least this far apart. Zero: as fast as the disk.
+    pub gather: Duration,
+}
+
+impl Keeper {
+    /// Takes over a recovered journal. Reads back what it must know: ids whose receipts are outstanding, what is to be
+    /// tried again, the next numbers.
+    pub fn start(
+        connection: Connection,
+        books: Books,
+        settings: KeeperSettings,
+        board: Board,
+    ) -> Result<Self, JournalError> {
+        let next_serial: i64 = connection
+            .query_row("SELECT first_serial + parts FROM claim ORDER BY first_serial DESC LIMIT 1", [], |row| {
+                row.get(0)
+            })
+            .or_else(none_is(1))?;
+        let last_number: u32 = connection
+            .query_row(
+                "SELECT first_sequence_number + parts - 1 FROM claim ORDER BY first_serial DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .or_else(none_is(0))?;
+        let meta = std::fs::metadata(&settings.path).map_err(|error| JournalError::Io(settings.path.clone(), error))?;
+        let reserve = Reserve::keep(&settings.path)?;
+        let ranges = feed::ranges(&connection, &books, &settings.active, settings.limit)?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let ids = load_ids(&connection, settings.ids_in_memory)?;
+        connection.execute_batch("COMMIT")?;
+        retry::load_reference_ban(&connection, &settings.references)?;
+        let mut keeper = Self::bare(connection, books, ids)?;
+        keeper.inode = (meta.dev(), meta.ino());
+        keeper.path = settings.path;
+        keeper.limit_end = ranges.iter().map(|range| (range.campaign, range.limit_end)).collect();
+        keeper.active = settings.active;
+        keeper.ids_in_memory = settings.ids_in_memory;
+        keeper.references = settings.references;
+        keeper.stop_words = settings.stop_words;
+        keeper.default_alphabet = settings.default_alphabet;
+        keeper.rules = settings.rules;
+        keeper.gather = settings.gather;
+        keeper.reserve = Some(reserve);
+        keeper.sequence = Sequence::after(last_number);
+        keeper.next_serial = next_serial;
+        keeper.board = board;
+        keeper.claiming = true;
+        keeper.load_retries()?;
+        if ranges.iter().any(|range| range.from < range.limit_end) {
+            keeper.feeder = Some(Feeder::spawn(&keeper.path, ranges)?);
+        }
+        keeper.transact(&mut Vec::new(), true)?;
+        Ok(keeper)
+    }
+
+    /// A keeper that can write down what came, and neither claims nor runs.
+    pub(in crate::journal) fn bare(
+        connection: Connection,
+        books: Books,
+        (ids, spill): (Ids, Spill),
+    ) -> Result<Self, JournalError> {
+        let (strays, doubts) = undecided(&connection, &ids)?;
+        Ok(Self {
+            path: PathBuf::new(),
+            inode: (0, 0),
+            books,
+            ids,
+            spill,
+            strays,
+            doubts,
+            to_judge: Vec::new(),
+            generations: Generations::default(),
+            references: Arc::default(),
+            stop_words: Vec::new(),
+            default_alphabet: DefaultAlphabet::default(),
+            retries: Retries::default(),
+            rules: Arc::default(),
+            sessions: HashMap::new(),
+            feeder: None,
+            chunk: None,
+            sequence: Sequence::after(0),
+            held: Held::new(),
+            next_serial: 1,
+            run: fastrand::u64(1..),
+            status: Status::default(),
+            board: Board::default(),
+            active: Vec::new(),
+            claiming: false,
+            data_version: data_version(&connection)?,
+            suppressed: control::suppressed(&connection)?,
+            streak: (0, 0),
+            limit_end: HashMap::new(),
+            after_commit: Vec::new(),
+            opened: Vec::new(),
+            ids_in_memory: 0,
+            reserve: None,
+            looked_at: Instant::now(),
+            gather: Duration::ZERO,
+            committed_at: Instant::now(),
+            connection,
+        })
+    }
+
+    /// The journal and the books, when nothing more is to be written down.
+    pub(in crate::journal) fn into_parts(self) -> (Connection, Books) {
+        (self.connection, self.books)
+    }
+
+    /// Puts on the retry queue what the journal says is to be tried again.
+    pub(super) fn load_retries(&mut self) -> Result<(), JournalError> {
+        retry::load(&self.connection, &self.books, &self.rules, &self.active, &self.limit_end, &mut self.retries)
+    }
+
+    /// Goes back to what is on disk. Numbers that the lost transaction had given are not given again.
+    pub(super) fn forget_transaction(&mut self) -> Result<(), JournalError> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        self.after_commit.clear();
+        self.opened.clear();
+        self.books = Books::load(&self.connection)?;
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        (self.ids, self.spill) = load_ids(&self.connection, self.ids_in_memory)?;
+        self.connection.execute_batch("COMMIT")?;
+        (self.strays, self.doubts) = undecided(&self.connection, &self.ids)?;
+        self.to_judge.clear();
+        self.retries = Retries::default();
+        self.load_retries()?;
+        // What other processes decided is to be heeded again.
+        self.data_version = -1;
+        Ok(())
+    }
+}
+
+/// The receipts whose owner is not certain, and the attempts in doubt.
+fn undecided(connection: &Connection, ids: &Ids) -> Result<(Strays, Doubts), JournalError> {
+    let strays = Strays::load(connection, ids)?;
+    let mut doubts = Doubts::load(connection)?;
+    for (attempt, numbers, id) in strays.named_in_doubt() {
+        doubts.name(attempt, numbers, Some(id));
+    }
+    Ok((strays, doubts))
+}
+
+/// Turns "no row" into a value.
+fn none_is<T>(value: T) -> impl FnOnce(rusqlite::Error) -> Result<T, rusqlite::Error> {
+    |error| match error {
+        rusqlite::Error::QueryReturnedNoRows => Ok(value),
+        other => Err(other),
+    }
+}

@@ -195,7 +195,7 @@ impl Keeper {
 
     fn wait(&self) -> Duration {
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {
-            self.retries.due_in(now_ms()).unwrap_or(IDLE)
+            self.retries.due_in(super::retry::steady_ms()).unwrap_or(IDLE)
         } else {
             IDLE
         };

@@ -329,7 +329,7 @@ mod tests {
         assert!((10_000..16_000).contains(&taken.len()), "{}", taken.len());
         assert!(taken.iter().all(|known| known.attempt().part() < edge));
         assert_eq!(taken.len() as i64, edge);
-        assert_eq!(ids.len(), ids.pieces.iter().map(HashTable::len).sum());
+        assert_eq!(ids.len(), ids.pieces.iter().map(HashTable::len).sum::<usize>());
         assert_eq!(ids.len() + taken.len(), 100_000);
         assert!(ids.pieces.iter().flatten().all(|known| known.attempt().part() >= edge));
         let mut single = Ids::new(1, (1, 2));

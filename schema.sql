@@ -447,6 +447,15 @@ WITH minute_fact (campaign_id, minute, submitted, accepted, delivered) AS (
     SELECT c.id, k.claimed_at / 60000, sum(k.parts), 0, 0
       FROM campaign c JOIN claim k ON k.first_part >= c.first_id AND k.first_part < c.end_id GROUP BY 1, 2
     UNION ALL
+    -- Claimed, and never left.
+    SELECT c.id, k.claimed_at / 60000, -count(*), 0, 0
+      FROM campaign c
+      JOIN verdict v ON v.attempt >= (c.first_id << 12) AND v.attempt < (c.end_id << 12) AND v.kind = 2
+      JOIN claim k ON k.try = (v.attempt & 4095)
+                  AND k.first_part = (SELECT max(p.first_part) FROM claim p
+                                       WHERE p.try = (v.attempt & 4095) AND p.first_part <= (v.attempt >> 12))
+     GROUP BY 1, 2
+    UNION ALL
     SELECT c.id, a.answered_at / 60000, 0, count(*), 0
       FROM campaign c JOIN answer a ON a.attempt >= (c.first_id << 12) AND a.attempt < (c.end_id << 12)
      WHERE a.outcome = 0 GROUP BY 1, 2

@@ -274,7 +274,9 @@ impl Run {
                         let since = *self.sent_at.get_or_insert_with(Instant::now);
                         let news = status.last_news.map_or(since, |news| news.max(since));
                         let waited = news.elapsed() >= settings.wait_receipts;
-                        if status.awaiting_receipts == 0 || waited || !receipts_may_come {
+                        let receipts = status.awaiting_receipts + status.doubts_awaiting_receipts;
+                        let is_open = status.late_answers > 0 || receipts > 0 && receipts_may_come;
+                        if waited || !is_open {
                             return Ended::Done;
                         }
                     } else {

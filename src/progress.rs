@@ -64,8 +64,11 @@ impl Display {
                 line += &format!(", {} {word}", count(state));
             }
         }
-        if left == 0 && progress.status.awaiting_receipts > 0 {
-            line += &format!(", waiting for {} receipts", progress.status.awaiting_receipts);
+        let receipts = progress.status.awaiting_receipts + progress.status.doubts_awaiting_receipts;
+        if left == 0 && receipts > 0 {
+            line += &format!(", waiting for {receipts} receipts");
+        } else if left == 0 && progress.status.late_answers > 0 {
+            line += &format!(", waiting for {} late answers", progress.status.late_answers);
         } else if progress.bound == 0 {
             line += ", not connected";
         } else {

@@ -464,6 +464,17 @@ fn f27_a_late_answer_settles_the_doubt_and_nothing_is_sent_again() {
 }
 
 #[test]
+fn f27_a_late_answer_is_waited_for_when_nothing_else_is_left() {
+    let fate = rule(|submit: &Submit| if submit.nth == 0 { Fate::Late(milliseconds(2_000)) } else { Fate::Answered });
+    let rules = Rules { response_timeout: Some(milliseconds(600)), ..Rules::default() };
+    for receipts in ["all", "none"] {
+        let settings = Settings { rules: rules.clone(), fate: fate.clone(), ..Settings::default() };
+        let story = Story::of(&rows(3), settings, &["--response-timeout", "600ms", "--receipts", receipts]);
+        story.assert(0, &[(if receipts == "all" { "delivered" } else { "accepted" }, 3)]).agrees(Leeway::default());
+    }
+}
+
+#[test]
 fn f27_what_is_never_answered_stays_in_doubt_and_frees_its_slot() {
     let fate = rule(|submit: &Submit| if submit.nth % 50 == 7 { Fate::Silent } else { Fate::Answered });
     let rules = Rules { window: 2, response_timeout: Some(milliseconds(600)), ..Rules::default() };

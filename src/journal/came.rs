@@ -5,9 +5,10 @@ use super::events::{Answer, Batch, ReceiptEvent, Sent};
 use super::ids::{Found, IdKey};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
-use super::ladder::Named;
+use super::ladder::{Named, may_be_for};
 use super::retry::THROTTLED_DELAY_MS;
 use super::strays::{Rule, Stray, fingerprint};
+use crate::address::Destination;
 use crate::wire::{CommandStatus, MessageState, StatusClass};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::borrow::Cow;
@@ -23,10 +24,7 @@ impl Keeper {
         if !batch.answers.is_empty() || !batch.receipts.is_empty() {
             self.status.last_news = Some(Instant::now());
         }
-        self.store_answers(batch, now)?;
-        for answer in &batch.answers {
-            self.answer(session, answer, batch, now)?;
-        }
+        self.answers(session, batch, now)?;
         self.receipts(batch, now)?;
         for inbound in &batch.inbound {
             self.inbound(session, inbound, batch, now)?;
@@ -34,25 +32,36 @@ impl Keeper {
         Ok(())
     }
 
-    /// Writes down what answers say. All of a batch by one statement: finding it again for each would cost as much as a
-    /// third of running it.
-    fn store_answers(&self, batch: &Batch, now: i64) -> Result<(), JournalError> {
+    fn answers(&mut self, session: i64, batch: &Batch, now: i64) -> Result<(), JournalError> {
         if batch.answers.is_empty() {
             return Ok(());
         }
+        let ids: Vec<Cow<'_, str>> =
+            batch.answers.iter().map(|answer| text_of(batch.octets(&answer.message_id))).collect();
+        self.store_answers(&batch.answers, &ids, now)?;
+        let keys: Vec<IdKey> = ids.iter().map(|id| self.ids.key(id.as_bytes())).collect();
+        self.ids.warm(&keys);
+        for ((answer, id), key) in batch.answers.iter().zip(&ids).zip(keys) {
+            self.answer(session, answer, id, key, now)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what answers say. All of a batch by one statement: finding it again for each would cost as much as a
+    /// third of running it.
+    fn store_answers(&self, answers: &[Answer], ids: &[Cow<'_, str>], now: i64) -> Result<(), JournalError> {
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome, message_id)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
-        for answer in &batch.answers {
-            let id = batch.octets(&answer.message_id);
+        for (answer, id) in answers.iter().zip(ids) {
             insert.execute((
                 answer.sent.attempt.0,
                 now,
                 answer.waited.as_millis() as i64,
                 answer.command_status,
                 self.meaning_of(answer).outcome as u8,
-                (!id.is_empty()).then_some(&*text_of(id)),
+                (!id.is_empty()).then_some(&**id),
             ))?;
         }
         Ok(())
@@ -78,17 +87,15 @@ impl Keeper {
     }
 
     /// Draws the consequences of an answer that is written down.
-    fn answer(&mut self, session: i64, answer: &Answer, batch: &Batch, now: i64) -> Result<(), JournalError> {
+    fn answer(&mut self, session: i64, answer: &Answer, id: &str, key: IdKey, now: i64) -> Result<(), JournalError> {
         let sent = &answer.sent;
         let status = CommandStatus(answer.command_status);
         let Meaning { class, retry_in, outcome } = self.meaning_of(answer);
-        let id = batch.octets(&answer.message_id);
-        let text = text_of(id);
         let plain = sent.plain && !sent.late;
         if sent.late {
             // It was in doubt, and whatever the operator decided meanwhile, the answer beats it.
             self.let_go(session, sent.sequence_number);
-            let folded = if id.is_empty() { 0 } else { self.ids.folded(text.as_bytes()) };
+            let folded = if id.is_empty() { 0 } else { key.folded };
             self.note_late_answer(sent.attempt, folded)?;
         } else {
             self.settled(sent);
@@ -103,7 +110,7 @@ impl Keeper {
                     self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
                 }
                 if !id.is_empty() {
-                    self.name(text.as_bytes(), sent, plain, now)?;
+                    self.name(key, sent, plain, now)?;
                 }
             }
             Outcome::Retry => {
@@ -143,20 +150,25 @@ impl Keeper {
     }
 
     /// An attempt got its id: receipts can name it from now on, and may have done so already.
-    fn name(&mut self, id: &[u8], sent: &Sent, plain: bool, now: i64) -> Result<(), JournalError> {
-        let (key, attempt) = (self.ids.key(id), sent.attempt);
+    fn name(&mut self, key: IdKey, sent: &Sent, plain: bool, now: i64) -> Result<(), JournalError> {
+        let attempt = sent.attempt;
         if self.ids.is_full() {
             self.spill_ids()?;
         }
         if attempt.part() < self.spill.edge() {
             self.spill.add_straggler(&self.connection, key.folded, attempt)?;
         }
-        self.ids.insert(key, attempt, plain);
+        self.ids.insert(key, attempt, plain, sent.destination);
         if self.strays.is_empty() {
             return Ok(());
         }
         for receipt in self.strays.naming(key, sent.generation) {
             let Some(stray) = self.strays.get(receipt).cloned() else { continue };
+            if sent.destination != 0 && !may_be_for(stray.numbers, sent.destination) {
+                // It names another number: what else it may belong to is looked at first.
+                self.to_judge.push((key.folded, 0));
+                continue;
+            }
             self.give(&stray, Rule::Exact, Some(attempt), now)?;
         }
         Ok(())
@@ -186,13 +198,14 @@ impl Keeper {
         let mut plain = Vec::with_capacity(batch.receipts.len());
         for ((receipt, id), key) in batch.receipts.iter().zip(&ids).zip(keys) {
             crate::failpoint::reach("receipt")?;
-            match self.plain_receipt(receipt, id, key) {
+            let numbers = [&receipt.source, &receipt.destination].map(|address| number_in(batch.octets(address)));
+            match self.plain_receipt(receipt, id, key, numbers)? {
                 Some(attempt) => plain.push((attempt, receipt)),
                 None => {
                     // What follows may read what was stored.
                     self.store_plain(&plain, batch, now)?;
                     plain.clear();
-                    self.receipt(receipt, id, key, batch, now)?;
+                    self.receipt(receipt, id, key, numbers, batch, now)?;
                 }
             }
         }
@@ -200,13 +213,19 @@ impl Keeper {
     }
 
     /// The attempt of a receipt that is the only and final one of a message of one part that was tried once.
-    fn plain_receipt(&mut self, receipt: &ReceiptEvent, id: &str, key: IdKey) -> Option<Attempt> {
+    fn plain_receipt(
+        &mut self,
+        receipt: &ReceiptEvent,
+        id: &str,
+        key: IdKey,
+        numbers: [u64; 2],
+    ) -> Result<Option<Attempt>, JournalError> {
         if !receipt.is_final || id.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let Found::One(known) = self.ids.find_exact(key) else { return None };
+        let Found::One(known) = self.find_exact(key, numbers)? else { return Ok(None) };
         if known.is_seen() || !known.is_plain() {
-            return None;
+            return Ok(None);
         }
         known.note_receipt(true);
         let attempt = known.attempt();
@@ -216,13 +235,14 @@ impl Keeper {
             _ => State::Failed,
         };
         self.books.shift(campaign, State::Accepted, to, 1);
-        Some(attempt)
+        Ok(Some(attempt))
     }
 
-    fn store_plain(&self, plain: &[(Attempt, &ReceiptEvent)], batch: &Batch, now: i64) -> Result<(), JournalError> {
+    fn store_plain(&mut self, plain: &[(Attempt, &ReceiptEvent)], batch: &Batch, now: i64) -> Result<(), JournalError> {
         if plain.is_empty() {
             return Ok(());
         }
+        self.note_ids_match();
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO receipt (id, received_at, state, final, rule, error, text, tlvs)
              VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6)",
@@ -248,11 +268,12 @@ impl Keeper {
         receipt: &ReceiptEvent,
         id: &str,
         key: IdKey,
+        numbers: [u64; 2],
         batch: &Batch,
         now: i64,
     ) -> Result<(), JournalError> {
         let state = receipt.state.map(number_of);
-        let named = if id.is_empty() { Named::Nobody } else { self.named(key, id, receipt.is_final)? };
+        let named = if id.is_empty() { Named::Nobody } else { self.named(key, id, numbers, receipt.is_final)? };
         let (rule, attempt) = match named {
             Named::Nobody => (Rule::None, None),
             Named::Several => (Rule::Ambiguous, None),
@@ -268,6 +289,7 @@ impl Keeper {
                     self.books.touch(&self.connection, attempt.part(), before)?;
                 }
                 let n = if owner.is_seen { self.receipts_of(attempt)? } else { 0 };
+                self.note_ids_match();
                 (Rule::Exact, Some((attempt, n)))
             }
         };
@@ -354,6 +376,12 @@ pub fn words(status: CommandStatus) -> String {
 /// A message_state as the journal keeps it.
 fn number_of(state: MessageState) -> u8 {
     state.code().unwrap_or(100)
+}
+
+/// The number in an address, as [`Destination::key`]; 0: it is none.
+fn number_in(address: &[u8]) -> u64 {
+    let address = std::str::from_utf8(address).unwrap_or_default();
+    Destination::parse(address).map_or(0, |number| number.key())
 }
 
 /// Octets of a peer as text: what is not UTF-8 is escaped, so that nothing is lost.

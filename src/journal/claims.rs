@@ -156,14 +156,16 @@ impl Keeper {
         Ok(true)
     }
 
-    /// Parts of the retry queue that are due, encoded.
+    /// Parts of the retry queue that are due, encoded: as many as are wanted, and the rest of the last one's message.
     fn retry_chunk(&mut self, wanted: usize, now: i64) -> Result<Option<Chunk>, JournalError> {
         let mut chunk = Chunk { again: true, ..Chunk::default() };
-        while chunk.items.len() < wanted {
+        let mut last = None;
+        while chunk.items.len() < wanted || self.retries.is_next_of(last, now) {
             let Some(waiting) = self.retries.pop_due(now) else { break };
             if self.books.campaign(waiting.campaign).is_none_or(|campaign| campaign.cancelled) {
                 continue;
             }
+            last = Some(waiting.message);
             // Looked up again, since a late answer or a receipt may have settled it while it waited.
             let Some((message, parts)) = super::facts::message_of(&self.connection, waiting.attempt.part())? else {
                 continue;
@@ -224,5 +226,26 @@ impl Keeper {
         }
         self.chunk = self.next_chunk()?;
         Ok(self.chunk.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::Bench;
+    use super::super::books::InDoubtPolicy::Hold;
+    use super::super::events::ToJournal;
+
+    #[test]
+    fn the_parts_of_a_message_go_over_one_session_again_too() {
+        let mut bench = Bench::new(&[("491700000001", 3), ("491700000002", 3)], Hold);
+        let session = bench.open_session();
+        let unwritten = bench.send(session, 6);
+        bench.tell(ToJournal::Closed { session, reason: "cut".into(), unanswered: Vec::new(), unwritten });
+        let sessions = [bench.open_session(), bench.open_session()];
+        let again: Vec<Vec<i64>> = sessions
+            .iter()
+            .map(|&session| bench.send(session, 1).iter().map(|sent| sent.attempt.part()).collect())
+            .collect();
+        assert_eq!(again, [[1, 2, 3], [4, 5, 6]]);
     }
 }

@@ -27,9 +27,32 @@ const PLAIN: u64 = 1 << 63;
 const SEEN: u64 = 1 << 62;
 /// Set when one of them was final.
 const FINAL: u64 = 1 << 61;
-const ATTEMPT: u64 = FINAL - 1;
+/// Some of the last digits of the number that the attempt went to ([`tag`]).
+const TAG: u64 = TAG_MAX << TAG_SHIFT;
+const TAG_SHIFT: u32 = 49;
+const TAG_MAX: u64 = (1 << 12) - 1;
+const ATTEMPT: u64 = (1 << TAG_SHIFT) - 1;
+
+/// How many of their last digits tell two numbers apart: a number may be written with or without its country.
+pub const LAST_DIGITS: u64 = 1_000_000;
+
+/// What a known attempt keeps of the number that it went to ([`crate::address::Destination::key`]): 0, nothing, of no
+/// number; else 1 to [`TAG_MAX`]` - 1`.
+fn tag(number: u64) -> u64 {
+    if number == 0 { 0 } else { 1 + number % LAST_DIGITS % (TAG_MAX - 1) }
+}
 
 impl Known {
+    /// Whether a receipt with these numbers in its addresses (0: none) can be about the attempt: unless it names only
+    /// others. `None`: it is not known where the attempt went to.
+    fn may_be_meant(&self, numbers: [u64; 2]) -> Option<bool> {
+        match (self.packed & TAG) >> TAG_SHIFT {
+            _ if numbers == [0, 0] => Some(true),
+            0 => None,
+            kept => Some(kept == TAG_MAX || numbers.iter().any(|number| tag(*number) == kept)),
+        }
+    }
+
     /// The attempt.
     pub fn attempt(&self) -> Attempt {
         Attempt((self.packed & ATTEMPT) as i64)
@@ -84,20 +107,34 @@ pub enum Found<'a> {
     One(&'a mut Known),
     /// Several whose final receipt is outstanding.
     Several,
+    /// Some, and the receipt names the number of none of them.
+    OfOthers,
+    /// This one, of which it is to be found out where it went to ([`Ids::note_destination`]).
+    Unsure(Attempt),
 }
+
+/// One table in so many pieces. A table that grows, or is rid of the traces of what was taken out, needs its memory twice
+/// for that moment; a piece of it needs little.
+const PIECES: usize = 64;
 
 /// The table.
 #[derive(Debug)]
 pub struct Ids {
-    table: HashTable<Known>,
+    pieces: Vec<HashTable<Known>>,
+    len: usize,
     keys: (u64, u64),
     capacity: usize,
+}
+
+/// The piece for a hash: told by bits that a piece itself neither places nor marks its entries by.
+fn piece_of(folded: u64) -> usize {
+    (folded >> 32) as usize % PIECES
 }
 
 impl Ids {
     /// An empty table that is full with `capacity` ids. `keys` are those of the hashes.
     pub fn new(capacity: usize, keys: (u64, u64)) -> Self {
-        Self { table: HashTable::new(), keys, capacity }
+        Self { pieces: (0..PIECES).map(|_| HashTable::new()).collect(), len: 0, keys, capacity }
     }
 
     /// The key of an id.
@@ -126,35 +163,63 @@ impl Ids {
     }
 
     /// Notes that `key` is the id of `attempt`, of which no receipt came yet.
-    pub fn insert(&mut self, key: IdKey, attempt: Attempt, plain: bool) {
-        self.restore(key, attempt, plain, None);
+    /// `destination` is where it went to, 0 if that is not at hand.
+    pub fn insert(&mut self, key: IdKey, attempt: Attempt, plain: bool, destination: u64) {
+        self.put(key, attempt, plain, None, destination);
     }
 
     /// Notes that `key` is the id of `attempt`. `receipt`: whether one came already, and whether it was final.
     pub fn restore(&mut self, key: IdKey, attempt: Attempt, plain: bool, receipt: Option<bool>) {
-        let packed = attempt.0 as u64 & ATTEMPT | if plain { PLAIN } else { 0 };
+        self.put(key, attempt, plain, receipt, 0);
+    }
+
+    fn put(&mut self, key: IdKey, attempt: Attempt, plain: bool, receipt: Option<bool>, destination: u64) {
+        let packed = attempt.0 as u64 & ATTEMPT | if plain { PLAIN } else { 0 } | tag(destination) << TAG_SHIFT;
         let mut known = Known { exact: key.exact, folded: key.folded, packed };
         if let Some(is_final) = receipt {
             known.note_receipt(is_final);
         }
-        self.table.insert_unique(key.folded, known, |known| known.folded);
+        self.len += 1;
+        self.pieces[piece_of(key.folded)].insert_unique(key.folded, known, |known| known.folded);
     }
 
-    /// Looks at where the attempts of these ids stand, and at nothing else: side by side, so that the processor waits for
-    /// the memory of several at once instead of for one after the other.
+    /// Looks at where the attempts of these ids stand or will stand, and at nothing else: side by side, so that the
+    /// processor waits for the memory of several at once instead of for one after the other.
     pub fn warm(&self, keys: &[IdKey]) {
         for key in keys {
-            std::hint::black_box(self.table.iter_hash(key.folded).next());
+            std::hint::black_box(self.near(key.folded).map(|known| known.packed).next());
         }
     }
 
-    /// The attempt with exactly this id.
-    pub fn find_exact(&mut self, key: IdKey) -> Found<'_> {
+    /// Notes where an attempt went to; 0: nobody knows.
+    pub fn note_destination(&mut self, key: IdKey, attempt: Attempt, destination: u64) {
+        let kept = if destination == 0 { TAG_MAX } else { tag(destination) };
+        if let Some(known) = self.get_mut(key.folded, attempt) {
+            known.packed = known.packed & !TAG | kept << TAG_SHIFT;
+        }
+    }
+
+    /// The attempts with exactly this id, whatever number they went to.
+    pub fn with_exactly(&self, key: IdKey) -> impl Iterator<Item = Attempt> + '_ {
+        self.near(key.folded).filter(move |known| known.exact == key.exact).map(Known::attempt)
+    }
+
+    /// The attempt with exactly this id, to one of the numbers in a receipt's addresses if it has any (0: none).
+    pub fn find_exact(&mut self, key: IdKey, numbers: [u64; 2]) -> Found<'_> {
         let mut chosen: Option<Known> = None;
         let mut several = false;
-        for known in self.table.iter_hash(key.folded) {
+        let mut of_others = false;
+        for known in self.near(key.folded) {
             if known.exact != key.exact || known.folded != key.folded {
                 continue;
+            }
+            match known.may_be_meant(numbers) {
+                Some(true) => {}
+                Some(false) => {
+                    of_others = true;
+                    continue;
+                }
+                None => return Found::Unsure(known.attempt()),
             }
             match chosen {
                 None => chosen = Some(*known),
@@ -164,11 +229,12 @@ impl Ids {
                 Some(_) => {}
             }
         }
-        let Some(chosen) = chosen else { return Found::None };
+        let Some(chosen) = chosen else { return if of_others { Found::OfOthers } else { Found::None } };
         if several {
             return Found::Several;
         }
-        match self.table.find_mut(key.folded, |known| known.packed == chosen.packed && known.exact == key.exact) {
+        let piece = &mut self.pieces[piece_of(key.folded)];
+        match piece.find_mut(key.folded, |known| known.packed == chosen.packed && known.exact == key.exact) {
             Some(known) => Found::One(known),
             None => Found::None,
         }
@@ -176,39 +242,57 @@ impl Ids {
 
     /// The attempts whose id has this folded form.
     pub fn find_folded(&self, folded: u64) -> impl Iterator<Item = Attempt> + '_ {
-        self.table.iter_hash(folded).filter(move |known| known.folded == folded).map(Known::attempt)
+        self.near(folded).filter(move |known| known.folded == folded).map(Known::attempt)
     }
 
     /// The attempt known under an id with this folded form, to note something of it.
     pub fn get_mut(&mut self, folded: u64, attempt: Attempt) -> Option<&mut Known> {
-        self.table.find_mut(folded, |known| known.attempt() == attempt)
+        self.pieces[piece_of(folded)].find_mut(folded, |known| known.attempt() == attempt)
+    }
+
+    /// What is kept under a hash, and perhaps some under others.
+    fn near(&self, folded: u64) -> impl Iterator<Item = &Known> {
+        self.pieces[piece_of(folded)].iter_hash(folded)
     }
 
     /// How many ids are kept.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.len
     }
 
     /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.len == 0
     }
 
     /// Whether some must go before another is kept.
     pub fn is_full(&self) -> bool {
-        self.table.len() >= self.capacity
+        self.len >= self.capacity
     }
 
     /// Takes out about one in `share`: those of the lowest parts. Returns them and the part before which none is left.
     pub fn take_oldest(&mut self, share: usize) -> (Vec<Known>, i64) {
         // A sample is enough to find a part that about so many are before.
-        let step = (self.table.len() / 4_096).max(1);
-        let mut sample: Vec<i64> = self.table.iter().step_by(step).map(|known| known.attempt().part()).collect();
+        let step = (self.len / 4_096).max(1);
+        let all = self.pieces.iter().flatten();
+        let mut sample: Vec<i64> = all.step_by(step).map(|known| known.attempt().part()).collect();
         sample.sort_unstable();
         let Some(&edge) = sample.get(sample.len() / share.max(1)) else { return (Vec::new(), 0) };
         // At least one part goes, whatever the sample held.
         let edge = edge.max(sample.first().map_or(0, |first| first + 1));
-        (self.table.extract_if(|known| known.attempt().part() < edge).collect(), edge)
+        let mut taken = Vec::with_capacity(self.len / share.max(1) * 9 / 8);
+        for piece in &mut self.pieces {
+            let before = piece.len();
+            taken.extend(piece.extract_if(|known| known.attempt().part() < edge));
+            // What is taken out leaves traces, for which the piece would soon be twice as large.
+            let mut fresh = HashTable::with_capacity(before);
+            for known in piece.drain() {
+                fresh.insert_unique(known.folded, known, |known| known.folded);
+            }
+            *piece = fresh;
+        }
+        self.len -= taken.len();
+        (taken, edge)
     }
 }
 
@@ -236,7 +320,7 @@ mod tests {
     use super::*;
 
     fn one(ids: &mut Ids, id: &str) -> Option<Known> {
-        match ids.find_exact(ids.key(id.as_bytes())) {
+        match ids.find_exact(ids.key(id.as_bytes()), [0, 0]) {
             Found::One(known) => Some(*known),
             _ => None,
         }
@@ -248,7 +332,7 @@ mod tests {
         let spellings = ["77", "077", "B8BE19", "b8be19", ""];
         for (n, id) in spellings.into_iter().enumerate() {
             let key = ids.key(id.as_bytes());
-            ids.insert(key, Attempt(n as i64), true);
+            ids.insert(key, Attempt(n as i64), true, 0);
         }
         for (n, id) in spellings.into_iter().enumerate() {
             let known = one(&mut ids, id).unwrap();
@@ -264,11 +348,27 @@ mod tests {
     fn an_id_given_twice_means_the_one_that_waits() {
         let mut ids = Ids::new(10, (1, 2));
         let key = ids.key(b"5");
-        ids.insert(key, Attempt(1), true);
-        ids.insert(key, Attempt(2), true);
-        assert!(matches!(ids.find_exact(key), Found::Several));
+        ids.insert(key, Attempt(1), true, 0);
+        ids.insert(key, Attempt(2), true, 0);
+        assert!(matches!(ids.find_exact(key, [0, 0]), Found::Several));
         ids.get_mut(key.folded, Attempt(1)).unwrap().note_receipt(true);
         assert_eq!(one(&mut ids, "5").unwrap().attempt(), Attempt(2));
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_what_comes_and_goes() {
+        let mut ids = Ids::new(100_000, (1, 2));
+        for n in 0..600_000 {
+            if ids.is_full() {
+                ids.take_oldest(8);
+            }
+            let key = ids.key(n.to_string().as_bytes());
+            ids.insert(key, Attempt::new(n, 0), true, 0);
+        }
+        assert!(ids.len() > 80_000);
+        let room: usize = ids.pieces.iter().map(HashTable::capacity).sum();
+        // Pieces have room for 1,792 each; a few have more than their share.
+        assert!(room < 1_792 * PIECES * 5 / 4, "{room}");
     }
 
     #[test]
@@ -276,16 +376,18 @@ mod tests {
         let mut ids = Ids::new(1_000, (1, 2));
         for n in 0..100_000 {
             let key = ids.key(n.to_string().as_bytes());
-            ids.insert(key, Attempt::new(n, 0), true);
+            ids.insert(key, Attempt::new(n, 0), true, 0);
         }
         assert!(ids.is_full());
         let (taken, edge) = ids.take_oldest(8);
         assert!((10_000..16_000).contains(&taken.len()), "{}", taken.len());
         assert!(taken.iter().all(|known| known.attempt().part() < edge));
         assert_eq!(taken.len() as i64, edge);
-        assert!(ids.table.iter().all(|known| known.attempt().part() >= edge));
+        assert_eq!(ids.len(), ids.pieces.iter().map(HashTable::len).sum::<usize>());
+        assert_eq!(ids.len() + taken.len(), 100_000);
+        assert!(ids.pieces.iter().flatten().all(|known| known.attempt().part() >= edge));
         let mut single = Ids::new(1, (1, 2));
-        single.insert(IdKey { exact: 1, folded: 1 }, Attempt::new(5, 0), true);
+        single.insert(IdKey { exact: 1, folded: 1 }, Attempt::new(5, 0), true, 0);
         assert_eq!(single.take_oldest(8).1, 6);
         assert!(single.is_empty());
     }

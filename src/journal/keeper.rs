@@ -49,6 +49,10 @@ pub struct Status {
     pub counts: [i64; State::COUNT],
     /// Messages whose receipt is outstanding.
     pub awaiting_receipts: i64,
+    /// Messages in doubt that a receipt may settle.
+    pub doubts_awaiting_receipts: i64,
+    /// Attempts in doubt that may still be answered: their sessions live.
+    pub late_answers: usize,
     /// Attempts that are claimed and have neither answer nor verdict.
     pub in_flight: usize,
     /// Nothing is left to send (in this run), and nothing is in flight.
@@ -97,6 +101,10 @@ pub struct Keeper {
     pub(super) doubts: Doubts,
     /// What bears upon strays that were judged already: the hash of an id's spelling, a number.
     pub(super) to_judge: Vec<(u64, u64)>,
+    /// All that are not decided are to be judged anew.
+    pub(super) judge_all: bool,
+    /// A receipt of the account had the id of an answer: ids mean the same in both.
+    pub(super) ids_match: bool,
     pub(super) generations: Generations,
     pub(super) retries: Retries,
     pub(super) rules: Arc<RetryRules>,
@@ -310,7 +318,7 @@ impl Keeper {
 
     fn publish(&mut self) {
         let mut counts = [0; State::COUNT];
-        let mut awaiting = 0;
+        let (mut awaiting, mut doubts) = (0, 0);
         for &index in &self.active {
             if let Some(book) = self.books.campaign(index) {
                 for (sum, count) in counts.iter_mut().zip(book.counts) {
@@ -318,11 +326,14 @@ impl Keeper {
                 }
                 if book.awaits_receipts {
                     awaiting += book.counts[State::Accepted as usize];
+                    doubts += book.counts[State::InDoubt as usize];
                 }
             }
         }
         self.status.counts = counts;
         self.status.awaiting_receipts = awaiting;
+        self.status.doubts_awaiting_receipts = doubts;
+        self.status.late_answers = self.held.values().map(HashSet::len).sum();
         // The end of the feed shows by itself only when something is asked for.
         if self.chunk.is_none()
             && let Some(feeder) = &self.feeder

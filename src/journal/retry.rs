@@ -106,6 +106,12 @@ impl Retries {
         Some(waiting)
     }
 
+    /// Whether the next part that is due belongs to `message`.
+    pub fn is_next_of(&self, message: Option<i64>, now_ms: i64) -> bool {
+        let next = self.heap.peek().filter(|next| next.0.due_ms <= now_ms);
+        message.is_some() && next.map(|next| next.0.message) == message
+    }
+
     /// How long until something is due; `None`: nothing is queued.
     pub fn due_in(&self, now_ms: i64) -> Option<Duration> {
         self.heap.peek().map(|first| Duration::from_millis((first.0.due_ms - now_ms).max(0) as u64))

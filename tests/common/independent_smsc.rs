@@ -596,7 +596,15 @@ impl Connection<'_> {
         let writer = {
             let (hub, shared) = (Arc::clone(hub), Arc::clone(&shared));
             let stream = stream.try_clone().expect("a second handle");
-            let writer = Writer { hub, shared, stream, next_number: 1, is_mute: false, unanswered: BTreeMap::new() };
+            let writer = Writer {
+                hub,
+                shared,
+                stream,
+                next_number: 1,
+                is_mute: false,
+                unanswered: BTreeMap::new(),
+                unwritten: Vec::new(),
+            };
             std::thread::spawn(move || writer.run())
         };
         let mut connection = Connection {
@@ -964,6 +972,8 @@ struct Writer {
     next_number: u32,
     is_mute: bool,
     unanswered: BTreeMap<u32, Receipt>,
+    /// Receipts that were due when the connection failed.
+    unwritten: Vec<Receipt>,
 }
 
 impl Writer {
@@ -1007,8 +1017,20 @@ impl Writer {
 
     /// Puts the PDUs on the wire. The judge hears of each before the client can.
     fn write(&mut self, due: Vec<Out>) -> std::io::Result<()> {
+        let mut due = due.into_iter();
+        let written = self.write_each(&mut due);
+        // Those behind the one that failed.
+        self.unwritten.extend(due.filter_map(|out| match out {
+            Out::Receipt(receipt) => Some(receipt),
+            _ => None,
+        }));
+        written
+    }
+
+    fn write_each(&mut self, due: &mut std::vec::IntoIter<Out>) -> std::io::Result<()> {
         let mut together = Vec::new();
-        let is_glued = due.iter().any(|out| matches!(out, Out::Bind { .. })) && due.len() > 1;
+        let waiting = due.as_slice();
+        let is_glued = waiting.iter().any(|out| matches!(out, Out::Bind { .. })) && waiting.len() > 1;
         for out in due {
             let mut octet_by_octet = false;
             let (octets, is_regular) = match out {
@@ -1142,7 +1164,7 @@ impl Writer {
             return;
         }
         let judge = hold(&self.shared.judge);
-        let mut left: Vec<Receipt> = Vec::new();
+        let mut left = std::mem::take(&mut self.unwritten);
         left.extend(self.unanswered.iter().filter(|(number, _)| judge.is_asked(**number)).map(|(_, r)| r.clone()));
         drop(judge);
         for Reverse(due) in hold(&self.shared.heap).drain() {

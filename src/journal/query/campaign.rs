@@ -189,6 +189,7 @@ impl<'a> Scan<'a> {
             self.answers(&snapshot, from, end)?;
             self.receipts(&snapshot, from, end)?;
             self.abandoned(&snapshot, from, end)?;
+            self.attempts -= never_left(&snapshot, from, end)?;
             drop(snapshot);
             self.settle();
             from = end;
@@ -458,4 +459,11 @@ fn doubts(connection: &Connection, summary: &CampaignSummary) -> Result<Vec<Doub
         from = end;
     }
     Ok(doubts)
+}
+
+/// How many attempts were claimed and then shown to have never left.
+fn never_left(snapshot: &Connection, from: i64, end: i64) -> Result<i64, JournalError> {
+    Ok(snapshot
+        .prepare_cached("SELECT count(*) FROM verdict WHERE attempt >= ?1 AND attempt < ?2 AND kind = 2")?
+        .query_row(Attempt::range(from, end), |row| row.get(0))?)
 }

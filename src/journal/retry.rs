@@ -3,7 +3,7 @@
 use super::JournalError;
 use super::books::Books;
 use super::facts::MessageFacts;
-use super::key::{Attempt, Outcome, State, Verdict};
+use super::key::{Attempt, Outcome, State, TRIES_MAX, Verdict};
 use super::state::{AttemptFacts, is_to_send, may_go_on};
 use crate::wire::{CommandStatus, StatusClass};
 use hashbrown::{HashMap, HashSet};
@@ -160,6 +160,10 @@ pub fn load(
                 let anew = |attempt: &AttemptFacts| attempt.verdict == Some(Verdict::RetryRejected);
                 let since = attempts.iter().rposition(anew).map_or(0, |tried| tried + 1);
                 let refused = refused(connection, rules, Attempt::new(message + n as i64, since as u16))?;
+                if attempts.len() >= usize::from(TRIES_MAX) {
+                    log::warn!("part {} was tried {TRIES_MAX} times, and is not tried again", message + n as i64);
+                    continue;
+                }
                 let attempt = facts.next_attempt(n);
                 retries.push(Waiting { due_ms: 0, attempt, message, campaign: index, refused });
             }
@@ -202,4 +206,41 @@ pub fn ban_reference(connection: &Connection, references: &AtomicBool) -> Result
         connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('no_user_message_reference', '1')", [])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::bench::Bench;
+    use crate::journal::books::InDoubtPolicy;
+    use crate::journal::events::ToJournal;
+
+    #[test]
+    fn f24_a_part_tried_as_often_as_can_be_recorded_holds_up_no_other() {
+        let mut bench = Bench::new(&[("491700000001", 1), ("491700000002", 1)], InDoubtPolicy::Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 1);
+        bench.tell(ToJournal::Withdrawn { session, sent });
+        // As if that had happened again and again, but for the last time.
+        let last = TRIES_MAX - 1;
+        let tries = format!(
+            "CREATE TEMP TABLE n AS WITH RECURSIVE n (t) AS (SELECT 1 UNION ALL SELECT t + 1 FROM n WHERE t + 1 < {last})
+                SELECT t FROM n;
+             INSERT INTO claim SELECT 1000 + t, t, 1, 1, 1, {session}, 5000 + t, 0 FROM n;
+             INSERT INTO verdict (attempt, at, kind, reason) SELECT 1 << 12 | t, 0, 2, '' FROM n;"
+        );
+        bench.keeper().connection.execute_batch(&tries).unwrap();
+        bench.restart();
+        let session = bench.open_session();
+        let sent = bench.send(session, 1);
+        assert_eq!(sent[0].attempt, Attempt::new(1, last));
+        bench.tell(ToJournal::Withdrawn { session, sent });
+        assert!(bench.keeper().status.halted.as_ref().is_some_and(|why| why.contains("line 2")));
+        bench.restart();
+        let session = bench.open_session();
+        let sent = bench.send(session, 1);
+        assert_eq!(sent[0].attempt, Attempt::new(2, 0));
+        bench.answer(session, sent[0], 0, "7");
+        assert_eq!(bench.states(), ["queued", "accepted"]);
+    }
 }

@@ -115,6 +115,7 @@ impl Journal {
                         late: false,
                         referenced: false,
                         generation: run.generation,
+                        destination: item.destination,
                     };
                     claimed += 1;
                     let id = if random_ids { self.random.u64(..) } else { 0x0195_0000 + claimed as u64 };

@@ -38,6 +38,8 @@
 //!
 //! - Nothing is written to a socket before its claim is committed with `synchronous=FULL`, and not before the write mark
 //!   names it. After a death, what is above its session's mark is queued again; what is below it and unanswered is in doubt.
+//! - A slot of the window is free again only when the answer that frees it is noted beside the journal. So no more than a
+//!   window a session is in doubt after a death, however far the journal thread was behind.
 //! - A receipt or inbound message is answered only after the commit that holds it.
 //! - Facts are appended. A message's state follows from them by one rule, [`journal::state`].
 //! - Tokens are taken when octets are about to be written. Claims run a few moments ahead of that, so that the disk is

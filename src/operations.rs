@@ -204,6 +204,10 @@ impl Exchange<'_> {
         while broken.is_none() && !waiting.is_empty() {
             match dialogue.receive(deadline) {
                 Ok(Some(frame)) => {
+                    // A receipt, on a session that receives too: it is to come again, to a sender or `listen`.
+                    if let Err(why) = dialogue.acknowledge(&frame, CommandStatus::RECEIVER_TEMPORARY) {
+                        broken = Some(why);
+                    }
                     if let Some((number, target, answer)) = answer_to(&frame, &mut waiting) {
                         answers.push((number, target, answer.clone(), self.final_state(&answer)));
                     }

@@ -280,15 +280,16 @@ fn exchange(
         while let Some(frame) = out.receive(deadline)? {
             note(record, "came", &frame)?;
             news = Instant::now();
-            throttled |= take(&frame, findings);
-            out.acknowledge(&frame)?;
+            let took = take(&frame, findings);
+            throttled |= took == Took::Throttled;
+            out.acknowledge(&frame, took.status())?;
         }
         if let Some(inward) = inward.as_deref_mut() {
             while let Some(frame) = inward.receive(Instant::now() + Duration::from_millis(1))? {
                 note(record, "came", &frame)?;
                 news = Instant::now();
-                take(&frame, findings);
-                inward.acknowledge(&frame)?;
+                let took = take(&frame, findings);
+                inward.acknowledge(&frame, took.status())?;
             }
         }
     }
@@ -316,15 +317,33 @@ impl Receipted {
     }
 }
 
-/// Notes what came. True: a request was throttled.
-fn take(frame: &[u8], findings: &mut Findings) -> bool {
-    let Some(header) = decode_header(frame) else { return false };
+/// What a PDU was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Took {
+    /// Part of the trial.
+    Own,
+    /// A request of the trial was throttled.
+    Throttled,
+    /// None of it: perhaps the receipt of a campaign's message.
+    Foreign,
+}
+
+impl Took {
+    /// How a message is answered. What is not the trial's is to come again, when a journal is there to keep it.
+    fn status(self) -> CommandStatus {
+        if self == Self::Foreign { CommandStatus::RECEIVER_TEMPORARY } else { CommandStatus::OK }
+    }
+}
+
+/// Notes what came.
+fn take(frame: &[u8], findings: &mut Findings) -> Took {
+    let Some(header) = decode_header(frame) else { return Took::Foreign };
     match header.command_id {
         CommandId::SUBMIT_SM_RESP | CommandId::GENERIC_NACK => {
             let found = findings.sent.iter_mut().find(|sent| {
                 sent.written_at.is_some() && sent.answer.is_none() && sent.sequence_number == header.sequence_number
             });
-            let Some(sent) = found else { return false };
+            let Some(sent) = found else { return Took::Foreign };
             let waited = sent.written_at.map(|at| at.elapsed()).unwrap_or_default();
             sent.answer = Some((waited, header.command_status));
             sent.message_id = decode_message_id(frame).to_vec();
@@ -335,25 +354,32 @@ fn take(frame: &[u8], findings: &mut Findings) -> bool {
             let early: Vec<Receipted> = findings.early.extract_if(.., named).collect();
             findings.foreign -= early.len();
             sent.receipts.extend(early);
-            header.command_status.class() == StatusClass::Throttled
+            match header.command_status.class() {
+                StatusClass::Throttled => Took::Throttled,
+                _ => Took::Own,
+            }
         }
         CommandId::DELIVER_SM | CommandId::DATA_SM => {
-            take_receipt(frame, header.command_id == CommandId::DATA_SM, findings);
-            false
+            if take_receipt(frame, header.command_id == CommandId::DATA_SM, findings) {
+                Took::Own
+            } else {
+                Took::Foreign
+            }
         }
-        _ => false,
+        _ => Took::Foreign,
     }
 }
 
-fn take_receipt(frame: &[u8], as_data_sm: bool, findings: &mut Findings) {
+/// Notes a receipt; false: it is of no message of the trial, as far as is known.
+fn take_receipt(frame: &[u8], as_data_sm: bool, findings: &mut Findings) -> bool {
     let (receipt, esm_class, text, tlvs): (Option<Receipt<'_>>, u8, &[u8], Tlvs<'_>) = match decode(frame) {
         Ok((_, Pdu::DeliverSm(sm))) => (sm.receipt(), sm.esm_class, sm.text(), sm.tlvs),
         Ok((_, Pdu::DataSm(sm))) => (sm.receipt(), sm.esm_class, sm.text(), sm.tlvs),
-        _ => return,
+        _ => return false,
     };
     let Some(receipt) = receipt else {
         findings.foreign += 1;
-        return;
+        return false;
     };
     let id = receipt.id().unwrap_or_default().to_vec();
     let reference = tlvs.get_u16(Tag::USER_MESSAGE_REFERENCE);
@@ -381,11 +407,12 @@ fn take_receipt(frame: &[u8], as_data_sm: bool, findings: &mut Findings) {
     let Some((rule, echoed, sent)) = best else {
         findings.foreign += 1;
         findings.early.push(told);
-        return;
+        return false;
     };
     let answered = sent.written_at.zip(sent.answer).map(|(at, (waited, _))| at + waited);
     (told.after, told.rule, told.echoed) = (answered.map(|at| at.elapsed()), rule, echoed);
     sent.receipts.push(told);
+    true
 }
 
 /// Appends to the record, and waits until it is on disk: nothing is written to the SMSC before.

@@ -131,6 +131,7 @@ mod tests {
             late: false,
             referenced: false,
             generation: 0,
+            destination: 0,
         }
     }
 

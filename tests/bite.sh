@@ -36,6 +36,7 @@ bite answer-before-commit evidence_order nothing_is_written
 bite resend-doubt evidence_kills f46
 bite drop-late-answer session_faults f27_a_late_answer
 bite no-lock evidence_recovery f44
+bite no-notes evidence_recovery f46_what_was_answered
 bite no-reserve evidence_disk f40
 
 echo "$bites caught, $misses missed"

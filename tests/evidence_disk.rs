@@ -77,7 +77,7 @@ fn fill(kib: u64) -> Option<String> {
 
 #[test]
 fn f40_a_full_disk_stops_sending_and_what_is_owed_is_still_recorded() {
-    let sizes = evidence::setting("SMPPOST_SIZES", 5);
+    let sizes = evidence::setting("SMPPOST_SIZES", 3);
     for n in 0..sizes {
         let Some(words) = fill(5_000 + n * 15_000 / sizes) else { return };
         println!("{words}");
@@ -180,7 +180,8 @@ fn f45_a_report_held_open_neither_stops_the_sender_nor_grows_the_wal_for_ever() 
 /// the WAL as soon as it has 200 pages, so that fewer will do.
 #[test]
 fn f45_a_report_that_nobody_reads_on_lets_the_wal_be_folded_while_messages_are_sent() {
-    let messages = evidence::setting("SMPPOST_HELD", 10_000) as usize;
+    let short = if cfg!(feature = "failpoints") { 40_000 } else { 10_000 };
+    let messages = evidence::setting("SMPPOST_HELD", short) as usize;
     let smppost = Smppost::new().deadline(Duration::from_secs(3_600)).environment("SMPPOST_CHECKPOINT_PAGES", "200");
     let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "20ms"]);
     smppost.file("c.csv", numbered(messages));
@@ -206,11 +207,12 @@ fn f45_a_report_that_nobody_reads_on_lets_the_wal_be_folded_while_messages_are_s
     println!("{messages} messages in {:?}, {} KiB of WAL at most", ended.took, most / 1_024);
     // The pages after which it is folded, and what was written until a commit came to do it.
     let pages = if cfg!(feature = "failpoints") { 200 } else { 8_000 };
-    assert!(most < (pages + 1_500) * 4_096, "{most}");
+    assert!(most < (pages + 800) * 4_096, "{most}");
     assert_eq!(rows.map(Result::unwrap).count(), messages, "rows of a report");
     assert!(report.wait().unwrap().success());
     evidence::verify(&smppost);
-    oracle::assert_kept("under a report", &smppost.journal(), &simulator.read());
+    let delivered = one(&smppost.journal(), "SELECT delivered FROM campaign_summary");
+    assert_eq!(delivered, messages as i64, "{}", ended.said());
 }
 
 /// Rows for more numbers than [`rows`] has.

@@ -96,7 +96,7 @@ fn each_fault_alone() {
 #[test]
 fn mixes_of_faults() {
     let messages = evidence::setting("SMPPOST_MESSAGES", 1_000) as usize;
-    let mixes = evidence::setting("SMPPOST_MIXES", 10);
+    let mixes = evidence::setting("SMPPOST_MIXES", 6);
     let seed = evidence::seed("mixes of faults");
     let mut random = fastrand::Rng::with_seed(seed);
     for _ in 0..mixes {

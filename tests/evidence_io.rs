@@ -2,7 +2,8 @@
 //! beside it, once or from then on, at import, at sending and at going on after a death. The run ends, in words; then the
 //! disk is mended, the run is resumed, and the promises must hold.
 //!
-//! `SMPPOST_IO=all cargo test --test evidence_io -- --nocapture` goes through every call; the plain run takes a sample.
+//! `SMPPOST_IO=all cargo test --test evidence_io -- --nocapture` goes through every call, in hours; `SMPPOST_IO=sync,open`
+//! through every call of those kinds; the plain run takes a sample.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -108,13 +109,11 @@ fn calls(shim: &Shim, phase: Phase, call: &'static str) -> u64 {
 
 fn all(phase: Phase) {
     let Some(shim) = Shim::make() else { return };
-    let whole = std::env::var("SMPPOST_IO").is_ok_and(|wanted| wanted == "all");
+    let wanted = std::env::var("SMPPOST_IO").unwrap_or_default();
     let mut random = fastrand::Rng::with_seed(evidence::seed("failing disks"));
     for call in CALLS {
-        if whole {
-            for (error, times) in
-                [(Error::Io, 1), (Error::Io, 1 << 30), (Error::Full, 1), (Error::Full, 1 << 30), (Error::Killed, 1)]
-            {
+        if wanted == "all" || wanted.split(',').any(|each| each == call) {
+            for (error, times) in [(Error::Io, 1), (Error::Io, 1 << 30), (Error::Full, 1 << 30), (Error::Killed, 1)] {
                 // Runs differ in how their commits group; far behind the last call none fires.
                 let mut silent = 0;
                 for at in 1.. {
@@ -127,7 +126,7 @@ fn all(phase: Phase) {
                     }
                 }
             }
-        } else {
+        } else if wanted.is_empty() {
             let most = calls(&shim, phase, call);
             for _ in 0..evidence::setting("SMPPOST_IO_SAMPLE", 1) {
                 let error = [Error::Io, Error::Io, Error::Full, Error::Killed][random.usize(..4)];
@@ -155,4 +154,32 @@ fn f41_a_failing_disk_at_sending() {
 #[test]
 fn f41_a_failing_disk_at_going_on() {
     all(Phase::Resume);
+}
+
+#[test]
+fn f48_a_clock_that_is_set_moves_no_timer() {
+    let Some(shim) = Shim::make() else { return };
+    let smppost = Smppost::new();
+    // Every tenth is to be tried again in a second.
+    let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "10ms", "--fault", "error=0x64:10"]);
+    smppost.file("c.csv", rows(MESSAGES));
+    let off = smppost.file("off", "0");
+    let environment = shim.clock(&off);
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let arguments = evidence::send(simulator.port, &["--rate", "100", "--window", "10", "--wait-receipts", "5s"]);
+    let run = smppost.spawn_with(&arguments.each(), &environment);
+    let mut ledger = evidence::Ledger::default();
+    for (submits, seconds) in [(40, "3600"), (80, "-7200"), (120, "86400"), (160, "-86400")] {
+        assert!(ledger.wait_for(&simulator.ledger, submits, Duration::from_secs(30)), "{}", run.stderr());
+        std::fs::write(smppost.path("off-next"), seconds).unwrap();
+        std::fs::rename(smppost.path("off-next"), &off).unwrap();
+    }
+    let ended = run.wait();
+    ended.assert_code(0);
+    evidence::verify(&smppost);
+    oracle::assert_kept("a clock that is set", &smppost.journal(), &simulator.read());
+    let delivered = one(&smppost.journal(), "SELECT count(*) FROM message_status WHERE state = 'delivered'");
+    assert_eq!(delivered, MESSAGES as i64, "{}", ended.said());
+    let shifted = "SELECT count(DISTINCT substr(claimed_at, 1, 13)) FROM attempt_log";
+    assert!(one(&smppost.journal(), shifted) >= 4, "the clock was not set at all");
 }

@@ -59,16 +59,16 @@ const FLOODS: [Way; 2] = [
     Way {
         window: 200,
         connections: 2,
-        rows: 30_000,
+        rows: 12_000,
         in_flood: true,
-        simulator: &["--receipt-delay", "1ms..50ms", "--fault", "receipt-flood=5000"],
+        simulator: &["--receipt-delay", "1ms..50ms", "--fault", "receipt-flood=500"],
         ..WAY
     },
     Way {
         rate: "3000",
         window: 50,
         connections: 1,
-        rows: 15_000,
+        rows: 6_000,
         in_flood: true,
         simulator: &[
             "--receipt-delay",
@@ -78,7 +78,7 @@ const FLOODS: [Way; 2] = [
             "--receipt",
             "early=4",
             "--fault",
-            "receipt-flood=2000",
+            "receipt-flood=500",
         ],
         ..WAY
     },

@@ -1,5 +1,5 @@
 //! Every version with every layout of connections, in the clear and over TLS; and a connection that is cut again and again
-//! beside one that is not. Longer: `SMPPOST_MESSAGES=1000` a layout, `SMPPOST_CUTS=20` cuts.
+//! beside one that is not. Longer: `SMPPOST_LAYOUT_MESSAGES=1000` a layout, `SMPPOST_SOCKET_CUTS=20` cuts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails fails its test.
 
 mod common;
@@ -53,7 +53,7 @@ fn listen_until(smppost: &Smppost, account: &[&str], state: &str, count: i64) {
 }
 
 fn every_layout_of(version: &str, layouts: &[(&str, &str)]) {
-    let messages = from_environment("SMPPOST_MESSAGES", 100);
+    let messages = from_environment("SMPPOST_LAYOUT_MESSAGES", 100);
     for &(bind, connections) in layouts {
         for over_tls in [false, true] {
             let smppost = Smppost::new();
@@ -167,7 +167,7 @@ fn pass(
 #[test]
 fn f18_one_of_two_connections_cut_every_500_messages_loses_nothing_and_sends_nothing_twice() {
     let (window, each) = (20, 500);
-    let cuts = from_environment("SMPPOST_CUTS", 3);
+    let cuts = from_environment("SMPPOST_SOCKET_CUTS", 3);
     // The other connection takes its share, and while the cut one is away all.
     let messages = 3 * each * cuts;
     let smppost = Smppost::new().deadline(Duration::from_secs(180));

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Ended, Smppost};
+use common::{Ended, Smppost, expected, one, rows, states};
 use smppost::smsc::{Faults, Settings, Smsc};
 use std::os::unix::fs::PermissionsExt;
 
@@ -128,4 +128,25 @@ fn pairs_of_the_old_version_are_tried_too_and_wrong_options_send_nothing() {
         smppost.run(&[&account[..], wrong].concat()).assert_code(2);
     }
     assert_eq!(smsc.stats().submits, submits);
+}
+
+#[test]
+fn f35_receipts_of_a_campaign_are_left_for_its_journal() {
+    let late = |settings: &mut Settings| {
+        settings.receipt_delay = "2s".parse().unwrap();
+        settings.keep_messages = 100;
+    };
+    let (smsc, smppost) = (smsc(late), Smppost::new());
+    let port = smsc.local_addr().port();
+    smppost.send(&rows(20), port, &["--wait-receipts", "1ms"]).assert_code(0);
+    let ended = probe(&smppost, &smsc, &["--measure", "0"]);
+    assert_says(&ended, &["more came that are of none of them"]);
+    // The same for an operation that binds both ways.
+    let port = port.to_string();
+    let account = ["--host", "127.0.0.1", "--system-id", "test", "--port", &port];
+    smppost.run(&[&["query", "c", "--line", "2", "--bind", "trx"][..], &account].concat()).assert_code(0);
+    smppost.run(&[&["resume", "c", "--wait-receipts", "10s"][..], &account].concat()).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 20)]));
+    let told = "SELECT count(DISTINCT line) FROM receipt_log WHERE rule = 'exact id'";
+    assert!(one(&smppost.journal(), told) >= 19);
 }

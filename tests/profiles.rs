@@ -147,6 +147,6 @@ fn what_an_smsc_means_by_its_codes_stands_in_the_profile() {
         smppost.file("smppost.toml", profile(9).replace("[acme.field]", &format!("{wrong}\n[acme.field]")));
         let ended = smppost.run(&["profile", "check"]);
         ended.assert_code(1);
-        assert!(ended.stdout.contains("line 10"), "{}", ended.said());
+        assert!(ended.stdout.contains("line 11"), "{}", ended.said());
     }
 }

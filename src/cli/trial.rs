@@ -218,7 +218,7 @@ fn receipts(findings: &Findings, references: bool, out: &mut dyn Write) -> io::R
     let receipted = taken.iter().filter(|sent| !sent.receipts.is_empty()).count();
     writeln!(out, "receipts: for {receipted} of {} messages", taken.len())?;
     if findings.foreign > 0 {
-        writeln!(out, "  {} more came that belong to none of them, and were answered", findings.foreign)?;
+        writeln!(out, "  {} more came that are of none of them: left to the SMSC, to be sent again", findings.foreign)?;
     }
     let Some(example) = all.first() else {
         return writeln!(

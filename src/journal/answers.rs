@@ -401,6 +401,7 @@ mod tests {
                 late: false,
                 referenced: attempt % 2 == 0,
                 generation: 0,
+                destination: 0,
             };
             let command_status = if attempt % 3 == 0 { 0x14 } else { 0 };
             batch.answers.push(Answer { sent, command_status, waited: Duration::from_millis(7), message_id });

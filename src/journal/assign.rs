@@ -125,7 +125,11 @@ impl Assignment {
             "INSERT INTO receipt_match (receipt_id, attempt, rule, at) VALUES (?1, ?2, ?3, ?4)",
             (self.receipt, to.0, Rule::Operator as u8, super::now_ms()),
         )?;
-        connection.execute("DELETE FROM stray WHERE receipt = ?1", [self.receipt])?;
+        // Of an attempt without an answer the receipt tells the id, by which others of its receipts are known.
+        connection.execute(
+            "DELETE FROM stray WHERE receipt = ?1 AND EXISTS (SELECT 1 FROM answer WHERE attempt = ?2)",
+            (self.receipt, to.0),
+        )?;
         Ok(Some(Assigned { receipt: self.receipt, from, to }))
     }
 }
@@ -151,9 +155,14 @@ impl Keeper {
         for attempt in assigned.from.into_iter().chain([assigned.to]) {
             self.not_plain(attempt)?;
         }
-        if let (Some(from), Some(stray)) = (assigned.from, self.strays.get(assigned.receipt)) {
-            let numbers = stray.numbers;
-            self.doubts.name(from, numbers, None);
+        if let Some(stray) = self.strays.get(assigned.receipt) {
+            let (numbers, id) = (stray.numbers, stray.key);
+            if let Some(from) = assigned.from {
+                self.doubts.name(from, numbers, None);
+            }
+            self.doubts.name(assigned.to, numbers, Some(id.exact));
+            // Others that fitted both may fit one only, now.
+            self.to_judge.extend(numbers.into_iter().filter(|number| *number != 0).map(|number| (id.folded, number)));
         }
         self.strays.note(assigned.receipt, Some(assigned.to), Rule::Operator);
         if assigned.from.is_none() {

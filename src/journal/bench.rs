@@ -143,6 +143,7 @@ impl Bench {
                             late: false,
                             referenced: true,
                             generation: run.generation,
+                            destination: item.destination,
                         });
                     }
                 }

@@ -36,6 +36,8 @@ pub struct CampaignBook {
     pub cancelled: bool,
     /// Every message asks for a receipt whatever its fate.
     pub awaits_receipts: bool,
+    /// No number has two of its messages.
+    pub numbers_once: bool,
     /// For what is in doubt.
     pub in_doubt: InDoubtPolicy,
     /// For which parts of a long message receipts come.
@@ -86,6 +88,7 @@ impl Books {
                     end_id: row.get(3)?,
                     cancelled: row.get(4)?,
                     awaits_receipts: options.receipts == super::campaign::Receipts::All,
+                    numbers_once: !options.allow_duplicates,
                     in_doubt: options.in_doubt,
                     receipts_for: options.receipts_for,
                     counts,

@@ -5,9 +5,10 @@ use super::events::{Answer, Batch, ReceiptEvent, Sent};
 use super::ids::{Found, IdKey};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
-use super::ladder::Named;
+use super::ladder::{Named, may_be_for};
 use super::retry::THROTTLED_DELAY_MS;
 use super::strays::{Rule, Stray, fingerprint};
+use crate::address::Destination;
 use crate::wire::{CommandStatus, MessageState, StatusClass};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::borrow::Cow;
@@ -157,12 +158,17 @@ impl Keeper {
         if attempt.part() < self.spill.edge() {
             self.spill.add_straggler(&self.connection, key.folded, attempt)?;
         }
-        self.ids.insert(key, attempt, plain);
+        self.ids.insert(key, attempt, plain, sent.destination);
         if self.strays.is_empty() {
             return Ok(());
         }
         for receipt in self.strays.naming(key, sent.generation) {
             let Some(stray) = self.strays.get(receipt).cloned() else { continue };
+            if sent.destination != 0 && !may_be_for(stray.numbers, sent.destination) {
+                // It names another number: what else it may belong to is looked at first.
+                self.to_judge.push((key.folded, 0));
+                continue;
+            }
             self.give(&stray, Rule::Exact, Some(attempt), now)?;
         }
         Ok(())
@@ -192,13 +198,14 @@ impl Keeper {
         let mut plain = Vec::with_capacity(batch.receipts.len());
         for ((receipt, id), key) in batch.receipts.iter().zip(&ids).zip(keys) {
             crate::failpoint::reach("receipt")?;
-            match self.plain_receipt(receipt, id, key) {
+            let numbers = [&receipt.source, &receipt.destination].map(|address| number_in(batch.octets(address)));
+            match self.plain_receipt(receipt, id, key, numbers)? {
                 Some(attempt) => plain.push((attempt, receipt)),
                 None => {
                     // What follows may read what was stored.
                     self.store_plain(&plain, batch, now)?;
                     plain.clear();
-                    self.receipt(receipt, id, key, batch, now)?;
+                    self.receipt(receipt, id, key, numbers, batch, now)?;
                 }
             }
         }
@@ -206,13 +213,19 @@ impl Keeper {
     }
 
     /// The attempt of a receipt that is the only and final one of a message of one part that was tried once.
-    fn plain_receipt(&mut self, receipt: &ReceiptEvent, id: &str, key: IdKey) -> Option<Attempt> {
+    fn plain_receipt(
+        &mut self,
+        receipt: &ReceiptEvent,
+        id: &str,
+        key: IdKey,
+        numbers: [u64; 2],
+    ) -> Result<Option<Attempt>, JournalError> {
         if !receipt.is_final || id.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let Found::One(known) = self.ids.find_exact(key) else { return None };
+        let Found::One(known) = self.find_exact(key, numbers)? else { return Ok(None) };
         if known.is_seen() || !known.is_plain() {
-            return None;
+            return Ok(None);
         }
         known.note_receipt(true);
         let attempt = known.attempt();
@@ -222,13 +235,14 @@ impl Keeper {
             _ => State::Failed,
         };
         self.books.shift(campaign, State::Accepted, to, 1);
-        Some(attempt)
+        Ok(Some(attempt))
     }
 
-    fn store_plain(&self, plain: &[(Attempt, &ReceiptEvent)], batch: &Batch, now: i64) -> Result<(), JournalError> {
+    fn store_plain(&mut self, plain: &[(Attempt, &ReceiptEvent)], batch: &Batch, now: i64) -> Result<(), JournalError> {
         if plain.is_empty() {
             return Ok(());
         }
+        self.note_ids_match();
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO receipt (id, received_at, state, final, rule, error, text, tlvs)
              VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6)",
@@ -254,11 +268,12 @@ impl Keeper {
         receipt: &ReceiptEvent,
         id: &str,
         key: IdKey,
+        numbers: [u64; 2],
         batch: &Batch,
         now: i64,
     ) -> Result<(), JournalError> {
         let state = receipt.state.map(number_of);
-        let named = if id.is_empty() { Named::Nobody } else { self.named(key, id, receipt.is_final)? };
+        let named = if id.is_empty() { Named::Nobody } else { self.named(key, id, numbers, receipt.is_final)? };
         let (rule, attempt) = match named {
             Named::Nobody => (Rule::None, None),
             Named::Several => (Rule::Ambiguous, None),
@@ -274,6 +289,7 @@ impl Keeper {
                     self.books.touch(&self.connection, attempt.part(), before)?;
                 }
                 let n = if owner.is_seen { self.receipts_of(attempt)? } else { 0 };
+                self.note_ids_match();
                 (Rule::Exact, Some((attempt, n)))
             }
         };
@@ -360,6 +376,12 @@ pub fn words(status: CommandStatus) -> String {
 /// A message_state as the journal keeps it.
 fn number_of(state: MessageState) -> u8 {
     state.code().unwrap_or(100)
+}
+
+/// The number in an address, as [`Destination::key`]; 0: it is none.
+fn number_in(address: &[u8]) -> u64 {
+    let address = std::str::from_utf8(address).unwrap_or_default();
+    Destination::parse(address).map_or(0, |number| number.key())
 }
 
 /// Octets of a peer as text: what is not UTF-8 is escaped, so that nothing is lost.

@@ -6,6 +6,7 @@ use super::facts::MessageFacts;
 use super::keeper::Keeper;
 use super::key::{Attempt, State};
 use super::now_ms;
+use super::retry::steady_ms;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ impl Keeper {
             let mut runs = Vec::new();
             let mut claimed = 0;
             while claimed < wanted {
-                let Some(chunk) = self.retry_chunk(wanted - claimed, now)? else { break };
+                let Some(chunk) = self.retry_chunk(wanted - claimed, steady_ms())? else { break };
                 claimed += self.claim(session, &Arc::new(chunk), 0, usize::MAX, now, &mut runs)?.1;
             }
             while claimed < wanted {
@@ -220,7 +221,7 @@ impl Keeper {
         if !self.claiming || !self.sessions.values().any(|session| session.wanted > 0) {
             return Ok(false);
         }
-        if self.retries.due_in(now_ms()) == Some(Duration::ZERO) {
+        if self.retries.due_in(steady_ms()) == Some(Duration::ZERO) {
             return Ok(true);
         }
         self.chunk = self.next_chunk()?;

@@ -123,6 +123,8 @@ pub struct Sent {
     pub referenced: bool,
     /// See [`super::generations`].
     pub generation: u32,
+    /// The number that it went to, as [`crate::address::Destination::key`]; 0: not known.
+    pub destination: u64,
 }
 
 impl Sent {
@@ -133,7 +135,7 @@ impl Sent {
 }
 
 // One for each request outstanding: at a window of 100,000 on 64 connections it matters.
-const _: () = assert!(size_of::<Sent>() <= 32);
+const _: () = assert!(size_of::<Sent>() <= 40);
 
 /// An answer to an attempt.
 #[derive(Clone, Debug)]

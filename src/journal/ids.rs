@@ -27,9 +27,32 @@ const PLAIN: u64 = 1 << 63;
 const SEEN: u64 = 1 << 62;
 /// Set when one of them was final.
 const FINAL: u64 = 1 << 61;
-const ATTEMPT: u64 = FINAL - 1;
+/// Some of the last digits of the number that the attempt went to ([`tag`]).
+const TAG: u64 = TAG_MAX << TAG_SHIFT;
+const TAG_SHIFT: u32 = 49;
+const TAG_MAX: u64 = (1 << 12) - 1;
+const ATTEMPT: u64 = (1 << TAG_SHIFT) - 1;
+
+/// How many of their last digits tell two numbers apart: a number may be written with or without its country.
+pub const LAST_DIGITS: u64 = 1_000_000;
+
+/// What a known attempt keeps of the number that it went to ([`crate::address::Destination::key`]): 0, nothing, of no
+/// number; else 1 to [`TAG_MAX`]` - 1`.
+fn tag(number: u64) -> u64 {
+    if number == 0 { 0 } else { 1 + number % LAST_DIGITS % (TAG_MAX - 1) }
+}
 
 impl Known {
+    /// Whether a receipt with these numbers in its addresses (0: none) can be about the attempt: unless it names only
+    /// others. `None`: it is not known where the attempt went to.
+    fn may_be_meant(&self, numbers: [u64; 2]) -> Option<bool> {
+        match (self.packed & TAG) >> TAG_SHIFT {
+            _ if numbers == [0, 0] => Some(true),
+            0 => None,
+            kept => Some(kept == TAG_MAX || numbers.iter().any(|number| tag(*number) == kept)),
+        }
+    }
+
     /// The attempt.
     pub fn attempt(&self) -> Attempt {
         Attempt((self.packed & ATTEMPT) as i64)
@@ -84,6 +107,10 @@ pub enum Found<'a> {
     One(&'a mut Known),
     /// Several whose final receipt is outstanding.
     Several,
+    /// Some, and the receipt names the number of none of them.
+    OfOthers,
+    /// This one, of which it is to be found out where it went to ([`Ids::note_destination`]).
+    Unsure(Attempt),
 }
 
 /// One table in so many pieces. A table that grows, or is rid of the traces of what was taken out, needs its memory twice
@@ -136,13 +163,18 @@ impl Ids {
     }
 
     /// Notes that `key` is the id of `attempt`, of which no receipt came yet.
-    pub fn insert(&mut self, key: IdKey, attempt: Attempt, plain: bool) {
-        self.restore(key, attempt, plain, None);
+    /// `destination` is where it went to, 0 if that is not at hand.
+    pub fn insert(&mut self, key: IdKey, attempt: Attempt, plain: bool, destination: u64) {
+        self.put(key, attempt, plain, None, destination);
     }
 
     /// Notes that `key` is the id of `attempt`. `receipt`: whether one came already, and whether it was final.
     pub fn restore(&mut self, key: IdKey, attempt: Attempt, plain: bool, receipt: Option<bool>) {
-        let packed = attempt.0 as u64 & ATTEMPT | if plain { PLAIN } else { 0 };
+        self.put(key, attempt, plain, receipt, 0);
+    }
+
+    fn put(&mut self, key: IdKey, attempt: Attempt, plain: bool, receipt: Option<bool>, destination: u64) {
+        let packed = attempt.0 as u64 & ATTEMPT | if plain { PLAIN } else { 0 } | tag(destination) << TAG_SHIFT;
         let mut known = Known { exact: key.exact, folded: key.folded, packed };
         if let Some(is_final) = receipt {
             known.note_receipt(is_final);
@@ -159,13 +191,35 @@ impl Ids {
         }
     }
 
-    /// The attempt with exactly this id.
-    pub fn find_exact(&mut self, key: IdKey) -> Found<'_> {
+    /// Notes where an attempt went to; 0: nobody knows.
+    pub fn note_destination(&mut self, key: IdKey, attempt: Attempt, destination: u64) {
+        let kept = if destination == 0 { TAG_MAX } else { tag(destination) };
+        if let Some(known) = self.get_mut(key.folded, attempt) {
+            known.packed = known.packed & !TAG | kept << TAG_SHIFT;
+        }
+    }
+
+    /// The attempts with exactly this id, whatever number they went to.
+    pub fn with_exactly(&self, key: IdKey) -> impl Iterator<Item = Attempt> + '_ {
+        self.near(key.folded).filter(move |known| known.exact == key.exact).map(Known::attempt)
+    }
+
+    /// The attempt with exactly this id, to one of the numbers in a receipt's addresses if it has any (0: none).
+    pub fn find_exact(&mut self, key: IdKey, numbers: [u64; 2]) -> Found<'_> {
         let mut chosen: Option<Known> = None;
         let mut several = false;
+        let mut of_others = false;
         for known in self.near(key.folded) {
             if known.exact != key.exact || known.folded != key.folded {
                 continue;
+            }
+            match known.may_be_meant(numbers) {
+                Some(true) => {}
+                Some(false) => {
+                    of_others = true;
+                    continue;
+                }
+                None => return Found::Unsure(known.attempt()),
             }
             match chosen {
                 None => chosen = Some(*known),
@@ -175,7 +229,7 @@ impl Ids {
                 Some(_) => {}
             }
         }
-        let Some(chosen) = chosen else { return Found::None };
+        let Some(chosen) = chosen else { return if of_others { Found::OfOthers } else { Found::None } };
         if several {
             return Found::Several;
         }
@@ -266,7 +320,7 @@ mod tests {
     use super::*;
 
     fn one(ids: &mut Ids, id: &str) -> Option<Known> {
-        match ids.find_exact(ids.key(id.as_bytes())) {
+        match ids.find_exact(ids.key(id.as_bytes()), [0, 0]) {
             Found::One(known) => Some(*known),
             _ => None,
         }
@@ -278,7 +332,7 @@ mod tests {
         let spellings = ["77", "077", "B8BE19", "b8be19", ""];
         for (n, id) in spellings.into_iter().enumerate() {
             let key = ids.key(id.as_bytes());
-            ids.insert(key, Attempt(n as i64), true);
+            ids.insert(key, Attempt(n as i64), true, 0);
         }
         for (n, id) in spellings.into_iter().enumerate() {
             let known = one(&mut ids, id).unwrap();
@@ -294,9 +348,9 @@ mod tests {
     fn an_id_given_twice_means_the_one_that_waits() {
         let mut ids = Ids::new(10, (1, 2));
         let key = ids.key(b"5");
-        ids.insert(key, Attempt(1), true);
-        ids.insert(key, Attempt(2), true);
-        assert!(matches!(ids.find_exact(key), Found::Several));
+        ids.insert(key, Attempt(1), true, 0);
+        ids.insert(key, Attempt(2), true, 0);
+        assert!(matches!(ids.find_exact(key, [0, 0]), Found::Several));
         ids.get_mut(key.folded, Attempt(1)).unwrap().note_receipt(true);
         assert_eq!(one(&mut ids, "5").unwrap().attempt(), Attempt(2));
     }
@@ -309,7 +363,7 @@ mod tests {
                 ids.take_oldest(8);
             }
             let key = ids.key(n.to_string().as_bytes());
-            ids.insert(key, Attempt::new(n, 0), true);
+            ids.insert(key, Attempt::new(n, 0), true, 0);
         }
         assert!(ids.len() > 80_000);
         let room: usize = ids.pieces.iter().map(HashTable::capacity).sum();
@@ -322,7 +376,7 @@ mod tests {
         let mut ids = Ids::new(1_000, (1, 2));
         for n in 0..100_000 {
             let key = ids.key(n.to_string().as_bytes());
-            ids.insert(key, Attempt::new(n, 0), true);
+            ids.insert(key, Attempt::new(n, 0), true, 0);
         }
         assert!(ids.is_full());
         let (taken, edge) = ids.take_oldest(8);
@@ -333,7 +387,7 @@ mod tests {
         assert_eq!(ids.len() + taken.len(), 100_000);
         assert!(ids.pieces.iter().flatten().all(|known| known.attempt().part() >= edge));
         let mut single = Ids::new(1, (1, 2));
-        single.insert(IdKey { exact: 1, folded: 1 }, Attempt::new(5, 0), true);
+        single.insert(IdKey { exact: 1, folded: 1 }, Attempt::new(5, 0), true, 0);
         assert_eq!(single.take_oldest(8).1, 6);
         assert!(single.is_empty());
     }

@@ -101,6 +101,10 @@ pub struct Keeper {
     pub(super) doubts: Doubts,
     /// What bears upon strays that were judged already: the hash of an id's spelling, a number.
     pub(super) to_judge: Vec<(u64, u64)>,
+    /// All that are not decided are to be judged anew.
+    pub(super) judge_all: bool,
+    /// A receipt of the account had the id of an answer: ids mean the same in both.
+    pub(super) ids_match: bool,
     pub(super) generations: Generations,
     pub(super) retries: Retries,
     pub(super) rules: Arc<RetryRules>,
@@ -191,7 +195,7 @@ impl Keeper {
 
     fn wait(&self) -> Duration {
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {
-            self.retries.due_in(now_ms()).unwrap_or(IDLE)
+            self.retries.due_in(super::retry::steady_ms()).unwrap_or(IDLE)
         } else {
             IDLE
         };

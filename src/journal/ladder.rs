@@ -7,7 +7,7 @@
 
 use super::JournalError;
 use super::facts::MessageFacts;
-use super::ids::{Found, IdKey};
+use super::ids::{Found, IdKey, LAST_DIGITS};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
 use super::strays::{Rule, Stray};
@@ -151,8 +151,7 @@ impl Told {
 
 /// Whether a receipt with these numbers can be about a message to `destination`: unless it names only others. Numbers may
 /// be written with or without the country, so their last digits count.
-fn may_be_for(numbers: [u64; 2], destination: u64) -> bool {
-    const LAST_DIGITS: u64 = 1_000_000;
+pub(super) fn may_be_for(numbers: [u64; 2], destination: u64) -> bool {
     numbers == [0, 0] || numbers.iter().any(|number| *number != 0 && number % LAST_DIGITS == destination % LAST_DIGITS)
 }
 
@@ -179,9 +178,26 @@ pub(super) enum Named {
 }
 
 impl Keeper {
-    /// Rule 1: the attempt with exactly this id, in memory or among what was spilled. Notes the receipt.
-    pub(super) fn named(&mut self, key: IdKey, id: &str, is_final: bool) -> Result<Named, JournalError> {
-        match self.ids.find_exact(key) {
+    /// What is kept in memory under exactly this id, for a receipt with these numbers in its addresses.
+    pub(super) fn find_exact(&mut self, key: IdKey, numbers: [u64; 2]) -> Result<Found<'_>, JournalError> {
+        while let Found::Unsure(attempt) = self.ids.find_exact(key, numbers) {
+            let parties = Parties::of(&self.connection, attempt.part())?;
+            self.ids.note_destination(key, attempt, parties.map_or(0, |parties| parties.number));
+        }
+        Ok(self.ids.find_exact(key, numbers))
+    }
+
+    /// Rule 1: the attempt with exactly this id, in memory or among what was spilled, unless the receipt names the number
+    /// of another: where one side writes ids in decimal and the other in hexadecimal, small ones coincide. Notes the
+    /// receipt.
+    pub(super) fn named(
+        &mut self,
+        key: IdKey,
+        id: &str,
+        numbers: [u64; 2],
+        is_final: bool,
+    ) -> Result<Named, JournalError> {
+        match self.find_exact(key, numbers)? {
             Found::Several => return Ok(Named::Several),
             Found::One(known) => {
                 let owner = Owner {
@@ -196,14 +212,22 @@ impl Keeper {
                 }
                 return Ok(Named::One(owner));
             }
-            Found::None if self.spill.is_empty() => return Ok(Named::Nobody),
-            Found::None => {}
+            Found::None | Found::OfOthers | Found::Unsure(_) => {}
+        }
+        if self.spill.is_empty() {
+            return Ok(Named::Nobody);
         }
         let mut waiting = None;
         let mut settled = None;
         let mut several = false;
         for (attempt, plain) in self.spill.find(&self.connection, key.folded)? {
             let Some(owner) = self.owner(attempt, id, plain)? else { continue };
+            if numbers != [0, 0]
+                && let Some(parties) = Parties::of(&self.connection, attempt.part())?
+                && !may_be_for(numbers, parties.number)
+            {
+                continue;
+            }
             let place = if owner.is_final { &mut settled } else { &mut waiting };
             several |= place.is_some() && !owner.is_final;
             *place = Some(owner);
@@ -245,6 +269,11 @@ impl Keeper {
     pub(super) fn judge_strays(&mut self, now: i64) -> Result<(), JournalError> {
         while let Some(receipt) = self.strays.next_drained(&self.generations) {
             self.judge_one(receipt, now)?;
+        }
+        if std::mem::take(&mut self.judge_all) {
+            for receipt in self.strays.undecided() {
+                self.judge_one(receipt, now)?;
+            }
         }
         self.judge_again(now)
     }
@@ -288,11 +317,42 @@ impl Keeper {
             fitting = self.doubtful(stray, &told)?;
             rule = Rule::Doubt;
         }
+        if fitting.is_empty() {
+            // Its addresses may be anything; its id is not.
+            fitting = self.exact_of_others(stray, &told)?;
+            rule = Rule::Exact;
+        }
         Ok(match fitting[..] {
             [] => (Rule::None, None),
+            [only] if rule == Rule::Doubt && !self.ids_match && !self.is_named(only, stray) => {
+                let parties = Parties::of(&self.connection, only.part())?;
+                match self.has_rival(only, parties.map_or(0, |parties| parties.number))? {
+                    true => (Rule::Ambiguous, None),
+                    false => (rule, Some(only)),
+                }
+            }
             [only] => (rule, Some(only)),
             _ => (Rule::Ambiguous, None),
         })
+    }
+
+    /// Attempts with exactly the receipt's id, although it names other numbers.
+    fn exact_of_others(&self, stray: &Stray, told: &Told) -> Result<Vec<Attempt>, JournalError> {
+        let mut fitting: Vec<Attempt> = self.ids.with_exactly(stray.key).collect();
+        for (attempt, _) in self.spill.find(&self.connection, stray.key.folded)? {
+            let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
+            let mut rows = statement.query([attempt.0])?;
+            if let Some(row) = rows.next()?
+                && let Some(id) = row.get_ref(0)?.as_str_or_null().unwrap_or(None)
+                && self.ids.key(id.as_bytes()).exact == stray.key.exact
+            {
+                fitting.push(attempt);
+            }
+        }
+        fitting.sort_unstable();
+        fitting.dedup();
+        self.claimed_before(&mut fitting, stray, told)?;
+        Ok(fitting)
     }
 
     /// Rule 2: attempts with the same id in another spelling.
@@ -369,7 +429,16 @@ impl Keeper {
         fitting.sort_unstable();
         fitting.dedup();
         self.claimed_before(&mut fitting, stray, told)?;
+        if let Some(named) = fitting.iter().copied().find(|&attempt| self.is_named(attempt, stray)) {
+            return Ok(vec![named]);
+        }
         Ok(fitting)
+    }
+
+    /// Whether an attempt in doubt has the receipt's id from an earlier receipt.
+    fn is_named(&self, attempt: Attempt, stray: &Stray) -> bool {
+        let doubts = stray.numbers.iter().filter_map(|number| self.doubts.0.get(number)).flatten();
+        doubts.into_iter().any(|doubt| doubt.attempt == attempt && doubt.id == Some(stray.key.exact))
     }
 
     /// Keeps the attempts that were claimed before the receipt came: it can be about no other.
@@ -428,6 +497,9 @@ impl Keeper {
             if let Some(attempt) = attempt {
                 self.doubts.name(attempt, stray.numbers, id.filter(|_| rule == Rule::Doubt));
             }
+        }
+        if matches!(rule, Rule::Exact | Rule::Equivalent) {
+            self.note_ids_match();
         }
         match (stray.owner, owner) {
             (None, Some(_)) => self.status.unmatched = self.status.unmatched.saturating_sub(1),

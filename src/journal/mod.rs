@@ -55,6 +55,7 @@ pub mod receipts_query;
 pub mod recover;
 pub mod reserve;
 pub mod retry;
+mod rivals;
 pub mod sequence;
 pub mod spill;
 pub mod state;

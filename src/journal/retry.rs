@@ -10,8 +10,9 @@ use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Delays before a part that the SMSC refused for now is tried again; after the last it is rejected. Throttling has a
 /// delay of its own and is without limit.
@@ -59,10 +60,16 @@ impl RetryRules {
     }
 }
 
+/// Milliseconds since this was first asked: a clock that nobody sets.
+pub fn steady_ms() -> i64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_millis() as i64
+}
+
 /// A part to be tried again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Waiting {
-    /// When, in milliseconds since 1970.
+    /// When, by [`steady_ms`].
     pub due_ms: i64,
     /// The attempt that it will be.
     pub attempt: Attempt,

@@ -173,7 +173,7 @@ impl Strays {
 
     /// Attempts in doubt that have their owner's id from a receipt: attempt, numbers, hash of the exact id.
     pub fn named_in_doubt(&self) -> impl Iterator<Item = (Attempt, [u64; 2], u64)> + '_ {
-        let named = self.all.values().filter(|stray| stray.rule == Rule::Doubt);
+        let named = self.all.values().filter(|stray| matches!(stray.rule, Rule::Doubt | Rule::Operator));
         named.filter_map(|stray| Some((stray.owner?, stray.numbers, stray.key.exact)))
     }
 
@@ -223,6 +223,14 @@ impl Strays {
             .filter(|stray| stray.key.exact == key.exact && stray.generation >= generation)
             .map(|stray| stray.id)
             .collect()
+    }
+
+    /// Judged receipts that belong to nobody.
+    pub fn undecided(&self) -> Vec<i64> {
+        let mut found: Vec<i64> =
+            self.all.values().filter(|stray| stray.judged && stray.owner.is_none()).map(|stray| stray.id).collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found
     }
 
     /// Judged receipts one spelling of whose id has this hash, or that have this number in an address.

@@ -148,10 +148,7 @@ pub(super) fn doubts(out: &mut dyn Write, width: usize, name: &str, messages: i6
 
 /// What can be done about messages in doubt.
 pub(super) fn what_to_do_in_doubt(name: &str, options: &str) -> String {
-    format!(
-        "A receipt may still settle them (`smppost listen` waits for receipts). {}",
-        how_to_decide(name, options)
-    )
+    format!("A receipt may still settle them (`smppost listen` waits for receipts). {}", how_to_decide(name, options))
 }
 
 /// The command that decides about messages in doubt.

@@ -71,15 +71,15 @@ impl Dialogue {
         }
     }
 
-    /// Answers a deliver_sm or data_sm.
-    pub fn acknowledge(&mut self, frame: &[u8]) -> Result<(), String> {
+    /// Answers a deliver_sm or data_sm, and nothing else.
+    pub fn acknowledge(&mut self, frame: &[u8], status: CommandStatus) -> Result<(), String> {
         let mut answer = Vec::new();
         match decode_header(frame) {
             Some(header) if header.command_id == CommandId::DELIVER_SM => {
-                encode_deliver_sm_resp(header.sequence_number, CommandStatus::OK, &mut answer);
+                encode_deliver_sm_resp(header.sequence_number, status, &mut answer);
             }
             Some(header) if header.command_id == CommandId::DATA_SM => {
-                encode_data_sm_resp(header.sequence_number, CommandStatus::OK, &mut answer);
+                encode_data_sm_resp(header.sequence_number, status, &mut answer);
             }
             _ => return Ok(()),
         }

@@ -250,6 +250,9 @@ impl Reader {
     /// Notes what was answered; then, and not before, its slots are free: a process that dies leaves no more than a window
     /// that is neither noted nor answered.
     fn note(&mut self, batch: &mut Batch, slots: usize) {
+        if crate::broken::is("no-notes") {
+            return self.release(slots);
+        }
         let noted = reach("note").map_err(Into::into).and_then(|()| self.notes.note(batch, &self.rules));
         match noted.and_then(|()| Ok(reach("noted")?)) {
             Ok(()) => self.release(slots),

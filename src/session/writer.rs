@@ -533,6 +533,7 @@ fn sent_of(run: &Run) -> Sent {
         late: false,
         referenced: false,
         generation: run.generation,
+        destination: item.destination,
     }
 }
 

@@ -596,7 +596,15 @@ impl Connection<'_> {
         let writer = {
             let (hub, shared) = (Arc::clone(hub), Arc::clone(&shared));
             let stream = stream.try_clone().expect("a second handle");
-            let writer = Writer { hub, shared, stream, next_number: 1, is_mute: false, unanswered: BTreeMap::new(), unwritten: Vec::new() };
+            let writer = Writer {
+                hub,
+                shared,
+                stream,
+                next_number: 1,
+                is_mute: false,
+                unanswered: BTreeMap::new(),
+                unwritten: Vec::new(),
+            };
             std::thread::spawn(move || writer.run())
         };
         let mut connection = Connection {

@@ -116,7 +116,7 @@ impl Smppost {
         self.spawn_with(arguments, environment).wait()
     }
 
-    fn spawn_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+    pub fn spawn_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
         let run = self.runs.get() + 1;
         self.runs.set(run);
         let files = [self.path(&format!("stdout-{run}")), self.path(&format!("stderr-{run}"))];

@@ -1,6 +1,7 @@
 /* A disk that fails: loaded before the C library, it stands between a program and the calls that reach files whose path
    begins with SMPPOST_FAULT_PREFIX. The calls of one kind are counted over all threads; from the AT-th on, TIMES of them
-   fail with ERRNO, or kill the process. With ROOM, those files may hold so many octets together, and no more. */
+   fail with ERRNO, or kill the process. With ROOM, those files may hold so many octets together, and no more. With CLOCK,
+   the time of day is off by as many seconds as that file says. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -14,9 +15,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-static const char *prefix, *kind, *told;
+static const char *prefix, *kind, *told, *off;
 static long at, times, error, room = -1;
 static atomic_long count, fired;
 
@@ -29,6 +31,7 @@ __attribute__((constructor)) static void begin(void) {
     prefix = getenv("SMPPOST_FAULT_PREFIX");
     kind = getenv("SMPPOST_FAULT_CALL");
     told = getenv("SMPPOST_FAULT_TOLD");
+    off = getenv("SMPPOST_FAULT_CLOCK");
     at = number("SMPPOST_FAULT_AT", 0);
     times = number("SMPPOST_FAULT_TIMES", 1);
     error = number("SMPPOST_FAULT_ERRNO", EIO);
@@ -161,4 +164,18 @@ OPEN(open64)
 int unlink(const char *path) {
     REAL(unlink);
     return fails("unlink", path) ? -1 : real(path);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    REAL(clock_gettime);
+    int outcome = real(clock, time);
+    if (off && clock == CLOCK_REALTIME && outcome == 0) {
+        char seconds[32] = "0";
+        int file = (int)syscall(SYS_openat, AT_FDCWD, off, O_RDONLY);
+        ssize_t length = file < 0 ? 0 : syscall(SYS_read, file, seconds, sizeof seconds - 1);
+        if (file >= 0) syscall(SYS_close, file);
+        seconds[length > 0 ? length : 0] = 0;
+        time->tv_sec += atol(seconds);
+    }
+    return outcome;
 }

@@ -70,6 +70,12 @@ impl Shim {
         environment
     }
 
+    /// The environment in which the time of day is off by as many seconds as the file says.
+    pub fn clock(&self, file: &Path) -> Vec<(&'static str, String)> {
+        let text = |path: &Path| path.to_str().expect("a path of characters").to_owned();
+        vec![("LD_PRELOAD", text(&self.folder.path().join("fault.so"))), ("SMPPOST_FAULT_CLOCK", text(file))]
+    }
+
     fn over(&self, journal: &Path) -> Vec<(&'static str, String)> {
         let text = |path: PathBuf| path.to_str().expect("a path of characters").to_owned();
         let told = self.told(journal);

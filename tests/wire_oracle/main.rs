@@ -205,13 +205,12 @@ fn hostile_frame() -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn what_fuzzing_found_worth_keeping() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus");
-    let bodies: [(&str, fn(&[u8])); 4] = [
-        ("frame", wire_bodies::frames),
+    for (target, body) in [
+        ("frame", wire_bodies::frames as fn(&[u8])),
         ("pdu", wire_bodies::pdu),
         ("tlvs", wire_bodies::tlvs),
         ("receipt", wire_bodies::receipt),
-    ];
-    for (target, body) in bodies {
+    ] {
         let mut count = 0;
         for entry in std::fs::read_dir(format!("{folder}/{target}")).expect("a corpus") {
             let path = entry.expect("an entry").path();

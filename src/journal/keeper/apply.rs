@@ -6,7 +6,7 @@ use crate::journal::events::{Sent, SessionFacts, SessionNumber, ToJournal, ToSes
 use crate::journal::key::{Attempt, State, TRIES_MAX, Verdict};
 use crate::journal::marks::boot_id;
 use crate::journal::recover::{self, RUN};
-use crate::journal::retry::Waiting;
+use crate::journal::retry::{Waiting, steady_ms};
 use crate::journal::{JournalError, now_ms, set_note};
 use crossbeam_channel::Sender;
 
@@ -143,7 +143,7 @@ impl Keeper {
             )));
         }
         self.retries.push(Waiting {
-            due_ms: now_ms() + delay_ms,
+            due_ms: steady_ms() + delay_ms,
             attempt: Attempt::new(sent.attempt.part(), tried),
             message: sent.message,
             campaign: sent.campaign,

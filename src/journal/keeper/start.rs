@@ -9,6 +9,7 @@ use crate::journal::ladder::Doubts;
 use crate::journal::load::load_ids;
 use crate::journal::reserve::Reserve;
 use crate::journal::retry::{self, Retries, RetryRules};
+use crate::journal::rivals;
 use crate::journal::sequence::Sequence;
 use crate::journal::spill::Spill;
 use crate::journal::strays::Strays;
@@ -104,6 +105,7 @@ impl Keeper {
         (ids, spill): (Ids, Spill),
     ) -> Result<Self, JournalError> {
         let (strays, doubts) = undecided(&connection, &ids)?;
+        let ids_match = rivals::ids_match(&connection)?;
         Ok(Self {
             path: PathBuf::new(),
             inode: (0, 0),
@@ -113,6 +115,8 @@ impl Keeper {
             strays,
             doubts,
             to_judge: Vec::new(),
+            judge_all: false,
+            ids_match,
             generations: Generations::default(),
             references: Arc::default(),
             stop_words: Vec::new(),
@@ -168,6 +172,8 @@ impl Keeper {
         self.connection.execute_batch("COMMIT")?;
         (self.strays, self.doubts) = undecided(&self.connection, &self.ids)?;
         self.to_judge.clear();
+        self.judge_all = false;
+        self.ids_match = rivals::ids_match(&self.connection)?;
         self.retries = Retries::default();
         self.load_retries()?;
         // What other processes decided is to be heeded again.

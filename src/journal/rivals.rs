@@ -1,0 +1,225 @@
+//! Who else a receipt of unknown id may belong to. Where the ids of an account's receipts are those of its answers, an
+//! attempt that was answered is named by its own id, and a receipt that names nobody can only be about one in doubt. As
+//! long as that was never seen the ids may have nothing to do with each other, and then an answered attempt to the same
+//! number is as likely.
+
+use super::JournalError;
+use super::facts::{MessageFacts, message_of};
+use super::keeper::Keeper;
+use super::key::{Attempt, Outcome, State};
+use rusqlite::Connection;
+
+/// Whether a receipt of the account ever had the id of an answer.
+pub fn ids_match(connection: &Connection) -> Result<bool, JournalError> {
+    Ok(connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM receipt WHERE id >= 0)
+             OR EXISTS (SELECT 1 FROM receipt_match WHERE rule IN (1, 2) AND attempt IS NOT NULL)",
+        [],
+        |row| row.get(0),
+    )?)
+}
+
+impl Keeper {
+    /// A receipt had the id of an answer: what could not be decided without knowing that is looked at once more.
+    pub(super) fn note_ids_match(&mut self) {
+        if !std::mem::replace(&mut self.ids_match, true) {
+            self.judge_all = true;
+        }
+    }
+
+    /// Whether, besides `doubt`, an attempt to `number` was taken and awaits its receipt. Looked up only until the first
+    /// receipt has matched by its id, and only where a number can occur twice, since nothing leads from a number to its
+    /// messages but reading them all.
+    pub(super) fn has_rival(&self, doubt: Attempt, number: u64) -> Result<bool, JournalError> {
+        let Some((message, parts)) = message_of(&self.connection, doubt.part())? else { return Ok(false) };
+        let facts = MessageFacts::load(&self.connection, message, parts)?;
+        let awaits = |n: usize| {
+            let attempts = &facts.parts[n];
+            attempts.iter().any(|attempt| attempt.answer == Some(Outcome::Accepted))
+                && attempts.iter().all(|attempt| attempt.receipt.is_none())
+        };
+        let own = (doubt.part() - message) as usize;
+        if (0..facts.parts.len()).any(|n| n != own && awaits(n)) {
+            return Ok(true);
+        }
+        let digits = crate::address::digits_of_key(number);
+        for book in &self.books.campaigns {
+            let is_own = (book.first_id..book.end_id).contains(&message);
+            if book.counts[State::Accepted as usize] == 0 || !book.awaits_receipts || is_own && book.numbers_once {
+                continue;
+            }
+            let found: bool = self
+                .connection
+                .prepare_cached(
+                    "SELECT EXISTS (
+                         SELECT 1 FROM message m
+                          WHERE m.id >= ?1 AND m.id < ?2 AND m.destination = ?3 AND m.id <> ?4
+                            AND EXISTS (SELECT 1 FROM answer a
+                                         WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)
+                                           AND a.outcome = 0)
+                            AND NOT EXISTS (SELECT 1 FROM receipt_match x
+                                             WHERE x.attempt >= (m.id << 12) AND x.attempt < ((m.id + m.parts) << 12)))",
+                )?
+                .query_row((book.first_id, book.end_id, &digits, message), |row| row.get(0))?;
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::assign::Assignment;
+    use super::super::bench::{Bench, Told};
+    use super::super::books::InDoubtPolicy::Hold;
+    use super::super::campaign::CampaignOptions;
+    use super::super::control::Decision;
+    use crate::wire::MessageState::{Delivered, Enroute, Undeliverable};
+
+    const A: &str = "491700000001";
+    const B: &str = "491700000002";
+    const OK: u32 = 0;
+
+    fn told<'a>(id: &'a str, state: crate::wire::MessageState, from: &'a str) -> Told<'a> {
+        Told { id, state, is_final: state != Enroute, from, reference: None }
+    }
+
+    fn twice_allowed(messages: &[(&str, u8)]) -> Bench {
+        let options =
+            CampaignOptions { allow_duplicates: true, from: super::super::bench::SENDER.into(), ..Default::default() };
+        Bench::with_options(messages, options)
+    }
+
+    #[test]
+    fn f33_small_ids_in_two_radixes_are_told_apart_by_number() {
+        // Answers in hexadecimal, receipts in decimal, both counted from 1: half of the receipts have the id of another.
+        let numbers: Vec<String> = (0..300).map(|n| format!("4917{n:08}")).collect();
+        let messages: Vec<(&str, u8)> = numbers.iter().map(|number| (number.as_str(), 1)).collect();
+        let answer = |n: usize| format!("{:x}", n + 1);
+        let receipt = |n: usize| (n + 1).to_string();
+        for (answer, receipt) in
+            [(&answer as &dyn Fn(usize) -> String, &receipt as &dyn Fn(usize) -> String), (&receipt, &answer)]
+        {
+            for (early, restart) in [(false, false), (false, true), (true, false)] {
+                let mut bench = Bench::new(&messages, Hold);
+                let mut session = bench.open_session();
+                let sent = bench.send(session, numbers.len());
+                let state = |n: usize| if n.is_multiple_of(3) { Undeliverable } else { Delivered };
+                for step in [early, !early] {
+                    for (n, &sent) in sent.iter().enumerate() {
+                        match step {
+                            true => bench.receipt(session, &told(&receipt(n), state(n), &numbers[n])),
+                            false => bench.answer(session, sent, OK, &answer(n)),
+                        }
+                    }
+                    if restart && !step {
+                        bench.restart();
+                        session = bench.open_session();
+                    }
+                }
+                let states = bench.states();
+                for (n, found) in states.iter().enumerate() {
+                    assert_eq!(
+                        found,
+                        if n.is_multiple_of(3) { "failed" } else { "delivered" },
+                        "{n} {early} {restart}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn f33_an_exact_id_counts_although_the_receipt_names_another_number() {
+        for early in [true, false] {
+            let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
+            let session = bench.open_session();
+            let sent = bench.send(session, 2);
+            if early {
+                bench.delivered(session, "x1", "4499999999");
+            }
+            bench.answer(session, sent[0], OK, "x1");
+            if !early {
+                bench.delivered(session, "x1", "4499999999");
+            }
+            bench.answer(session, sent[1], OK, "x2");
+            assert_eq!(bench.states(), ["delivered", "accepted"], "{early}");
+            assert_eq!(bench.rules(), [("exact id".to_owned(), Some(2))]);
+        }
+    }
+
+    #[test]
+    fn f33_an_id_given_to_two_numbers_is_that_of_the_number_in_the_receipt() {
+        for restart in [false, true] {
+            let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
+            let mut session = bench.open_session();
+            for sent in bench.send(session, 2) {
+                bench.answer(session, sent, OK, "42");
+            }
+            if restart {
+                bench.restart();
+                session = bench.open_session();
+            }
+            bench.receipt(session, &told("42", Undeliverable, B));
+            assert_eq!(bench.states(), ["accepted", "failed"]);
+            bench.delivered(session, "42", A);
+            assert_eq!(bench.states(), ["delivered", "failed"]);
+        }
+    }
+
+    #[test]
+    fn f34_where_ids_never_matched_an_answered_message_is_as_likely() {
+        let mut bench = twice_allowed(&[(A, 1), (A, 1), (B, 1)]);
+        let session = bench.open_session();
+        let sent = bench.send(session, 3);
+        bench.answer(session, sent[0], OK, "1");
+        bench.answer(session, sent[2], OK, "3");
+        bench.time_out(session, sent[1]);
+        bench.delivered(session, "strange", A);
+        assert_eq!(bench.states(), ["accepted", "in_doubt", "accepted"]);
+        assert_eq!(bench.rules(), [("ambiguous".to_owned(), None)]);
+        // Once an id has matched, what names nobody is about the one whose id is not known.
+        bench.delivered(session, "3", B);
+        assert_eq!(bench.states(), ["accepted", "delivered", "delivered"]);
+    }
+
+    #[test]
+    fn f34_where_a_number_occurs_once_nobody_else_can_be_meant() {
+        let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.answer(session, sent[1], OK, "2");
+        bench.time_out(session, sent[0]);
+        bench.delivered(session, "strange", A);
+        assert_eq!(bench.states(), ["delivered", "accepted"]);
+        // But for the other parts of the same message.
+        let mut bench = Bench::new(&[(A, 2)], Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.answer(session, sent[1], OK, "2");
+        bench.time_out(session, sent[0]);
+        bench.delivered(session, "strange", A);
+        assert_eq!(bench.states(), ["in_doubt"]);
+    }
+
+    #[test]
+    fn f34_what_the_operator_says_tells_the_id() {
+        let mut bench = twice_allowed(&[(A, 1), (A, 1)]);
+        let session = bench.open_session();
+        for sent in bench.send(session, 2) {
+            bench.time_out(session, sent);
+        }
+        bench.receipt(session, &told("k1", Enroute, A));
+        bench.delivered(session, "k2", A);
+        assert_eq!(bench.states(), ["in_doubt", "in_doubt"]);
+        let first = bench.number("SELECT max(receipt) FROM receipt_log");
+        bench.decide(&Decision::Assign(Assignment { receipt: first, line: 2, part: 1 }));
+        assert_eq!(bench.states(), ["accepted", "delivered"], "the other id is the other message's");
+        bench.restart();
+        let session = bench.open_session();
+        bench.delivered(session, "k1", A);
+        assert_eq!(bench.states(), ["delivered", "delivered"]);
+    }
+}

@@ -57,8 +57,9 @@ pub(super) fn scan(text: &[u8]) -> Fields<'_> {
         starts.filter(|(_, at)| CLASSES[usize::from(at[0])] & SEPARATOR != 0 && at[1..].eq_ignore_ascii_case(b"id:"));
     // The last `id:` is that of the receipt: one in the text before it is not looked for.
     match starts.map(|(at, _)| scan_to_text(&text[at + 1..]).0).next() {
-        // What begins with its text does not begin with a label.
-        Some(tail) if tail.is_whole_receipt() => Fields { starts_with_label: false, ..tail },
+        // With no more than an id and a state it may be the text's own, and the receipt cut off. What begins with its text
+        // does not begin with a label.
+        Some(tail) if tail.is_whole_receipt() && tail.err.is_some() => Fields { starts_with_label: false, ..tail },
         _ => fields,
     }
 }

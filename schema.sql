@@ -1,7 +1,8 @@
 -- The journal of smppost: one SQLite file for one account.
 --
 -- Tables hold facts, appended and never rewritten (exceptions: the counts of a campaign, the state of a message whose
--- story is not the plain one, the end of a session, and for which parts of its messages a campaign expects receipts). Views at the end are the public, stable part; tables may change
+-- story is not the plain one, the end of a session, for which parts of its messages a campaign expects receipts, and the
+-- text of an inbound part whose last character stands in the next part, too). Views at the end are the public, stable part; tables may change
 -- between versions.
 --
 -- Numbers that carry structure:
@@ -277,11 +278,23 @@ CREATE VIEW message_fact AS
 SELECT c.id AS campaign_id, c.name AS campaign, m.id AS message, m.line, m.destination,
        coalesce(m.source, c.source) AS source, m.text, m.encoding, m.parts,
        c.imported_at AS queued_at,
-       coalesce(
-           (SELECT min(a.answered_at - a.answer_ms) FROM answer a
-             WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)),
-           (SELECT CASE WHEN k.first_part + k.parts > m.id THEN k.claimed_at END FROM claim k
-             WHERE k.try = 0 AND k.first_part <= m.id ORDER BY k.first_part DESC LIMIT 1)) AS sent_at,
+       -- The first write; of a first part that was never answered only the claim is known, unless it was not written.
+       CASE WHEN EXISTS (SELECT 1 FROM answer a WHERE a.attempt = (m.id << 12))
+              OR EXISTS (SELECT 1 FROM verdict v WHERE v.attempt = (m.id << 12) AND v.kind = 2) THEN
+           coalesce(
+               (SELECT min(a.answered_at - a.answer_ms) FROM answer a
+                 WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)),
+               (SELECT CASE WHEN k.first_part + k.parts > m.id THEN k.claimed_at END FROM claim k
+                 WHERE k.try = 0 AND k.first_part <= m.id ORDER BY k.first_part DESC LIMIT 1))
+       ELSE
+           (SELECT CASE WHEN k.first_part + k.parts > m.id THEN
+                       min(k.claimed_at,
+                           coalesce((SELECT min(a.answered_at - a.answer_ms) FROM answer a
+                                      WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)),
+                                    k.claimed_at)) END
+              FROM claim k
+             WHERE k.try = 0 AND k.first_part <= m.id ORDER BY k.first_part DESC LIMIT 1)
+       END AS sent_at,
        (SELECT max(a.answered_at) FROM answer a
          WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)) AS answered_at,
        coalesce(
@@ -312,10 +325,21 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
        (SELECT a.command_status FROM answer a
          WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
          ORDER BY a.outcome = 2 DESC, a.answered_at DESC, a.attempt DESC LIMIT 1) AS command_status,
+       -- Those of the answers, then those that only a receipt told.
        (SELECT group_concat(i.message_id, ' ') FROM (
-           SELECT a.message_id FROM answer a
+           SELECT 0, a.attempt, a.message_id FROM answer a
             WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12) AND a.outcome = 0
-            ORDER BY a.attempt) i) AS message_ids,
+           UNION
+           SELECT 1, r.id >> 8, r.message_id FROM receipt r
+            WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.message_id <> ''
+              AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)
+              AND NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = r.id >> 8)
+           UNION
+           SELECT 1, x.attempt, r.message_id FROM receipt_match x JOIN receipt r ON r.id = x.receipt_id
+            WHERE x.attempt >= (f.message << 12) AND x.attempt < ((f.message + f.parts) << 12) AND r.message_id <> ''
+              AND NOT EXISTS (SELECT 1 FROM receipt_match y WHERE y.receipt_id = x.receipt_id AND y.id > x.id)
+              AND NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = x.attempt)
+           ORDER BY 1, 2, 3) i) AS message_ids,
        CASE f.state
            WHEN 3 THEN NULL
            WHEN 6 THEN (SELECT coalesce(n.name, 'status ' || a.command_status)
@@ -335,7 +359,15 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                    AND r.attempt = x.attempt AND r.final = 1 AND r.state <> 2 ORDER BY x.id DESC LIMIT 1),
                (SELECT v.reason FROM verdict v
                  WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12) AND f.state = 5
-                 ORDER BY v.id DESC LIMIT 1))
+                 ORDER BY v.id DESC LIMIT 1),
+               -- A part that was rejected, and not taken later.
+               (SELECT coalesce(n.name, 'status ' || a.command_status)
+                  FROM answer a LEFT JOIN status_name n ON n.command_status = a.command_status
+                 WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12) AND f.state IN (2, 4, 5)
+                   AND a.outcome = 2
+                   AND NOT EXISTS (SELECT 1 FROM answer b
+                                    WHERE b.attempt > a.attempt AND b.attempt < ((a.attempt >> 12) + 1) << 12)
+                 ORDER BY a.attempt DESC LIMIT 1))
        END AS error,
        strftime('%Y-%m-%dT%H:%M:%fZ', f.queued_at / 1000.0, 'unixepoch') AS queued_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', f.sent_at / 1000.0, 'unixepoch') AS sent_at,

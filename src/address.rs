@@ -60,6 +60,32 @@ impl<'a> Destination<'a> {
     pub fn key(&self) -> u64 {
         self.key
     }
+
+    /// The digits that tell whether two writings are one number: without the `00` that many write in place of `+`. No
+    /// country code starts with 0, so nothing else is meant by it. What travels is [`digits`](Destination::digits).
+    pub fn international(&self) -> &'a str {
+        match self.digits.strip_prefix("00") {
+            Some(rest) if DESTINATION_DIGITS.contains(&rest.len()) && !rest.starts_with('0') => rest,
+            _ => self.digits,
+        }
+    }
+
+    /// The [`key`](Destination::key) of [`international`](Destination::international): equal for two writings of a number.
+    pub fn same_key(&self) -> u64 {
+        let dropped = self.digits.len() - self.international().len();
+        if dropped == 0 {
+            return self.key;
+        }
+        // The 1 in front moves behind the digits that go: they are zeros.
+        let places = u32::try_from(self.digits.len()).unwrap_or(0);
+        let ten = 10_u64;
+        self.key - ten.pow(places) + ten.pow(places - 2)
+    }
+
+    /// Whether it looks national: one leading 0, where a country code should stand.
+    pub fn looks_national(&self) -> bool {
+        self.international().starts_with('0')
+    }
 }
 
 /// The digits of a [`Destination::key`].
@@ -423,6 +449,24 @@ mod tests {
         assert_eq!(ton_npi(AddressOverrides::default()), (5, 0, 1, 1));
         let some = AddressOverrides { source_addr_npi: Some(1), dest_addr_ton: Some(0), ..Default::default() };
         assert_eq!(ton_npi(some), (5, 1, 0, 1));
+    }
+
+    #[test]
+    fn a_number_is_the_same_with_00_in_front() {
+        for (typed, international, national) in [
+            ("447700900123", "447700900123", false),
+            ("+447700900123", "447700900123", false),
+            ("00447700900123", "447700900123", false),
+            ("+00447700900123", "447700900123", false),
+            ("07700900123", "07700900123", true),
+            ("0007700900123", "0007700900123", true),
+            ("001234", "1234", false),
+            ("00123", "00123", true),
+        ] {
+            let number = Destination::parse(typed).unwrap();
+            assert_eq!((number.international(), number.looks_national()), (international, national), "{typed}");
+            assert_eq!(digits_of_key(number.same_key()), international);
+        }
     }
 
     proptest! {

@@ -41,8 +41,11 @@ pub fn mask_number(number: &str) -> String {
     number.chars().enumerate().map(|(i, c)| if i < shown && !is_unsafe(c) { c } else { '*' }).collect()
 }
 
-/// A character in words of a message: `'x', U+0078`, or only its number where it cannot be shown.
+/// A character in words of a message: `'x', U+0078`, or only its number where it cannot be shown; a blank by name.
 pub(crate) fn name_character(c: char) -> String {
+    if c == ' ' {
+        return "a blank".into();
+    }
     let mut name = String::new();
     if !is_unsafe(c) && !c.is_whitespace() {
         name.push('\'');

@@ -243,7 +243,8 @@ impl Exchange<'_> {
         let reading = &self.order.account.receipts;
         let own = if reading.codes_in_state { reading.codes.get(code) } else { None };
         let state = own.or_else(|| MessageState::from_code(code))?;
-        (state.is_final(reading.accepted_is_final) && state != MessageState::Unknown).then_some(state)
+        (state.is_final(reading.accepted_is_final) && state != MessageState::Unknown)
+            .then(|| crate::session::last(state))
     }
 }
 

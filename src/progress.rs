@@ -52,6 +52,8 @@ impl Display {
         let count = |state: State| progress.status.counts[state as usize];
         let total: i64 = progress.status.counts.iter().sum();
         let left = count(State::Queued) + count(State::Sending);
+        // What is left out on purpose is not sent, and not to be.
+        let total = total - count(State::Suppressed) - count(State::Cancelled);
         let mut line = format!("{} of {total} sent", total - left);
         for (state, word) in [
             (State::Delivered, "delivered"),
@@ -59,6 +61,8 @@ impl Display {
             (State::Failed, "failed"),
             (State::Rejected, "rejected"),
             (State::InDoubt, "in doubt"),
+            (State::Suppressed, "suppressed"),
+            (State::Cancelled, "cancelled"),
         ] {
             if count(state) > 0 {
                 line += &format!(", {} {word}", count(state));
@@ -66,7 +70,7 @@ impl Display {
         }
         let receipts = progress.status.awaiting_receipts + progress.status.doubts_awaiting_receipts;
         if left == 0 && receipts > 0 {
-            line += &format!(", waiting for {receipts} receipts");
+            line += &format!(", waiting for {}", crate::report::text::count(receipts, "receipt"));
         } else if left == 0 && progress.status.late_answers > 0 {
             line += &format!(", waiting for {} late answers", progress.status.late_answers);
         } else if progress.bound == 0 {

@@ -147,14 +147,14 @@ pub struct InboundArgs {
 /// What states mean.
 #[derive(Debug, Args)]
 pub struct ReadingArgs {
-    /// The SMSC's own delivery codes where a number stands as stat, as CODE=STATE,...
-    /// (0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,5=UNDELIVERABLE) [default: SMPP's]
+    /// The SMSC's own delivery codes where a number stands as stat, and its own words, as CODE=STATE,...
+    /// (0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,BLACKLST=REJECTED) [default: SMPP's]
     #[arg(long, value_name = "TABLE")]
     receipt_codes: Option<ReceiptCodes>,
     /// --receipt-codes hold for the TLV message_state too
     #[arg(long, requires = "receipt_codes")]
     receipt_codes_in_state: bool,
-    /// A receipt that says ACCEPTED is the last one
+    /// ACCEPTED is the last that the SMSC says of a message: it counts as DELIVERED
     #[arg(long)]
     accepted_is_final: bool,
 }
@@ -264,12 +264,12 @@ impl ConnectionArgs {
             crate::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
         }
         Ok(format!(
-            "{} port {}, {}, system_id {system_id}, SMPP {}, {} connections, window {}, {}",
+            "{} port {}, {}, system_id {system_id}, SMPP {}, {}, window {}, {}",
             self.hosts.join(", "),
             account.port,
             if tls.is_some() { "TLS" } else { "no TLS" },
             account.version.name(),
-            self.connections(),
+            crate::report::text::count(self.connections() as i64, "connection"),
             account.window,
             self.rate(),
         ))

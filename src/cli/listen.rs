@@ -60,11 +60,14 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     display.clear();
     let status = &outcome.status;
     let mut words = format!(
-        "received {} receipts ({} of no known message) and {} messages from handsets",
-        status.receipts, status.unmatched, status.inbound
+        "received {} ({} of no known message) and {} from handsets",
+        many(status.receipts, "receipt"),
+        status.unmatched,
+        many(status.inbound, "message")
     );
     if !args.inbound.stop_words().is_empty() {
-        words += &format!("; {} stop words put numbers on the suppression list", status.stopped);
+        let numbers = if status.stopped == 1 { "a number" } else { "numbers" };
+        words += &format!("; {} put {numbers} on the suppression list", many(status.stopped, "stop word"));
     }
     display.say(&words);
     match outcome.ended {
@@ -74,4 +77,8 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         }
         Ended::Done | Ended::NothingToDo | Ended::Interrupted => Ok(exit::OK),
     }
+}
+
+fn many(n: u64, what: &str) -> String {
+    crate::report::text::count(i64::try_from(n).unwrap_or(i64::MAX), what)
 }

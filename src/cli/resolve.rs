@@ -9,6 +9,7 @@ use crate::journal::lock::SenderLock;
 use crate::journal::recover::{Recovery, recover};
 use crate::journal::{self, JournalError};
 use crate::progress::Display;
+use crate::report::text::{argument, count, journal_option};
 use clap::Args;
 use std::path::Path;
 
@@ -45,6 +46,12 @@ impl ResolveArgs {
     /// The decision, once its sense is seen to: what an assignment names has to exist.
     fn decision(&self, connection: &rusqlite::Connection, journal: &Path) -> Result<Decision, CliError> {
         let lines = self.lines.clone();
+        if self.receipt.is_none() && self.receipts_for.is_none() {
+            let against = journal::control::against(connection, &self.campaign, &lines);
+            if let Some(words) = against.map_err(|error| error.at(journal))? {
+                return Err(CliError::Words(format!("{words}; nothing was changed")));
+            }
+        }
         Ok(if let Some(which) = self.receipts_for {
             Decision::ReceiptsFor(which.into())
         } else if let Some(receipt) = self.receipt {
@@ -91,9 +98,11 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
                 return Ok(());
             }
             let (settled, done) = (before - left, if args.resend { "queued again" } else { "settled" });
-            display.say(&format!("{}: {settled} messages {done}, {left} left in doubt", args.campaign));
+            let settled_messages = count(settled, "message");
+            display.say(&format!("{}: {settled_messages} {done}, {left} left in doubt", args.campaign));
             if args.resend && settled > 0 {
-                display.say("`smppost resume` sends them");
+                let resume = format!("`smppost resume {}{}`", argument(&args.campaign), journal_option(journal));
+                display.say(&format!("{resume} sends {}", if settled == 1 { "it" } else { "them" }));
             }
         }
         Err(JournalError::Held(_)) => {

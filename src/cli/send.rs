@@ -15,7 +15,7 @@ use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
-use crate::report::text::{argument, count};
+use crate::report::text::{argument, count, journal_option};
 use crate::report::{RunFacts, SendSummary};
 use crate::session::{Account, Secret};
 use clap::{Args, ValueEnum};
@@ -324,10 +324,9 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     }
     let mut halted = None;
     match &outcome.ended {
-        Ended::NothingToDo => words.extend_from_slice(b"nothing to send: all is done\n"),
         Ended::Halted(why) => halted = Some(format!("{why}; the rest stays queued")),
         Ended::Refused(why) => writeln!(words, "no connection: {why}")?,
-        Ended::Interrupted | Ended::Done => {}
+        Ended::Interrupted | Ended::Done | Ended::NothingToDo => {}
     }
     let run = RunFacts {
         sending: outcome.sending,
@@ -340,6 +339,11 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     };
     let connection = journal::open_read_only(&settings.journal)?;
     let summary = SendSummary::gather(&connection, &settings.journal, &outcome.campaigns, run)?;
+    if matches!(outcome.ended, Ended::NothingToDo) {
+        let in_doubt = summary.counts().of(journal::key::State::InDoubt);
+        let why = if in_doubt > 0 { "what is in doubt waits for your decision" } else { "all is done" };
+        writeln!(words, "nothing to send: {why}")?;
+    }
     summary.write(&mut words, crate::report::width())?;
     display.say(String::from_utf8_lossy(&words).trim_end());
     Ok(match &outcome.ended {
@@ -347,13 +351,6 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
         Ended::Halted(_) | Ended::Refused(_) => exit::ERROR,
         Ended::Done | Ended::NothingToDo => summary.exit().code(),
     })
-}
-
-/// What a command needs to be about the same journal.
-fn journal_option(journal: &Path) -> String {
-    let is_found =
-        journal == Path::new("smppost.db") || std::env::var_os("SMPPOST_JOURNAL").is_some_and(|path| path == journal);
-    if is_found { String::new() } else { format!(" --journal {}", argument(&journal.to_string_lossy())) }
 }
 
 /// Takes back what is not sent yet, and what the SMSC has.

@@ -6,6 +6,7 @@ use crate::escape::escape_terminal;
 use crate::journal::suppression::{self, Suppressed};
 use crate::journal::{self, JournalError, open_or_create};
 use crate::progress::Display;
+use crate::report::text::count;
 use clap::{Args, Subcommand, ValueEnum};
 use std::fs::File;
 use std::io::{self, Write};
@@ -70,13 +71,16 @@ pub fn suppress(args: &SuppressArgs, journal: &Path, out: &mut dyn Write) -> Res
             let numbers = parsed(numbers)?;
             let connection = open_or_create(journal)?;
             let added = suppression::add_all(&connection, numbers.iter().copied(), reason).map_err(at)?;
-            display.say(&format!("{added} numbers added, {} were there already", numbers.len() - added));
+            say_added(&display, added, numbers.len());
+            hint(&display, numbers.iter().copied());
         }
         Action::Remove { numbers } => {
             let numbers = parsed(numbers)?;
             let connection = journal::open_existing(journal)?;
             let removed = suppression::remove_all(&connection, numbers.iter().copied()).map_err(at)?;
-            display.say(&format!("{removed} numbers removed, {} were not there", numbers.len() - removed));
+            let missing = numbers.len() - removed;
+            let was = if missing == 1 { "was" } else { "were" };
+            display.say(&format!("{} removed, {missing} {was} not there", count(removed as i64, "number")));
         }
         Action::List { format } => list(&journal::open_read_only(journal)?, *format, out)?,
         Action::Import { file, column, reason } => {
@@ -85,18 +89,57 @@ pub fn suppress(args: &SuppressArgs, journal: &Path, out: &mut dyn Write) -> Res
             let reason = reason.clone().unwrap_or_else(|| format!("imported from {name}"));
             let connection = open_or_create(journal)?;
             let numbers = numbers.iter().filter_map(|number| Destination::parse(number).ok());
-            let count = numbers.clone().count();
-            let added = suppression::add_all(&connection, numbers, &reason).map_err(at)?;
-            display.say(&format!("{added} numbers added, {} were there already", count - added));
+            let added = suppression::add_all(&connection, numbers.clone(), &reason).map_err(at)?;
+            say_added(&display, added, numbers.clone().count());
+            hint(&display, numbers);
             if !bad.is_empty() {
                 let lines: Vec<String> = bad.iter().take(10).map(ToString::to_string).collect();
                 let more = if bad.len() > 10 { ", ..." } else { "" };
                 let lines = lines.join(", ");
-                display.say(&format!("{} lines hold no number and were left out: {lines}{more}", bad.len()));
+                let (hold, was) = if bad.len() == 1 { ("holds", "was") } else { ("hold", "were") };
+                let bad = count(bad.len() as i64, "line");
+                display.say(&format!("{bad} {hold} no number and {was} left out: {lines}{more}"));
             }
         }
     }
     Ok(())
+}
+
+fn say_added(display: &Display, added: usize, all: usize) {
+    let there = all - added;
+    let was = if there == 1 { "was" } else { "were" };
+    display.say(&format!("{} added, {there} {was} there already", count(added as i64, "number")));
+}
+
+/// Says how numbers stand on the list that were not typed in international format.
+fn hint<'n>(display: &Display, numbers: impl Iterator<Item = Destination<'n>>) {
+    let (mut shortened, mut national) = (Vec::new(), Vec::new());
+    for number in numbers {
+        if number.international() != number.digits() {
+            shortened.push(number);
+        }
+        if number.looks_national() {
+            national.push(number);
+        }
+    }
+    if let [first, ..] = shortened[..] {
+        let (shown, digits) = (count(shortened.len() as i64, "number"), first.digits());
+        let (stand, start) = if shortened.len() == 1 { ("stands", "starts") } else { ("stand", "start") };
+        let list = first.international();
+        display.say(&format!(
+            "{shown} that {start} with 00 {stand} on the list without it, as {list} for {digits}: either writing in a \
+             campaign is left out"
+        ));
+    }
+    if let [first, ..] = national[..] {
+        let shown = count(national.len() as i64, "number");
+        let start = if national.len() == 1 { "starts" } else { "start" };
+        display.say(&format!(
+            "warning: {shown} {start} with 0 ({}): the same number with its country code is still sent to; add it in \
+             international format, too",
+            first.digits()
+        ));
+    }
 }
 
 fn parsed(numbers: &[String]) -> Result<Vec<Destination<'_>>, CliError> {
@@ -139,11 +182,19 @@ fn read(path: &Path, column: &str) -> Result<(Vec<String>, Vec<u64>), CliError> 
 fn list(connection: &rusqlite::Connection, format: ListFormat, out: &mut dyn Write) -> Result<(), CliError> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let mut all = Vec::new();
+    let mut headed = false;
     suppression::list(connection, |row: Suppressed| -> Result<(), CliError> {
         let since =
             jiff::Timestamp::from_millisecond(row.added_at).map_or_else(|_| String::new(), |at| format!("{at:.3}"));
         match format {
-            ListFormat::Table => writeln!(out, "{:<17}{since}  {}", row.number, escape_terminal(&row.reason))?,
+            ListFormat::Table => {
+                if !headed {
+                    writeln!(out, "{:<17}{:<21}reason", "number", "since (UTC)")?;
+                    headed = true;
+                }
+                let since = since.get(..19).unwrap_or(&since).replace('T', " ");
+                writeln!(out, "{:<17}{since:<21}{}", row.number, escape_terminal(&row.reason))?;
+            }
             ListFormat::Csv => csv.write_record([&row.number, &since, &row.reason]).map_err(io::Error::other)?,
             ListFormat::Json => all.push(serde_json::json!({
                 "number": row.number, "added_at": since, "reason": row.reason,
@@ -182,6 +233,32 @@ mod tests {
         let path = folder.path().join("other");
         std::fs::write(&path, "name,phone\nAnna,491700000001\n").unwrap();
         assert!(read(&path, "to").unwrap_err().to_string().contains("phone"));
+    }
+
+    #[test]
+    fn f38_every_writing_of_a_number_is_suppressed() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.db");
+        let run = |action| suppress(&SuppressArgs { action }, &journal, &mut Vec::new()).unwrap();
+        let numbers = |numbers: &[&str]| numbers.map_owned();
+        let list = || {
+            let mut all = Vec::new();
+            let connection = journal::open_read_only(&journal).unwrap();
+            let each = |row: Suppressed| -> Result<(), JournalError> {
+                all.push(row.number);
+                Ok(())
+            };
+            suppression::list(&connection, each).unwrap();
+            all
+        };
+        run(Action::Add { numbers: numbers(&["00447700900001", "07700900001"]), reason: "asked".into() });
+        assert_eq!(list(), ["07700900001", "447700900001"]);
+        let set = crate::journal::control::suppressed(&journal::open_read_only(&journal).unwrap()).unwrap();
+        for typed in ["447700900001", "+447700900001", "00447700900001", "07700900001"] {
+            assert!(set.contains(&Destination::parse(typed).unwrap().same_key()), "{typed}");
+        }
+        run(Action::Remove { numbers: numbers(&["+00447700900001"]) });
+        assert_eq!(list(), ["07700900001"]);
     }
 
     trait MapOwned {

@@ -122,7 +122,7 @@ pub struct Duplicate<'a> {
     pub row: &'a str,
 }
 
-/// Says of a [`Destination::key`] whether it must not be sent to.
+/// Says of a [`Destination::same_key`] whether it must not be sent to.
 type Suppressed = Box<dyn Fn(u64) -> bool + Send>;
 
 /// Reads a campaign file row by row.
@@ -204,7 +204,7 @@ impl<R: Read> RowReader<R> {
         })
     }
 
-    /// Asks of every message, by [`Destination::key`], whether it must not be sent.
+    /// Asks of every message, by [`Destination::same_key`], whether it must not be sent.
     pub fn with_suppressed(mut self, suppressed: impl Fn(u64) -> bool + Send + 'static) -> RowReader<R> {
         self.suppressed = Some(Box::new(suppressed));
         self
@@ -251,7 +251,7 @@ impl<R: Read> RowReader<R> {
             }
         };
         // Only a message takes its number: a row that was refused must not cost the next one its place.
-        if !self.plan.allow_duplicates && !self.seen.insert(destination.key()) {
+        if !self.plan.allow_duplicates && !self.seen.insert(destination.same_key()) {
             return Ok(Some(Event::Duplicate(Duplicate { line, destination, row: self.records.raw() })));
         }
         let text = match self.plan.text {
@@ -259,7 +259,7 @@ impl<R: Read> RowReader<R> {
             Text::Column(column) => self.records.field(column).unwrap_or_default(),
         };
         let fields = std::str::from_utf8(&self.json).ok().filter(|json| !json.is_empty());
-        let suppressed = self.suppressed.as_ref().is_some_and(|suppressed| suppressed(destination.key()));
+        let suppressed = self.suppressed.as_ref().is_some_and(|suppressed| suppressed(destination.same_key()));
         Ok(Some(Event::Row(Row { line, destination, source, text, segmentation, fields, suppressed })))
     }
 }

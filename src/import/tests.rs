@@ -169,6 +169,8 @@ fn f04_duplicates() {
             "7 0447700900001 - e",
         ]
     );
+    let rows = ["2 447700900001 - a", "3 duplicate 00447700900001", "4 07700900001 - c"];
+    assert_eq!(read_plain("to,text\n447700900001,a\n+00447700900001,b\n07700900001,c\n"), rows);
     let all = Settings { allow_duplicates: true, ..Settings::default() };
     assert_eq!(read(file, all).unwrap()[1], "3 447700900001 - b");
 }
@@ -313,7 +315,7 @@ fn fields_come_from_the_campaign_and_from_columns() {
 
 #[test]
 fn suppressed_numbers_are_marked() {
-    let file = "to,text\n447700900001,a\n447700900002,b\n";
+    let file = "to,text\n447700900001,a\n00447700900002,b\n";
     let mut reader =
         RowReader::open(file.as_bytes(), Settings::default()).unwrap().with_suppressed(|key| key == 1_447_700_900_002);
     let mut tally = Tally::new();

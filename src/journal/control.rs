@@ -9,9 +9,9 @@ use super::recover::pronounce;
 use super::state::{ReceiptsFor, is_in_doubt, is_rejected};
 use super::{JournalError, now_ms};
 use hashbrown::HashSet;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
-/// The suppressed numbers, as [`crate::address::Destination::key`].
+/// The suppressed numbers, as [`crate::address::Destination::same_key`].
 pub fn suppressed(connection: &Connection) -> Result<HashSet<u64>, JournalError> {
     let mut statement = connection.prepare_cached("SELECT destination FROM suppression")?;
     let mut rows = statement.query([])?;
@@ -19,7 +19,7 @@ pub fn suppressed(connection: &Connection) -> Result<HashSet<u64>, JournalError>
     while let Some(row) = rows.next()? {
         let digits = row.get_ref(0)?.as_str().unwrap_or_default();
         if let Ok(destination) = crate::address::Destination::parse(digits) {
-            numbers.insert(destination.key());
+            numbers.insert(destination.same_key());
         }
     }
     Ok(numbers)
@@ -135,6 +135,26 @@ impl Decision {
             _ => return Err(wrong("unknown".into())),
         })
     }
+}
+
+/// What stands against settling the doubts of these lines of a campaign, as words; `None`: nothing.
+pub fn against(connection: &Connection, campaign: &str, lines: &[u64]) -> Result<Option<String>, JournalError> {
+    let id = super::campaign_id(connection, campaign)?;
+    let mut statement = connection.prepare_cached(
+        "SELECT (SELECT t.name FROM message_fact f JOIN state t ON t.id = f.state WHERE f.message = m.id)
+           FROM campaign c JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
+          WHERE c.id = ?1 AND m.line = ?2",
+    )?;
+    for line in lines {
+        let state: Option<String> =
+            statement.query_row((id, i64::try_from(*line).unwrap_or(-1)), |row| row.get(0)).optional()?;
+        match state.as_deref() {
+            Some("in_doubt") => {}
+            Some(state) => return Ok(Some(format!("line {line}: its message is {state} and not in doubt"))),
+            None => return Ok(Some(format!("line {line}: campaign {campaign} has no message of that line"))),
+        }
+    }
+    Ok(None)
 }
 
 /// Appends a decision. Whoever holds the sender's lock applies it.

@@ -16,7 +16,7 @@ pub struct Item {
     pub attempt: Attempt,
     /// Its message: the number of the message's first part.
     pub message: i64,
-    /// The destination as a number ([`crate::address::Destination::key`]).
+    /// The destination as a number ([`crate::address::Destination::same_key`]).
     pub destination: u64,
     /// Where its submit_sm stands in the chunk's octets.
     pub start: u32,

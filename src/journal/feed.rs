@@ -311,7 +311,7 @@ impl PartEncoder {
             chunk.items.push(Item {
                 attempt: waiting.map_or(Attempt::new(part, 0), |waiting| waiting.attempt),
                 message,
-                destination: destination.key(),
+                destination: destination.same_key(),
                 start,
                 end: chunk.octets.len() as u32,
                 campaign,

@@ -6,7 +6,8 @@ use super::events::{Batch, InboundEvent};
 use super::keeper::{Keeper, stop_word};
 use super::{JournalError, now_ms, suppression};
 use crate::address::Destination;
-use crate::text::{Concatenation, concatenation, decode_with_header};
+use crate::escape::mask_number;
+use crate::text::{Concatenation, concatenation, decode, decode_with_header, split_udh, unfinished};
 use crate::wire::tlv::Tag;
 use crate::wire::values::esm_class;
 use crate::wire::{Pdu, Tlvs};
@@ -23,9 +24,9 @@ impl Keeper {
         batch: &Batch,
         now: i64,
     ) -> Result<(), JournalError> {
-        self.status.inbound += 1;
         let pdu = batch.octets(&inbound.pdu);
         let none = Tlvs(&[]);
+        let unreadable;
         let (source, destination, esm, data_coding, text, tlvs) = match crate::wire::decode(pdu) {
             Ok((_, Pdu::DeliverSm(sm))) => {
                 (sm.source.addr, sm.destination.addr, sm.esm_class, sm.data_coding, sm.text(), sm.tlvs)
@@ -33,7 +34,11 @@ impl Keeper {
             Ok((_, Pdu::DataSm(sm))) => {
                 (sm.source.addr, sm.destination.addr, sm.esm_class, sm.data_coding, sm.text(), sm.tlvs)
             }
-            _ => (&b""[..], &b""[..], 0, 0, &b""[..], none),
+            Ok(_) => (&b""[..], &b""[..], 0, 1, &b"[neither a deliver_sm nor a data_sm]"[..], none),
+            Err(error) => {
+                unreadable = format!("[cannot be read: {error}]");
+                (&b""[..], &b""[..], 0, 1, unreadable.as_bytes(), none)
+            }
         };
         let (udh, decoded) = decode_with_header(data_coding, text, esm_class::has_udh(esm), self.default_alphabet);
         let place = concatenation(udh).or_else(|| sar(tlvs)).filter(|place| place.total > 1);
@@ -62,7 +67,49 @@ impl Keeper {
                 place.as_ref().map(|place| place.total),
                 place.as_ref().map(|place| place.number),
             ])?;
+        match first {
+            Some(first) => self.join(first, &source)?,
+            None => self.status.inbound += 1,
+        }
         self.heed_stop_word(&source, &decoded)
+    }
+
+    /// Reads the parts of a long message anew where a character begins in one of them and ends in the next.
+    fn join(&self, first: i64, source: &str) -> Result<(), JournalError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT i.id, i.part, i.data_coding, i.pdu FROM inbound i
+              WHERE i.source = ?2 AND i.reference = (SELECT j.reference FROM inbound j WHERE j.id = ?1)
+                AND coalesce(i.first_id, i.id) = ?1 ORDER BY i.part",
+        )?;
+        let mut rows = statement.query((first, source))?;
+        let mut parts: Vec<InboundPart> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let body = body_of(row.get_ref(3)?.as_blob().unwrap_or_default());
+            parts.push(InboundPart {
+                id: row.get(0)?,
+                number: row.get(1)?,
+                data_coding: row.get(2)?,
+                body,
+                is_changed: false,
+            });
+        }
+        for n in 1..parts.len() {
+            let (before, after) = parts.split_at_mut(n);
+            let (Some(before), Some(after)) = (before.last_mut(), after.first_mut()) else { continue };
+            let open = unfinished(before.data_coding, &before.body, self.default_alphabet);
+            if open == 0 || before.number + 1 != after.number || before.data_coding != after.data_coding {
+                continue;
+            }
+            let begun = before.body.split_off(before.body.len() - open);
+            after.body.splice(0..0, begun);
+            (before.is_changed, after.is_changed) = (true, true);
+        }
+        for part in parts.iter().filter(|part| part.is_changed) {
+            self.connection
+                .prepare_cached("UPDATE inbound SET text = ?2 WHERE id = ?1")?
+                .execute((part.id, decode(part.data_coding, &part.body, self.default_alphabet)))?;
+        }
+        Ok(())
     }
 
     /// The first stored part of the long message that this one is a part of, where it is not the first itself.
@@ -102,11 +149,37 @@ impl Keeper {
             log::warn!("a stop word came from an address that is no number: nothing to suppress");
             return Ok(());
         };
+        if number.looks_national() {
+            log::warn!(
+                "a stop word came from {}, which has no country code: the number is suppressed as it came, and messages \
+                 to it in international format are still sent; `smppost suppress list` has it",
+                mask_number(number.digits())
+            );
+        }
         suppression::add(&self.connection, number, &format!("it sent {folded}"), now_ms())?;
-        self.suppressed.insert(number.key());
+        self.suppressed.insert(number.same_key());
         self.status.stopped += 1;
         Ok(())
     }
+}
+
+/// A stored part of a long message.
+struct InboundPart {
+    id: i64,
+    number: u8,
+    data_coding: u8,
+    body: Vec<u8>,
+    is_changed: bool,
+}
+
+/// The text's octets of a stored PDU, without its user data header.
+fn body_of(pdu: &[u8]) -> Vec<u8> {
+    let (esm, text) = match crate::wire::decode(pdu) {
+        Ok((_, Pdu::DeliverSm(sm))) => (sm.esm_class, sm.text()),
+        Ok((_, Pdu::DataSm(sm))) => (sm.esm_class, sm.text()),
+        _ => return Vec::new(),
+    };
+    if esm_class::has_udh(esm) { split_udh(text).1.to_vec() } else { text.to_vec() }
 }
 
 /// The place of a part, where TLVs say it (v3.4, 5.3.2.22 to 24).

@@ -10,6 +10,7 @@
 
 mod campaign;
 pub(in crate::journal) mod chunk;
+mod kinds;
 mod latency;
 mod logs;
 mod messages;

@@ -409,6 +409,41 @@ fn f38_stop_words_suppress_and_long_inbound_messages_are_joined() {
 }
 
 #[test]
+fn f38_parts_are_joined_before_they_are_read() {
+    let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
+    bench.stop_words = vec!["STOP".into()];
+    bench.restart();
+    let session = bench.open_session();
+    let deliver = |from: &str, data_coding: u8, esm_class: u8, text: &[u8]| {
+        let mut pdu = Vec::new();
+        let sm = crate::wire::Sm {
+            source: crate::wire::Address::new(1, 1, from.as_bytes()),
+            destination: crate::wire::Address::new(0, 0, b"12345"),
+            esm_class,
+            data_coding,
+            short_message: text,
+            ..Default::default()
+        };
+        crate::wire::encode(&crate::wire::Pdu::DeliverSm(sm), 1, crate::wire::CommandStatus::OK, &mut pdu).unwrap();
+        pdu
+    };
+    // U+1F600 over two parts of UCS2, the later first; a euro sign over two of GSM.
+    bench.inbound(session, &deliver(A, 8, 0x40, b"\x05\x00\x03\x07\x02\x02\xDE\x00\x00b"));
+    bench.inbound(session, &deliver(A, 8, 0x40, b"\x05\x00\x03\x07\x02\x01\x00a\xD8\x3D"));
+    bench.inbound(session, &deliver(A, 0, 0x40, b"\x05\x00\x03\x08\x02\x011\x1B"));
+    bench.inbound(session, &deliver(A, 0, 0x40, b"\x05\x00\x03\x08\x02\x02e2"));
+    // One that cannot be read, and a stop word from a number with 00.
+    bench.inbound(session, &[0, 0, 0, 17, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 7]);
+    bench.inbound(session, &deliver(&format!("00{B}"), 0, 0, b"stop"));
+    bench.keeper().transact(&mut Vec::new(), true).unwrap();
+    let texts = bench.query("SELECT text FROM inbound_message", |row| row.get::<_, String>(0));
+    assert_eq!(texts[..2], ["a\u{1F600}b", "1\u{20AC}2"]);
+    assert!(texts[2].starts_with("[cannot be read: "), "{}", texts[2]);
+    assert_eq!(bench.keeper().status.inbound, 4);
+    assert_eq!(bench.query("SELECT destination FROM suppression", |row| row.get::<_, String>(0)), [B]);
+}
+
+#[test]
 fn f38_suppressing_while_a_sender_runs_spares_what_is_to_be_tried_again() {
     let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
     let session = bench.open_session();

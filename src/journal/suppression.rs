@@ -16,11 +16,11 @@ pub struct Suppressed {
     pub reason: String,
 }
 
-/// Puts a number on the list. Says whether it is new there; one that is there keeps its reason.
+/// Puts a number on the list, without a leading 00. Says whether it is new there; one that is there keeps its reason.
 pub fn add(connection: &Connection, number: Destination<'_>, reason: &str, now_ms: i64) -> Result<bool, JournalError> {
     let added = connection
         .prepare_cached("INSERT OR IGNORE INTO suppression (destination, added_at, reason) VALUES (?1, ?2, ?3)")?
-        .execute((number.digits(), now_ms, reason))?;
+        .execute((number.international(), now_ms, reason))?;
     Ok(added > 0)
 }
 
@@ -49,8 +49,10 @@ pub fn remove_all<'n>(
         let mut removed = 0;
         for number in numbers {
             removed += connection
-                .prepare_cached("DELETE FROM suppression WHERE destination = ?1")?
-                .execute([number.digits()])?;
+                // An older program kept the 00.
+                .prepare_cached("DELETE FROM suppression WHERE destination IN (?1, '00' || ?1)")?
+                .execute([number.international()])?
+                .min(1);
         }
         Ok(removed)
     })

@@ -49,8 +49,8 @@ pub struct ReportArgs {
     /// One row per receipt
     #[arg(long, group = "what")]
     pub receipts: bool,
-    /// The receipts that belong to no message
-    #[arg(long, group = "what", conflicts_with = "campaign")]
+    /// The receipts that belong to no message, of all campaigns
+    #[arg(long, group = "what")]
     pub unmatched: bool,
     /// The rows of the file that were refused, with reasons
     #[arg(long, group = "what")]
@@ -136,6 +136,12 @@ impl ReportArgs {
     /// Shows what was asked for.
     pub fn run(&self, journal: &Path, out: &mut dyn Write) -> Result<Exit, ReportError> {
         buffered(out, |out| {
+            if let (true, Some(name)) = (self.unmatched, &self.campaign) {
+                return Err(ReportError::Usage(format!(
+                    "receipts that belong to no message belong to no campaign either: `smppost report --unmatched`, without \
+                     {name:?}, lists them"
+                )));
+            }
             let connection = open_read_only(journal)?;
             let campaigns = match &self.campaign {
                 Some(name) => vec![query::campaign(&connection, name)?],
@@ -166,7 +172,16 @@ impl ReportArgs {
         } else if self.unmatched {
             self.list::<ReceiptRow>(out, "every receipt belongs to a message", |rows| {
                 query::unmatched(connection, |row| rows.add(row))
-            })
+            })?;
+            let Strays { unmatched, ambiguous } = query::strays(connection)?;
+            if self.format == Format::Table && unmatched + ambiguous > 0 {
+                let words = format!(
+                    "To say whose one is, by its number: `smppost resolve CAMPAIGN --receipt=-N --line L{}`",
+                    text::journal_option(journal)
+                );
+                text::wrapped(out, text::width(), "\n", 0, &words)?;
+            }
+            Ok(())
         } else if self.rejected_rows || self.duplicates {
             let nothing = if self.duplicates { "no row was left out" } else { "no row was refused" };
             self.list::<SkippedRow>(out, nothing, |rows| {
@@ -290,6 +305,7 @@ impl Surroundings {
             strays,
             now_ms: now_ms(),
             width: text::width(),
+            journal_option: text::journal_option(journal),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 const KINDS_SHOWN: usize = 10;
 
 /// What else than a campaign's own facts its page shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Surroundings {
     /// Whether a sender is running; `None`: not known.
     pub sender_running: Option<bool>,
@@ -25,12 +25,15 @@ pub struct Surroundings {
     pub now_ms: i64,
     /// Columns of the terminal.
     pub width: usize,
+    /// What the commands that are suggested need to find the journal, such as ` --journal other.db`; empty: nothing.
+    pub journal_option: String,
 }
 
 /// Writes the page of a campaign.
 pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings) -> Result<(), ReportError> {
     let width = around.width;
     let summary = &report.summary;
+    let options = around.journal_option.as_str();
     writeln!(out, "Campaign {}", escape_terminal(&summary.campaign))?;
     heading(out, report, width)?;
     writeln!(out)?;
@@ -41,10 +44,10 @@ pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings
             width,
             "  ",
             2,
-            &format!("No sender is running; `smppost resume {}` goes on.", argument(&summary.campaign)),
+            &format!("No sender is running; `smppost resume {}{options}` goes on.", argument(&summary.campaign)),
         )?;
     }
-    doubts(out, width, &summary.campaign, summary.counts.of(State::InDoubt), &report.doubts)?;
+    doubts(out, width, (&summary.campaign, options), summary.counts.of(State::InDoubt), &report.doubts)?;
     rejections(out, width, &report.rejections)?;
     failures(out, report, width)?;
     receipts(out, report, around)?;
@@ -124,7 +127,13 @@ fn meaning(state: State, receipts: Receipts) -> &'static str {
 }
 
 /// What is in doubt, and what to do about it.
-pub(super) fn doubts(out: &mut dyn Write, width: usize, name: &str, messages: i64, first: &[Doubt]) -> io::Result<()> {
+pub(super) fn doubts(
+    out: &mut dyn Write,
+    width: usize,
+    (name, options): (&str, &str),
+    messages: i64,
+    first: &[Doubt],
+) -> io::Result<()> {
     if messages == 0 {
         return Ok(());
     }
@@ -140,10 +149,10 @@ pub(super) fn doubts(out: &mut dyn Write, width: usize, name: &str, messages: i6
             width,
             "  ",
             4,
-            &format!("and {} more: {}", number(more), list_command(name, State::InDoubt, "")),
+            &format!("and {} more: {}", number(more), list_command(name, State::InDoubt, options)),
         )?;
     }
-    wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name, ""))
+    wrapped(out, width, "  ", 2, &what_to_do_in_doubt(name, options))
 }
 
 /// What can be done about messages in doubt.
@@ -204,6 +213,7 @@ fn failures(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::R
 
 fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings) -> io::Result<()> {
     let width = around.width;
+    let options = around.journal_option.as_str();
     let outstanding = &report.outstanding_receipts;
     let Strays { unmatched, ambiguous } = around.strays;
     if report.receipts.is_empty() && outstanding.messages == 0 && unmatched + ambiguous == 0 {
@@ -223,13 +233,11 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
         }
         wrapped(out, width, "  outstanding  ", 15, &words)?;
     }
+    if !report.not_final.is_empty() {
+        wrapped(out, width, "  not final    ", 15, &so_far(report))?;
+    }
     if let Some(part) = report.receipts_only_for {
-        let part = if part == ReceiptsFor::First { "first" } else { "last" };
-        let words = format!(
-            "they seem to come only for the {part} part of long messages: to let it count for all, `smppost resolve {} \
-             --receipts-for {part}`",
-            argument(&report.summary.campaign)
-        );
+        let words = receipts_only_for(&report.summary.campaign, part, options);
         wrapped(out, width, "  parts        ", 15, &words)?;
     }
     if report.possible_duplicates > 0 {
@@ -240,14 +248,49 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
         wrapped(out, width, "  duplicates   ", 15, &words)?;
     }
     if unmatched > 0 {
-        let words = format!("{} in this journal belong to no message: `smppost report --unmatched`", number(unmatched));
+        let words = format!(
+            "{} in this journal belong to no message: `smppost report --unmatched{options}`",
+            number(unmatched)
+        );
         wrapped(out, width, "  unmatched    ", 15, &words)?;
     }
     if ambiguous > 0 {
-        let words = format!("{} in this journal fit several messages: `smppost report --unmatched`", number(ambiguous));
+        let words = format!(
+            "{} in this journal fit several messages: `smppost report --unmatched{options}`",
+            number(ambiguous)
+        );
         wrapped(out, width, "  ambiguous    ", 15, &words)?;
     }
     Ok(())
+}
+
+/// What to do where receipts come for one part of long messages only.
+pub(super) fn receipts_only_for(name: &str, part: ReceiptsFor, options: &str) -> String {
+    let part = if part == ReceiptsFor::First { "first" } else { "last" };
+    format!(
+        "receipts seem to come only for the {part} part of long messages: to let it count for all, `smppost resolve {} \
+         --receipts-for {part}{options}`",
+        argument(name)
+    )
+}
+
+/// What receipts say of parts that wait for a final one.
+fn so_far(report: &CampaignReport) -> String {
+    let parts: i64 = report.not_final.iter().map(|kind| kind.parts).sum();
+    let mut kinds: Vec<String> = Vec::new();
+    for kind in report.not_final.iter().take(KINDS_SHOWN) {
+        let error =
+            kind.error.as_deref().map_or_else(String::new, |error| format!(" ({})", cut(&escape_terminal(error), 40)));
+        kinds.push(format!("{} {}{error}", number(kind.parts), kind.state));
+    }
+    if report.not_final.len() > KINDS_SHOWN {
+        kinds.push("and others".into());
+    }
+    let mut words = format!("{} told so far, none of it final: {}", count(parts, "part"), kinds.join(", "));
+    if report.not_final.iter().any(|kind| kind.state == "UNKNOWN") {
+        words += "; what a word or code of this SMSC means, `--receipt-codes WORD=STATE` says, for receipts to come";
+    }
+    words
 }
 
 fn times(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Result<()> {
@@ -331,7 +374,8 @@ pub fn write_list(
     }
     let sending = campaigns.iter().any(|campaign| campaign.counts.of(State::Sending) > 0);
     if sending && around.sender_running == Some(false) {
-        wrapped(out, around.width, "", 0, "No sender is running; `smppost resume` goes on.")?;
+        let words = format!("No sender is running; `smppost resume{}` goes on.", around.journal_option);
+        wrapped(out, around.width, "", 0, &words)?;
     }
     Ok(())
 }

@@ -415,15 +415,18 @@ impl Record for SkippedRow {
 }
 
 impl Record for InboundRow {
-    const COLUMNS: &'static [&'static str] = &["received_at", "source", "destination", "text"];
-    const TABLE: &'static [usize] = &[0, 1, 2, 3];
+    const COLUMNS: &'static [&'static str] =
+        &["received_at", "source", "destination", "text", "parts", "parts_received"];
+    const TABLE: &'static [usize] = &[0, 1, 2, 4, 5, 3];
 
     fn cell(&self, column: usize, to: &mut String) {
         match column {
             0 => put_some(to, self.received_at),
             1 => to.push_str(&self.source),
             2 => to.push_str(&self.destination),
-            _ => to.push_str(&self.text),
+            3 => to.push_str(&self.text),
+            4 => put(to, self.parts),
+            _ => put(to, self.parts_received),
         }
     }
 

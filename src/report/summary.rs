@@ -1,7 +1,8 @@
 //! The words at the end of `send` and `resume`, and the exit code that goes with them.
 
 use super::page::{
-    how_to_decide, list_command, outstanding, rejections as write_rejections, states, what_to_do_in_doubt,
+    how_to_decide, list_command, outstanding, receipts_only_for, rejections as write_rejections, states,
+    what_to_do_in_doubt,
 };
 use super::text::{argument, count, duration, number, rate, wrapped};
 use super::{Exit, ReportError};
@@ -10,6 +11,8 @@ use crate::journal::JournalError;
 use crate::journal::campaign::Receipts;
 use crate::journal::key::State;
 use crate::journal::query::{CampaignSummary, Counts, Rejection, campaign, rejections};
+use crate::journal::receipts_query;
+use crate::journal::state::ReceiptsFor;
 use rusqlite::Connection;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -34,11 +37,18 @@ pub struct RunFacts {
     pub journal_option: String,
 }
 
+/// What else the operator should know of a campaign.
+#[derive(Clone, Copy, Debug)]
+struct Hints {
+    receipts_only_for: Option<ReceiptsFor>,
+    possible_duplicates: i64,
+}
+
 /// How the campaigns of a run stand at its end.
 #[derive(Clone, Debug)]
 pub struct SendSummary {
     journal: PathBuf,
-    campaigns: Vec<(CampaignSummary, Vec<Rejection>)>,
+    campaigns: Vec<(CampaignSummary, Vec<Rejection>, Hints)>,
     run: RunFacts,
 }
 
@@ -67,7 +77,12 @@ impl SendSummary {
                 0 => Vec::new(),
                 _ => rejections(connection, &summary)?,
             };
-            found.push((summary, reasons));
+            let (first, end) = (summary.first_id, summary.end_id);
+            let hints = Hints {
+                receipts_only_for: receipts_query::receipts_only_for(connection, first, end)?,
+                possible_duplicates: receipts_query::possible_duplicates(connection, first, end)?,
+            };
+            found.push((summary, reasons, hints));
         }
         Ok(Self { journal: journal.to_owned(), campaigns: found, run })
     }
@@ -75,7 +90,7 @@ impl SendSummary {
     /// The messages of all campaigns of the run by state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for (summary, _) in &self.campaigns {
+        for (summary, ..) in &self.campaigns {
             counts.add(&summary.counts);
         }
         counts
@@ -88,8 +103,8 @@ impl SendSummary {
 
     /// Writes it in words. `width`: columns of the terminal.
     pub fn write(&self, out: &mut dyn Write, width: usize) -> Result<(), ReportError> {
-        for (summary, reasons) in &self.campaigns {
-            write_campaign(out, width, summary, reasons, &self.run)?;
+        for (summary, reasons, hints) in &self.campaigns {
+            write_campaign(out, width, summary, (reasons, *hints), &self.run)?;
         }
         let run = &self.run;
         let seconds = run.sending.as_secs_f64();
@@ -126,7 +141,7 @@ fn write_campaign(
     out: &mut dyn Write,
     width: usize,
     summary: &CampaignSummary,
-    reasons: &[Rejection],
+    (reasons, hints): (&[Rejection], Hints),
     run: &RunFacts,
 ) -> Result<(), ReportError> {
     let options = run.journal_option.as_str();
@@ -156,6 +171,18 @@ fn write_campaign(
             true => format!("receipts of {} were outstanding when the simulator ended", count(accepted, "message")),
             false => outstanding(accepted),
         };
+        wrapped(out, width, "  ", 2, &words)?;
+    }
+    if let Some(part) = hints.receipts_only_for {
+        wrapped(out, width, "  ", 2, &receipts_only_for(name, part, options))?;
+    }
+    if hints.possible_duplicates > 0 {
+        let words = format!(
+            "{} went out again after a doubt or a decision and may arrive twice: `smppost report {} --messages{options}`, \
+             possible_duplicate",
+            count(hints.possible_duplicates, "message"),
+            argument(name)
+        );
         wrapped(out, width, "  ", 2, &words)?;
     }
     let left = counts.of(State::Queued) + counts.of(State::Sending);

@@ -18,7 +18,13 @@ fn page(journal: &Path, name: &str, width: usize, sender_running: bool) -> Strin
     let connection = open_read_only(journal).unwrap();
     let report = query::campaign_report(&connection, name).unwrap();
     let strays = Strays { unmatched: 3, ambiguous: 1 };
-    let around = Surroundings { sender_running: Some(sender_running), strays, now_ms: 1_774_760_000_000, width };
+    let around = Surroundings {
+        sender_running: Some(sender_running),
+        strays,
+        now_ms: 1_774_760_000_000,
+        width,
+        journal_option: String::new(),
+    };
     let mut out = Vec::new();
     page::write(&mut out, &report, &around).unwrap();
     String::from_utf8(out).unwrap()

@@ -3,6 +3,7 @@
 use crate::escape::escape_terminal;
 use crate::journal::query::Stamp;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Columns where the terminal does not say.
 const WIDTH: usize = 80;
@@ -75,6 +76,13 @@ pub fn argument(name: &str) -> String {
         return name.to_owned();
     }
     format!("'{}'", escape_terminal(name).replace('\'', "'\\''"))
+}
+
+/// What a command needs to be about the same journal: ` --journal FILE`, or nothing.
+pub fn journal_option(journal: &Path) -> String {
+    let is_found =
+        journal == Path::new("smppost.db") || std::env::var_os("SMPPOST_JOURNAL").is_some_and(|path| path == journal);
+    if is_found { String::new() } else { format!(" --journal {}", argument(&journal.to_string_lossy())) }
 }
 
 /// Writes `text` in lines of at most `width` columns, the first after `first`, the others indented as far as `indent`.

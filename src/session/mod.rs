@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use bind::{BindError, Bound, bind};
 pub use dialogue::Dialogue;
-pub use reading::{ReceiptCodes, ReceiptReading};
+pub use reading::{ReceiptCodes, ReceiptReading, last};
 pub use writer::run;
 
 /// A secret: shown nowhere.

@@ -12,7 +12,7 @@ use crate::pacer::{Hold, Pacer};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
-    CommandId, CommandStatus, FrameBuffer, Header, Pdu, Receipt, StatusClass, Tlvs, decode, decode_header,
+    CommandId, CommandStatus, FrameBuffer, Header, Pdu, Receipt, Stat, StatusClass, Tlvs, decode, decode_header,
     decode_message_id, encode_enquire_link_resp, encode_generic_nack,
 };
 use crossbeam_channel::Sender;
@@ -443,10 +443,13 @@ fn take_receipt(
         None => return false,
     };
     let state = reading.state(&receipt);
-    let error = match (&receipt.err, receipt.network_error_code) {
-        (Some(error), _) => batch.keep(error),
-        (None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
-        (None, _) => 0..0,
+    let error = match (&receipt.stat, &receipt.err, receipt.network_error_code) {
+        // A word that is not SMPP's says more than the state that it comes to.
+        (Some(Stat::Other(word)), Some(error), _) => batch.keep(&[word, &b" "[..], error].concat()),
+        (Some(Stat::Other(word)), None, _) => batch.keep(word),
+        (_, Some(error), _) => batch.keep(error),
+        (_, None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
+        (_, None, _) => 0..0,
     };
     let event = ReceiptEvent {
         message_id: batch.keep(id),

@@ -6,11 +6,12 @@ use std::str::FromStr;
 /// How receipts are read. By default as SMPP has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReceiptReading {
-    /// The SMSC's own delivery codes, which mean what they say where a number stands as stat.
+    /// The SMSC's own delivery codes, which mean what they say where a number stands as stat, and its own words.
     pub codes: ReceiptCodes,
     /// They apply to the TLV message_state too.
     pub codes_in_state: bool,
-    /// ACCEPTED (ACCEPTD) ends the matter. Defaults to not.
+    /// ACCEPTED (ACCEPTD) is the last that this SMSC says of a message that arrived: it counts as DELIVERED. Defaults to
+    /// not: the receipt is still outstanding.
     pub accepted_is_final: bool,
 }
 
@@ -19,19 +20,41 @@ impl ReceiptReading {
     pub fn state(&self, receipt: &Receipt<'_>) -> Option<(MessageState, bool)> {
         let own = |code| self.codes.get(code).or_else(|| MessageState::from_code(code));
         let in_state = |code| if self.codes_in_state { own(code) } else { MessageState::from_code(code) };
-        let state = receipt.state_with(in_state, own)?;
-        Some((state, receipt.is_final(state, self.accepted_is_final)))
+        let word = receipt.stat_word.as_deref().and_then(|word| self.codes.word(word));
+        let said = receipt.tlv_state.and_then(in_state).filter(|state| *state != MessageState::Unknown);
+        let (state, is_final) = match (word, said) {
+            (Some(state), None) => (state, !receipt.is_intermediate() && state.is_final(self.accepted_is_final)),
+            _ => {
+                let state = receipt.state_with(in_state, own)?;
+                (state, receipt.is_final(state, self.accepted_is_final))
+            }
+        };
+        Some((if is_final { last(state) } else { state }, is_final))
     }
 }
 
-/// A table of delivery codes: `0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED`.
+/// What a final state comes to. ACCEPTED is final only where the operator said so: somebody took the message on behalf of
+/// its recipient, and nothing more is told of it.
+pub fn last(state: MessageState) -> MessageState {
+    if state == MessageState::Accepted { MessageState::Delivered } else { state }
+}
+
+/// A table of delivery codes and words: `0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,BLACKLST=REJECTED`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReceiptCodes(Vec<(u8, MessageState)>);
+pub struct ReceiptCodes {
+    numbers: Vec<(u8, MessageState)>,
+    words: Vec<(String, MessageState)>,
+}
 
 impl ReceiptCodes {
     /// The meaning of a code.
     pub fn get(&self, code: u8) -> Option<MessageState> {
-        self.0.iter().find(|(each, _)| *each == code).map(|&(_, state)| state)
+        self.numbers.iter().find(|(each, _)| *each == code).map(|&(_, state)| state)
+    }
+
+    /// The meaning of a word, in any case.
+    pub fn word(&self, word: &[u8]) -> Option<MessageState> {
+        self.words.iter().find(|(each, _)| each.as_bytes().eq_ignore_ascii_case(word)).map(|&(_, state)| state)
     }
 }
 
@@ -43,7 +66,13 @@ impl FromStr for ReceiptCodes {
         for entry in text.split(',') {
             let (code, name) =
                 entry.split_once('=').ok_or_else(|| format!("{entry:?}: write CODE=STATE, as in 2=DELIVERED"))?;
-            let code: u8 = code.trim().parse().map_err(|_| format!("{code:?} is not a code of 0 to 255"))?;
+            let code = code.trim();
+            let number: Option<u8> = code.parse().ok();
+            let is_word = code.starts_with(|c: char| c.is_ascii_alphabetic())
+                && code.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"_-.".contains(&octet));
+            if number.is_none() && !is_word {
+                return Err(format!("{code:?} is neither a code of 0 to 255 nor a word"));
+            }
             let name = name.trim().to_ascii_uppercase();
             let states = (0..=u8::MAX).map_while(MessageState::from_code).chain([MessageState::Failed]);
             let state =
@@ -51,10 +80,14 @@ impl FromStr for ReceiptCodes {
                     let names: Vec<&str> = states.map(MessageState::name).collect();
                     format!("{name:?} is no state; there are {}", names.join(", "))
                 })?;
-            if codes.get(code).is_some() {
+            let is_known = number.map_or_else(|| codes.word(code.as_bytes()), |number| codes.get(number)).is_some();
+            if is_known {
                 return Err(format!("code {code} is there twice"));
             }
-            codes.0.push((code, state));
+            match number {
+                Some(number) => codes.numbers.push((number, state)),
+                None => codes.words.push((code.to_owned(), state)),
+            }
         }
         Ok(codes)
     }
@@ -96,12 +129,44 @@ mod tests {
         let plain = ReceiptReading::default();
         let last = ReceiptReading { accepted_is_final: true, ..ReceiptReading::default() };
         assert_eq!(read(&plain, "id:7 stat:ACCEPTD", &[]), Some((MessageState::Accepted, false)));
-        assert_eq!(read(&last, "id:7 stat:ACCEPTD", &[]), Some((MessageState::Accepted, true)));
+        assert_eq!(read(&last, "id:7 stat:ACCEPTD", &[]), Some((MessageState::Delivered, true)));
+        assert_eq!(read(&last, "id:7 stat:UNDELIV", &[]), Some((MessageState::Undeliverable, true)));
+    }
+
+    #[test]
+    fn f36_words_of_the_provider() {
+        use MessageState::{Delivered, Enroute, Failed, Rejected, Undeliverable, Unknown};
+        let codes: ReceiptCodes = "BLACKLST=failed,no_route=REJECTD,UNKNOWN=ENROUTE,2=DELIVERED".parse().unwrap();
+        let own = ReceiptReading { codes, ..ReceiptReading::default() };
+        let state_five = [0x04, 0x27, 0, 1, 5];
+        let state_seven = [0x04, 0x27, 0, 1, 7];
+        for (text, tlvs, expected) in [
+            ("id:7 stat:BLACKLST err:099", &[][..], (Failed, true)),
+            ("id:7 stat:blacklst err:099", &[], (Failed, true)),
+            ("id:7 stat:NO_ROUTE err:099", &[], (Rejected, true)),
+            ("id:7 stat:UNKNOWN err:000", &[], (Enroute, false)),
+            ("id:7 stat:ABSENT err:000", &[], (Unknown, false)),
+            ("id:7 stat:DELIVRD err:000", &[], (Delivered, true)),
+            ("id:7 stat:2 err:000", &[], (Delivered, true)),
+            ("id:7 stat:BLACKLST", &state_five, (Undeliverable, true)),
+            ("id:7 stat:BLACKLST", &state_seven, (Failed, true)),
+        ] {
+            assert_eq!(read(&own, text, tlvs), Some(expected), "{text}");
+        }
     }
 
     #[test]
     fn f15_tables_that_are_none() {
-        for text in ["", "2", "x=DELIVERED", "256=DELIVERED", "2=SENT", "2=DELIVERED,2=FAILED"] {
+        for text in [
+            "",
+            "2",
+            "=DELIVERED",
+            "a b=DELIVERED",
+            "256=DELIVERED",
+            "2=SENT",
+            "2=DELIVERED,2=FAILED",
+            "X=FAILED,x=FAILED",
+        ] {
             assert!(text.parse::<ReceiptCodes>().is_err(), "{text}");
         }
     }

@@ -76,6 +76,16 @@ pub fn decode(data_coding: u8, octets: &[u8], default: DefaultAlphabet) -> Strin
     }
 }
 
+/// How many octets at the end of a part's text are the beginning of a character that goes on in the next part: a lone high
+/// surrogate, or an escape. Writers of ours never split there; others do.
+pub fn unfinished(data_coding: u8, octets: &[u8], default: DefaultAlphabet) -> usize {
+    match (data_coding, octets) {
+        (0x08 | 0x18..=0x1B, [.., 0xD8..=0xDB, _]) if octets.len().is_multiple_of(2) => 2,
+        (0x00 | 0x10..=0x13 | 0xF0..=0xF3, [.., gsm::ESCAPE]) if default == DefaultAlphabet::Gsm7 => 1,
+        _ => 0,
+    }
+}
+
 /// The user data header of a short message (without its length octet), where it has one, and the text behind it.
 pub fn decode_with_header(
     data_coding: u8,

@@ -13,7 +13,9 @@ mod split;
 
 use std::fmt;
 
-pub use decode::{Concatenation, DefaultAlphabet, concatenation, decode, decode_with_header, split_udh, unpack};
+pub use decode::{
+    Concatenation, DefaultAlphabet, concatenation, decode, decode_with_header, split_udh, unfinished, unpack,
+};
 pub use encode::{ESM_CLASS_UDHI, Encoder, PartHeader, Reference, encode_part, pack};
 use split::Split;
 

@@ -1,11 +1,12 @@
 //! Everything that the report of one campaign shows, in one pass over the ranges of its claims, answers and receipts.
 
 use super::chunk::{ClaimRun, Matches, claims, tries};
+use super::kinds::{ABANDONED, Kinds};
 use super::latency::Histogram;
 use super::told::{
-    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
+    CampaignReport, Doubt, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
 };
-use super::{CampaignSummary, JournalError, Stamp, campaign, receipt_state_name, rule_name, snapshot};
+use super::{CampaignSummary, JournalError, Stamp, campaign, rule_name, snapshot};
 use crate::journal::campaign::Receipts;
 use crate::journal::facts::{message_of, stored_state};
 use crate::journal::key::{Attempt, Outcome, State};
@@ -19,10 +20,6 @@ const CHUNK_PARTS: i64 = 50_000;
 const CHUNK_STATES: i64 = 500_000;
 /// Lines shown of what is in doubt.
 const DOUBTS_SHOWN: usize = 10;
-/// Kinds of failure told apart. An SMSC that puts a different error into every receipt would otherwise fill the memory.
-const FAILURES_MAX: usize = 1_000;
-/// Stands for the state of a receipt where the operator gave an attempt up.
-const ABANDONED: i64 = -1;
 /// A longer silence between two claims is a pause, not sending.
 const PAUSE_MS: i64 = 60_000;
 
@@ -91,9 +88,14 @@ impl Rejections {
     }
 
     fn close(&mut self, connection: &Connection) -> Result<(), JournalError> {
-        if let Some((message, _, status)) = self.current.take()
-            && stored_state(connection, message)?.unwrap_or(State::Rejected) == State::Rejected
-        {
+        let Some((message, end, status)) = self.current.take() else { return Ok(()) };
+        let counts = match stored_state(connection, message)?.unwrap_or(State::Rejected) {
+            State::Rejected => true,
+            // Some parts were taken; a rejected one may have been, too, when it was tried again.
+            State::PartlyDelivered | State::Failed => is_still_rejected(connection, message, end)?,
+            _ => false,
+        };
+        if counts {
             *self.counts.entry(status).or_default() += 1;
         }
         Ok(())
@@ -107,6 +109,18 @@ impl Rejections {
     }
 }
 
+/// Whether the last answer for a part of a message rejected it.
+fn is_still_rejected(connection: &Connection, message: i64, end: i64) -> Result<bool, JournalError> {
+    let (from, to) = Attempt::range(message, end);
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM answer a WHERE a.attempt >= ?1 AND a.attempt < ?2 AND a.outcome = 2
+                AND NOT EXISTS (SELECT 1 FROM answer b
+                                 WHERE b.attempt > a.attempt AND b.attempt < ((a.attempt >> 12) + 1) << 12))",
+        )?
+        .query_row([from, to], |row| row.get(0))?)
+}
+
 /// What is known of an attempt while its receipts are looked for.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
@@ -116,6 +130,8 @@ struct Seen {
     answered_at: i64,
     accepted: bool,
     fate: Fate,
+    /// What its last receipt says, where that is not final.
+    so_far: Option<usize>,
 }
 
 /// What its final receipts say; delivered wins, else the last holds.
@@ -138,8 +154,8 @@ struct Scan<'a> {
     attempts: i64,
     statuses: HashMap<u32, i64>,
     rejections: Rejections,
-    failures: Vec<(Option<i64>, Option<String>, i64)>,
-    failure_index: HashMap<Option<i64>, HashMap<String, usize>>,
+    failures: Kinds,
+    so_far: Kinds,
     rules: [i64; 8],
     outstanding: (i64, Option<i64>),
     answers_ms: Histogram,
@@ -161,8 +177,8 @@ impl<'a> Scan<'a> {
             attempts: 0,
             statuses: HashMap::new(),
             rejections: Rejections::default(),
-            failures: Vec::new(),
-            failure_index: HashMap::new(),
+            failures: Kinds::default(),
+            so_far: Kinds::default(),
             rules: [0; 8],
             outstanding: (0, None),
             answers_ms: Histogram::new(),
@@ -189,6 +205,7 @@ impl<'a> Scan<'a> {
             self.answers(&snapshot, from, end)?;
             self.receipts(&snapshot, from, end)?;
             self.abandoned(&snapshot, from, end)?;
+            self.assumed(&snapshot, from, end)?;
             self.attempts -= never_left(&snapshot, from, end)?;
             drop(snapshot);
             self.settle();
@@ -238,7 +255,7 @@ impl<'a> Scan<'a> {
                 self.rejections.add(self.connection, self.summary, attempt, status)?;
             }
             let accepted = outcome == Outcome::Accepted as i64;
-            self.seen.push(Seen { attempt: attempt.0, sent_at, answered_at, accepted, fate: Fate::Open });
+            self.seen.push(Seen { attempt: attempt.0, sent_at, answered_at, accepted, fate: Fate::Open, so_far: None });
         }
         *self.statuses.entry(last.0).or_default() += last.1;
         Ok(())
@@ -256,8 +273,10 @@ impl<'a> Scan<'a> {
                 continue;
             }
             self.count_rule(row.get(4)?);
-            if row.get(3)? {
-                let error = row.get_ref(5)?.as_str_or_null().unwrap_or(None);
+            let error = row.get_ref(5)?.as_str_or_null().unwrap_or(None);
+            if !row.get::<_, bool>(3)? {
+                self.not_final(&mut at, Attempt::of_receipt(id), row.get(2)?, error);
+            } else {
                 self.receipt(&mut at, Attempt::of_receipt(id), row.get(1)?, row.get(2)?, error);
             }
         }
@@ -265,12 +284,47 @@ impl<'a> Scan<'a> {
         let mut at = 0;
         for receipt in &matched {
             self.count_rule(receipt.rule);
-            if receipt.is_final {
+            if !receipt.is_final {
+                self.not_final(&mut at, receipt.attempt, receipt.state, receipt.error.as_deref());
+            } else {
                 self.receipt(&mut at, receipt.attempt, receipt.received_at, receipt.state, receipt.error.as_deref());
             }
         }
         self.matches.matched = matched;
         Ok(())
+    }
+
+    /// Attempts that the operator takes for sent wait for receipts like those that were answered.
+    fn assumed(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT v.attempt FROM verdict v WHERE v.attempt >= ?1 AND v.attempt < ?2 AND v.kind = 4
+                AND NOT EXISTS (SELECT 1 FROM verdict w WHERE w.attempt = v.attempt AND w.id > v.id)",
+        )?;
+        let mut rows = statement.query(Attempt::range(from, end))?;
+        while let Some(row) = rows.next()? {
+            let attempt = Attempt(row.get(0)?);
+            let answered = self.seen.binary_search_by_key(&attempt.0, |seen| seen.attempt).is_ok();
+            if !answered && !self.unanswered.contains_key(&attempt.0) {
+                let claimed_at = self.claimed_at(attempt);
+                self.wait_for(claimed_at);
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for(&mut self, since: Option<i64>) {
+        self.outstanding.0 += 1;
+        if let Some(since) = since {
+            let oldest = self.outstanding.1.get_or_insert(since);
+            *oldest = (*oldest).min(since);
+        }
+    }
+
+    fn claimed_at(&self, attempt: Attempt) -> Option<i64> {
+        match attempt.tried() {
+            0 => find(&self.first_tries, attempt.part()),
+            tried => later(&self.later_tries, tried, attempt.part()),
+        }
     }
 
     /// Attempts that the operator gave up, unless an answer or a receipt came all the same.
@@ -285,7 +339,7 @@ impl<'a> Scan<'a> {
             let answered = self.seen.binary_search_by_key(&attempt, |seen| seen.attempt).is_ok();
             if !answered && !self.unanswered.contains_key(&attempt) {
                 let index = self.failure(Some(ABANDONED), row.get_ref(1)?.as_str_or_null().unwrap_or(None));
-                self.failures[index].2 += 1;
+                self.failures.add(index);
             }
         }
         Ok(())
@@ -303,14 +357,17 @@ impl<'a> Scan<'a> {
             *at += 1;
         }
         let fate = if state == Some(2) { Fate::Delivered } else { Fate::Failed(self.failure(state, error)) };
+        let is_answered = self.seen.get(*at).is_some_and(|seen| seen.attempt == attempt.0);
+        let claimed_at = if is_answered { None } else { self.claimed_at(attempt) };
         let seen = match self.seen.get_mut(*at) {
             Some(seen) if seen.attempt == attempt.0 => seen,
-            _ => self.unanswered.entry(attempt.0).or_insert_with(|| {
-                let sent_at = match attempt.tried() {
-                    0 => find(&self.first_tries, attempt.part()),
-                    tried => later(&self.later_tries, tried, attempt.part()),
-                };
-                Seen { attempt: attempt.0, sent_at, answered_at: 0, accepted: false, fate: Fate::Open }
+            _ => self.unanswered.entry(attempt.0).or_insert(Seen {
+                attempt: attempt.0,
+                sent_at: claimed_at,
+                answered_at: 0,
+                accepted: false,
+                fate: Fate::Open,
+                so_far: None,
             }),
         };
         if seen.fate == Fate::Delivered {
@@ -322,56 +379,44 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The index of a kind of failure.
-    fn failure(&mut self, state: Option<i64>, error: Option<&str>) -> usize {
-        let error = error.unwrap_or_default();
-        let known = self.failure_index.entry(state).or_default();
-        if let Some(&index) = known.get(error) {
-            return index;
+    /// Notes a receipt that is not final of an attempt. `at` as for [`receipt`](Self::receipt).
+    fn not_final(&mut self, at: &mut usize, attempt: Attempt, state: Option<i64>, error: Option<&str>) {
+        while self.seen.get(*at).is_some_and(|seen| seen.attempt < attempt.0) {
+            *at += 1;
         }
-        let other = self.failures.len() >= FAILURES_MAX;
-        let error = if other { "(others)" } else { error };
-        *known.entry(error.to_owned()).or_insert_with(|| {
-            self.failures.push((state, (!error.is_empty()).then(|| error.to_owned()), 0));
-            self.failures.len() - 1
-        })
+        let kind = self.so_far.index_of(state, error);
+        if let Some(seen) = self.seen.get_mut(*at).filter(|seen| seen.attempt == attempt.0) {
+            seen.so_far = Some(kind);
+        }
+    }
+
+    fn failure(&mut self, state: Option<i64>, error: Option<&str>) -> usize {
+        self.failures.index_of(state, error)
     }
 
     /// Counts what the chunk's attempts came to.
     fn settle(&mut self) {
-        for seen in self.seen.iter().chain(self.unanswered.values()) {
+        let (seen, unanswered) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.unanswered));
+        for seen in seen.iter().chain(unanswered.values()) {
             match seen.fate {
                 Fate::Open if seen.accepted => {
-                    self.outstanding.0 += 1;
-                    let oldest = self.outstanding.1.get_or_insert(seen.answered_at);
-                    *oldest = (*oldest).min(seen.answered_at);
+                    self.wait_for(Some(seen.answered_at));
+                    if let Some(kind) = seen.so_far {
+                        self.so_far.add(kind);
+                    }
                 }
-                Fate::Failed(index) => self.failures[index].2 += 1,
+                Fate::Failed(index) => self.failures.add(index),
                 Fate::Open | Fate::Delivered => {}
             }
         }
-        self.unanswered.clear();
+        self.seen = seen;
     }
 
     fn into_report(self, doubts: Vec<Doubt>) -> Result<CampaignReport, JournalError> {
         let summary = self.summary.clone();
         let mut statuses: Vec<_> = self.statuses.into_iter().filter(|&(_, attempts)| attempts > 0).collect();
         statuses.sort_unstable();
-        let mut failures: Vec<_> = self
-            .failures
-            .into_iter()
-            .filter(|&(_, _, parts)| parts > 0)
-            .map(|(state, error, parts)| Failure {
-                state: match state {
-                    None => "unknown".into(),
-                    Some(ABANDONED) => "ABANDONED".into(),
-                    Some(state) => receipt_state_name(state).into_owned(),
-                },
-                error,
-                parts,
-            })
-            .collect();
-        failures.sort_by(|a, b| b.parts.cmp(&a.parts).then_with(|| (&a.state, &a.error).cmp(&(&b.state, &b.error))));
+        let failures = self.failures.told();
         let asked = summary.receipts_asked == Receipts::All;
         let outstanding = if asked {
             Outstanding {
@@ -399,6 +444,7 @@ impl<'a> Scan<'a> {
             statuses: statuses.into_iter().map(|(status, attempts)| StatusCount::new(status, attempts)).collect(),
             rejections: self.rejections.finish(self.connection)?,
             failures,
+            not_final: if asked { self.so_far.told() } else { Vec::new() },
             doubts,
             outstanding_receipts: outstanding,
             latency,

@@ -87,6 +87,8 @@ pub struct Matched {
     pub error: Option<String>,
     /// The match's own number.
     pub number: i64,
+    /// The id that only the receipt told, where the attempt was never answered.
+    pub message_id: Option<String>,
 }
 
 /// Receipts that were matched after they were stored, or matched anew.
@@ -110,7 +112,9 @@ impl Matches {
             self.moved.insert(row.get(0)?);
         }
         let mut statement = connection.prepare_cached(
-            "SELECT x.attempt, r.received_at, r.state, r.final, x.rule, r.error, x.id
+            "SELECT x.attempt, r.received_at, r.state, r.final, x.rule, r.error, x.id,
+                    CASE WHEN r.message_id <> '' AND NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = x.attempt)
+                         THEN r.message_id END
                FROM receipt_match x JOIN receipt r ON r.id = x.receipt_id
               WHERE x.attempt >= ?1 AND x.attempt < ?2
                 AND NOT EXISTS (SELECT 1 FROM receipt_match y WHERE y.receipt_id = x.receipt_id AND y.id > x.id)
@@ -126,6 +130,7 @@ impl Matches {
                 rule: row.get(4)?,
                 error: row.get(5)?,
                 number: row.get(6)?,
+                message_id: row.get(7)?,
             });
         }
         Ok(())

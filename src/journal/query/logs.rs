@@ -91,6 +91,10 @@ pub struct InboundRow {
     pub destination: String,
     /// What it says, decoded.
     pub text: String,
+    /// How many parts it was sent in.
+    pub parts: i64,
+    /// How many of them came so far.
+    pub parts_received: i64,
 }
 
 /// Receipts of the account that belong to no attempt.
@@ -379,7 +383,11 @@ pub fn inbound<E: From<JournalError>>(
                     SELECT group_concat(p.text, '') FROM (
                         SELECT j.text FROM inbound j
                          WHERE j.source = i.source AND j.reference = i.reference AND coalesce(j.first_id, j.id) = i.id
-                         ORDER BY j.part) p) END
+                         ORDER BY j.part) p) END,
+                coalesce(i.parts, 1),
+                CASE WHEN i.reference IS NULL THEN 1 ELSE (
+                    SELECT count(*) FROM inbound j
+                     WHERE j.source = i.source AND j.reference = i.reference AND coalesce(j.first_id, j.id) = i.id) END
            FROM inbound i WHERE i.first_id IS NULL AND i.id > ?1 ORDER BY i.id LIMIT ?2",
         |row| {
             Ok(InboundRow {
@@ -387,6 +395,8 @@ pub fn inbound<E: From<JournalError>>(
                 source: row.get(2)?,
                 destination: row.get(3)?,
                 text: row.get(4)?,
+                parts: row.get(5)?,
+                parts_received: row.get(6)?,
             })
         },
         each,

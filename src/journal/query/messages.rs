@@ -2,7 +2,7 @@
 
 use super::chunk::{ClaimCursor, ClaimRun, Matches, claims};
 use super::{CampaignSummary, JournalError, Stamp, campaign, snapshot};
-use crate::journal::key::{Attempt, Outcome, State};
+use crate::journal::key::{Attempt, Outcome, State, Verdict};
 use crate::text::Encoding;
 use crate::wire::CommandStatus;
 use rusqlite::{Connection, OptionalExtension};
@@ -33,13 +33,13 @@ pub struct MessageRow {
     pub state: State,
     /// The answer that rejected it, or else the last one.
     pub command_status: Option<u32>,
-    /// The ids that the SMSC gave, separated by spaces.
+    /// The ids that the SMSC gave, separated by spaces: those of the answers, then those that only a receipt told.
     pub message_ids: Option<String>,
     /// Why it was not delivered.
     pub error: Option<String>,
     /// When its import was whole.
     pub queued_at: Option<Stamp>,
-    /// When its first part was first claimed.
+    /// When it was first written, or claimed where that is all that is known.
     pub sent_at: Option<Stamp>,
     /// When the last answer came.
     pub answered_at: Option<Stamp>,
@@ -112,6 +112,12 @@ struct Slot {
     rejected: Option<u32>,
     /// When the answer came whose status is shown.
     status_at: i64,
+    /// What the last part that was rejected, and not taken later, was rejected with.
+    standing: Option<(i64, u32)>,
+    /// Whether its first part was claimed once without being written.
+    not_written: bool,
+    /// The ids that only receipts told, with their attempts.
+    told_ids: Vec<(i64, String)>,
     verdict: Option<(i64, String)>,
     abandoned_at: Option<i64>,
     receipt_error: Option<String>,
@@ -240,6 +246,9 @@ impl Chunk {
             }
             if rejected {
                 slot.rejected = Some(status);
+                slot.standing = Some((attempt.part(), status));
+            } else if slot.standing.is_some_and(|(part, _)| part == attempt.part()) {
+                slot.standing = None;
             }
             if outcome == Outcome::Accepted as i64
                 && let Some(id) = row.get_ref(4)?.as_str_or_null().map_err(rusqlite::Error::from)?
@@ -263,12 +272,14 @@ impl Chunk {
         let mut rows = statement.query(Attempt::range(from, end))?;
         let mut slots = Slots::over(&mut self.slots[..self.used]);
         while let Some(row) = rows.next()? {
-            let Some(slot) = slots.of(Attempt(row.get(0)?).part()) else { continue };
+            let attempt = Attempt(row.get(0)?);
+            let Some(slot) = slots.of(attempt.part()) else { continue };
             let (id, at, kind): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            slot.not_written |= attempt == Attempt::new(slot.id, 0) && kind == Verdict::NotWritten as i64;
             if slot.verdict.as_ref().is_none_or(|&(newest, _)| newest < id) {
                 slot.verdict = Some((id, row.get(4)?));
             }
-            if kind == crate::journal::key::Verdict::Abandon as i64 {
+            if kind == Verdict::Abandon as i64 {
                 slot.abandoned_at = slot.abandoned_at.max(Some(at));
             }
         }
@@ -278,18 +289,25 @@ impl Chunk {
     /// Final receipts: those stored under the message's own numbers, then those matched to it otherwise.
     fn load_receipts(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
         let mut statement = snapshot.prepare_cached(
-            "SELECT id, received_at, state, error FROM receipt WHERE id >= ?1 AND id < ?2 AND final = 1 ORDER BY id",
+            "SELECT r.id, r.received_at, r.state, r.error, r.final,
+                    CASE WHEN r.message_id <> '' AND NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = r.id >> 8)
+                         THEN r.message_id END
+               FROM receipt r WHERE r.id >= ?1 AND r.id < ?2 AND (r.final = 1 OR r.message_id <> '') ORDER BY r.id",
         )?;
         let mut rows = statement.query(Attempt::receipt_range(from, end))?;
         let mut slots = Slots::over(&mut self.slots[..self.used]);
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
             let Some(slot) = slots.of(Attempt::of_receipt(id).part()) else { continue };
-            let state: Option<i64> = row.get(2)?;
-            if id == Attempt::new(slot.id, 0).receipt(0) {
+            let (state, is_final): (Option<i64>, bool) = (row.get(2)?, row.get(4)?);
+            if is_final && id == Attempt::new(slot.id, 0).receipt(0) {
                 slot.first_receipt = Some(state == Some(2));
             }
             if self.matches.moved.contains(&id) {
+                continue;
+            }
+            slot.told_ids.extend(row.get::<_, Option<String>>(5)?.map(|told| (id >> 8, told)));
+            if !is_final {
                 continue;
             }
             slot.done_at = slot.done_at.max(Some(row.get(1)?));
@@ -299,8 +317,12 @@ impl Chunk {
         }
         let mut slots = Slots::over(&mut self.slots[..self.used]);
         let mut newest = (0, 0);
-        for receipt in self.matches.matched.iter().filter(|receipt| receipt.is_final) {
+        for receipt in &self.matches.matched {
             let Some(slot) = slots.of(receipt.attempt.part()) else { continue };
+            slot.told_ids.extend(receipt.message_id.clone().map(|told| (receipt.attempt.0, told)));
+            if !receipt.is_final {
+                continue;
+            }
             slot.done_at = slot.done_at.max(Some(receipt.received_at));
             if newest.0 != slot.id {
                 newest = (slot.id, i64::MIN);
@@ -343,6 +365,9 @@ impl Slot {
             first_receipt: None,
             rejected: None,
             status_at: 0,
+            standing: None,
+            not_written: false,
+            told_ids: Vec::new(),
             verdict: None,
             abandoned_at: None,
             receipt_error: None,
@@ -362,7 +387,21 @@ impl Slot {
     /// Works out what follows from the facts.
     fn finish(&mut self, claimed_at: Option<i64>, cancelled: bool) {
         // Without an answer, the time of the claim is the nearest that is known.
-        self.row.sent_at = self.row.sent_at.or(claimed_at.map(Stamp));
+        let claimed = claimed_at.map(Stamp);
+        let is_written = self.first_outcome.is_some() || self.not_written;
+        self.row.sent_at = match (self.row.sent_at, claimed) {
+            (Some(written), Some(claimed)) if !is_written => Some(written.min(claimed)),
+            (written, claimed) => written.or(claimed),
+        };
+        self.told_ids.sort_unstable();
+        self.told_ids.dedup();
+        for (_, id) in &self.told_ids {
+            let ids = self.row.message_ids.get_or_insert_default();
+            if !ids.is_empty() {
+                ids.push(' ');
+            }
+            ids.push_str(id);
+        }
         self.row.state = match (self.stored, self.first_receipt, self.first_outcome) {
             (Some(state), ..) => state,
             (None, Some(true), _) => State::Delivered,
@@ -374,15 +413,18 @@ impl Slot {
             (None, None, None) => State::Queued,
         };
         let state = self.row.state;
+        let took_some = matches!(state, State::Accepted | State::PartlyDelivered | State::Failed);
         let verdict = self.verdict.take().map(|(_, reason)| reason);
         self.row.error = match state {
             State::Delivered => None,
-            State::Rejected => self.rejected.map(|status| match CommandStatus(status) {
-                status if status.is_known() => status.name().to_owned(),
-                CommandStatus(status) => format!("status {status}"),
-            }),
+            State::Rejected => self.rejected.map(status_words),
             State::InDoubt => verdict,
-            _ => self.receipt_error.take().or(self.matched_error.take()).or(verdict.filter(|_| state == State::Failed)),
+            _ => self
+                .receipt_error
+                .take()
+                .or(self.matched_error.take())
+                .or(verdict.filter(|_| state == State::Failed))
+                .or(self.standing.filter(|_| took_some).map(|(_, status)| status_words(status))),
         };
         let answered_at = self.row.answered_at;
         self.row.done_at = match state {
@@ -391,6 +433,13 @@ impl Slot {
             State::Rejected => answered_at,
             _ => None,
         };
+    }
+}
+
+fn status_words(status: u32) -> String {
+    match CommandStatus(status) {
+        status if status.is_known() => status.name().to_owned(),
+        CommandStatus(status) => format!("status {status}"),
     }
 }
 

@@ -265,3 +265,48 @@ fn stamps_are_those_of_sqlite() {
         assert_eq!(Stamp(ms).to_string(), expected);
     }
 }
+
+#[test]
+fn what_only_a_part_or_a_receipt_tells_is_told() {
+    use crate::journal::key::Outcome::{Accepted, Rejected};
+    use crate::journal::key::{Attempt, Verdict};
+    let mut story = Story::new();
+    let s = &mut story;
+    s.campaign("c");
+    let id = s.message(2, "a part rejected");
+    s.claim(id, 2, 0, 1_000).answer(id, 0, 0, Accepted, 1_010).answer(id + 1, 0, 0x0B, Rejected, 1_020);
+    s.receipt(Attempt::new(id, 0).receipt(0), 2, None, 2_000);
+    let id = s.message(2, "the first part in doubt");
+    s.claim(id, 1, 0, 3_000).claim(id + 1, 1, 0, 3_500);
+    s.verdict(id, 0, Verdict::InDoubt, "no answer").answer(id + 1, 0, 0, Accepted, 4_000);
+    let id = s.message(1, "settled by a receipt");
+    s.claim(id, 1, 0, 4_000).verdict(id, 0, Verdict::InDoubt, "no answer");
+    s.receipt(-1, 2, None, 21_000).matched(-1, Some(Attempt::new(id, 0)), 4);
+    let id = s.message(1, "assumed");
+    s.claim(id, 1, 0, 2_500).verdict(id, 0, Verdict::InDoubt, "").verdict(id, 0, Verdict::AssumeSent, "");
+    let id = s.message(1, "not final");
+    s.claim(id, 1, 0, 5_000).answer(id, 0, 0, Accepted, 5_010);
+    s.receipt(Attempt::new(id, 0).receipt(0), 1, Some("BLACKLST 099"), 6_000);
+    s.settle();
+    let connection = open_read_only(&story.path).unwrap();
+    let mut found = Vec::new();
+    messages(&connection, "c", &[], keep::<MessageRow>(&mut found)).unwrap();
+    assert_eq!(found, view(&connection, "SELECT * FROM message_status"));
+    let of = |n: usize, name: &str| {
+        let column = MessageRow::COLUMNS.iter().position(|column| *column == name).unwrap();
+        found[n][column].clone()
+    };
+    assert_eq!((of(0, "state").as_str(), of(0, "error").as_str()), ("partly_delivered", "ESME_RINVDSTADR"));
+    assert_eq!((of(1, "state"), of(1, "sent_at")), ("in_doubt".to_owned(), Stamp(START + 3_000).to_string()));
+    assert_eq!((of(2, "state").as_str(), of(2, "message_ids").as_str()), ("delivered", "stray-1"));
+    let against = |line| crate::journal::control::against(&connection, "c", &[3, line]).unwrap();
+    assert_eq!(against(3), None);
+    assert!(against(99).unwrap().contains("no message of that line"));
+    assert!(against(2).unwrap().contains("partly_delivered"));
+    let report = campaign_report(&connection, "c").unwrap();
+    let rejections: Vec<_> = report.rejections.iter().map(|each| (each.command_status, each.messages)).collect();
+    assert_eq!(rejections, [(0x0B, 1)]);
+    let not_final: Vec<_> = report.not_final.iter().map(|kind| (kind.state.as_str(), kind.parts)).collect();
+    assert_eq!(not_final, [("ENROUTE", 1)]);
+    assert_eq!(report.outstanding_receipts.oldest_answered_at, Some(Stamp(START + 2_500)));
+}

@@ -19,6 +19,8 @@ pub struct CampaignReport {
     pub rejections: Vec<Rejection>,
     /// The parts that were not delivered, by what their receipts said.
     pub failures: Vec<Failure>,
+    /// What the last receipts say, of the parts whose receipts so far are not final.
+    pub not_final: Vec<Failure>,
     /// The first messages in doubt.
     pub doubts: Vec<Doubt>,
     /// Receipts still to come.
@@ -50,7 +52,7 @@ pub struct StatusCount {
     pub attempts: i64,
 }
 
-/// Rejected messages with one command_status.
+/// Messages rejected, or a part of them, with one command_status.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Rejection {
     /// The status.
@@ -65,7 +67,7 @@ pub struct Rejection {
     pub messages: i64,
 }
 
-/// Parts that were taken and not delivered.
+/// Parts of which receipts say the same: taken and not delivered, or not at their end.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Failure {
     /// What the last receipt says: `EXPIRED`, `UNDELIVERABLE` and so on; `ABANDONED` where the operator gave up.
@@ -94,7 +96,7 @@ pub struct Outstanding {
     pub messages: i64,
     /// Their parts.
     pub parts: i64,
-    /// When the one that has waited longest was accepted.
+    /// When the one that has waited longest was accepted, or claimed where its answer never came.
     pub oldest_answered_at: Option<Stamp>,
 }
 

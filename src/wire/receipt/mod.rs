@@ -15,6 +15,9 @@ mod scan;
 
 use scan::Fields;
 
+/// The underscore of the GSM alphabet, in which some SMSCs write the whole text of a receipt.
+const GSM_UNDERSCORE: u8 = 0x11;
+
 /// What a receipt says. Octets are as they came (in UCS2 texts as UTF-8) and not to be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt<'a> {
@@ -28,6 +31,8 @@ pub struct Receipt<'a> {
     pub tlv_state: Option<u8>,
     /// `stat` from the text.
     pub stat: Option<Stat<'a>>,
+    /// The word or number that `stat` stands for, as it came.
+    pub stat_word: Option<Cow<'a, [u8]>>,
     /// `err` from the text: the SMSC's own code, often hexadecimal, with its leading zeros.
     pub err: Option<Cow<'a, [u8]>>,
     /// The TLV network_error_code: a network type and a code.
@@ -83,6 +88,7 @@ impl<'a> Receipt<'a> {
             text_id: None,
             tlv_state: tlvs.get_u8(Tag::MESSAGE_STATE),
             stat: None,
+            stat_word: None,
             err: None,
             network_error_code: tlvs.get(Tag::NETWORK_ERROR_CODE),
             submit_date: None,
@@ -167,9 +173,14 @@ impl<'a> Receipt<'a> {
         }
         let keep = |octets: Option<&'t [u8]>| octets.map(&keep);
         self.text_id = keep(fields.id);
+        if let Some(id) = self.text_id.as_mut().filter(|id| id.contains(&GSM_UNDERSCORE)) {
+            // In the answer, ids are ASCII always.
+            id.to_mut().iter_mut().filter(|octet| **octet == GSM_UNDERSCORE).for_each(|octet| *octet = b'_');
+        }
         self.err = keep(fields.err);
         self.submit_date = keep(fields.submit_date);
         self.done_date = keep(fields.done_date);
+        self.stat_word = keep(fields.stat);
         self.stat = match (fields.state(), fields.code(), fields.stat) {
             (Some(state), ..) => Some(Stat::State(state)),
             (_, Some(code), _) => Some(Stat::Code(code)),

@@ -24,7 +24,7 @@ impl Fields<'_> {
     /// The state, if it is a known word.
     pub fn state(&self) -> Option<MessageState> {
         match self.stat {
-            Some(word) => state_of(word),
+            Some(word) => state_of(word).or_else(|| state_cut_off(word)),
             None => self.bare,
         }
     }
@@ -45,15 +45,34 @@ impl Fields<'_> {
     }
 }
 
-/// Reads the fields of a receipt.
+/// Reads the fields of a receipt, also of one that begins with the text: behind it only what has the whole shape counts,
+/// and of several such things the last, since a text can hold anything.
 pub(super) fn scan(text: &[u8]) -> Fields<'_> {
+    let (fields, begins_with_text) = scan_to_text(text);
+    if !begins_with_text {
+        return fields;
+    }
+    let starts = text.windows(4).enumerate().rev();
+    let starts =
+        starts.filter(|(_, at)| CLASSES[usize::from(at[0])] & SEPARATOR != 0 && at[1..].eq_ignore_ascii_case(b"id:"));
+    // The last `id:` is that of the receipt: one in the text before it is not looked for.
+    match starts.map(|(at, _)| scan_to_text(&text[at + 1..]).0).next() {
+        // With no more than an id and a state it may be the text's own, and the receipt cut off. What begins with its text
+        // does not begin with a label.
+        Some(tail) if tail.is_whole_receipt() && tail.err.is_some() => Fields { starts_with_label: false, ..tail },
+        _ => fields,
+    }
+}
+
+/// Reads fields up to `text:`, and says whether that came first.
+fn scan_to_text(text: &[u8]) -> (Fields<'_>, bool) {
     let mut fields = Fields::default();
     let mut scanner = Scanner { text, at: 0, usual: 0 };
     let mut is_first = true;
     loop {
         scanner.skip(SEPARATOR);
         if scanner.at >= text.len() {
-            return fields;
+            return (fields, false);
         }
         let start = scanner.at;
         let Some(label) = scanner.label() else {
@@ -67,12 +86,12 @@ pub(super) fn scan(text: &[u8]) -> Fields<'_> {
             is_first = false;
             continue;
         };
-        if is_first {
+        let came_first = std::mem::replace(&mut is_first, false);
+        if came_first {
             fields.starts_with_label = !matches!(label, Label::Foreign | Label::Text);
-            is_first = false;
         }
         let place = match label {
-            Label::Text => return fields,
+            Label::Text => return (fields, came_first),
             Label::Id => Some(&mut fields.id),
             Label::Stat => Some(&mut fields.stat),
             Label::Err => Some(&mut fields.err),
@@ -81,7 +100,13 @@ pub(super) fn scan(text: &[u8]) -> Fields<'_> {
             Label::Count | Label::Foreign => None,
         };
         let is_date = matches!(label, Label::SubmitDate | Label::DoneDate);
-        let value = scanner.value(is_date);
+        let mut value = scanner.value(is_date);
+        if label == Label::Err && value.first().is_some_and(u8::is_ascii_alphabetic) {
+            // `err:Absent Subscriber`. A handset's owner could go on so, too: that such a text has no mark speaks against it.
+            let more;
+            (value, more) = scanner.words_after(value);
+            fields.strays += more;
+        }
         fields.others += usize::from(!matches!(label, Label::Id | Label::Stat | Label::Foreign));
         if let Some(place) = place
             && place.is_none()
@@ -190,18 +215,20 @@ impl<'t> Scanner<'t> {
                 return &[];
             }
         }
-        self.value_word();
-        let mut end = self.at;
+        let mut end = start + self.own_word().len();
         if is_date {
             // It may go on after a blank: `26-11-23 09:15:30`, `23 Nov 2026`.
+            let mut after = self.at;
             loop {
                 self.skip(BLANK);
-                if !goes_on_a_date(self.value_word()) {
+                let from = self.at;
+                let word = self.own_word();
+                if !goes_on_a_date(word) {
                     break;
                 }
-                end = self.at;
+                (end, after) = (from + word.len(), self.at);
             }
-            self.at = end;
+            self.at = after;
         }
         &self.text[start..end]
     }
@@ -214,6 +241,43 @@ impl<'t> Scanner<'t> {
         let word = &rest[..length.unwrap_or(rest.len())];
         self.at += word.len();
         word
+    }
+
+    /// Octets up to the next separator, or to a label that is joined to the value, with or without a slash between them.
+    #[inline]
+    fn own_word(&mut self) -> &'t [u8] {
+        let start = self.at;
+        let word = self.value_word();
+        let may_hold_a_label = word.contains(&b':') || matches!(word, [_, .., b't' | b'T' | b'e' | b'E']);
+        if !may_hold_a_label {
+            return word;
+        }
+        let Some(at) = (0..word.len()).find(|&at| starts_a_label(&self.text[start + at..])) else { return word };
+        self.at = start + at;
+        word[..at].strip_suffix(b"/").unwrap_or(&word[..at])
+    }
+
+    /// A value that goes on in words after blanks, up to a label or a state word, and how many there were.
+    fn words_after(&mut self, value: &'t [u8]) -> (&'t [u8], usize) {
+        // The quoted are whole as they are.
+        let Some(start) = self.at.checked_sub(value.len()).filter(|&start| self.text[start..self.at] == *value) else {
+            return (value, 0);
+        };
+        let (mut end, mut after, mut words) = (self.at, self.at, 0);
+        while self.is(after, BLANK) {
+            self.at = after;
+            self.skip(BLANK);
+            let (at, usual) = (self.at, self.usual);
+            let is_label = self.label().is_some();
+            (self.at, self.usual) = (at, usual);
+            let word = self.own_word();
+            if is_label || word.is_empty() || label_of(Key::of(word)).is_some() || state_of(word).is_some() {
+                break;
+            }
+            (end, after, words) = (at + word.len(), self.at, words + 1);
+        }
+        self.at = after;
+        (&self.text[start..end], words)
     }
 
     #[inline]
@@ -369,6 +433,43 @@ fn state_of(word: &[u8]) -> Option<MessageState> {
         b"scheduled" | b"schedul" => Scheduled,
         b"skipped" => Skipped,
     }
+}
+
+/// The labels that are known where nothing separates them from a value: long enough not to be found in one by chance.
+const JOINED: [&[u8]; 9] =
+    [b"stat:", b"err:", b"text:", b"sub:", b"dlvrd:", b"submit date:", b"done date:", b"submit_date:", b"done_date:"];
+
+fn starts_a_label(text: &[u8]) -> bool {
+    JOINED.iter().any(|label| text.get(..label.len()).is_some_and(|start| start.eq_ignore_ascii_case(label)))
+}
+
+/// The state of a word that was cut off: five of its letters at least.
+fn state_cut_off(word: &[u8]) -> Option<MessageState> {
+    const WORDS: [&[u8]; 14] = [
+        b"DELIVRD",
+        b"DELIVERED",
+        b"UNDELIV",
+        b"UNDELIVERABLE",
+        b"EXPIRED",
+        b"REJECTD",
+        b"REJECTED",
+        b"ACCEPTD",
+        b"ACCEPTED",
+        b"ENROUTE",
+        b"UNKNOWN",
+        b"DELETED",
+        b"SCHEDULED",
+        b"SKIPPED",
+    ];
+    const LETTERS_MIN: usize = 5;
+    let mut states = WORDS
+        .iter()
+        .filter(|whole| {
+            word.len() >= LETTERS_MIN && word.len() < whole.len() && whole[..word.len()].eq_ignore_ascii_case(word)
+        })
+        .filter_map(|whole| state_of(whole));
+    let state = states.next()?;
+    states.all(|other| other == state).then_some(state)
 }
 
 /// Whether a word after a blank still belongs to a date: a time, a zone, a month, a weekday.

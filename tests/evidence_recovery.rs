@@ -72,7 +72,7 @@ fn killed_while_nothing_could_be_committed() -> (Smppost, Simulator, i64, i64) {
     let smppost = Smppost::new();
     let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "1h"]);
     smppost.file("c.csv", rows(20 * MESSAGES));
-    let run = smppost.spawn(&evidence::send(simulator.port, &["--rate", "unlimited", "--window", "10"]).each());
+    let run = smppost.spawn(&evidence::send(simulator.port, &["--rate", "4000", "--window", "10"]).each());
     let mut ledger = Ledger::default();
     assert!(ledger.wait_for(&simulator.ledger, 500, Duration::from_secs(20)), "{}", run.stderr());
     let other = rusqlite::Connection::open(smppost.journal()).unwrap();

@@ -39,6 +39,8 @@ pub enum FromReader {
     Freed,
     /// PDUs to be written as they are.
     Reply(Vec<u8>),
+    /// The same, and nothing after them: the session cannot go on.
+    LastReply(Vec<u8>),
     /// The peer wants to end the session, and waits for an answer to this sequence number.
     Unbind(u32),
     /// The peer answered our unbind.
@@ -212,7 +214,8 @@ impl Reader {
         let mut replies = Vec::new();
         let mut outcome = self.sort_frames(found, &mut batch, &mut replies);
         let slots = self.attribute(found, &mut batch);
-        if !replies.is_empty() && self.writer.send(FromReader::Reply(replies)).is_err() {
+        let reply = if outcome.is_ok() { FromReader::Reply } else { FromReader::LastReply };
+        if !replies.is_empty() && self.writer.send(reply(replies)).is_err() {
             outcome = outcome.and(Err(STOPPED.into()));
         }
         if batch.is_empty() {

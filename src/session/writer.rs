@@ -392,6 +392,12 @@ impl<'a> Session<'a> {
             Event::Reader(Some(message)) => match message {
                 FromReader::Freed => {}
                 FromReader::Reply(octets) => self.out.extend_from_slice(&octets),
+                FromReader::LastReply(octets) => {
+                    self.out.extend_from_slice(&octets);
+                    // Whether it arrives or not, it is over; the reader says why.
+                    let _ = self.flush();
+                    return Err(End::Lost(String::new()));
+                }
                 FromReader::Unbind(number) => {
                     let reason = "the SMSC unbound".to_owned();
                     self.leaving = Some((Leaving::Peer { reason, unbind: Some(number) }, Instant::now()));

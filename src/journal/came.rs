@@ -156,7 +156,7 @@ impl Keeper {
             self.spill_ids()?;
         }
         if attempt.part() < self.spill.edge() {
-            self.spill.add_straggler(&self.connection, key.folded, attempt)?;
+            self.spill.add_straggler(&self.connection, key, attempt)?;
         }
         self.ids.insert(key, attempt, plain, sent.destination);
         if self.strays.is_empty() {
@@ -194,6 +194,7 @@ impl Keeper {
         let ids: Vec<Cow<'_, str>> =
             batch.receipts.iter().map(|receipt| text_of(batch.octets(&receipt.message_id))).collect();
         let keys: Vec<IdKey> = ids.iter().map(|id| self.ids.key(id.as_bytes())).collect();
+        self.recall_ids()?;
         self.ids.warm(&keys);
         let mut plain = Vec::with_capacity(batch.receipts.len());
         for ((receipt, id), key) in batch.receipts.iter().zip(&ids).zip(keys) {

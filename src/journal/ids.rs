@@ -8,6 +8,7 @@
 use super::JournalError;
 use super::equivalent::bare;
 use super::key::Attempt;
+use super::recall::Recall;
 use hashbrown::HashTable;
 use rusqlite::{Connection, OptionalExtension};
 use siphasher::sip::SipHasher13;
@@ -28,9 +29,9 @@ const SEEN: u64 = 1 << 62;
 /// Set when one of them was final.
 const FINAL: u64 = 1 << 61;
 /// Some of the last digits of the number that the attempt went to ([`tag`]).
-const TAG: u64 = TAG_MAX << TAG_SHIFT;
+const TAG: u64 = (TAG_MAX as u64) << TAG_SHIFT;
 const TAG_SHIFT: u32 = 49;
-const TAG_MAX: u64 = (1 << 12) - 1;
+const TAG_MAX: u16 = (1 << 12) - 1;
 const ATTEMPT: u64 = (1 << TAG_SHIFT) - 1;
 
 /// How many of their last digits tell two numbers apart: a number may be written with or without its country.
@@ -38,15 +39,31 @@ pub const LAST_DIGITS: u64 = 1_000_000;
 
 /// What a known attempt keeps of the number that it went to ([`crate::address::Destination::key`]): 0, nothing, of no
 /// number; else 1 to [`TAG_MAX`]` - 1`.
-fn tag(number: u64) -> u64 {
-    if number == 0 { 0 } else { 1 + number % LAST_DIGITS % (TAG_MAX - 1) }
+fn tag(number: u64) -> u16 {
+    if number == 0 { 0 } else { 1 + (number % LAST_DIGITS % (u64::from(TAG_MAX) - 1)) as u16 }
 }
 
 impl Known {
+    /// An id as [`spill`](super::spill) keeps it; `tag` is what [`Self::tag`] gave.
+    pub fn spilled(key: IdKey, attempt: Attempt, plain: bool, tag: u16) -> Self {
+        let packed = attempt.0 as u64 & ATTEMPT | if plain { PLAIN } else { 0 } | u64::from(tag) << TAG_SHIFT & TAG;
+        Self { exact: key.exact, folded: key.folded, packed }
+    }
+
+    /// The hashes of the id.
+    pub fn key(&self) -> IdKey {
+        IdKey { exact: self.exact, folded: self.folded }
+    }
+
+    /// What is kept of the number that the attempt went to; 0: nothing yet.
+    pub fn tag(&self) -> u16 {
+        ((self.packed & TAG) >> TAG_SHIFT) as u16
+    }
+
     /// Whether a receipt with these numbers in its addresses (0: none) can be about the attempt: unless it names only
     /// others. `None`: it is not known where the attempt went to.
     fn may_be_meant(&self, numbers: [u64; 2]) -> Option<bool> {
-        match (self.packed & TAG) >> TAG_SHIFT {
+        match self.tag() {
             _ if numbers == [0, 0] => Some(true),
             0 => None,
             kept => Some(kept == TAG_MAX || numbers.iter().any(|number| tag(*number) == kept)),
@@ -113,6 +130,47 @@ pub enum Found<'a> {
     Unsure(Attempt),
 }
 
+/// [`Found`], without a way to change it.
+enum Choice {
+    None,
+    One(Known),
+    Several,
+    OfOthers,
+    Unsure(Attempt),
+}
+
+fn choose<'a>(near: impl Iterator<Item = &'a Known>, key: IdKey, numbers: [u64; 2]) -> Choice {
+    let mut chosen: Option<Known> = None;
+    let mut several = false;
+    let mut of_others = false;
+    for known in near {
+        if known.exact != key.exact || known.folded != key.folded {
+            continue;
+        }
+        match known.may_be_meant(numbers) {
+            Some(true) => {}
+            Some(false) => {
+                of_others = true;
+                continue;
+            }
+            None => return Choice::Unsure(known.attempt()),
+        }
+        match chosen {
+            None => chosen = Some(*known),
+            // An id that the SMSC gave again: the one that still waits is meant.
+            Some(other) if other.is_final() && !known.is_final() => (chosen, several) = (Some(*known), false),
+            Some(other) if other.is_final() == known.is_final() => several = true,
+            Some(_) => {}
+        }
+    }
+    match chosen {
+        Some(_) if several => Choice::Several,
+        Some(chosen) => Choice::One(chosen),
+        None if of_others => Choice::OfOthers,
+        None => Choice::None,
+    }
+}
+
 /// One table in so many pieces. A table that grows, or is rid of the traces of what was taken out, needs its memory twice
 /// for that moment; a piece of it needs little.
 const PIECES: usize = 64;
@@ -124,6 +182,7 @@ pub struct Ids {
     len: usize,
     keys: (u64, u64),
     capacity: usize,
+    recall: Recall,
 }
 
 /// The piece for a hash: told by bits that a piece itself neither places nor marks its entries by.
@@ -134,7 +193,8 @@ fn piece_of(folded: u64) -> usize {
 impl Ids {
     /// An empty table that is full with `capacity` ids. `keys` are those of the hashes.
     pub fn new(capacity: usize, keys: (u64, u64)) -> Self {
-        Self { pieces: (0..PIECES).map(|_| HashTable::new()).collect(), len: 0, keys, capacity }
+        let pieces = (0..PIECES).map(|_| HashTable::new()).collect();
+        Self { pieces, len: 0, keys, capacity, recall: Recall::default() }
     }
 
     /// The key of an id.
@@ -174,8 +234,7 @@ impl Ids {
     }
 
     fn put(&mut self, key: IdKey, attempt: Attempt, plain: bool, receipt: Option<bool>, destination: u64) {
-        let packed = attempt.0 as u64 & ATTEMPT | if plain { PLAIN } else { 0 } | tag(destination) << TAG_SHIFT;
-        let mut known = Known { exact: key.exact, folded: key.folded, packed };
+        let mut known = Known::spilled(key, attempt, plain, tag(destination));
         if let Some(is_final) = receipt {
             known.note_receipt(is_final);
         }
@@ -187,16 +246,15 @@ impl Ids {
     /// processor waits for the memory of several at once instead of for one after the other.
     pub fn warm(&self, keys: &[IdKey]) {
         for key in keys {
-            std::hint::black_box(self.near(key.folded).map(|known| known.packed).next());
+            let near = self.near(key.folded).chain(self.recall.near(key.folded));
+            std::hint::black_box(near.map(|known| known.packed).next());
         }
     }
 
     /// Notes where an attempt went to; 0: nobody knows.
     pub fn note_destination(&mut self, key: IdKey, attempt: Attempt, destination: u64) {
         let kept = if destination == 0 { TAG_MAX } else { tag(destination) };
-        if let Some(known) = self.get_mut(key.folded, attempt) {
-            known.packed = known.packed & !TAG | kept << TAG_SHIFT;
-        }
+        self.change(key.folded, attempt, |known| known.packed = known.packed & !TAG | u64::from(kept) << TAG_SHIFT);
     }
 
     /// The attempts with exactly this id, whatever number they went to.
@@ -204,40 +262,32 @@ impl Ids {
         self.near(key.folded).filter(move |known| known.exact == key.exact).map(Known::attempt)
     }
 
-    /// The attempt with exactly this id, to one of the numbers in a receipt's addresses if it has any (0: none).
+    /// The attempt with exactly this id, to one of the numbers in a receipt's addresses if it has any (0: none). What is
+    /// in memory for a while only ([`Self::recall`]) is looked at where nothing else fits.
     pub fn find_exact(&mut self, key: IdKey, numbers: [u64; 2]) -> Found<'_> {
-        let mut chosen: Option<Known> = None;
-        let mut several = false;
-        let mut of_others = false;
-        for known in self.near(key.folded) {
-            if known.exact != key.exact || known.folded != key.folded {
-                continue;
-            }
-            match known.may_be_meant(numbers) {
-                Some(true) => {}
-                Some(false) => {
-                    of_others = true;
-                    continue;
-                }
-                None => return Found::Unsure(known.attempt()),
-            }
-            match chosen {
-                None => chosen = Some(*known),
-                // An id that the SMSC gave again: the one that still waits is meant.
-                Some(other) if other.is_final() && !known.is_final() => (chosen, several) = (Some(*known), false),
-                Some(other) if other.is_final() == known.is_final() => several = true,
-                Some(_) => {}
+        let mut choice = choose(self.near(key.folded), key, numbers);
+        let mut recalled = false;
+        if matches!(choice, Choice::None | Choice::OfOthers) {
+            let other = choose(self.recall.near(key.folded), key, numbers);
+            if !matches!(other, Choice::None) {
+                (choice, recalled) = (other, true);
             }
         }
-        let Some(chosen) = chosen else { return if of_others { Found::OfOthers } else { Found::None } };
-        if several {
-            return Found::Several;
-        }
-        let piece = &mut self.pieces[piece_of(key.folded)];
-        match piece.find_mut(key.folded, |known| known.packed == chosen.packed && known.exact == key.exact) {
-            Some(known) => Found::One(known),
-            None => Found::None,
-        }
+        let chosen = match choice {
+            Choice::None => return Found::None,
+            Choice::OfOthers => return Found::OfOthers,
+            Choice::Several => return Found::Several,
+            Choice::Unsure(attempt) => return Found::Unsure(attempt),
+            Choice::One(chosen) => chosen,
+        };
+        let is_it = |known: &Known| known.packed == chosen.packed && known.exact == key.exact;
+        let found = if recalled {
+            self.recall.note_hit();
+            self.recall.find_mut(key.folded, is_it)
+        } else {
+            self.pieces[piece_of(key.folded)].find_mut(key.folded, is_it)
+        };
+        found.map_or(Found::None, Found::One)
     }
 
     /// The attempts whose id has this folded form.
@@ -245,9 +295,18 @@ impl Ids {
         self.near(folded).filter(move |known| known.folded == folded).map(Known::attempt)
     }
 
-    /// The attempt known under an id with this folded form, to note something of it.
-    pub fn get_mut(&mut self, folded: u64, attempt: Attempt) -> Option<&mut Known> {
-        self.pieces[piece_of(folded)].find_mut(folded, |known| known.attempt() == attempt)
+    /// Notes something of the attempt known under an id with this folded form.
+    pub fn change(&mut self, folded: u64, attempt: Attempt, note: impl Fn(&mut Known)) {
+        let is_it = |known: &Known| known.attempt() == attempt;
+        let kept = self.pieces[piece_of(folded)].find_mut(folded, is_it);
+        for known in kept.into_iter().chain(self.recall.find_mut(folded, is_it)) {
+            note(known);
+        }
+    }
+
+    /// Spilled ids that are in memory for a while.
+    pub fn recall(&mut self) -> &mut Recall {
+        &mut self.recall
     }
 
     /// What is kept under a hash, and perhaps some under others.
@@ -351,7 +410,7 @@ mod tests {
         ids.insert(key, Attempt(1), true, 0);
         ids.insert(key, Attempt(2), true, 0);
         assert!(matches!(ids.find_exact(key, [0, 0]), Found::Several));
-        ids.get_mut(key.folded, Attempt(1)).unwrap().note_receipt(true);
+        ids.change(key.folded, Attempt(1), |known| known.note_receipt(true));
         assert_eq!(one(&mut ids, "5").unwrap().attempt(), Attempt(2));
     }
 

@@ -7,9 +7,10 @@
 
 use super::JournalError;
 use super::facts::MessageFacts;
-use super::ids::{Found, IdKey, LAST_DIGITS};
+use super::ids::{Found, IdKey, Known, LAST_DIGITS};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
+use super::spill::Spilled;
 use super::strays::{Rule, Stray};
 use crate::address::{Destination, Sender};
 use crate::fields::SubmitFields;
@@ -220,8 +221,10 @@ impl Keeper {
         let mut waiting = None;
         let mut settled = None;
         let mut several = false;
-        for (attempt, plain) in self.spill.find(&self.connection, key.folded)? {
-            let Some(owner) = self.owner(attempt, id, plain)? else { continue };
+        for spilled in self.spill.find(&self.connection, key.folded)? {
+            let attempt = spilled.attempt;
+            let Some(owner) = self.owner(attempt, id, spilled.plain)? else { continue };
+            self.ids.recall().note_lookup(spilled.run);
             if numbers != [0, 0]
                 && let Some(parties) = Parties::of(&self.connection, attempt.part())?
                 && !may_be_for(numbers, parties.number)
@@ -263,6 +266,14 @@ impl Keeper {
     /// Moves the oldest ids out of memory when it is full.
     pub(super) fn spill_ids(&mut self) -> Result<(), JournalError> {
         super::load::spill_oldest(&self.connection, &mut self.ids, &mut self.spill)
+    }
+
+    /// Reads spilled ids back into memory while receipts ask for them. All that came so far is to be stored by now.
+    pub(super) fn recall_ids(&mut self) -> Result<(), JournalError> {
+        match self.ids.recall().take_due() {
+            Some(run) => super::load::recall(&self.connection, &self.books, &mut self.ids, &self.spill, run),
+            None => Ok(()),
+        }
     }
 
     /// Judges the receipts that have waited long enough, and anew those that what happened bears upon.
@@ -339,7 +350,7 @@ impl Keeper {
     /// Attempts with exactly the receipt's id, although it names other numbers.
     fn exact_of_others(&self, stray: &Stray, told: &Told) -> Result<Vec<Attempt>, JournalError> {
         let mut fitting: Vec<Attempt> = self.ids.with_exactly(stray.key).collect();
-        for (attempt, _) in self.spill.find(&self.connection, stray.key.folded)? {
+        for Spilled { attempt, .. } in self.spill.find(&self.connection, stray.key.folded)? {
             let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
             let mut rows = statement.query([attempt.0])?;
             if let Some(row) = rows.next()?
@@ -361,7 +372,7 @@ impl Keeper {
         for hash in stray.spellings.into_iter().filter(|hash| *hash != 0) {
             fitting.extend(self.ids.find_folded(hash));
             if !self.spill.is_empty() {
-                fitting.extend(self.spill.find(&self.connection, hash)?.into_iter().map(|(attempt, _)| attempt));
+                fitting.extend(self.spill.find(&self.connection, hash)?.iter().map(|spilled| spilled.attempt));
             }
         }
         fitting.sort_unstable();
@@ -528,9 +539,7 @@ impl Keeper {
             && let Ok(Some(id)) = row.get_ref(0)?.as_str_or_null()
         {
             let folded = self.ids.folded(id.as_bytes());
-            if let Some(known) = self.ids.get_mut(folded, attempt) {
-                known.not_plain();
-            }
+            self.ids.change(folded, attempt, Known::not_plain);
         }
         Ok(())
     }

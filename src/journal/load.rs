@@ -1,6 +1,7 @@
 //! Reads back at the start which ids are to be in memory, and moves out what does not fit.
 
 use super::JournalError;
+use super::books::Books;
 use super::ids::{Ids, hash_keys};
 use super::key::Attempt;
 use super::spill::Spill;
@@ -19,34 +20,12 @@ pub fn load_ids(connection: &Connection, capacity: usize) -> Result<(Ids, Spill)
         "SELECT attempt, message_id FROM answer
           WHERE attempt >= ?1 AND outcome = 0 AND message_id IS NOT NULL ORDER BY attempt",
     )?;
-    let mut receipts = connection.prepare("SELECT id, final FROM receipt WHERE id >= ?1 ORDER BY id")?;
-    let mut states = connection.prepare(
-        "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
-          WHERE s.message > ?1 ORDER BY s.message",
-    )?;
-    let (first, _) = Attempt::range(edge, edge);
-    let (first_receipt, _) = Attempt::receipt_range(edge, edge);
-    let mut receipts = Cursor::open(&mut receipts, first_receipt)?;
-    // A message of 255 parts may begin that much before the edge.
-    let mut states = Cursor::open(&mut states, edge - 256)?;
-    let mut rows = answers.query([first])?;
+    let mut statements = Statements::prepare(connection)?;
+    let mut story = statements.from(edge)?;
+    let mut rows = answers.query([Attempt::range(edge, edge).0])?;
     while let Some(row) = rows.next()? {
         let attempt = Attempt(row.get(0)?);
-        let mut receipt = None;
-        while let Some((id, is_final)) = receipts.head {
-            let of = Attempt::of_receipt(id);
-            if of > attempt {
-                break;
-            }
-            if of == attempt {
-                receipt = Some(receipt == Some(true) || is_final == 1);
-            }
-            receipts.step()?;
-        }
-        while states.head.is_some_and(|(message, parts)| message + parts <= attempt.part()) {
-            states.step()?;
-        }
-        let is_stored = states.head.is_some_and(|(message, _)| message <= attempt.part());
+        let (receipt, is_stored) = story.of(attempt)?;
         let key = ids.key(row.get_ref(1)?.as_str().unwrap_or_default().as_bytes());
         ids.restore(key, attempt, attempt.tried() == 0 && !is_stored, receipt);
         if ids.is_full() {
@@ -56,14 +35,93 @@ pub fn load_ids(connection: &Connection, capacity: usize) -> Result<(Ids, Spill)
     Ok((ids, spill))
 }
 
+/// Reads a run of spilled ids back into memory, with what happened to its messages since.
+pub fn recall(
+    connection: &Connection,
+    books: &Books,
+    ids: &mut Ids,
+    spill: &Spill,
+    run: i64,
+) -> Result<(), JournalError> {
+    let mut recalled = spill.read(connection, run)?;
+    let Some(first) = recalled.first() else { return Ok(()) };
+    let mut statements = Statements::prepare(connection)?;
+    let mut story = statements.from(first.attempt().part())?;
+    for known in &mut recalled {
+        let (receipt, is_stored) = story.of(known.attempt())?;
+        if is_stored || books.is_touched(known.attempt().part()) {
+            known.not_plain();
+        }
+        if let Some(is_final) = receipt {
+            known.note_receipt(is_final);
+        }
+    }
+    log::debug!("{} spilled ids are in memory again: receipts ask for them", recalled.len());
+    ids.recall().put(run, recalled);
+    Ok(())
+}
+
+/// Receipts and stored states in the order of their keys.
+struct Statements<'c> {
+    receipts: Statement<'c>,
+    states: Statement<'c>,
+}
+
+impl<'c> Statements<'c> {
+    fn prepare(connection: &'c Connection) -> Result<Self, JournalError> {
+        Ok(Self {
+            receipts: connection.prepare("SELECT id, final FROM receipt WHERE id >= ?1 ORDER BY id")?,
+            states: connection.prepare(
+                "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
+                  WHERE s.message > ?1 ORDER BY s.message",
+            )?,
+        })
+    }
+
+    /// Begins with this part.
+    fn from(&mut self, part: i64) -> Result<Story<'_>, JournalError> {
+        Ok(Story {
+            receipts: Cursor::open(&mut self.receipts, Attempt::receipt_range(part, part).0)?,
+            // A message of 255 parts may begin that much before.
+            states: Cursor::open(&mut self.states, part - 256)?,
+        })
+    }
+}
+
+/// What happened to attempts, asked for in their order.
+struct Story<'s> {
+    receipts: Cursor<'s>,
+    states: Cursor<'s>,
+}
+
+impl Story<'_> {
+    /// Whether a receipt of the attempt came and was final, and whether its message's state is stored.
+    fn of(&mut self, attempt: Attempt) -> Result<(Option<bool>, bool), JournalError> {
+        let mut receipt = None;
+        while let Some((id, is_final)) = self.receipts.head {
+            let of = Attempt::of_receipt(id);
+            if of > attempt {
+                break;
+            }
+            if of == attempt {
+                receipt = Some(receipt == Some(true) || is_final == 1);
+            }
+            self.receipts.step()?;
+        }
+        while self.states.head.is_some_and(|(message, parts)| message + parts <= attempt.part()) {
+            self.states.step()?;
+        }
+        Ok((receipt, self.states.head.is_some_and(|(message, _)| message <= attempt.part())))
+    }
+}
+
 /// Moves the oldest ids out of memory.
 pub fn spill_oldest(connection: &Connection, ids: &mut Ids, spill: &mut Spill) -> Result<(), JournalError> {
     let (taken, edge) = ids.take_oldest(SPILLED_SHARE);
     if taken.is_empty() {
         return Ok(());
     }
-    let ids = taken.iter().map(|known| (known.folded(), known.attempt(), known.is_plain())).collect();
-    spill.add(connection, ids, edge)
+    spill.add(connection, taken, edge)
 }
 
 /// A statement's rows of two numbers, the next one in view.

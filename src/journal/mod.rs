@@ -49,6 +49,7 @@ pub mod marks;
 mod noted;
 pub mod operations;
 pub mod query;
+pub mod recall;
 #[cfg(test)]
 mod receipt_tests;
 pub mod receipts_query;

@@ -372,6 +372,54 @@ fn f32_ids_beyond_memory_and_long_finished_still_find_their_message() {
 }
 
 #[test]
+fn f32_ids_that_receipts_ask_for_run_by_run_are_in_memory_again() {
+    const COUNT: usize = 6_000;
+    let numbers: Vec<String> = (0..COUNT).map(|n| format!("4917{n:08}")).collect();
+    let messages: Vec<(&str, u8)> = numbers.iter().map(|number| (number.as_str(), 1)).collect();
+    let mut bench = Bench::new(&messages, Hold);
+    bench.ids_in_memory = 4_000;
+    bench.restart();
+    let session = bench.open_session();
+    let id = |n: usize| format!("{:016x}", (n as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let sent = bench.send(session, COUNT);
+    for (n, sent) in sent.iter().enumerate() {
+        bench.answer(session, *sent, OK, &id(n));
+    }
+    let again = |n: usize| n % 9 == 1;
+    let mut recalled = 0;
+    // Some have theirs before the run is in memory again, some while it is, and some of each come twice.
+    for n in (0..COUNT).step_by(50) {
+        bench.delivered(session, &id(n), &numbers[n]);
+    }
+    for n in (0..COUNT).filter(|n| n % 50 != 0) {
+        if n % 3 == 0 {
+            bench.receipt(session, &told(&id(n), Undeliverable, &numbers[n]));
+        } else {
+            bench.delivered(session, &id(n), &numbers[n]);
+        }
+        if again(n) {
+            bench.delivered(session, &id(n), &numbers[n]);
+        }
+        bench.said(session);
+        recalled = recalled.max(bench.keeper().ids.recall().len());
+    }
+    assert!(recalled > 800, "{recalled} of some 500 in each run were in memory at a time");
+    let expect = |bench: &mut Bench| {
+        for (n, state) in bench.states().into_iter().enumerate() {
+            assert_eq!(state, if n % 3 == 0 && n % 50 != 0 { "failed" } else { "delivered" }, "{n}");
+        }
+        assert_eq!(bench.number("SELECT count(*) FROM stray"), 0);
+        let twice = (0..COUNT).filter(|n| again(*n) && n % 50 != 0).count();
+        assert_eq!(bench.number("SELECT count(*) FROM receipt_log"), (COUNT + twice) as i64);
+        let differs = "SELECT count(*) FROM campaign_summary WHERE delivered + failed <> 6000";
+        assert_eq!(bench.number(differs), 0);
+    };
+    expect(&mut bench);
+    bench.restart();
+    expect(&mut bench);
+}
+
+#[test]
 fn f38_stop_words_suppress_and_long_inbound_messages_are_joined() {
     let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
     bench.stop_words = vec!["STOP".into()];

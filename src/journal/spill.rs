@@ -7,6 +7,7 @@
 //! Nothing is ever taken out: the receipt of a campaign long finished, or repeated, still finds its message.
 
 use super::JournalError;
+use super::ids::{IdKey, Known};
 use super::key::Attempt;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -20,6 +21,17 @@ pub struct Spill {
     edge: i64,
     runs: Vec<Run>,
     stragglers: bool,
+}
+
+/// An id found here.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Spilled {
+    /// Of which part.
+    pub attempt: Attempt,
+    /// In which run; 0: it came later.
+    pub run: i64,
+    /// Whether its message was plain when it came here.
+    pub plain: bool,
 }
 
 #[derive(Debug)]
@@ -83,22 +95,17 @@ impl Spill {
         self.edge == 0
     }
 
-    /// Enters the ids of all parts before `edge` that are not here yet, by the hashes of their folded forms. The flag
-    /// says that the message's story was a plain one.
-    pub fn add(
-        &mut self,
-        connection: &Connection,
-        mut ids: Vec<(u64, Attempt, bool)>,
-        edge: i64,
-    ) -> Result<(), JournalError> {
-        // Stragglers in memory must not draw it back.
+    /// Enters the ids of all parts before `edge` that are not here yet, by the hashes of their folded forms.
+    pub fn add(&mut self, connection: &Connection, mut ids: Vec<Known>, edge: i64) -> Result<(), JournalError> {
+        // What came late is here already.
+        ids.retain(|known| known.attempt().part() >= self.edge);
         let edge = edge.max(self.edge);
         let number = self.runs.last().map_or(1, |run| run.number + 1);
         let mut filter = Filter::new(ids.len());
-        ids.sort_unstable_by_key(|&(hash, attempt, _)| (hash as i64, attempt));
-        for &(hash, attempt, plain) in &ids {
-            filter.add(hash);
-            insert(connection, number, hash, attempt, plain)?;
+        ids.sort_unstable_by_key(|known| (known.folded() as i64, known.attempt()));
+        for known in &ids {
+            filter.add(known.folded());
+            insert(connection, number, known)?;
         }
         connection
             .prepare_cached("INSERT INTO spilled_run (run, filter) VALUES (?1, ?2)")?
@@ -112,13 +119,27 @@ impl Spill {
     }
 
     /// Enters an id that was given late to a part before the edge.
-    pub fn add_straggler(&mut self, connection: &Connection, hash: u64, attempt: Attempt) -> Result<(), JournalError> {
+    pub fn add_straggler(&mut self, connection: &Connection, key: IdKey, attempt: Attempt) -> Result<(), JournalError> {
         self.stragglers = true;
-        insert(connection, 0, hash, attempt, false)
+        insert(connection, 0, &Known::spilled(key, attempt, false, 0))
     }
 
-    /// The attempts whose id may be one with this hash, each with whether its message was plain when it came here.
-    pub fn find(&self, connection: &Connection, hash: u64) -> Result<Vec<(Attempt, bool)>, JournalError> {
+    /// All ids of a run, as they were when they came here, in the order of their attempts.
+    pub fn read(&self, connection: &Connection, run: i64) -> Result<Vec<Known>, JournalError> {
+        let mut statement =
+            connection.prepare_cached("SELECT exact, hash, attempt, plain, tag FROM spilled_id WHERE run = ?1")?;
+        let known = statement.query_map([run], |row| {
+            let (exact, folded): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let key = IdKey { exact: exact as u64, folded: folded as u64 };
+            Ok(Known::spilled(key, Attempt(row.get(2)?), row.get(3)?, row.get(4)?))
+        })?;
+        let mut known: Vec<Known> = known.collect::<Result<_, _>>()?;
+        known.sort_unstable_by_key(Known::attempt);
+        Ok(known)
+    }
+
+    /// The attempts whose id may be one with this hash.
+    pub fn find(&self, connection: &Connection, hash: u64) -> Result<Vec<Spilled>, JournalError> {
         let mut found = Vec::new();
         let asked = self.runs.iter().filter(|run| run.filter.may_hold(hash)).map(|run| run.number);
         for number in asked.chain(self.stragglers.then_some(0)) {
@@ -126,20 +147,21 @@ impl Spill {
                 connection.prepare_cached("SELECT attempt, plain FROM spilled_id WHERE run = ?1 AND hash = ?2")?;
             let mut rows = statement.query((number, hash as i64))?;
             while let Some(row) = rows.next()? {
-                found.push((Attempt(row.get(0)?), row.get(1)?));
+                found.push(Spilled { attempt: Attempt(row.get(0)?), run: number, plain: row.get(1)? });
             }
         }
-        // A straggler came a second time with the run that it was taken out of memory with.
         found.sort_unstable();
-        found.dedup_by_key(|&mut (attempt, _)| attempt);
         Ok(found)
     }
 }
 
-fn insert(connection: &Connection, run: i64, hash: u64, attempt: Attempt, plain: bool) -> Result<(), JournalError> {
+fn insert(connection: &Connection, run: i64, known: &Known) -> Result<(), JournalError> {
+    let IdKey { exact, folded } = known.key();
     connection
-        .prepare_cached("INSERT OR IGNORE INTO spilled_id (run, hash, attempt, plain) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((run, hash as i64, attempt.0, plain))?;
+        .prepare_cached(
+            "INSERT OR IGNORE INTO spilled_id (run, hash, attempt, plain, exact, tag) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((run, folded as i64, known.attempt().0, known.is_plain(), exact as i64, known.tag()))?;
     Ok(())
 }
 
@@ -154,18 +176,26 @@ mod tests {
         let mut spill = Spill::load(&connection).unwrap();
         assert!(spill.is_empty());
         let mut random = fastrand::Rng::with_seed(7);
-        let ids: Vec<(u64, Attempt, bool)> =
-            (0..20_000).map(|n| (random.u64(..), Attempt::new(n, 0), n % 2 == 0)).collect();
+        let ids: Vec<Known> = (0..20_000)
+            .map(|n| {
+                let key = IdKey { exact: random.u64(..), folded: random.u64(..) };
+                Known::spilled(key, Attempt::new(n, 0), n % 2 == 0, (n % 4_095) as u16)
+            })
+            .collect();
         for (n, run) in ids.chunks(5_000).enumerate() {
             spill.add(&connection, run.to_vec(), (n as i64 + 1) * 5_000).unwrap();
         }
-        spill.add_straggler(&connection, ids[0].0, Attempt::new(3, 1)).unwrap();
+        spill.add_straggler(&connection, ids[0].key(), Attempt::new(3, 1)).unwrap();
         for spill in [&spill, &Spill::load(&connection).unwrap()] {
             assert_eq!(spill.edge(), 20_000);
-            for &(hash, attempt, plain) in &ids[1..] {
-                assert_eq!(spill.find(&connection, hash).unwrap(), [(attempt, plain)]);
+            for (n, known) in ids.iter().enumerate().skip(1) {
+                let (attempt, run, plain) = (known.attempt(), n as i64 / 5_000 + 1, known.is_plain());
+                assert_eq!(spill.find(&connection, known.folded()).unwrap(), [Spilled { attempt, run, plain }]);
             }
-            assert_eq!(spill.find(&connection, ids[0].0).unwrap().len(), 2);
+            assert_eq!(spill.find(&connection, ids[0].folded()).unwrap().len(), 2);
+            let whole = |known: &Known| (known.key(), known.attempt(), known.is_plain(), known.tag());
+            let read: Vec<_> = (1..=4).flat_map(|run| spill.read(&connection, run).unwrap()).collect();
+            assert!(read.iter().map(whole).eq(ids.iter().map(whole)));
             assert!(spill.find(&connection, 12_345).unwrap().is_empty());
         }
         let vain = (0..10_000).filter(|_| spill.runs[0].filter.may_hold(random.u64(..))).count();

@@ -43,7 +43,8 @@ pub fn recall(
     spill: &Spill,
     run: i64,
 ) -> Result<(), JournalError> {
-    let mut recalled = spill.read(connection, run)?;
+    let mut recalled = ids.recall().take_buffer();
+    spill.read(connection, run, &mut recalled)?;
     let Some(first) = recalled.first() else { return Ok(()) };
     let mut statements = Statements::prepare(connection)?;
     let mut story = statements.from(first.attempt().part())?;

@@ -6,19 +6,19 @@
 
 use super::ids::Known;
 use hashbrown::HashTable;
-use std::collections::VecDeque;
 
 /// Spilled ids that were looked up one by one, before it is decided whether most of them were of one run.
 const LOOKED_UP: u32 = 256;
-/// Where one run ends and the next begins, receipts ask for both.
-const RUNS: usize = 2;
 /// To read a run back is worth as many looks as one in so many of its ids.
 const WORTH_SHARE: usize = 8;
 
-/// Runs in memory, and what was asked for lately. A copy: what is dropped is still in the journal.
+/// A run in memory, and what was asked for lately. A copy: what is dropped is still in the journal.
 #[derive(Debug, Default)]
 pub struct Recall {
-    tables: VecDeque<(i64, HashTable<Known>)>,
+    run: Option<i64>,
+    table: HashTable<Known>,
+    /// Where runs are read to, kept for the next one.
+    read: Vec<Known>,
     looked_up: Vec<(i64, u32)>,
     count: u32,
     /// Ids found since the last run was read back, and how many it takes for the next one.
@@ -45,7 +45,7 @@ impl Recall {
             && count > LOOKED_UP / 2
             && run != 0
             && self.found >= self.worth
-            && self.tables.iter().all(|(number, _)| *number != run)
+            && self.run != Some(run)
         {
             self.due = Some(run);
         }
@@ -61,33 +61,39 @@ impl Recall {
         self.due.take()
     }
 
-    /// Takes in a run, in place of the one that came before the last.
+    /// Where the next run is to be read to: empty.
+    pub fn take_buffer(&mut self) -> Vec<Known> {
+        let mut buffer = std::mem::take(&mut self.read);
+        buffer.clear();
+        buffer
+    }
+
+    /// Takes in a run, in place of the one before.
     pub fn put(&mut self, run: i64, ids: Vec<Known>) {
-        while self.tables.len() >= RUNS {
-            self.tables.pop_front();
-        }
+        self.run = Some(run);
         self.worth = ids.len() / WORTH_SHARE;
         self.found = 0;
-        let mut table = HashTable::with_capacity(ids.len());
-        for known in ids {
-            table.insert_unique(known.folded(), known, Known::folded);
+        self.table.clear();
+        self.table.reserve(ids.len(), Known::folded);
+        for known in &ids {
+            self.table.insert_unique(known.folded(), *known, Known::folded);
         }
-        self.tables.push_back((run, table));
+        self.read = ids;
     }
 
     /// What is kept under a hash, and perhaps some under others.
     pub fn near(&self, folded: u64) -> impl Iterator<Item = &Known> {
-        self.tables.iter().flat_map(move |(_, table)| table.iter_hash(folded))
+        self.table.iter_hash(folded)
     }
 
     /// The one of which `is_it` holds.
     pub fn find_mut(&mut self, folded: u64, is_it: impl Fn(&Known) -> bool) -> Option<&mut Known> {
-        self.tables.iter_mut().find_map(|(_, table)| table.find_mut(folded, &is_it))
+        self.table.find_mut(folded, is_it)
     }
 
     /// How many ids are here.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.tables.iter().map(|(_, table)| table.len()).sum()
+        self.table.len()
     }
 }

@@ -124,18 +124,18 @@ impl Spill {
         insert(connection, 0, &Known::spilled(key, attempt, false, 0))
     }
 
-    /// All ids of a run, as they were when they came here, in the order of their attempts.
-    pub fn read(&self, connection: &Connection, run: i64) -> Result<Vec<Known>, JournalError> {
+    /// Appends all ids of a run, as they were when they came here, in the order of their attempts.
+    pub fn read(&self, connection: &Connection, run: i64, known: &mut Vec<Known>) -> Result<(), JournalError> {
         let mut statement =
             connection.prepare_cached("SELECT exact, hash, attempt, plain, tag FROM spilled_id WHERE run = ?1")?;
-        let known = statement.query_map([run], |row| {
+        let mut rows = statement.query([run])?;
+        while let Some(row) = rows.next()? {
             let (exact, folded): (i64, i64) = (row.get(0)?, row.get(1)?);
             let key = IdKey { exact: exact as u64, folded: folded as u64 };
-            Ok(Known::spilled(key, Attempt(row.get(2)?), row.get(3)?, row.get(4)?))
-        })?;
-        let mut known: Vec<Known> = known.collect::<Result<_, _>>()?;
+            known.push(Known::spilled(key, Attempt(row.get(2)?), row.get(3)?, row.get(4)?));
+        }
         known.sort_unstable_by_key(Known::attempt);
-        Ok(known)
+        Ok(())
     }
 
     /// The attempts whose id may be one with this hash.
@@ -194,7 +194,12 @@ mod tests {
             }
             assert_eq!(spill.find(&connection, ids[0].folded()).unwrap().len(), 2);
             let whole = |known: &Known| (known.key(), known.attempt(), known.is_plain(), known.tag());
-            let read: Vec<_> = (1..=4).flat_map(|run| spill.read(&connection, run).unwrap()).collect();
+            let mut read = Vec::new();
+            for run in 1..=4 {
+                let mut of_run = Vec::new();
+                spill.read(&connection, run, &mut of_run).unwrap();
+                read.append(&mut of_run);
+            }
             assert!(read.iter().map(whole).eq(ids.iter().map(whole)));
             assert!(spill.find(&connection, 12_345).unwrap().is_empty());
         }

@@ -13,7 +13,7 @@ use crate::import::{
 use crate::journal::campaign::{CampaignOptions, Via};
 use crate::journal::intake::{Counts, Intake, existing};
 use crate::journal::{self, JournalError};
-use crate::report::text::{argument, count};
+use crate::report::text::{argument, cannot_open, count};
 use crate::text::{Choice, Concat, Policy};
 use crate::wire::values::esm_class;
 use rusqlite::Connection;
@@ -96,7 +96,11 @@ pub enum CampaignError {
 impl fmt::Display for CampaignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open(path, error) => write!(f, "{}: {}", path.display(), words_of(error)),
+            // No file of that name, which elsewhere stands for standard input.
+            Self::Open(path, _) if path.as_os_str() == "-" => {
+                f.write_str("-: a file is needed, standard input is not read")
+            }
+            Self::Open(path, error) => write!(f, "{}: {}", path.display(), cannot_open(error)),
             Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Journal(error) => error.fmt(f),
             Self::Differs { name, differences } => {
@@ -115,7 +119,7 @@ impl fmt::Display for CampaignError {
                 f,
                 "{}: {}. Campaign {name:?} was imported and needs its file no more: `smppost resume {}` goes on with it",
                 path.display(),
-                words_of(error),
+                cannot_open(error),
                 argument(name)
             ),
             Self::NothingGood { path, rows, line, reason } => write!(
@@ -136,12 +140,6 @@ impl From<JournalError> for CampaignError {
     fn from(error: JournalError) -> Self {
         Self::Journal(error)
     }
-}
-
-/// The words of the system for an error, without its number.
-fn words_of(error: &io::Error) -> String {
-    let words = error.to_string();
-    words.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// What an import did.
@@ -290,6 +288,7 @@ fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, Campai
         strict: campaign.reading.strict,
         // The campaign's own are kept once, with its options, not with every message.
         fields: SubmitFields::default(),
+    tally.unused_columns = reader.unused_columns().map(str::to_owned).collect();
         policy: policy_for(policy, &fields),
         data_sm,
     };

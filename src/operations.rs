@@ -9,7 +9,7 @@ use crate::journal::{self, JournalError};
 use crate::pacer::{Pacer, Rate};
 use crate::pipeline::{SendError, apply_controls};
 use crate::session::{Account, Dialogue, bind};
-use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference};
+use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, TextError};
 use crate::wire::{
     Address, BindKind, CancelSm, CommandId, CommandStatus, EncodeError, MessageState, Pdu, QuerySm, ReplaceSm, Sm,
     StatusClass, decode, decode_header,
@@ -85,6 +85,8 @@ impl Line {
 
     fn omitted(omitted: Omitted) -> Self {
         let Omitted { line, part, destination, why } = omitted;
+        // What has no destination is no message.
+        let why = if destination.is_empty() { "the campaign has no message from this line of its file" } else { why };
         Self { line, part, destination, message_id: None, fate: Fate::NotAsked(why.into()) }
     }
 }
@@ -329,7 +331,11 @@ fn replacement(
     let alphabet = if data_coding == 0 { alphabet } else { DefaultAlphabet::Gsm7 };
     let policy = crate::text::Policy { choice: encoding.into(), alphabet, ..crate::text::Policy::default() };
     let measured = crate::text::segment(text, policy).map_err(|error| {
-        format!("replace_sm keeps the alphabet of the text that it replaces, which is {encoding}: {error}")
+        let cure = match error {
+            TextError::NotInAlphabet { .. } => ": leave it out, or cancel the message and send another",
+            TextError::TooManyParts { .. } => "",
+        };
+        format!("replace_sm keeps the alphabet of the text that it replaces, which is {encoding}: {error}{cure}")
     })?;
     if measured.sms > 1 {
         return Err(format!("the new text has {} {encoding} units, more than one SMS holds", measured.units));

@@ -1,6 +1,6 @@
 //! What `check` shows of a campaign that was not imported.
 
-use crate::escape::escape_terminal;
+use crate::escape::{escape_terminal, name_value};
 use crate::import::Tally;
 use crate::journal::campaign::{CampaignOptions, Via};
 use crate::report::text::{count, number};
@@ -8,6 +8,12 @@ use crate::text::{Concat, Encoding};
 use serde_json::json;
 use std::io::{self, Write};
 use std::time::Duration;
+
+/// Names that are shown of what there may be many of.
+const SHOWN: usize = 5;
+/// Characters that are shown: whoever mends a text wants to see all of its own.
+const CHARACTERS_SHOWN: usize = 20;
+const COLUMNS_SHOWN: usize = 20;
 
 /// For a person. `rate` is in parts a second; `None`: unlimited.
 pub fn table(
@@ -67,27 +73,39 @@ pub fn table(
     }
     let forcing = tally.forcing_characters();
     if !forcing.is_empty() {
-        let words: Vec<String> =
-            forcing.iter().take(5).map(|(character, messages)| format!("{} ({messages})", named(*character))).collect();
+        let words: Vec<String> = forcing
+            .iter()
+            .take(CHARACTERS_SHOWN)
+            .map(|(character, messages)| format!("{} ({messages})", named(*character)))
+            .collect();
+        let alphabet = options.default_alphabet;
+        let what = match alphabet.is_gsm() {
+            true => "characters outside GSM 7-bit".into(),
+            false => format!("characters that force UCS2 (not in both GSM 7-bit and {})", alphabet.name()),
+        };
         writeln!(
             out,
-            "  characters outside GSM 7-bit, which more than double the parts of long texts: {}",
-            words.join(", ")
+            "  {what}, which more than double the parts of long texts: {}{}",
+            words.join(", "),
+            more(forcing.len(), CHARACTERS_SHOWN)
         )?;
     }
     let senders = tally.senders();
     let words: Vec<String> = senders
         .iter()
-        .take(5)
+        .take(SHOWN)
         .map(|(sender, messages)| match *sender {
             "" => format!("the SMSC's default ({messages})"),
             sender => format!("{} ({messages})", escape_terminal(sender)),
         })
         .collect();
     if !words.is_empty() {
-        let more = senders.len().saturating_sub(5);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        writeln!(out, "  senders: {}{more}", words.join(", "))?;
+        writeln!(out, "  senders: {}{}", words.join(", "), more(senders.len(), SHOWN))?;
+    }
+    let unused = &tally.unused_columns;
+    if !unused.is_empty() {
+        let words: Vec<_> = unused.iter().take(COLUMNS_SHOWN).map(|name| name_value(name)).collect();
+        writeln!(out, "  columns not used: {}{}", words.join(", "), more(unused.len(), COLUMNS_SHOWN))?;
     }
     if tally.leading_zeros > 0 {
         let starts = if tally.leading_zeros == 1 { "starts" } else { "start" };
@@ -109,8 +127,15 @@ pub fn table(
         writeln!(out, "  {} will be refused:", many(tally.rejected_rows(), "row"))?;
         for rejections in tally.rejected.values() {
             let shown = lines(&rejections.lines, rejections.rows);
-            writeln!(out, "    {} ({shown}): {}", number(rejections.rows as i64), escape_terminal(&rejections.words))?;
+            write!(out, "    {} ({shown}): {}", number(rejections.rows as i64), escape_terminal(&rejections.words))?;
+            match (rejections.alike, rejections.lines.first()) {
+                (false, Some(line)) => writeln!(out, " (line {line}; others likewise)")?,
+                _ => writeln!(out)?,
+            }
         }
+    }
+    if !tally.has_messages() {
+        return writeln!(out, "  no row can be sent: nothing would be imported");
     }
     match rate.and_then(|rate| tally.seconds_at(rate).map(|seconds| (rate, seconds))) {
         Some((rate, seconds)) => writeln!(out, "  sending takes {} at {rate} parts/s", span(seconds)),
@@ -148,6 +173,7 @@ pub fn json(
         "default_alphabet": options.default_alphabet.name(),
         "encodings": encodings,
         "messages_by_parts": tally.by_parts,
+        "unused_columns": tally.unused_columns,
         "forced_to_ucs2_by": tally.forcing_characters().iter().map(|(character, messages)| json!({
             "character": character, "messages": messages })).collect::<Vec<_>>(),
         "senders": tally.senders().iter().map(|(sender, messages)| json!({
@@ -185,6 +211,11 @@ fn excerpt(text: &str) -> String {
 
 fn named(character: char) -> String {
     format!("{} U+{:04X}", escape_terminal(character.encode_utf8(&mut [0; 4])), u32::from(character))
+}
+
+/// What is said instead of the rest of a list.
+fn more(all: usize, shown: usize) -> String {
+    if all > shown { format!(" and {} more", all - shown) } else { String::new() }
 }
 
 fn many(n: u64, what: &str) -> String {

@@ -186,6 +186,14 @@ impl Template {
 }
 
 impl BoundTemplate {
+    /// The columns that it has in it, by their places, each as often as it does.
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Column { column, .. } => Some(column.index),
+            Piece::Literal(_) => None,
+        })
+    }
+
     /// Appends the text for one row to `out`. A value of blanks is no value.
     pub fn render<R: Record + ?Sized>(&self, record: &R, out: &mut String) -> Result<(), MissingValue> {
         for piece in &self.pieces {

@@ -134,7 +134,8 @@ fn a_replacement_is_sent_in_the_alphabet_of_the_old_text_and_kept_beside_it() {
     assert_eq!(text(&smppost, "SELECT text FROM operation_log WHERE line = 2"), "New @");
     let ended = run(&smppost, port, &["replace", "c", "--line", "2", "--text", "жук"]);
     ended.assert_code(3);
-    assert!(ended.stderr.contains("alphabet"), "{}", ended.said());
+    let words = "not in the GSM alphabet: leave it out, or cancel the message and send another";
+    assert!(ended.stderr.contains(words), "{}", ended.said());
     assert_eq!(ledger(&smppost, "replace_sm").len(), 2);
 }
 
@@ -152,7 +153,7 @@ fn what_the_smsc_does_not_know_or_never_got_is_said() {
         (&["cancel", "c", "--at-smsc", "--line", "2"], "ESME_RCANCELFAIL"),
         (&["replace", "c", "--line", "2", "--text", "x"], "ESME_RREPLACEFAIL"),
         (&["query", "c", "--line", "4"], "it was not sent"),
-        (&["query", "c", "--line", "77"], "no message is of this line"),
+        (&["query", "c", "--line", "77"], "not asked: the campaign has no message from this line of its file"),
     ] {
         let ended = run(&smppost, port, command);
         ended.assert_code(3);

@@ -150,7 +150,8 @@ enum ViaArg {
 /// What texts of the account's SMSC are made of.
 #[derive(Debug, Args)]
 pub struct AlphabetArgs {
-    /// What the SMSC reads and writes where data_coding is 0; a character that it lacks makes a text UCS2
+    /// What the SMSC reads and writes where data_coding is 0; a text with a character that this alphabet or GSM 7-bit
+    /// lacks is sent as UCS2
     #[arg(long, value_enum, default_value_t = DefaultAlphabetArg::Gsm7)]
     default_alphabet: DefaultAlphabetArg,
 }

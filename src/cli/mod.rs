@@ -213,7 +213,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
     match &cli.command {
         Command::Send(args) => send::send(args, journal),
         Command::Import(args) => send::import(&args.campaign()?, journal).map(|()| exit::OK),
-        Command::Check(args) => send::check(args, journal, &mut out).map(|()| exit::OK),
+        Command::Check(args) => send::check(args, journal, &mut out),
         Command::Resume(args) => send::resume(args, journal),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Report(args) => Ok(args.run(journal, &mut out)?.code()),

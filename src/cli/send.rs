@@ -201,8 +201,8 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Shows what a campaign would come to.
-pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<(), CliError> {
+/// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too.
+pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.alphabet)?;
     let tally = campaign::check(&campaign, journal)?;
     let rate = match args.rate {
@@ -213,7 +213,7 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<()
         CheckFormat::Table => crate::preview::table(&campaign.name, &campaign.options, &tally, rate, out)?,
         CheckFormat::Json => crate::preview::json(&campaign.name, &campaign.options, &tally, rate, out)?,
     }
-    Ok(())
+    Ok(if tally.has_messages() { exit::OK } else { exit::ERROR })
 }
 
 /// Imports and sends.

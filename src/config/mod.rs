@@ -2,6 +2,7 @@
 
 pub mod file;
 
+use crate::report::text::cannot_open;
 use crate::session::Secret;
 use std::io::IsTerminal;
 use std::os::unix::fs::PermissionsExt;
@@ -66,7 +67,7 @@ fn check(password: &str, strict: bool) -> Result<(), String> {
 /// Refuses a file that others can read or write, saying what to type.
 pub fn check_private(path: &Path) -> Result<(), String> {
     let at = |words: &dyn std::fmt::Display| format!("{}: {words}", path.display());
-    let mode = std::fs::metadata(path).map_err(|error| at(&error))?.permissions().mode();
+    let mode = std::fs::metadata(path).map_err(|error| at(&cannot_open(&error)))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(at(&format_args!(
             "others can read it (mode {:03o}); make it yours alone: chmod 600 {}",
@@ -81,7 +82,7 @@ pub fn check_private(path: &Path) -> Result<(), String> {
 fn from_file(path: &Path) -> Result<String, String> {
     let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", path.display());
     check_private(path).map_err(|words| format!("--password-file {words}"))?;
-    let text = std::fs::read_to_string(path).map_err(|error| at(&error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| at(&cannot_open(&error)))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 

@@ -6,6 +6,7 @@ use super::source::FileEncoding;
 use crate::address::{DestinationError, SenderError};
 use crate::escape::{name_character, name_value};
 use crate::fields::{Field, FieldError};
+use crate::report::text::count;
 use crate::template::{MissingValue, TemplateError};
 use crate::text::TextError;
 
@@ -16,6 +17,8 @@ pub enum ImportError {
     Io(io::Error),
     /// It is UTF-16 and was not said to be.
     Utf16,
+    /// It starts as a ZIP archive does, which spreadsheets of today are, or as those of old.
+    Spreadsheet,
     /// Octets that are not in the encoding that was given.
     Malformed {
         /// The encoding.
@@ -76,6 +79,9 @@ impl fmt::Display for ImportError {
         match self {
             ImportError::Io(error) => write!(f, "cannot be read: {error}"),
             ImportError::Utf16 => f.write_str("the file is UTF-16, not UTF-8: give --encoding utf-16"),
+            ImportError::Spreadsheet => {
+                f.write_str("this is a spreadsheet or ZIP file, not CSV: export it as CSV (UTF-8)")
+            }
             ImportError::Malformed { encoding: FileEncoding::Utf8, line, octet } => write!(
                 f,
                 "line {line}, octet {octet} of the file: this is not UTF-8: save the file as UTF-8, or give --encoding \
@@ -184,7 +190,8 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Columns { expected, found } => {
-                write!(f, "the row has {found} fields and the header {expected}: quote fields with a delimiter in them")
+                let found = count(*found as i64, "field");
+                write!(f, "the row has {found} and the header {expected}: quote fields with a delimiter in them")
             }
             Reason::StrayQuote => f.write_str("text follows a closing quote: write \"\" for a quote in a quoted field"),
             Reason::Destination(error) => error.fmt(f),
@@ -192,6 +199,9 @@ impl fmt::Display for Reason {
             Reason::Missing(error) => error.fmt(f),
             Reason::EmptyText => f.write_str("the text is empty"),
             Reason::Nul => f.write_str("the text has a NUL character in it"),
+            Reason::Text(error @ TextError::NotInAlphabet { .. }) => {
+                write!(f, "{error}: replace it, or leave out --alphabet gsm7 (or the data_coding that means it)")
+            }
             Reason::Text(error) => error.fmt(f),
             Reason::Field(error) => error.fmt(f),
             Reason::SarBesideUdh => f.write_str(SAR_BESIDE_UDH),

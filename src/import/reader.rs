@@ -93,6 +93,8 @@ pub struct Row<'a> {
     pub text: &'a str,
     /// Its encoding and parts.
     pub segmentation: Segmentation,
+    /// The SMSC's alphabet that it was measured with.
+    pub alphabet: DefaultAlphabet,
     /// All fields that are set for this message, those of the campaign among them, as JSON
     /// ([`SubmitFields::from_json`]); `None` if there are none.
     pub fields: Option<&'a str>,
@@ -179,6 +181,7 @@ struct Accepted<'a> {
     destination: Destination<'a>,
     source: Option<&'a str>,
     segmentation: Segmentation,
+    alphabet: DefaultAlphabet,
 }
 
 impl<R: Read> RowReader<R> {
@@ -215,6 +218,13 @@ impl<R: Read> RowReader<R> {
         &self.header
     }
 
+    /// The names of the columns that nothing is taken from. A name misspelt is among them.
+    pub fn unused_columns(&self) -> impl Iterator<Item = &str> {
+        let unused =
+            self.header.iter().enumerate().filter(|(column, name)| !name.is_empty() && !self.plan.uses(*column));
+        unused.map(|(_, name)| name.as_str())
+    }
+
     /// Rows read so far, good or bad.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -243,7 +253,7 @@ impl<R: Read> RowReader<R> {
         self.rows += 1;
         let line = self.records.line();
         let checked = check(&self.plan, self.header.len(), &self.records, &mut self.rendered, &mut self.json);
-        let Accepted { destination, source, segmentation } = match checked {
+        let Accepted { destination, source, segmentation, alphabet } = match checked {
             Ok(accepted) => accepted,
             Err(reason) if self.plan.strict => return Err(ImportError::BadRow { line, reason }),
             Err(reason) => {
@@ -260,7 +270,7 @@ impl<R: Read> RowReader<R> {
         };
         let fields = std::str::from_utf8(&self.json).ok().filter(|json| !json.is_empty());
         let suppressed = self.suppressed.as_ref().is_some_and(|suppressed| suppressed(destination.same_key()));
-        Ok(Some(Event::Row(Row { line, destination, source, text, segmentation, fields, suppressed })))
+        Ok(Some(Event::Row(Row { line, destination, source, text, segmentation, alphabet, fields, suppressed })))
     }
 }
 
@@ -328,7 +338,7 @@ fn check<'a, R: Read>(
     if segmentation.encoding == Encoding::Ucs2 && text.contains('\0') {
         return Err(Reason::Nul);
     }
-    Ok(Accepted { destination, source, segmentation })
+    Ok(Accepted { destination, source, segmentation, alphabet: policy.alphabet })
 }
 
 /// A data_coding that was set by hand decides the encoding, so that the octets are what it says they are.
@@ -344,6 +354,17 @@ pub fn policy_for(policy: Policy, fields: &SubmitFields) -> Policy {
 }
 
 impl Plan {
+    fn uses(&self, column: usize) -> bool {
+        let in_text = match &self.text {
+            Text::Template(template) => template.columns().any(|used| used == column),
+            Text::Column(used) => *used == column,
+        };
+        in_text
+            || column == self.to
+            || self.from_column == Some(column)
+            || self.field_columns.iter().any(|&(used, _)| used == column)
+    }
+
     fn new(header: &[String], settings: Settings) -> Result<Plan, ImportError> {
         let to = needed(header, &settings.to_column, "add it, or name the one with the numbers by --to-column")?;
         let text = match &settings.text {

@@ -192,6 +192,7 @@ impl<R: Read> Records<R> {
         match failure {
             Failure::Source(SourceError::Io(error)) => ImportError::Io(error),
             Failure::Source(SourceError::Utf16) => ImportError::Utf16,
+            Failure::Source(SourceError::Spreadsheet) => ImportError::Spreadsheet,
             Failure::Source(SourceError::Malformed(octet)) => {
                 ImportError::Malformed { encoding: tape.source.encoding(), line: tape.line + line_ends(kept), octet }
             }

@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 /// Raw octets read at a time.
 pub(super) const CHUNK_OCTETS: usize = 128 * 1024;
 
+/// How a ZIP archive, which .xlsx and .ods are, and how an old .xls starts.
+const ARCHIVES: [[u8; 4]; 2] = [*b"PK\x03\x04", [0xD0, 0xCF, 0x11, 0xE0]];
+
 /// How the characters of a file are written. A UTF-8 or UTF-16 mark at its start is stripped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FileEncoding {
@@ -51,6 +54,8 @@ pub(super) enum SourceError {
     Io(io::Error),
     /// The file is UTF-16 and was not said to be.
     Utf16,
+    /// The file is no text at all.
+    Spreadsheet,
     /// What cannot be read starts at this raw octet, from 0.
     Malformed(u64),
 }
@@ -140,6 +145,9 @@ impl<R: Read> Source<R> {
     /// Looks at how the file starts; returns the octets of a UTF-8 mark, to be passed over.
     fn start(&mut self, filled: usize) -> Result<usize, SourceError> {
         let head = &self.raw[..filled];
+        if ARCHIVES.iter().any(|magic| head.starts_with(magic)) {
+            return Err(SourceError::Spreadsheet);
+        }
         match self.encoding {
             FileEncoding::Utf8 => match head {
                 [0xEF, 0xBB, 0xBF, ..] => Ok(3),

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::error::Reason;
 use super::reader::{Event, Rejected, Row};
-use crate::text::Encoding;
+use crate::text::{self, Encoding};
 
 /// Lines that are kept for each reason of rejection.
 const LINES_SHOWN: usize = 10;
@@ -37,10 +38,14 @@ pub struct Tally {
     pub leading_zeros: u64,
     /// Messages of senders beyond the first thousand different ones.
     pub other_senders: u64,
+    /// Columns of the file that nothing is taken from.
+    pub unused_columns: Vec<String>,
     gsm7: EncodingTally,
     ucs2: EncodingTally,
     senders: HashMap<String, u64>,
     forced: HashMap<char, u64>,
+    /// Those of the message at hand.
+    forcing: Vec<char>,
     longest: Option<Longest>,
 }
 
@@ -53,6 +58,9 @@ pub struct Rejections {
     pub lines: Vec<u64>,
     /// The words for the first.
     pub words: String,
+    /// Whether all have the same words.
+    pub alike: bool,
+    first: Option<Reason>,
 }
 
 /// Messages of one encoding.
@@ -103,6 +111,11 @@ impl Tally {
         }
     }
 
+    /// Whether an import would take the file: what the suppression list holds back is imported too.
+    pub fn has_messages(&self) -> bool {
+        self.messages + self.suppressed > 0
+    }
+
     /// Rows rejected for any reason.
     pub fn rejected_rows(&self) -> u64 {
         self.rejected.values().map(|rejections| rejections.rows).sum()
@@ -121,8 +134,8 @@ impl Tally {
         busiest(self.senders.iter().map(|(sender, &messages)| (sender.as_str(), messages)))
     }
 
-    /// The first characters that made messages UCS2, and how many each, the busiest first: what to replace to save
-    /// parts.
+    /// The characters that made messages UCS2, and of how many each, the busiest first: what to replace to save parts. A
+    /// message is GSM 7-bit again when all of its own are replaced.
     pub fn forcing_characters(&self) -> Vec<(char, u64)> {
         busiest(self.forced.iter().map(|(&character, &messages)| (character, messages)))
     }
@@ -151,10 +164,8 @@ impl Tally {
         encoding.messages += 1;
         encoding.parts += u64::from(segmentation.parts);
         encoding.sample.get_or_insert_with(|| (row.text.to_owned(), segmentation.forced_by));
-        if let Some(character) = segmentation.forced_by
-            && (self.forced.len() < CHARACTERS_MAX || self.forced.contains_key(&character))
-        {
-            *self.forced.entry(character).or_default() += 1;
+        if segmentation.forced_by.is_some() {
+            self.note_forcing(row);
         }
         let sender = row.source.unwrap_or_default();
         if let Some(messages) = self.senders.get_mut(sender) {
@@ -171,10 +182,27 @@ impl Tally {
         }
     }
 
+    fn note_forcing(&mut self, row: &Row<'_>) {
+        self.forcing.clear();
+        self.forcing.extend(text::forcing_characters(row.text, row.alphabet));
+        self.forcing.sort_unstable();
+        self.forcing.dedup();
+        for &character in &self.forcing {
+            if self.forced.len() < CHARACTERS_MAX || self.forced.contains_key(&character) {
+                *self.forced.entry(character).or_default() += 1;
+            }
+        }
+    }
+
     fn note_rejected(&mut self, rejected: &Rejected<'_>) {
         let rejections = self.rejected.entry(rejected.reason.code()).or_default();
-        if rejections.rows == 0 {
-            rejections.words = rejected.reason.to_string();
+        match &rejections.first {
+            Some(first) => rejections.alike &= *first == rejected.reason,
+            None => {
+                rejections.words = rejected.reason.to_string();
+                rejections.first = Some(rejected.reason.clone());
+                rejections.alike = true;
+            }
         }
         rejections.rows += 1;
         if rejections.lines.len() < LINES_SHOWN {

@@ -36,6 +36,15 @@ pub fn count(n: i64, what: &str) -> String {
     format!("{} {what}{}", number(n), if n == 1 { "" } else { "s" })
 }
 
+/// Why a file that was named cannot be opened, in the words of the system without its number, or in better ones.
+pub fn cannot_open(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return "there is no such file: check the name and the folder".into();
+    }
+    let words = error.to_string();
+    words.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// A share in percent with one decimal: `12.5 %`. What is not quite nothing or all never reads so.
 pub fn percent(part: i64, whole: i64) -> String {
     if whole <= 0 {

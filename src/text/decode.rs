@@ -35,12 +35,24 @@ impl DefaultAlphabet {
 
     /// Where the first character stands that is in the GSM alphabet, and not in this.
     pub(super) fn first_missing(self, text: &str) -> Option<usize> {
-        let most = match self {
-            DefaultAlphabet::Gsm7 | DefaultAlphabet::Gsm7Packed => return None,
-            DefaultAlphabet::Latin1 => '\u{FF}',
-            DefaultAlphabet::Ascii | DefaultAlphabet::Utf8 => '\u{7F}',
-        };
-        text.char_indices().find(|&(_, c)| c > most).map(|(at, _)| at)
+        if self.is_gsm() {
+            return None;
+        }
+        text.char_indices().find(|&(_, c)| self.lacks(c)).map(|(at, _)| at)
+    }
+
+    /// Whether a character of the GSM alphabet is not in this.
+    pub(super) fn lacks(self, c: char) -> bool {
+        match self {
+            DefaultAlphabet::Gsm7 | DefaultAlphabet::Gsm7Packed => false,
+            DefaultAlphabet::Latin1 => c > '\u{FF}',
+            DefaultAlphabet::Ascii | DefaultAlphabet::Utf8 => c > '\u{7F}',
+        }
+    }
+
+    /// Whether it is GSM 7-bit, however it is packed.
+    pub fn is_gsm(self) -> bool {
+        matches!(self, DefaultAlphabet::Gsm7 | DefaultAlphabet::Gsm7Packed)
     }
 }
 

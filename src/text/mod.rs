@@ -217,7 +217,7 @@ impl fmt::Display for TextError {
         match self {
             TextError::NotInAlphabet { character, position } => write!(
                 f,
-                "character {position} ({}) is not in the GSM alphabet: replace it, or let the encoding be chosen",
+                "character {position} ({}) is not in the GSM alphabet",
                 crate::escape::name_character(*character)
             ),
             TextError::TooManyParts { units, encoding } => {
@@ -253,6 +253,12 @@ pub fn segment(text: &str, policy: Policy) -> Result<Segmentation, TextError> {
         }
         Err(_) => Err(TextError::TooManyParts { units, encoding }),
     }
+}
+
+/// The characters of a text that an automatic choice takes UCS2 for, each as often as it stands there: what travels as
+/// `data_coding` 0 must be in GSM 7-bit, which is what goes over the air, and in the SMSC's own alphabet.
+pub fn forcing_characters(text: &str, alphabet: DefaultAlphabet) -> impl Iterator<Item = char> {
+    text.chars().filter(move |&c| gsm::code(c) == gsm::NONE || alphabet.lacks(c))
 }
 
 /// The encoding that a choice falls on, the length in its units, and what forced UCS2.

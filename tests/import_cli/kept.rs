@@ -152,7 +152,7 @@ fn f12_the_file_is_not_needed_any_more() {
     desk.file("a.csv", "to,text\n447700900001,as imported\n447700900002,b\n");
     desk.run(&["import", "a.csv"]).says(0, &[]);
     std::fs::remove_file(desk.path("a.csv")).unwrap();
-    desk.run(&["import", "a.csv"]).refused(&["a.csv: No such file", "smppost resume a"]);
+    desk.run(&["import", "a.csv"]).refused(&["a.csv: there is no such file", "smppost resume a"]);
     let (_simulator, port) = desk.simulator();
     let resume =
         ["resume", "a", "--host", "127.0.0.1", "--port", &port, "--system-id", "tester", "--rate", "unlimited"];

@@ -39,6 +39,57 @@ fn check_shows_parts_encodings_rejects_duplicates_and_time() {
     assert_eq!(desk.names(), ["spring.csv"]);
 }
 
+/// Whoever replaces the first character of a text sees the rest as well, each once for a message.
+#[test]
+fn check_names_every_character_that_forces_ucs2() {
+    let desk = Desk::new();
+    desk.file("a.csv", "to,text\n447700900001,No\u{eb}l \u{eb} \u{2019}\n447700900002,\u{eb}\n447700900003,\u{20ac}\n");
+    let ran = desk.run(&["check", "a.csv"]).says(0, &[]);
+    let words = "characters outside GSM 7-bit, which more than double the parts of long texts: \
+                 \u{eb} U+00EB (2), \u{2019} U+2019 (1)\n";
+    assert!(ran.out.contains(words), "{}", ran.out);
+    let ran = desk.run(&["check", "a.csv", "--default-alphabet", "latin1"]).says(0, &[]);
+    let words = "characters that force UCS2 (not in both GSM 7-bit and latin1), which more than double the parts of long \
+                 texts: \u{eb} U+00EB (2), \u{2019} U+2019 (1), \u{20ac} U+20AC (1)\n";
+    assert!(ran.out.contains(words), "{}", ran.out);
+}
+
+#[test]
+fn check_says_so_where_nothing_can_be_sent() {
+    let desk = Desk::new();
+    desk.file("a.csv", "to,text\n44a,x\n447 7b,y\n44,\n1\n");
+    let ran = desk.run(&["check", "a.csv"]).says(1, &[]);
+    assert!(ran.out.ends_with("\n  no row can be sent: nothing would be imported\n"), "{}", ran.out);
+    desk.run(&["check", "a.csv", "--format", "json"]).says(1, &[]);
+    desk.run(&["import", "a.csv"]).says(1, &["no row can be sent, so nothing was imported"]);
+}
+
+/// Only what holds of all rows is said of all.
+#[test]
+fn check_says_where_reasons_of_one_kind_differ() {
+    let desk = Desk::new();
+    desk.file("a.csv", "to,text\n447700900001,a\n1\n2\n3,4,5\n");
+    let ran = desk.run(&["check", "a.csv"]).says(0, &[]);
+    let words = "3 (lines 3, 4, 5): the row has 1 field and the header 2: quote fields with a delimiter in them \
+                 (line 3; others likewise)\n";
+    assert!(ran.out.contains(words), "{}", ran.out);
+    desk.file("a.csv", "to,text\n447700900001,a\n1\n2\n");
+    let ran = desk.run(&["check", "a.csv"]).says(0, &[]);
+    assert!(ran.out.contains("2 (lines 3, 4): the row has 1 field") && !ran.out.contains("likewise"), "{}", ran.out);
+}
+
+#[test]
+fn check_names_columns_that_nothing_uses() {
+    let desk = Desk::new();
+    desk.file("a.csv", "to,from,text,name,priority_flag,tlv:0x1400,dest_addr_tonn,\n447700900001,,a,Ann,1,x,1,\n");
+    let ran = desk.run(&["check", "a.csv"]).says(0, &[]);
+    assert!(ran.out.contains("  columns not used: name, dest_addr_tonn\n"), "{}", ran.out);
+    let ran = desk.run(&["check", "a.csv", "--text", "Hi {name}"]).says(0, &[]);
+    assert!(ran.out.contains("  columns not used: text, dest_addr_tonn\n"), "{}", ran.out);
+    desk.file("a.csv", "to,text\n447700900001,a\n");
+    assert!(!desk.run(&["check", "a.csv"]).says(0, &[]).out.contains("columns"));
+}
+
 #[test]
 fn check_says_the_same_to_a_program() {
     let desk = desk();

@@ -67,6 +67,13 @@ fn f01_invalid_octets_are_refused_with_line_and_octet() {
 }
 
 #[test]
+fn f01_a_spreadsheet_is_refused_with_its_cure() {
+    let words = ["a.csv: this is a spreadsheet or ZIP file, not CSV: export it as CSV (UTF-8)"];
+    refused(b"PK\x03\x04\x14\x00\x06\x00", &[], &words);
+    refused(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", &["--encoding", "latin1"], &words);
+}
+
+#[test]
 fn f05_a_template_that_names_no_column_is_refused() {
     let file = "to,name\n447700900001,Ann\n";
     refused(file, &["--text", "Hi {nmae}"], &["column `nmae`", "the file has only: to, name"]);
@@ -102,8 +109,10 @@ fn f09_files_with_nothing_to_send_are_refused() {
 #[test]
 fn f09_a_file_that_is_not_there_or_is_none() {
     let desk = Desk::new();
-    desk.run(&["import", "a.csv"]).refused(&["a.csv: No such file or directory"]);
-    desk.run(&["check", "a.csv"]).refused(&["a.csv: No such file or directory"]);
+    let words = ["a.csv: there is no such file: check the name and the folder"];
+    desk.run(&["import", "a.csv"]).refused(&words);
+    desk.run(&["check", "a.csv"]).refused(&words);
+    desk.run(&["check", "-"]).refused(&["-: a file is needed, standard input is not read"]);
     desk.run(&["import", "."]).usage(&["is not a file's name"]);
     assert!(desk.names().is_empty());
 }

@@ -40,6 +40,47 @@ impl CampaignFile {
     fn open(&self) -> Result<File, CampaignError> {
         File::open(&self.path).map_err(|error| CampaignError::Open(self.path.clone(), error))
     }
+
+    /// What its options come to, once they are held against each other: all that can be known without the file.
+    pub fn settings(&self) -> Result<Settings, CampaignError> {
+        let options = &self.options;
+        let choice = match options.alphabet.as_deref() {
+            None | Some("auto") => Choice::Auto,
+            Some("gsm7") => Choice::Gsm7,
+            Some("ucs2") => Choice::Ucs2,
+            Some(other) => return Err(CampaignError::Options(format!("--alphabet {other}: use auto, gsm7 or ucs2"))),
+        };
+        let wrong = |words: String| CampaignError::Options(format!("--field: {words}"));
+        let fields: SubmitFields = match &options.fields {
+            Some(fields) => serde_json::from_value(fields.clone()).map_err(|error| wrong(error.to_string()))?,
+            None => SubmitFields::default(),
+        };
+        let data_sm = options.via == Via::DataSm;
+        if let Some(field) = fields.beyond_data_sm().filter(|_| data_sm) {
+            return Err(wrong(format!("data_sm has no field {field}: leave it out, or use --via submit_sm")));
+        }
+        if options.concat == Concat::Sar && fields.esm_class.is_some_and(esm_class::has_udh) {
+            return Err(wrong(SAR_BESIDE_UDH.into()));
+        }
+        let policy = Policy { choice, concat: options.concat, alphabet: options.default_alphabet };
+        Ok(Settings {
+            delimiter: self.reading.delimiter,
+            file_encoding: self.reading.encoding,
+            to_column: options.to_column.clone(),
+            text: match (&options.text, &options.text_column) {
+                (Some(template), _) => TextSource::Template(template.clone()),
+                (None, Some(column)) => TextSource::Column(column.clone()),
+                (None, None) => TextSource::Column("text".into()),
+            },
+            from: (!options.from.is_empty()).then(|| options.from.clone()),
+            allow_duplicates: options.allow_duplicates,
+            strict: self.reading.strict,
+            // The campaign's own are kept once, with its options, not with every message.
+            fields: SubmitFields::default(),
+            policy: policy_for(policy, &fields),
+            data_sm,
+        })
+    }
 }
 
 /// How a file is read.
@@ -247,6 +288,7 @@ pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignE
     };
     let mut reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
     let mut tally = Tally::new();
+    tally.unused_columns = reader.unused_columns().map(str::to_owned).collect();
     while let Some(event) = reader.next().map_err(|error| CampaignError::Import(campaign.path.clone(), error))? {
         tally.note(&event);
     }
@@ -254,45 +296,7 @@ pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignE
 }
 
 fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, CampaignError> {
-    let options = &campaign.options;
-    let choice = match options.alphabet.as_deref() {
-        None | Some("auto") => Choice::Auto,
-        Some("gsm7") => Choice::Gsm7,
-        Some("ucs2") => Choice::Ucs2,
-        Some(other) => return Err(CampaignError::Options(format!("--alphabet {other}: use auto, gsm7 or ucs2"))),
-    };
-    let wrong = |words: String| CampaignError::Options(format!("--field: {words}"));
-    let fields: SubmitFields = match &options.fields {
-        Some(fields) => serde_json::from_value(fields.clone()).map_err(|error| wrong(error.to_string()))?,
-        None => SubmitFields::default(),
-    };
-    let data_sm = options.via == Via::DataSm;
-    if let Some(field) = fields.beyond_data_sm().filter(|_| data_sm) {
-        return Err(wrong(format!("data_sm has no field {field}: leave it out, or use --via submit_sm")));
-    }
-    if options.concat == Concat::Sar && fields.esm_class.is_some_and(esm_class::has_udh) {
-        return Err(wrong(SAR_BESIDE_UDH.into()));
-    }
-    let policy = Policy { choice, concat: options.concat, alphabet: options.default_alphabet };
-    let settings = Settings {
-        delimiter: campaign.reading.delimiter,
-        file_encoding: campaign.reading.encoding,
-        to_column: options.to_column.clone(),
-        text: match (&options.text, &options.text_column) {
-            (Some(template), _) => TextSource::Template(template.clone()),
-            (None, Some(column)) => TextSource::Column(column.clone()),
-            (None, None) => TextSource::Column("text".into()),
-        },
-        from: (!options.from.is_empty()).then(|| options.from.clone()),
-        allow_duplicates: options.allow_duplicates,
-        strict: campaign.reading.strict,
-        // The campaign's own are kept once, with its options, not with every message.
-        fields: SubmitFields::default(),
-    tally.unused_columns = reader.unused_columns().map(str::to_owned).collect();
-        policy: policy_for(policy, &fields),
-        data_sm,
-    };
-    RowReader::open(file, settings).map_err(|error| CampaignError::Import(campaign.path.clone(), error))
+    RowReader::open(file, campaign.settings()?).map_err(|error| CampaignError::Import(campaign.path.clone(), error))
 }
 
 fn hex(octets: &[u8]) -> String {

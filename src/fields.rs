@@ -238,8 +238,13 @@ impl FieldError {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", name_value(&self.field))?;
-        match &self.problem {
+        write!(f, "{}: {}", name_value(&self.field), self.problem)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Problem::Range { value, max } => write!(f, "`{}` is not a number from 0 to {max}", name_value(value)),
             Problem::Text { max } => write!(f, "at most {max} ASCII characters are allowed"),
             Problem::Time(value) => write!(

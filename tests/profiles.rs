@@ -69,7 +69,7 @@ fn f13_f15_what_is_wrong_in_a_profile_is_named_by_line() {
         ),
         ("[default]\nhost = \"127.0.0.1\"\n\nwindow = 0\n", "smppost.toml line 4: invalid value '0' for '--window"),
         ("[default]\nrate = \"fast\"\n", "line 2: invalid value 'fast'"),
-        ("[default]\n[default.status]\n\"0x45\" = \"lost\"\n", "line 2"),
+        ("[default]\n[default.status]\n\"0x45\" = \"lost\"\n", "line 3: status \"0x45\": \"lost\" is none of"),
         ("[default]\nbind = \"both\"\n", "line 2: invalid value 'both'"),
         ("[default]\nhost = \"127.0.0.1\"\nsystem_id = \"x\"\nstrict_password = true\n", "9 octets"),
     ] {
@@ -103,13 +103,46 @@ fn profiles_are_listed_and_checked() {
         profile(2777) + "[other]\nhost = \"b.example\"\nsystem_id = \"x\"\ntls_ca = \"no.pem\"\n",
     );
     let check = smppost.run(&["profile", "check"]);
-    check.assert_code(1);
+    check.assert_code(2);
     assert!(
-        check.stdout.contains("other: wrong: --tls-ca") && check.stdout.contains("acme: right"),
+        check.stdout.contains("other: wrong: smppost.toml line 18: --tls-ca") && check.stdout.contains("acme: right"),
         "{}",
         check.said()
     );
     smppost.run(&["profile", "check", "acme"]).assert_code(0);
+}
+
+/// A profile that is called right is not refused by `send`, and what is wrong has the same words and exit code in both.
+#[test]
+fn f15_what_send_refuses_of_a_profile_is_not_called_right() {
+    let smppost = Smppost::new();
+    smppost.file("c.csv", rows(1));
+    for (more, words) in [
+        ("concat = \"udh9\"", "line 4: invalid value 'udh9' for '--concat <CONCAT>': one of udh8, udh16, sar, payload"),
+        (
+            "[x.status]\n\"0x58\" = \"throttled\"\n\"0x45\" = \"transient\"",
+            "line 6: status \"0x45\": \"transient\" is none of throttled, temporary, account, permanent",
+        ),
+        (
+            "[x.field]\ndest_addr_ton = 1\ndest_addr_tonn = 1",
+            "line 6: field \"dest_addr_tonn\": no such field; there are ",
+        ),
+        ("[x.field]\npriority_flag = 9", "line 5: field \"priority_flag\": `9` is not a number from 0 to 3"),
+        ("smpp_version = \"3.3\"\nbind = \"tx\"\nconcat = \"sar\"", "--concat sar needs optional parameters"),
+        ("smpp_version = \"3.3\"\nbind = \"tx\"\nvia = \"data_sm\"", "--via data_sm needs optional parameters"),
+        ("tlvs = \"no\"\nconcat = \"payload\"", "--concat payload needs optional parameters"),
+        ("via = \"data_sm\"\n[x.field]\npriority_flag = 1", "--field: data_sm has no field priority_flag"),
+        ("time_zone = \"Europe/Atlantis\"", "--time-zone: \"Europe/Atlantis\" is no time zone"),
+    ] {
+        smppost.file("smppost.toml", format!("[x]\nhost = \"127.0.0.1\"\nsystem_id = \"x\"\n{more}\n"));
+        let checked = smppost.run(&["profile", "check"]);
+        checked.assert_code(2);
+        assert!(checked.stdout.starts_with("x: wrong: smppost.toml line "), "{}", checked.said());
+        assert!(checked.stdout.contains(words), "{words}: {}", checked.said());
+        let sent = smppost.run(&["send", "c.csv", "--profile", "x"]);
+        sent.assert_code(2);
+        assert!(sent.stderr.contains(words), "{words}: {}", sent.said());
+    }
 }
 
 #[test]
@@ -146,7 +179,7 @@ fn what_an_smsc_means_by_its_codes_stands_in_the_profile() {
     for wrong in ["concat = \"udh9\"", "default_alphabet = \"ebcdic\"", "tlvs = \"maybe\"", "via = \"email\""] {
         smppost.file("smppost.toml", profile(9).replace("[acme.field]", &format!("{wrong}\n[acme.field]")));
         let ended = smppost.run(&["profile", "check"]);
-        ended.assert_code(1);
+        ended.assert_code(2);
         assert!(ended.stdout.contains("line 11"), "{}", ended.said());
     }
 }

@@ -62,7 +62,7 @@ pub struct CampaignArgs {
     #[arg(long = "field", value_name = "NAME=VALUE")]
     fields: Vec<String>,
     /// The `field` table of a profile
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, value_parser = profile_field)]
     profile_field: Vec<String>,
     /// The delimiter of the file: an ASCII character, or `tab` [default: as its header shows]
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
@@ -198,13 +198,10 @@ impl CampaignArgs {
         }
         let mut fields = SubmitFields::default();
         for field in self.profile_field.iter().chain(&self.fields) {
-            let (name, value) =
-                field.split_once('=').ok_or_else(|| CliError::Usage(format!("--field {field}: write NAME=VALUE")))?;
-            if !fields.set(name.trim(), value).map_err(|error| CliError::Usage(format!("--field: {error}")))? {
-                let names: Vec<&str> = FIELD_NAMES.iter().map(|(name, _)| *name).collect();
-                let known = names.join(", ");
-                return Err(CliError::Usage(format!("--field {name}: no such field; there are {known}, tlv:0xTAG")));
-            }
+            set_field(&mut fields, field).map_err(|words| {
+                let name = field.split_once('=').map_or(field.as_str(), |(name, _)| name);
+                CliError::Usage(format!("--field {}: {words}", name.trim()))
+            })?;
         }
         let fields = if fields.is_empty() { None } else { serde_json::to_value(&fields).ok() };
         let options = CampaignOptions {
@@ -244,6 +241,24 @@ impl CampaignArgs {
         let reading = Reading { delimiter: self.delimiter, encoding: self.encoding, strict: self.strict };
         Ok(CampaignFile { path: self.file.clone(), name, options, reading })
     }
+}
+
+/// Sets a field as it was typed, NAME=VALUE. The error does not name it.
+fn set_field(fields: &mut SubmitFields, typed: &str) -> Result<(), String> {
+    let (name, value) = typed.split_once('=').ok_or("write NAME=VALUE")?;
+    match fields.set(name.trim(), value) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let known: Vec<&str> = FIELD_NAMES.iter().map(|(name, _)| *name).collect();
+            Err(format!("no such field; there are {}, tlv:0xTAG", known.join(", ")))
+        }
+        Err(error) => Err(error.problem.to_string()),
+    }
+}
+
+/// Checks a line of a profile's table where its file and line are known.
+fn profile_field(typed: &str) -> Result<String, String> {
+    set_field(&mut SubmitFields::default(), typed).map(|()| typed.to_owned())
 }
 
 /// Checks a sender. The empty one is the SMSC's default.

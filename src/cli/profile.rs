@@ -7,6 +7,7 @@ use crate::config::{PASSWORD_VARIABLE, file::ConfigError};
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Subcommand};
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
@@ -141,16 +142,38 @@ fn as_typed(
 /// What clap says about a value of a profile, with the line on which it stands.
 fn blame(error: &clap::Error, path: Option<&Path>, profile: &Profile) -> String {
     let words = error.to_string();
-    let words = words.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let option = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(option)) => {
-            option.trim_start_matches("--").split([' ', '=', '[']).next().unwrap_or("")
-        }
+    let words = words.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
-    let key = option.replace('-', "_");
+    let (option, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+    let key = option.trim_start_matches("--").split([' ', '=', '[']).next().unwrap_or("").replace('-', "_");
     let table = TABLES.iter().find(|(_, own)| *own == key).map(|(key, _)| *key);
-    let line = profile.entries.iter().find(|entry| entry.key == table.unwrap_or(&key)).map(|entry| entry.line);
+    let words = match (table, error.source(), error.get(ContextKind::ValidValue)) {
+        // Nobody knows the hidden option by which the table goes.
+        (Some(table), Some(why), _) => match value.split_once('=') {
+            Some((name, _)) => format!("{table} {name:?}: {why}"),
+            None => format!("{table}: {why}"),
+        },
+        (_, _, Some(ContextValue::Strings(valid))) if !valid.is_empty() => {
+            format!("{words}: one of {}", valid.join(", "))
+        }
+        _ => words.to_owned(),
+    };
+    let entry = profile.entries.iter().find(|entry| entry.key == table.unwrap_or(&key));
+    located(path, profile, entry.map(|entry| entry.line_of(value)), &words)
+}
+
+/// What the program itself says about a profile, with the line of the option that it names.
+fn blame_option(words: &str, path: &Path, profile: &Profile) -> String {
+    let named = words.split_once("--").map_or(words, |(_, rest)| rest);
+    let key = named.split([' ', ':', '=']).next().unwrap_or_default().replace('-', "_");
+    let entry = profile.entries.iter().find(|entry| entry.key == key);
+    located(Some(path), profile, entry.map(|entry| entry.line), words)
+}
+
+fn located(path: Option<&Path>, profile: &Profile, line: Option<usize>, words: &str) -> String {
     let path = path.map_or_else(String::new, |path| path.display().to_string());
     match line {
         Some(line) => format!("{path} line {line}: {words}"),
@@ -181,7 +204,8 @@ pub fn run(args: &ProfileArgs, config: Option<&Path>, out: &mut dyn Write) -> Re
             let mut code = exit::OK;
             for profile in chosen {
                 let verdict = check(profile, &config.path).unwrap_or_else(|words| {
-                    code = exit::ERROR;
+                    // What `send` says to it, and to a key that there is not.
+                    code = exit::USAGE;
                     format!("wrong: {words}")
                 });
                 writeln!(out, "{}: {verdict}", profile.name)?;
@@ -191,7 +215,7 @@ pub fn run(args: &ProfileArgs, config: Option<&Path>, out: &mut dyn Write) -> Re
     }
 }
 
-/// Everything that can be known of a profile without connecting.
+/// Everything that can be known of a profile without connecting: what `send` would refuse is refused.
 fn check(profile: &Profile, path: &Path) -> Result<String, String> {
     let command = Cli::command();
     let send = command.find_subcommand("send").ok_or("there is no command send")?;
@@ -202,7 +226,8 @@ fn check(profile: &Profile, path: &Path) -> Result<String, String> {
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(|error| blame(&error, Some(path), profile))?;
     let Command::Send(args) = &cli.command else { return Err("there is no command send".into()) };
-    args.connection.describe().map(|words| format!("right: {words}"))
+    let described = args.describe().map_err(|error| blame_option(&error.to_string(), path, profile))?;
+    Ok(format!("right: {described}"))
 }
 
 #[cfg(test)]

@@ -40,6 +40,18 @@ pub struct SendArgs {
     pub simulate: bool,
 }
 
+impl SendArgs {
+    /// Checks all that can be checked without the file and without connecting, and says what would be done.
+    pub fn describe(&self) -> Result<String, CliError> {
+        let words = self.connection.describe().map_err(CliError::Usage)?;
+        let campaign = self.campaign.campaign(&self.inbound.alphabet)?;
+        campaign.settings()?;
+        refuse_without_tlvs(&self.connection, &campaign)?;
+        self.run.hours()?;
+        Ok(words)
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     #[command(flatten)]

@@ -75,6 +75,15 @@ pub struct Entry {
     pub line: usize,
     /// Its values as they would be typed: one, or those of an array, or of a table as `NAME=VALUE`.
     pub values: Vec<String>,
+    /// The line of each value.
+    pub lines: Vec<usize>,
+}
+
+impl Entry {
+    /// The line of this value; of the key, where it has no such value.
+    pub fn line_of(&self, value: &str) -> usize {
+        self.values.iter().zip(&self.lines).find(|(own, _)| *own == value).map_or(self.line, |(_, line)| *line)
+    }
 }
 
 /// An account's table.
@@ -150,10 +159,10 @@ impl Config {
                 if !known.contains(&key) {
                     return Err(wrong(at, unknown(&key, known)));
                 }
-                let values = values_of(value.get_ref())
-                    .map(|values| values.into_iter().map(|value| resolved(path, &key, value)).collect())
-                    .map_err(|words| wrong(at, format!("`{key}` {words}")))?;
-                entries.push(Entry { key, line: line_of(at), values });
+                let values = values_of(at, value.get_ref()).map_err(|words| wrong(at, format!("`{key}` {words}")))?;
+                let (values, lines) =
+                    values.into_iter().map(|(at, value)| (resolved(path, &key, value), line_of(at))).unzip();
+                entries.push(Entry { key, line: line_of(at), values, lines });
             }
             entries.sort_by_key(|entry| entry.line);
             profiles.push((name.span().start, Profile { name: name.get_ref().to_string(), entries }));
@@ -214,7 +223,8 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn values_of(value: &DeValue<'_>) -> Result<Vec<String>, &'static str> {
+/// The values of a key that stands `at` this octet, each with its own.
+fn values_of(at: usize, value: &DeValue<'_>) -> Result<Vec<(usize, String)>, &'static str> {
     let one = |value: &DeValue<'_>| match value {
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) => Ok(number.to_string()),
@@ -224,11 +234,12 @@ fn values_of(value: &DeValue<'_>) -> Result<Vec<String>, &'static str> {
         _ => Err("is nested too deeply"),
     };
     match value {
-        DeValue::Array(array) => array.iter().map(|value| one(value.get_ref())).collect(),
-        DeValue::Table(table) => {
-            table.iter().map(|(key, value)| Ok(format!("{}={}", key.get_ref(), one(value.get_ref())?))).collect()
-        }
-        value => one(value).map(|value| vec![value]),
+        DeValue::Array(array) => array.iter().map(|value| Ok((value.span().start, one(value.get_ref())?))).collect(),
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| Ok((key.span().start, format!("{}={}", key.get_ref(), one(value.get_ref())?))))
+            .collect(),
+        value => one(value).map(|value| vec![(at, value)]),
     }
 }
 
@@ -265,6 +276,7 @@ mod tests {
             key: key.into(),
             line,
             values: values.iter().map(|value| (*value).to_owned()).collect(),
+            lines: vec![line; values.len()],
         };
         assert_eq!(config.profiles[0].name, "second");
         assert_eq!(config.profiles[0].entries, [entry("port", 3, &["2777"]), entry("host", 4, &["a", "b"])]);
@@ -272,6 +284,7 @@ mod tests {
         assert_eq!(first.entries[0], entry("tls", 7, &["true"]));
         assert_eq!(first.entries[1], entry("tls_ca", 8, &["dir/ca.pem"]));
         assert_eq!(first.entries[2].values, ["0x45=permanent"]);
+        assert_eq!((first.entries[2].line, first.entries[2].line_of("0x45=permanent")), (9, 10));
         assert!(config.profile("third").unwrap_err().to_string().contains("there are: second, first"));
     }
 

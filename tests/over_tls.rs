@@ -173,6 +173,35 @@ fn probe_shows_the_smsc_and_says_what_to_check() {
     assert_eq!(smsc.stats().submits, 0);
 }
 
+/// Whoever answers in another protocol was reached: what to check is the port and --tls, and nothing on the way there.
+#[test]
+fn f19_probe_at_a_port_of_another_protocol_names_only_port_and_tls() {
+    // An alert of TLS 1.2, and what a web server says.
+    for (answer, words) in [
+        (&b"\x15\x03\x03\x00\x02\x02\x0A"[..], ["the peer speaks TLS; use --tls", "1. --tls: "]),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ["the peer speaks HTTP", "1. --port: "]),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut octets = [0; 256];
+            assert!(stream.read(&mut octets).unwrap() > 0);
+            stream.write_all(answer).unwrap();
+            // Until the other side has read it.
+            let _ = stream.read(&mut octets);
+        });
+        let arguments = ["probe", "--host", "127.0.0.1", "--port", &port, "--system-id", "test"];
+        let ended = Smppost::new().run(&arguments);
+        answering.join().unwrap();
+        ended.assert_code(1);
+        for words in words {
+            assert!(ended.stdout.contains(words), "{words}: {}", ended.said());
+        }
+        assert!(!ended.stdout.contains("whitelisting") && !ended.stdout.contains("firewall"), "{}", ended.said());
+    }
+}
+
 #[test]
 fn sending_hours_hold_the_messages_and_let_them_go() {
     let (smsc, _door, _) = smsc(|_| {});

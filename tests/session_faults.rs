@@ -303,6 +303,13 @@ fn f22_a_wrong_password_or_system_id_ends_at_once() {
         story.assert(1, &[("queued", 10)]);
         let said = story.ended.stderr.to_lowercase();
         assert!(said.contains(words) && said.contains("--system-id"), "{bind:?}: {said}");
+        if words == "invalid password" {
+            story.says(
+                " refuses the bind: 0x0E ESME_RINVPASWD (invalid password): check --system-id and the password; if it has \
+                 more than 8 characters, ask the provider for a shorter one",
+            );
+            assert_eq!(said.matches("--system-id").count(), 1, "{said}");
+        }
         assert_eq!(story.report.counts.binds, 1, "{bind:?}: hammered");
         assert!(story.ended.took < milliseconds(15_000), "{bind:?}: {:?}", story.ended.took);
         let told = story.ended.stderr.matches("refuses the bind").count();

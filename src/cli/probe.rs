@@ -6,8 +6,8 @@ use super::{CliError, exit};
 use crate::link::{ConnectError, TlsFacts};
 use crate::session::{self, Account, BindError, Bound};
 use crate::wire::{
-    BindKind, CommandId, CommandStatus, decode_header, encode_enquire_link, encode_enquire_link_resp,
-    encode_header_only,
+    BindKind, CommandId, CommandStatus, Foreign, FrameError, decode_header, encode_enquire_link,
+    encode_enquire_link_resp, encode_header_only,
 };
 use clap::Args;
 use std::io::Write;
@@ -43,7 +43,7 @@ pub fn run(args: &ProbeArgs, profile: Option<&str>, out: &mut dyn Write) -> Resu
             Err(error) => {
                 writeln!(out, "bind as {}: {error}", mode(kind))?;
                 // Another mode helps only where it is the mode that was refused.
-                let may_be_the_mode = matches!(error, BindError::Refused(status)
+                let may_be_the_mode = matches!(error, BindError::Refused(_, status)
                     if !matches!(status, CommandStatus::INVALID_PASSWORD | CommandStatus::INVALID_SYSTEM_ID));
                 if !may_be_the_mode {
                     advise(&account, &error, out)?;
@@ -180,11 +180,17 @@ fn advise(account: &Account, error: &BindError, out: &mut dyn Write) -> Result<(
                 "the certificate: ask the provider which CA or which key it has (--tls-ca, --tls-pin-sha256)".into(),
             );
         }
-        BindError::Refused(_) => {
+        // Something answers: neither a whitelist nor a firewall is in the way.
+        BindError::Frame(FrameError::LengthTooLarge { hint: Some(Foreign::Tls), .. }) => {
+            steps.push(format!("--tls: this port speaks TLS; as a rule {other_port}, and it is {}", account.port));
+        }
+        BindError::Frame(FrameError::LengthTooLarge { hint: Some(_), .. }) => {
+            steps.push(format!("--port: as a rule {other_port}; it is {}", account.port));
+            steps.push(format!("--host: is {hosts} spelt right?"));
+        }
+        BindError::Refused(..) => {
             steps.push("--system-id and the password: typed as the provider gave them, no space around them?".into());
-            steps.push(
-                "the password's length: over 8 characters, the provider may have to change the account's rule".into(),
-            );
+            steps.push("the password's length: over 8 characters, the provider may have to give a shorter one".into());
             steps.push("whitelisting: does the provider expect the address that this machine has outside?".into());
         }
         _ => {

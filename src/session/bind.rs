@@ -54,8 +54,8 @@ pub enum BindError {
     Timeout(std::time::Duration),
     /// What answers does not speak SMPP.
     Frame(FrameError),
-    /// The SMSC refuses.
-    Refused(CommandStatus),
+    /// The SMSC at this host and port refuses.
+    Refused(String, CommandStatus),
     /// None of several hosts would; what each said.
     Each(Vec<(String, BindError)>),
 }
@@ -69,7 +69,7 @@ impl BindError {
             Self::Io(error) => link::tls_error(error).is_some_and(link::TlsError::is_final),
             Self::Each(errors) => errors.iter().any(|(_, error)| error.is_final()),
             // 0x0D and 0x05 are also said when there are too many connections: those are tried again.
-            Self::Refused(status) => {
+            Self::Refused(_, status) => {
                 matches!(*status, CommandStatus::INVALID_PASSWORD | CommandStatus::INVALID_SYSTEM_ID)
                     || status.0 == 0x53
                     || status.class() == StatusClass::Permanent
@@ -93,22 +93,22 @@ impl fmt::Display for BindError {
             Self::Io(error) => write!(f, "the connection broke during the bind: {error}"),
             Self::Each(errors) => {
                 for (n, (host, error)) in errors.iter().enumerate() {
-                    write!(f, "{}{host}: {error}", if n > 0 { "; " } else { "" })?;
+                    f.write_str(if n > 0 { "; " } else { "" })?;
+                    match error {
+                        // It names the host itself.
+                        Self::Refused(..) => write!(f, "{error}")?,
+                        error => write!(f, "{host}: {error}")?,
+                    }
                 }
                 Ok(())
             }
             Self::Timeout(timeout) => write!(f, "no answer to the bind within the bind timeout ({timeout:?})"),
             Self::Frame(error) => write!(f, "what answers does not speak SMPP: {error}"),
-            Self::Refused(status) => {
-                write!(f, "the SMSC refuses the bind: {}", crate::journal::words(*status))?;
-                match *status {
-                    CommandStatus::INVALID_PASSWORD | CommandStatus::INVALID_SYSTEM_ID => {
-                        f.write_str(" (check --system-id and the password)")
-                    }
-                    CommandStatus::BIND_FAILED | CommandStatus::ALREADY_BOUND => {
-                        f.write_str(" (too many connections for the account? check --connections)")
-                    }
-                    _ => Ok(()),
+            Self::Refused(at, status) => {
+                write!(f, "the SMSC at {at} refuses the bind: {status} ({})", status.meaning())?;
+                match status.advice() {
+                    "" => Ok(()),
+                    advice => write!(f, ": {advice}"),
                 }
             }
         }
@@ -132,7 +132,7 @@ pub fn bind(account: &Account, kind: BindKind) -> Result<Bound, BindError> {
         match bind_at(account, host, kind) {
             Ok(bound) => return Ok(bound),
             // Another host of the same provider would refuse the same.
-            Err(error @ (BindError::Settings(_) | BindError::Refused(_))) if error.is_final() => return Err(error),
+            Err(error @ (BindError::Settings(_) | BindError::Refused(..))) if error.is_final() => return Err(error),
             Err(error) => errors.push((host.clone(), error)),
         }
     }
@@ -144,6 +144,11 @@ pub fn bind(account: &Account, kind: BindKind) -> Result<Bound, BindError> {
         }
         None => Err(BindError::Settings("no host is given".into())),
     }
+}
+
+/// `HOST:PORT`, an IPv6 address in brackets.
+fn place(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindError> {
@@ -178,7 +183,7 @@ fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindE
             match crate::wire::decode(frame) {
                 Ok((header, Pdu::BindResp(answer))) => {
                     if header.command_status != CommandStatus::OK {
-                        return Err(BindError::Refused(header.command_status));
+                        return Err(BindError::Refused(place(host, account.port), header.command_status));
                     }
                     let smsc = answer.system_id.escape_ascii().to_string();
                     let version = answer.tlvs.get(Tag::SC_INTERFACE_VERSION);
@@ -186,7 +191,9 @@ fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindE
                     let peer = peer.to_string();
                     return Ok(Bound { reader, writer, frames, early, peer, smsc, sc_interface_version, tls });
                 }
-                Ok((header, Pdu::GenericNack)) => return Err(BindError::Refused(header.command_status)),
+                Ok((header, Pdu::GenericNack)) => {
+                    return Err(BindError::Refused(place(host, account.port), header.command_status));
+                }
                 _ if early.len() < EARLY_MAX && early_octets < EARLY_OCTETS_MAX => {
                     early_octets += frame.len();
                     early.push(frame.to_vec());

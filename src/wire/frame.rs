@@ -187,7 +187,7 @@ impl fmt::Display for FrameError {
                 f.write_str(match hint {
                     None => "",
                     Some(Foreign::Http) => " (the peer speaks HTTP; check the port)",
-                    Some(Foreign::Tls) => " (the peer speaks TLS; use TLS or the port without it)",
+                    Some(Foreign::Tls) => " (the peer speaks TLS; use --tls, or the port without TLS)",
                     Some(Foreign::Ssh) => " (the peer speaks SSH; check the port)",
                     Some(Foreign::Text) => " (the peer sends plain text; check host and port)",
                 })

@@ -28,7 +28,7 @@ pub use encode::{
     EncodeError, append_tlv_u16, encode, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link,
     encode_enquire_link_resp, encode_generic_nack, encode_header_only, encode_submit_sm_resp, patch_sequence_number,
 };
-pub use frame::{FrameBuffer, FrameError};
+pub use frame::{Foreign, FrameBuffer, FrameError};
 pub use header::{CommandId, HEADER_OCTETS, Header, MAX_PDU_OCTETS, SEQUENCE_NUMBER_MAX, decode_header};
 pub use pdu::{
     Address, AlertNotification, Bind, BindKind, BindResp, CancelSm, DataSm, Destination, Destinations, MessageId,

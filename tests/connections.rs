@@ -115,6 +115,11 @@ fn plain_text_to_another_host_is_warned_of_once() {
     // An address that is kept for examples: nobody is there.
     let ended = smppost.run(&arguments("192.0.2.1"));
     assert_eq!(ended.stderr.matches("in the clear").count(), 1, "{}", ended.said());
+    // Like all else that is said, with neither moment nor module; both are there for whoever asks for the log.
+    let warning = "warning: the password and all messages travel to 192.0.2.1 in the clear: use --tls";
+    assert!(ended.stderr.lines().any(|line| line.starts_with(warning)), "{}", ended.said());
+    let ended = smppost.run_with(&arguments("192.0.2.1"), &[("RUST_LOG", "warn")]);
+    assert!(ended.stderr.contains(" WARN ") && ended.stderr.contains("smppost::cli"), "{}", ended.said());
     let ended = smppost.run(&arguments("127.0.0.1"));
     assert!(!ended.stderr.contains("in the clear"), "{}", ended.said());
 }

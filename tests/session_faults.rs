@@ -472,12 +472,13 @@ fn f27_a_late_answer_settles_the_doubt_and_nothing_is_sent_again() {
 
 #[test]
 fn f27_a_late_answer_is_waited_for_when_nothing_else_is_left() {
-    let fate = rule(|submit: &Submit| if submit.nth == 0 { Fate::Late(milliseconds(2_000)) } else { Fate::Answered });
+    let fate = rule(|submit: &Submit| if submit.nth == 1 { Fate::Late(milliseconds(2_000)) } else { Fate::Answered });
     let rules = Rules { response_timeout: Some(milliseconds(600)), ..Rules::default() };
     for receipts in ["all", "none"] {
         let settings = Settings { rules: rules.clone(), fate: fate.clone(), ..Settings::default() };
         let story = Story::of(&rows(3), settings, &["--response-timeout", "600ms", "--receipts", receipts]);
         story.assert(0, &[(if receipts == "all" { "delivered" } else { "accepted" }, 3)]).agrees(Leeway::default());
+        story.says("warning: 1 request without an answer within the response timeout (600ms): in doubt");
     }
 }
 

@@ -178,7 +178,7 @@ impl CliError {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    start_log();
     let arguments: Vec<_> = std::env::args_os().collect();
     let outcome = match profile::parse(&arguments) {
         Ok(Parsed::Cli(cli)) => run(&cli),
@@ -202,6 +202,17 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<u8, CliError> {
     let journal = |simulated: bool| {
         let default = if simulated { "smppost-simulated.db" } else { "smppost.db" };
+/// Warnings look like whatever else is said. With RUST_LOG somebody looks for a fault, and wants moments and modules.
+fn start_log() {
+    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"));
+    if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
+        builder.format(|out, record| {
+            writeln!(out, "{}: {}", record.level().as_str().to_lowercase().replace("warn", "warning"), record.args())
+        });
+    }
+    builder.init();
+}
+
         cli.journal.clone().unwrap_or_else(|| PathBuf::from(default))
     };
     let path = journal(matches!(&cli.command, Command::Send(args) if args.simulate));

@@ -9,6 +9,7 @@ use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
 use crate::pacer::{Hold, Pacer};
+use crate::report::text::count;
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
@@ -200,7 +201,11 @@ impl Reader {
         if sent.is_empty() {
             return true;
         }
-        log::warn!("{} requests without an answer within the response timeout: in doubt", sent.len());
+        log::warn!(
+            "{} without an answer within the response timeout ({:?}): in doubt",
+            count(sent.len() as i64, "request"),
+            self.timers.response
+        );
         if has_to_wake {
             let _ = self.writer.try_send(FromReader::Freed);
         }

@@ -26,7 +26,7 @@ pub struct ConnectionArgs {
     #[arg(long = "host", env = "SMPPOST_HOST", value_name = "HOST", value_delimiter = ',')]
     hosts: Vec<String>,
     /// Port of the SMSC [default: 2777, with TLS 2778]
-    #[arg(long, env = "SMPPOST_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "SMPPOST_PORT", value_name = "PORT", value_parser = port)]
     port: Option<u16>,
     /// The account's user name
     #[arg(long, env = "SMPPOST_SYSTEM_ID", value_name = "NAME")]
@@ -433,6 +433,13 @@ impl TlsArgs {
             accept_any: self.tls_danger_accept_any_cert == Some(true),
         };
         Tls::new(&options).map(Some)
+    }
+}
+
+fn port(typed: &str) -> Result<u16, String> {
+    match typed.parse() {
+        Ok(0) | Err(_) => Err("a port is a number from 1 to 65535".into()),
+        Ok(port) => Ok(port),
     }
 }
 

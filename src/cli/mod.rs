@@ -26,18 +26,21 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// Heading of the options that every command has.
+const EVERYWHERE: &str = "Everywhere";
+
 /// Bulk SMS over SMPP with a journal: at most once by default, every doubt listed.
 #[derive(Debug, Parser)]
 #[command(name = "smppost", version, max_term_width = 100)]
 pub struct Cli {
     /// The journal's file [default: smppost.db; with --simulate smppost-simulated.db]
-    #[arg(long, global = true, env = "SMPPOST_JOURNAL", value_name = "FILE")]
+    #[arg(long, global = true, env = "SMPPOST_JOURNAL", value_name = "FILE", help_heading = EVERYWHERE)]
     journal: Option<PathBuf>,
     /// The configuration with the profiles [default: smppost.toml here, else smppost/smppost.toml in your config folder]
-    #[arg(long, global = true, env = "SMPPOST_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "SMPPOST_CONFIG", value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
     /// The profile whose settings hold where nothing else is said [default: `default`, if there is one]
-    #[arg(long, global = true, env = "SMPPOST_PROFILE", value_name = "NAME")]
+    #[arg(long, global = true, env = "SMPPOST_PROFILE", value_name = "NAME", help_heading = EVERYWHERE)]
     profile: Option<String>,
     #[command(subcommand)]
     command: Command,
@@ -65,7 +68,7 @@ enum Command {
     Cancel(CancelArgs),
     /// Collect late receipts and messages from handsets
     Listen(listen::ListenArgs),
-    /// Decide what becomes of messages that may have left and were never answered
+    /// Decide what becomes of messages in doubt, or say whose a receipt is
     Resolve(resolve::ResolveArgs),
     /// Numbers that are never sent to
     Suppress(suppress::SuppressArgs),
@@ -199,9 +202,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<u8, CliError> {
-    let journal = |simulated: bool| {
-        let default = if simulated { "smppost-simulated.db" } else { "smppost.db" };
 /// Warnings look like whatever else is said. With RUST_LOG somebody looks for a fault, and wants moments and modules.
 fn start_log() {
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"));
@@ -213,6 +213,9 @@ fn start_log() {
     builder.init();
 }
 
+fn run(cli: &Cli) -> Result<u8, CliError> {
+    let journal = |simulated: bool| {
+        let default = if simulated { "smppost-simulated.db" } else { "smppost.db" };
         cli.journal.clone().unwrap_or_else(|| PathBuf::from(default))
     };
     let path = journal(matches!(&cli.command, Command::Send(args) if args.simulate));
@@ -254,6 +257,27 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_stand_under_headings_of_their_own() {
+        use clap::CommandFactory;
+        let mut command = Cli::command();
+        command.build();
+        for (name, option, heading) in [
+            ("query", "receipt_codes", "Receipts"),
+            ("replace", "receipt_codes_in_state", "Receipts"),
+            ("cancel", "accepted_is_final", "Receipts"),
+            ("send", "accepted_is_final", "Receipts and inbound messages"),
+            ("send", "stop_words", "Receipts and inbound messages"),
+            ("query", "journal", EVERYWHERE),
+            ("list", "config", EVERYWHERE),
+            ("suppress", "profile", EVERYWHERE),
+        ] {
+            let subcommand = command.find_subcommand(name).unwrap();
+            let argument = subcommand.get_arguments().find(|argument| argument.get_id() == option).unwrap();
+            assert_eq!(argument.get_help_heading(), Some(heading), "{name} --{option}");
+        }
     }
 
     #[test]

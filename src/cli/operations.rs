@@ -54,7 +54,7 @@ pub struct OperationArgs {
     format: Format,
     #[command(flatten)]
     connection: ConnectionArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Receipts")]
     reading: ReadingArgs,
 }
 

@@ -32,7 +32,14 @@ pub struct ResolveArgs {
     #[arg(long, group = "decision", value_enum, conflicts_with = "lines", value_name = "PART")]
     receipts_for: Option<ReceiptsForArg>,
     /// This receipt, by its number in `report --unmatched`, belongs to the message of --line
-    #[arg(long, group = "decision", allow_negative_numbers = true, requires = "lines", value_name = "RECEIPT")]
+    #[arg(
+        long,
+        group = "decision",
+        allow_negative_numbers = true,
+        requires = "lines",
+        value_name = "RECEIPT",
+        value_parser = receipt
+    )]
     receipt: Option<i64>,
     /// Only the message of this line of the campaign's file; repeatable
     #[arg(long = "line", value_name = "N")]
@@ -40,6 +47,10 @@ pub struct ResolveArgs {
     /// With --receipt: the part of a long message
     #[arg(long, requires = "receipt", default_value_t = 1, value_name = "N")]
     part: u8,
+}
+
+fn receipt(typed: &str) -> Result<i64, String> {
+    typed.parse().map_err(|_| "it is a receipt's number, from report --unmatched".into())
 }
 
 impl ResolveArgs {

@@ -201,7 +201,7 @@ fn answers(findings: &Findings, trial: &Trial<'_>, out: &mut dyn Write) -> io::R
     }
     writeln!(
         out,
-        "window: {} outstanding at most, of {} allowed; none was refused for it unless said above",
+        "window: at most {} was outstanding, of {} allowed (a larger one was not tried)",
         findings.outstanding_most, trial.window
     )
 }

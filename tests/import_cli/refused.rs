@@ -184,6 +184,13 @@ fn f15_options_that_cannot_be() {
     refused("to,text,tlv:1\n447700900001,a,b\n", &[], &["tlv:1", "tlv:0x1400"]);
     let desk = Desk::new();
     desk.file("a.csv", "to,text\n447700900001,a\n");
+    for port in ["99999", "0", "abc", ""] {
+        desk.run(&["send", "a.csv", "--port", port]).usage(&["--port", "a port is a number from 1 to 65535"]);
+    }
+    for receipt in ["", "x"] {
+        let receipt = format!("--receipt={receipt}");
+        desk.run(&["resolve", "c", "--line", "2", &receipt]).usage(&["a receipt's number, from report --unmatched"]);
+    }
     for rate in ["0", "-1", "fast"] {
         desk.run(&["check", "a.csv", "--rate", rate]).usage(&["--rate", "above 0"]);
     }

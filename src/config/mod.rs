@@ -99,6 +99,8 @@ mod tests {
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
         let words = password(Some(file.path()), PASSWORD_VARIABLE, false).unwrap_err();
         assert!(words.contains("chmod 600") && !words.contains("s3cr3t"), "{words}");
+        let words = password(Some(Path::new("no/such")), PASSWORD_VARIABLE, false).unwrap_err();
+        assert_eq!(words, "--password-file no/such: there is no such file: check the name and the folder");
     }
 
     #[test]

@@ -326,6 +326,9 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
        t.name AS state,
        (SELECT a.command_status FROM answer a
          WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
+           -- The last one of each part: what was tried again does not count any more.
+           AND NOT EXISTS (SELECT 1 FROM answer b
+                            WHERE b.attempt > a.attempt AND b.attempt < ((a.attempt >> 12) + 1) << 12)
          ORDER BY a.outcome = 2 DESC, a.answered_at DESC, a.attempt DESC LIMIT 1) AS command_status,
        -- Those of the answers, then those that only a receipt told.
        (SELECT group_concat(i.message_id, ' ') FROM (
@@ -361,6 +364,7 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                    AND r.attempt = x.attempt AND r.final = 1 AND r.state <> 2 ORDER BY x.id DESC LIMIT 1),
                (SELECT v.reason FROM verdict v
                  WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12) AND f.state = 5
+                   AND v.kind = 5
                  ORDER BY v.id DESC LIMIT 1),
                -- A part that was rejected, and not taken later.
                (SELECT coalesce(n.name, 'status ' || a.command_status)

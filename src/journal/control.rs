@@ -303,7 +303,8 @@ fn retry_rejected(
 
 fn cancel(connection: &Connection, books: &mut Books, index: u32) -> Result<(), JournalError> {
     let Some(book) = books.campaigns.get_mut(index as usize) else { return Ok(()) };
-    if book.cancelled {
+    let unsent = [State::Queued, State::Sending].map(|state| book.counts[state as usize]);
+    if book.cancelled || unsent == [0, 0] {
         return Ok(());
     }
     book.cancelled = true;

@@ -205,8 +205,8 @@ impl fmt::Display for JournalError {
             }
             Self::OtherAccount { path, recorded, wanted } => write!(
                 f,
-                "journal {} belongs to {recorded}, this run is for {wanted}: one journal serves one account; name \
-                 another file with --journal",
+                "journal {} has messages of the account {recorded}, and this run is for {wanted}: one journal serves one \
+                 account. If --host or --system-id is mistyped, mend it; for another account name another file with --journal",
                 path.display()
             ),
             Self::NoCampaign { name, known } if known.is_empty() => {
@@ -431,10 +431,14 @@ pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Res
     let recorded: String =
         connection.query_row("SELECT value FROM meta WHERE key = 'account'", [], |row| row.get(0))?;
     if recorded == account {
-        Ok(())
-    } else {
-        Err(JournalError::OtherAccount { path: path.into(), recorded, wanted: account.into() })
+        return Ok(());
     }
+    // As long as nothing was sent, a name that was mistyped binds nobody.
+    let is_used: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM claim)", [], |row| row.get(0))?;
+    if is_used {
+        return Err(JournalError::OtherAccount { path: path.into(), recorded, wanted: account.into() });
+    }
+    set_note(connection, "account", Some(account))
 }
 
 /// A note that the journal keeps under a key.
@@ -525,6 +529,14 @@ mod tests {
         claim_account(&connection, &path, "acme at localhost").unwrap();
         claim_account(&connection, &path, "acme at localhost").unwrap();
         let other = claim_account(&connection, &path, "the built-in simulator");
+        assert!(other.is_ok(), "nothing was sent: a name that was mistyped binds nobody");
+        connection
+            .execute_batch(
+                "INSERT INTO claim (try, first_part, parts, first_message, session_id, first_sequence_number, claimed_at)
+                 VALUES (0, 1, 1, 1, 1, 100, 0)",
+            )
+            .unwrap();
+        let other = claim_account(&connection, &path, "acme at localhost");
         assert!(matches!(other, Err(JournalError::OtherAccount { .. })));
     }
 

@@ -175,8 +175,8 @@ CREATE TABLE spilled_id (
     hash    INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
     plain   INTEGER NOT NULL CHECK (plain IN (0, 1)),
-    exact   INTEGER NOT NULL,                   -- the keyed hash of the id as it came
-    tag     INTEGER NOT NULL,                   -- of the last digits of the number that it went to; 0: not looked up
+    exact   INTEGER NOT NULL,                   -- 32 bits of the keyed hash of the id as it came
+    tag     INTEGER NOT NULL,                   -- one more than the last digits of its number; 0: not looked up
     PRIMARY KEY (run, hash, attempt)
 ) STRICT, WITHOUT ROWID;
 

@@ -105,6 +105,8 @@ pub struct Keeper {
     pub(super) judge_all: bool,
     /// A receipt of the account had the id of an answer: ids mean the same in both.
     pub(super) ids_match: bool,
+    /// Some message was taken without being given an id.
+    pub(super) nameless: bool,
     pub(super) generations: Generations,
     pub(super) retries: Retries,
     pub(super) rules: Arc<RetryRules>,

@@ -117,6 +117,7 @@ impl Keeper {
             to_judge: Vec::new(),
             judge_all: false,
             ids_match,
+            nameless: rivals::some_are_nameless(&connection)?,
             generations: Generations::default(),
             references: Arc::default(),
             stop_words: Vec::new(),
@@ -174,6 +175,7 @@ impl Keeper {
         self.to_judge.clear();
         self.judge_all = false;
         self.ids_match = rivals::ids_match(&self.connection)?;
+        self.nameless = rivals::some_are_nameless(&self.connection)?;
         self.retries = Retries::default();
         self.load_retries()?;
         // What other processes decided is to be heeded again.

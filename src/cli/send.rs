@@ -373,20 +373,22 @@ pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<
 
 fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
     let connection = journal::open_existing(journal)?;
+    let before = match journal::query::campaign(&connection, &args.campaign) {
+        Ok(campaign) => campaign.counts.of(State::Cancelled),
+        Err(_) => 0, // What is wrong is said by what follows.
+    };
     journal::control::request(&connection, &args.campaign, &Decision::Cancel).map_err(|error| error.at(journal))?;
     let display = Display::new();
     match SenderLock::take(journal) {
         Ok(_lock) => {
             let Recovery { connection, mut books, .. } = recover(connection, journal)?;
-            let before = books.campaigns.iter().find(|book| book.name == args.campaign);
-            let before = before.map_or(0, |book| book.counts[State::Cancelled as usize]);
             pipeline::apply_controls(&connection, &mut books)?;
             let book = books.campaigns.iter().find(|book| book.name == args.campaign);
             let in_all = book.map_or(0, |book| book.counts[State::Cancelled as usize]);
             let sent = if args.at_smsc { "" } else { "; what was sent stays sent" };
             let words = match (in_all - before, in_all) {
                 (0, 0) => format!("nothing is left to cancel{sent}"),
-                (0, _) => format!("nothing is left to cancel ({} before){sent}", count(in_all, "message")),
+                (0, _) => format!("nothing is left to cancel ({} cancelled before){sent}", count(in_all, "message")),
                 (fresh, _) => format!("{} cancelled{sent}", count(fresh, "message")),
             };
             display.say(&format!("{}: {words}", args.campaign));

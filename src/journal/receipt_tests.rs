@@ -401,7 +401,7 @@ fn f32_ids_that_receipts_ask_for_run_by_run_are_in_memory_again() {
             bench.delivered(session, &id(n), &numbers[n]);
         }
         bench.said(session);
-        recalled = recalled.max(bench.keeper().ids.recall().len());
+        recalled = recalled.max(bench.keeper().ids.recall().size());
     }
     assert!(recalled > 400, "{recalled} of some 500 in each run were in memory at a time");
     let expect = |bench: &mut Bench| {

@@ -393,10 +393,8 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
             };
             display.say(&format!("{}: {words}", args.campaign));
         }
-        Err(JournalError::Held(_)) => display.say(&format!(
-            "{}: cancelled; the running sender takes nothing more of it from its next claim on",
-            args.campaign
-        )),
+        Err(JournalError::Held(_)) => display
+            .say(&format!("{}: cancelled; the running sender takes back what it has not written yet", args.campaign)),
         Err(error) => return Err(error.into()),
     }
     Ok(())

@@ -184,6 +184,10 @@ impl Keeper {
             // A message that was begun is completed; one of which nothing was taken is not.
             if self.suppressed.contains(&number) && self.is_all_to_send(&facts) {
                 chunk.items.truncate(before);
+                // Given back in this very transaction, it is counted as on its way still.
+                if self.books.is_touched(message) {
+                    self.books.settle(&self.connection)?;
+                }
                 super::control::suppress_again(&self.connection, &mut self.books, waiting.campaign, message)?;
             }
         }

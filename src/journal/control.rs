@@ -1,5 +1,6 @@
 //! What `cancel`, `suppress` and `resolve` do to a journal. They may run beside a sender: each appends facts in a short
-//! transaction, and the sender honours them at its next claim. Where no sender runs, the command applies them itself.
+//! transaction, and the sender honours them within half a second: it claims nothing more of what is cancelled or suppressed,
+//! and its sessions give back what they have claimed of that and not written. Where no sender runs, the command applies them itself.
 
 use super::assign::{Assigned, Assignment};
 use super::books::Books;

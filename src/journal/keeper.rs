@@ -6,12 +6,13 @@
 
 mod apply;
 mod start;
+mod withdraw;
 
 pub use start::KeeperSettings;
 
 use super::JournalError;
 use super::books::Books;
-use super::events::{Chunk, SessionNumber, ToJournal, ToSession};
+use super::events::{Barred, Chunk, SessionNumber, ToJournal, ToSession};
 use super::feed::Feeder;
 use super::generations::Generations;
 use super::ids::Ids;
@@ -84,6 +85,10 @@ pub type Board = Arc<Mutex<Status>>;
 pub(super) struct SessionBook {
     pub(super) to: Sender<ToSession>,
     pub(super) wanted: usize,
+    /// What was barred since it was last asked to give back what it has of that.
+    barred: Vec<Arc<Barred>>,
+    /// It was asked, and has not answered.
+    withdrawing: bool,
 }
 
 /// Sequence numbers that a late answer may still name, by session.
@@ -124,6 +129,8 @@ pub struct Keeper {
     pub(super) claiming: bool,
     data_version: i64,
     pub(super) suppressed: HashSet<u64>,
+    /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
+    pub(super) barred: Barred,
     pub(super) streak: (u32, u32),
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
@@ -233,6 +240,12 @@ impl Keeper {
                     }
                 }
                 ToJournal::StopClaiming => self.claiming = false,
+                ToJournal::GaveBack { session, sent } => {
+                    if let Some(book) = self.sessions.get_mut(session) {
+                        book.withdrawing = false;
+                    }
+                    to_write |= !sent.is_empty();
+                }
                 _ => to_write = true,
             }
         }
@@ -260,6 +273,7 @@ impl Keeper {
             reach("committed")?;
             self.status.commits += 1;
             self.committed_at = Instant::now();
+            self.note_barred();
         }
         for event in inbox.drain(..) {
             if let ToJournal::Came { batch, .. } = event {
@@ -270,6 +284,7 @@ impl Keeper {
             let _ = reply.try_send(number);
         }
         self.hand_out(|_| true);
+        self.withdraw();
         self.publish();
         Ok(())
     }
@@ -364,8 +379,13 @@ impl Keeper {
     /// Honours what `cancel`, `suppress` and `resolve` appended meanwhile.
     fn heed_others(&mut self) -> Result<(), JournalError> {
         self.data_version = data_version(&self.connection)?;
-        self.suppressed = super::control::suppressed(&self.connection)?;
+        let suppressed = super::control::suppressed(&self.connection)?;
+        let before = std::mem::replace(&mut self.suppressed, suppressed);
+        self.barred.numbers.extend(self.suppressed.difference(&before));
+        let is_cancelled = |books: &Books, index| books.campaign(index).is_none_or(|book| book.cancelled);
+        let alive: Vec<u32> = self.active.iter().copied().filter(|&index| !is_cancelled(&self.books, index)).collect();
         let applied = super::control::apply(&self.connection, &mut self.books)?;
+        self.barred.campaigns.extend(alive.iter().filter(|&&index| is_cancelled(&self.books, index)));
         for assigned in &applied.assigned {
             self.note_assigned(assigned)?;
         }

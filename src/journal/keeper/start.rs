@@ -2,6 +2,7 @@
 
 use super::{Board, Held, Keeper, Status, data_version};
 use crate::journal::books::Books;
+use crate::journal::events::Barred;
 use crate::journal::feed::{self, Feeder};
 use crate::journal::generations::Generations;
 use crate::journal::ids::Ids;
@@ -137,6 +138,7 @@ impl Keeper {
             claiming: false,
             data_version: data_version(&connection)?,
             suppressed: control::suppressed(&connection)?,
+            barred: Barred::default(),
             streak: (0, 0),
             limit_end: HashMap::new(),
             after_commit: Vec::new(),

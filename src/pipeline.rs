@@ -43,11 +43,12 @@ const IDS_IN_MEMORY: usize = 1_800_000;
 /// Sends, under the sender's lock. `interrupt` asks to stop claiming, drain answers and unbind. `show` is called about ten times a second.
 pub fn send(
     settings: &SendSettings,
-    _lock: &SenderLock,
+    lock: &SenderLock,
     interrupt: &Receiver<()>,
     show: &mut dyn FnMut(&Progress),
 ) -> Result<Outcome, SendError> {
     let path = &settings.journal;
+    lock.hold_journal()?;
     let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
     journal::claim_account(&connection, path, &settings.account_name).map_err(at)?;
@@ -157,6 +158,8 @@ struct Run {
     can_submit: Vec<Option<bool>>,
     words: Vec<String>,
     warned: Vec<Option<String>>,
+    /// The journal cannot be written: that was said.
+    blocked: bool,
     verdict: Verdict,
 }
 
@@ -228,6 +231,7 @@ impl Run {
                 .collect(),
             words: Vec::new(),
             warned: vec![None; settings.connections],
+            blocked: false,
             verdict: Verdict::Open,
         })
     }
@@ -309,6 +313,12 @@ impl Run {
 
     fn show(&mut self, show: &mut dyn FnMut(&Progress)) -> Status {
         let status = self.board.lock().clone();
+        if std::mem::replace(&mut self.blocked, status.blocked.is_some()) != status.blocked.is_some() {
+            self.words.push(match &status.blocked {
+                Some(holder) => format!("waiting: another process keeps the journal from being written: {holder}"),
+                None => "the journal can be written again: going on".into(),
+            });
+        }
         let progress = Progress {
             status,
             bound: self.bound.iter().filter(|bound| **bound).count(),

@@ -105,6 +105,7 @@ pub fn send(
     let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
     let found_rate = pacer.found();
     let status = run.end(show)?;
+    forget_marks(path);
     if found_rate.is_some() || found_before.is_some() {
         // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
         let found = found_rate.map(|rate| format!("{rate:.1}"));
@@ -115,6 +116,22 @@ pub fn send(
         }
     }
     Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
+}
+
+/// Empties the write marks after an orderly end, so that they speak against no other journal that takes this one's place.
+/// Where that fails the next start does it.
+fn forget_marks(path: &std::path::Path) {
+    let forget = || -> Result<(), JournalError> {
+        let open = "SELECT EXISTS (SELECT 1 FROM session WHERE closed_at IS NULL)";
+        let is_open: bool = journal::open_existing(path)?.query_row(open, [], |row| row.get(0))?;
+        if !is_open {
+            Marks::open(path)?.reset().map_err(|error| JournalError::side_file(path, "-marks", error))?;
+        }
+        Ok(())
+    };
+    if let Err(error) = forget() {
+        log::debug!("the write marks stay: {}", error.at(path));
+    }
 }
 
 /// How far apart commits are at a rate: at low rates each answer is committed at once; at higher ones several share a

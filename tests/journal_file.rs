@@ -136,3 +136,14 @@ fn a_sender_waits_for_an_import_that_was_stopped() {
     evidence::verify(&smppost);
     assert_eq!(came(&simulator).1, 0);
 }
+
+#[test]
+fn a_new_journal_takes_the_place_of_one_that_was_deleted() {
+    let smppost = Smppost::new();
+    let simulator = Simulator::start(&smppost.path(""), &[]);
+    smppost.file("c.csv", rows(50));
+    for _ in 0..2 {
+        smppost.spawn(&evidence::send(simulator.port, &["--rate", "unlimited"]).each()).wait().assert_code(0);
+        fs::remove_file(smppost.journal()).unwrap();
+    }
+}

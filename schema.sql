@@ -352,8 +352,12 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                          WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
                            AND a.outcome = 2 ORDER BY a.attempt DESC LIMIT 1)
            WHEN 7 THEN (SELECT v.reason FROM verdict v
-                         WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12)
+                         WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12) AND v.kind = 1
                          ORDER BY v.id DESC LIMIT 1)
+               || coalesce((SELECT '; another try or part was rejected: ' || coalesce(n.name, 'status ' || a.command_status)
+                              FROM answer a LEFT JOIN status_name n ON n.command_status = a.command_status
+                             WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
+                               AND a.outcome = 2 ORDER BY a.attempt DESC LIMIT 1), '')
            ELSE coalesce(
                (SELECT r.error FROM receipt r
                  WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1
@@ -392,7 +396,8 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                             AND v.kind = 5 AND f.state = 5), 0)), 0) / 1000.0, 'unixepoch')
             WHEN f.state = 6 THEN strftime('%Y-%m-%dT%H:%M:%fZ', f.answered_at / 1000.0, 'unixepoch')
        END AS done_at,
-       -- It may have arrived twice: more than one try of a part was taken, or one that had been given up.
+       -- It may have arrived twice: more than one try of a part was taken or never answered, or one was that had been
+       -- given up.
        f.possible_duplicate
   FROM message_fact f JOIN state t ON t.id = f.state;
 

@@ -243,7 +243,7 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
     }
     if report.possible_duplicates > 0 {
         let words = format!(
-            "{} may have arrived twice: more than one try was taken, or one that had been given up",
+            "{} may have arrived twice: more than one try was taken or never answered, or one was that had been given up",
             count(report.possible_duplicates, "message")
         );
         wrapped(out, width, "  duplicates   ", 15, &words)?;

@@ -175,8 +175,8 @@ CREATE TABLE spilled_id (
     hash    INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
     plain   INTEGER NOT NULL CHECK (plain IN (0, 1)),
-    exact   INTEGER NOT NULL,                   -- the keyed hash of the id as it came
-    tag     INTEGER NOT NULL,                   -- of the last digits of the number that it went to; 0: not looked up
+    exact   INTEGER NOT NULL,                   -- 32 bits of the keyed hash of the id as it came
+    tag     INTEGER NOT NULL,                   -- one more than the last digits of its number; 0: not looked up
     PRIMARY KEY (run, hash, attempt)
 ) STRICT, WITHOUT ROWID;
 
@@ -326,6 +326,9 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
        t.name AS state,
        (SELECT a.command_status FROM answer a
          WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
+           -- The last one of each part: what was tried again does not count any more.
+           AND NOT EXISTS (SELECT 1 FROM answer b
+                            WHERE b.attempt > a.attempt AND b.attempt < ((a.attempt >> 12) + 1) << 12)
          ORDER BY a.outcome = 2 DESC, a.answered_at DESC, a.attempt DESC LIMIT 1) AS command_status,
        -- Those of the answers, then those that only a receipt told.
        (SELECT group_concat(i.message_id, ' ') FROM (
@@ -349,8 +352,12 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                          WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
                            AND a.outcome = 2 ORDER BY a.attempt DESC LIMIT 1)
            WHEN 7 THEN (SELECT v.reason FROM verdict v
-                         WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12)
+                         WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12) AND v.kind = 1
                          ORDER BY v.id DESC LIMIT 1)
+               || coalesce((SELECT '; another try or part was rejected: ' || coalesce(n.name, 'status ' || a.command_status)
+                              FROM answer a LEFT JOIN status_name n ON n.command_status = a.command_status
+                             WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
+                               AND a.outcome = 2 ORDER BY a.attempt DESC LIMIT 1), '')
            ELSE coalesce(
                (SELECT r.error FROM receipt r
                  WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1
@@ -361,6 +368,7 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                    AND r.attempt = x.attempt AND r.final = 1 AND r.state <> 2 ORDER BY x.id DESC LIMIT 1),
                (SELECT v.reason FROM verdict v
                  WHERE v.attempt >= (f.message << 12) AND v.attempt < ((f.message + f.parts) << 12) AND f.state = 5
+                   AND v.kind = 5
                  ORDER BY v.id DESC LIMIT 1),
                -- A part that was rejected, and not taken later.
                (SELECT coalesce(n.name, 'status ' || a.command_status)
@@ -388,7 +396,8 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                             AND v.kind = 5 AND f.state = 5), 0)), 0) / 1000.0, 'unixepoch')
             WHEN f.state = 6 THEN strftime('%Y-%m-%dT%H:%M:%fZ', f.answered_at / 1000.0, 'unixepoch')
        END AS done_at,
-       -- It may have arrived twice: more than one try of a part was taken, or one that had been given up.
+       -- It may have arrived twice: more than one try of a part was taken or never answered, or one was that had been
+       -- given up.
        f.possible_duplicate
   FROM message_fact f JOIN state t ON t.id = f.state;
 

@@ -2,6 +2,7 @@
 //! sends, a window at a time. What is asked is on disk before it is written; what is answered, after.
 
 use crate::journal::books::Books;
+use crate::journal::equivalent::{bare, in_other_radix};
 use crate::journal::lock::SenderLock;
 use crate::journal::operations::{Answered, Omitted, Operation, Target, answered, intend, targets};
 use crate::journal::recover::{Recovery, recover};
@@ -261,12 +262,26 @@ fn answer_to<'t>(frame: &[u8], waiting: &mut Vec<(u32, i64, &'t Target)>) -> Opt
         answer.command_status = CommandStatus::SYSTEM_ERROR.0;
     }
     if let (CommandStatus::OK, Ok((_, Pdu::QuerySmResp(told)))) = (header.command_status, decode(frame)) {
+        if names_another(told.message_id, &target.message_id) {
+            let (told, asked) = (told.message_id.escape_ascii(), &target.message_id);
+            log::warn!("asked about {asked}, the SMSC told of {told}: its answer is not believed");
+            return Some((number, target, answer));
+        }
         answer.state = Some(told.message_state);
         answer.error_code = Some(told.error_code);
         let date = told.final_date.escape_ascii().to_string();
         answer.final_date = Some(date).filter(|date| !date.is_empty());
     }
     Some((number, target, answer))
+}
+
+/// Whether an answer is about another message than the one that was asked about, however the SMSC writes its ids.
+fn names_another(told: &[u8], asked: &str) -> bool {
+    let of = |id: &[u8]| bare(id).to_ascii_lowercase();
+    let others = in_other_radix(asked.as_bytes()).into_iter().flatten();
+    !told.is_empty()
+        && of(told) != of(asked.as_bytes())
+        && others.into_iter().all(|other| of(other.as_bytes()) != of(told))
 }
 
 /// The request about a part; says why where there can be none.
@@ -343,4 +358,19 @@ fn replacement(
     let encoder = Encoder::new(text, encoding, Reference::Whole).map_err(|error| error.to_string())?;
     encoder.with_alphabet(alphabet).next_into(out);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_another;
+
+    #[test]
+    fn an_answer_about_another_message_is_told_from_another_spelling() {
+        for (told, asked) in [("", "77"), ("77", "77"), ("0077", "77"), ("b8be19", "B8BE19"), ("12107289", "b8be19")] {
+            assert!(!names_another(told.as_bytes(), asked), "{told} {asked}");
+        }
+        for (told, asked) in [("78", "77"), ("5000006", "5000001"), ("x", "77")] {
+            assert!(names_another(told.as_bytes(), asked), "{told} {asked}");
+        }
+    }
 }

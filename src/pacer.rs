@@ -24,7 +24,7 @@ const RECOVERY: Duration = Duration::from_secs(10);
 const CUT_INTERVAL: Duration = Duration::from_secs(1);
 /// Never slower than this, in PDUs a second.
 const RATE_MIN: f64 = 1.0;
-/// Slots of the count of what was accepted in the last second.
+/// Slots of the count of the last second.
 const SLOTS: usize = 10;
 
 /// How fast an account may send.
@@ -80,7 +80,7 @@ pub struct Bucket {
     taken: VecDeque<(Instant, usize)>,
     in_second: usize,
     cut: Option<Cut>,
-    accepted: Accepted,
+    accepted: LastSecond,
     /// When tokens were taken last.
     taken_at: Instant,
 }
@@ -96,7 +96,16 @@ impl Bucket {
     /// A bucket with one token in it, so that the first message need not wait.
     pub fn new(full: Rate, now: Instant) -> Self {
         let taken = VecDeque::new();
-        Self { full, tokens: 1.0, at: now, taken, in_second: 0, cut: None, accepted: Accepted::new(now), taken_at: now }
+        Self {
+            full,
+            tokens: 1.0,
+            at: now,
+            taken,
+            in_second: 0,
+            cut: None,
+            accepted: LastSecond::new(now),
+            taken_at: now,
+        }
     }
 
     /// Goes on from a rate that an earlier run found, as if it had been cut to it now.
@@ -168,7 +177,7 @@ impl Bucket {
         if self.cut.is_some_and(|cut| now.saturating_duration_since(cut.at) < CUT_INTERVAL) {
             return;
         }
-        let taken = self.accepted.last_second(now) as f64;
+        let taken = self.accepted.count(now) as f64;
         let rate = match self.rate(now) {
             Rate::PerSecond(rate) => taken.min(rate),
             Rate::Unlimited => taken,
@@ -221,15 +230,16 @@ fn sliding_second(rate: f64) -> Duration {
     Duration::from_secs(1) + Duration::from_secs_f64(slack).min(SLACK_MAX)
 }
 
-/// How many were accepted in the last second, in tenths of it.
+/// How many there were in the last second, in tenths of it.
 #[derive(Debug)]
-struct Accepted {
+pub struct LastSecond {
     start: Instant,
     slots: [(u64, usize); SLOTS],
 }
 
-impl Accepted {
-    fn new(now: Instant) -> Self {
+impl LastSecond {
+    /// None yet.
+    pub fn new(now: Instant) -> Self {
         Self { start: now, slots: [(0, 0); SLOTS] }
     }
 
@@ -237,7 +247,8 @@ impl Accepted {
         (now.saturating_duration_since(self.start).as_secs_f64() * SLOTS as f64) as u64 + SLOTS as u64
     }
 
-    fn add(&mut self, now: Instant, count: usize) {
+    /// So many more.
+    pub fn add(&mut self, now: Instant, count: usize) {
         let slot = self.slot(now);
         let entry = &mut self.slots[slot as usize % SLOTS];
         if entry.0 != slot {
@@ -246,7 +257,8 @@ impl Accepted {
         entry.1 += count;
     }
 
-    fn last_second(&self, now: Instant) -> usize {
+    /// How many there were.
+    pub fn count(&self, now: Instant) -> usize {
         let newest = self.slot(now);
         self.slots.iter().filter(|(slot, _)| slot + SLOTS as u64 > newest).map(|(_, count)| count).sum()
     }

@@ -43,11 +43,12 @@ const IDS_IN_MEMORY: usize = 1_800_000;
 /// Sends, under the sender's lock. `interrupt` asks to stop claiming, drain answers and unbind. `show` is called about ten times a second.
 pub fn send(
     settings: &SendSettings,
-    _lock: &SenderLock,
+    lock: &SenderLock,
     interrupt: &Receiver<()>,
     show: &mut dyn FnMut(&Progress),
 ) -> Result<Outcome, SendError> {
     let path = &settings.journal;
+    lock.hold_journal()?;
     let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
     journal::claim_account(&connection, path, &settings.account_name).map_err(at)?;
@@ -104,6 +105,7 @@ pub fn send(
     let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
     let found_rate = pacer.found();
     let status = run.end(show)?;
+    forget_marks(path);
     if found_rate.is_some() || found_before.is_some() {
         // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
         let found = found_rate.map(|rate| format!("{rate:.1}"));
@@ -114,6 +116,22 @@ pub fn send(
         }
     }
     Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
+}
+
+/// Empties the write marks after an orderly end, so that they speak against no other journal that takes this one's place.
+/// Where that fails the next start does it.
+fn forget_marks(path: &std::path::Path) {
+    let forget = || -> Result<(), JournalError> {
+        let open = "SELECT EXISTS (SELECT 1 FROM session WHERE closed_at IS NULL)";
+        let is_open: bool = journal::open_existing(path)?.query_row(open, [], |row| row.get(0))?;
+        if !is_open {
+            Marks::open(path)?.reset().map_err(|error| JournalError::side_file(path, "-marks", error))?;
+        }
+        Ok(())
+    };
+    if let Err(error) = forget() {
+        log::debug!("the write marks stay: {}", error.at(path));
+    }
 }
 
 /// How far apart commits are at a rate: at low rates each answer is committed at once; at higher ones several share a
@@ -157,6 +175,8 @@ struct Run {
     can_submit: Vec<Option<bool>>,
     words: Vec<String>,
     warned: Vec<Option<String>>,
+    /// The journal cannot be written: that was said.
+    blocked: bool,
     verdict: Verdict,
 }
 
@@ -228,6 +248,7 @@ impl Run {
                 .collect(),
             words: Vec::new(),
             warned: vec![None; settings.connections],
+            blocked: false,
             verdict: Verdict::Open,
         })
     }
@@ -309,6 +330,12 @@ impl Run {
 
     fn show(&mut self, show: &mut dyn FnMut(&Progress)) -> Status {
         let status = self.board.lock().clone();
+        if std::mem::replace(&mut self.blocked, status.blocked.is_some()) != status.blocked.is_some() {
+            self.words.push(match &status.blocked {
+                Some(holder) => format!("waiting: another process keeps the journal from being written: {holder}"),
+                None => "the journal can be written again: going on".into(),
+            });
+        }
         let progress = Progress {
             status,
             bound: self.bound.iter().filter(|bound| **bound).count(),

@@ -58,7 +58,10 @@ impl ResolveArgs {
     fn decision(&self, connection: &rusqlite::Connection, journal: &Path) -> Result<Decision, CliError> {
         let lines = self.lines.clone();
         if self.receipt.is_none() && self.receipts_for.is_none() {
-            let against = journal::control::against(connection, &self.campaign, &lines);
+            let mut against = journal::control::against(connection, &self.campaign, &lines);
+            if self.resend && matches!(against, Ok(None)) {
+                against = journal::control::against_resending(connection, &self.campaign, &lines);
+            }
             if let Some(words) = against.map_err(|error| error.at(journal))? {
                 return Err(CliError::Words(format!("{words}; nothing was changed")));
             }
@@ -111,6 +114,9 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
             let (settled, done) = (before - left, if args.resend { "queued again" } else { "settled" });
             let settled_messages = count(settled, "message");
             display.say(&format!("{}: {settled_messages} {done}, {left} left in doubt", args.campaign));
+            if args.resend && left > 0 && args.lines.is_empty() {
+                display.say("left are those of suppressed numbers, or of which another part was refused or given up");
+            }
             if args.resend && settled > 0 {
                 let resume = format!("`smppost resume {}{}`", argument(&args.campaign), journal_option(journal));
                 display.say(&format!("{resume} sends {}", if settled == 1 { "it" } else { "them" }));

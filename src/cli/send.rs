@@ -8,6 +8,7 @@ use crate::campaign::{self, CampaignFile, Imported};
 use crate::escape::escape_terminal;
 use crate::hours::{self, Between, Days, Hours};
 use crate::journal::control::Decision;
+use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::operations::Operation;
 use crate::journal::recover::{Recovery, recover};
@@ -352,8 +353,14 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     let connection = journal::open_read_only(&settings.journal)?;
     let summary = SendSummary::gather(&connection, &settings.journal, &outcome.campaigns, run)?;
     if matches!(outcome.ended, Ended::NothingToDo) {
-        let in_doubt = summary.counts().of(journal::key::State::InDoubt);
-        let why = if in_doubt > 0 { "what is in doubt waits for your decision" } else { "all is done" };
+        let counts = summary.counts();
+        let why = match settings.limit {
+            Some(limit) if counts.of(State::Queued) > 0 => {
+                format!("what is queued comes after the first {limit} (--limit)")
+            }
+            _ if counts.of(State::InDoubt) > 0 => "what is in doubt waits for your decision".into(),
+            _ => "all is done".into(),
+        };
         writeln!(words, "nothing to send: {why}")?;
     }
     summary.write(&mut words, crate::report::width())?;
@@ -378,6 +385,10 @@ pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<
 
 fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
     let connection = journal::open_existing(journal)?;
+    let before = match journal::query::campaign(&connection, &args.campaign) {
+        Ok(campaign) => campaign.counts.of(State::Cancelled),
+        Err(_) => 0, // What is wrong is said by what follows.
+    };
     journal::control::request(&connection, &args.campaign, &Decision::Cancel).map_err(|error| error.at(journal))?;
     let display = Display::new();
     match SenderLock::take(journal) {
@@ -385,15 +396,17 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
             let Recovery { connection, mut books, .. } = recover(connection, journal)?;
             pipeline::apply_controls(&connection, &mut books)?;
             let book = books.campaigns.iter().find(|book| book.name == args.campaign);
-            let cancelled = book.map_or(0, |book| book.counts[journal::key::State::Cancelled as usize]);
-            let cancelled = count(cancelled, "message");
+            let in_all = book.map_or(0, |book| book.counts[State::Cancelled as usize]);
             let sent = if args.at_smsc { "" } else { "; what was sent stays sent" };
-            display.say(&format!("{}: {cancelled} cancelled{sent}", args.campaign));
+            let words = match (in_all - before, in_all) {
+                (0, 0) => format!("nothing is left to cancel{sent}"),
+                (0, _) => format!("nothing is left to cancel ({} cancelled before){sent}", count(in_all, "message")),
+                (fresh, _) => format!("{} cancelled{sent}", count(fresh, "message")),
+            };
+            display.say(&format!("{}: {words}", args.campaign));
         }
-        Err(JournalError::Held(_)) => display.say(&format!(
-            "{}: cancelled; the running sender takes nothing more of it from its next claim on",
-            args.campaign
-        )),
+        Err(JournalError::Held(_)) => display
+            .say(&format!("{}: cancelled; the running sender takes back what it has not written yet", args.campaign)),
         Err(error) => return Err(error.into()),
     }
     Ok(())

@@ -21,7 +21,7 @@ pub struct SuppressArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Put numbers on the list; a running sender heeds it at its next claim
+    /// Put numbers on the list; a running sender takes back what it has not written to them yet
     Add {
         /// The numbers, in international format
         #[arg(required = true)]

@@ -107,6 +107,19 @@ impl Books {
         Some(found as u32)
     }
 
+    /// The index of the campaign with this number in the journal. One that was imported meanwhile is taken in.
+    pub fn find(&mut self, connection: &Connection, id: i64) -> Result<Option<usize>, JournalError> {
+        let find = |books: &Self| books.campaigns.iter().position(|campaign| campaign.id == id);
+        if find(self).is_none() {
+            // Its messages have higher numbers than any before it, so that what is here keeps its place.
+            let end = self.campaigns.iter().map(|campaign| campaign.end_id).max().unwrap_or(0);
+            let found = Self::load(connection)?.campaigns;
+            let known: Vec<i64> = self.campaigns.iter().map(|campaign| campaign.id).collect();
+            self.campaigns.extend(found.into_iter().filter(|new| new.first_id >= end && !known.contains(&new.id)));
+        }
+        Ok(find(self))
+    }
+
     /// The campaign at `index`.
     pub fn campaign(&self, index: u32) -> Option<&CampaignBook> {
         self.campaigns.get(index as usize)

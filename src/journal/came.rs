@@ -109,7 +109,9 @@ impl Keeper {
                 } else {
                     self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
                 }
-                if !id.is_empty() {
+                if id.is_empty() {
+                    self.note_nameless()?;
+                } else {
                     self.name(key, sent, plain, now)?;
                 }
             }

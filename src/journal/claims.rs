@@ -181,17 +181,17 @@ impl Keeper {
             let before = chunk.items.len();
             super::feed::encode_again(&self.connection, &self.books, &waiting, message, &mut chunk)?;
             let number = chunk.items.last().map_or(0, |item| item.destination);
-            // A message that was begun is completed; one of which nothing was taken is not.
-            if self.suppressed.contains(&number) && self.is_all_to_send(&facts) {
+            // A message that was begun is completed; one of which nothing is known to be taken is not.
+            if self.suppressed.contains(&number) && super::state::is_not_begun(&facts.parts) {
                 chunk.items.truncate(before);
-                super::control::suppress_again(&self.connection, &mut self.books, waiting.campaign, message)?;
+                // Given back in this very transaction, it is counted as on its way still.
+                if self.books.is_touched(message) {
+                    self.books.settle(&self.connection)?;
+                }
+                super::control::suppress_again(&self.connection, &mut self.books, waiting.campaign, &facts)?;
             }
         }
         Ok((!chunk.items.is_empty()).then_some(chunk))
-    }
-
-    fn is_all_to_send(&self, facts: &MessageFacts) -> bool {
-        facts.parts.iter().all(|attempts| super::state::is_to_send(attempts))
     }
 
     /// The chunk to claim from, without waiting for one.

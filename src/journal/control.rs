@@ -1,12 +1,13 @@
 //! What `cancel`, `suppress` and `resolve` do to a journal. They may run beside a sender: each appends facts in a short
-//! transaction, and the sender honours them at its next claim. Where no sender runs, the command applies them itself.
+//! transaction, and the sender honours them within half a second: it claims nothing more of what is cancelled or suppressed,
+//! and its sessions give back what they have claimed of that and not written. Where no sender runs, the command applies them itself.
 
 use super::assign::{Assigned, Assignment};
 use super::books::Books;
 use super::facts::{MessageFacts, message_of};
 use super::key::{Attempt, Outcome, State, Verdict};
 use super::recover::pronounce;
-use super::state::{ReceiptsFor, is_in_doubt, is_rejected};
+use super::state::{ReceiptsFor, doubts, is_in_doubt, is_not_begun, is_rejected, leaves_doubt, may_be_resent};
 use super::{JournalError, now_ms};
 use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
@@ -41,13 +42,26 @@ pub fn suppress_message(
     Ok(())
 }
 
-/// Marks a message as suppressed of which nothing was taken yet, although some of it was tried.
+/// Marks a message as suppressed of which nothing was taken yet, although some of it was tried. What of it is in doubt
+/// stays so: it is not sent again, but it may have been taken.
 pub fn suppress_again(
     connection: &Connection,
     books: &mut Books,
     campaign: u32,
-    message: i64,
+    facts: &MessageFacts,
 ) -> Result<(), JournalError> {
+    let message = facts.message;
+    if facts.parts.iter().any(|attempts| leaves_doubt(attempts)) {
+        books.touch(connection, message, State::Queued)?;
+        for (n, attempts) in facts.parts.iter().enumerate() {
+            for (tried, _) in doubts(attempts).filter(|(_, verdict)| *verdict == Some(Verdict::Resend)) {
+                let attempt = Attempt::new(message + n as i64, tried);
+                let reason = "no answer, and its number was suppressed before it was sent again";
+                pronounce(connection, attempt, Verdict::InDoubt, reason)?;
+            }
+        }
+        return Ok(());
+    }
     let state = super::facts::stored_state(connection, message)?.unwrap_or(State::Queued);
     connection
         .prepare_cached(
@@ -157,6 +171,53 @@ pub fn against(connection: &Connection, campaign: &str, lines: &[u64]) -> Result
     Ok(None)
 }
 
+/// What stands against sending what is in doubt of these lines (none: of all) of a campaign again, as words; `None`:
+/// nothing.
+pub fn against_resending(
+    connection: &Connection,
+    campaign: &str,
+    lines: &[u64],
+) -> Result<Option<String>, JournalError> {
+    let id = super::campaign_id(connection, campaign)?;
+    // A running sender may not have come to a cancellation yet.
+    let cancelled: bool = connection.query_row(
+        "SELECT cancelled_at IS NOT NULL OR EXISTS (SELECT 1 FROM control WHERE campaign_id = ?1 AND kind = 'cancel'
+                                                                            AND applied_at IS NULL)
+           FROM campaign WHERE id = ?1",
+        [id],
+        |row| row.get(0),
+    )?;
+    if cancelled {
+        let words = "was cancelled, so that nothing of it is sent again: use --assume-sent or --abandon";
+        return Ok(Some(format!("campaign {campaign} {words}")));
+    }
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let suppressed = suppressed(connection)?;
+    let mut statement = connection.prepare_cached(
+        "SELECT m.id, m.parts, m.destination FROM campaign c JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
+          WHERE c.id = ?1 AND m.line = ?2",
+    )?;
+    for line in lines {
+        let found: Option<(i64, u8, String)> = statement
+            .query_row((id, i64::try_from(*line).unwrap_or(-1)), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let Some((message, parts, destination)) = found else { continue };
+        if is_suppressed(&suppressed, &destination)
+            && is_not_begun(&MessageFacts::load(connection, message, parts)?.parts)
+        {
+            let words = "is suppressed, and nothing is sent to it: use --assume-sent or --abandon";
+            return Ok(Some(format!("line {line}: its number {words}")));
+        }
+    }
+    Ok(None)
+}
+
+fn is_suppressed(suppressed: &HashSet<u64>, digits: &str) -> bool {
+    crate::address::Destination::parse(digits).is_ok_and(|number| suppressed.contains(&number.same_key()))
+}
+
 /// Appends a decision. Whoever holds the sender's lock applies it.
 pub fn request(connection: &Connection, campaign: &str, decision: &Decision) -> Result<(), JournalError> {
     let id = super::campaign_id(connection, campaign)?;
@@ -187,8 +248,7 @@ pub fn apply(connection: &Connection, books: &mut Books) -> Result<Applied, Jour
         .collect::<Result<_, _>>()?;
     let mut applied = Applied::default();
     for (id, campaign_id, kind, detail) in &due {
-        // A campaign that was imported since is not known here: the next start applies it.
-        let Some(index) = books.campaigns.iter().position(|campaign| campaign.id == *campaign_id) else { continue };
+        let Some(index) = books.find(connection, *campaign_id)? else { continue };
         match Decision::stored(kind, detail.as_deref())? {
             Decision::Cancel => cancel(connection, books, index as u32)?,
             Decision::Resend { lines } => resolve(connection, books, index as u32, Verdict::Resend, &lines)?,
@@ -208,7 +268,7 @@ pub fn apply(connection: &Connection, books: &mut Books) -> Result<Applied, Jour
     Ok(applied)
 }
 
-/// Appends a verdict to each attempt in doubt of a campaign, or of the messages of some lines.
+/// Appends a verdict to attempts in doubt of a campaign, or of the messages of some lines.
 fn resolve(
     connection: &Connection,
     books: &mut Books,
@@ -216,31 +276,56 @@ fn resolve(
     verdict: Verdict,
     lines: &[u64],
 ) -> Result<(), JournalError> {
-    let Some((first, end)) = books.campaign(index).map(|book| (book.first_id, book.end_id)) else { return Ok(()) };
+    let Some(book) = books.campaign(index) else { return Ok(()) };
+    let (first, end, cancelled) = (book.first_id, book.end_id, book.cancelled);
     let reason = match verdict {
         Verdict::Resend => "resolve --resend",
         Verdict::AssumeSent => "resolve --assume-sent",
         _ => "resolve --abandon",
     };
+    let is_resend = verdict == Verdict::Resend;
+    if is_resend && cancelled {
+        // Refused where it is asked for; the cancellation came in between.
+        return Ok(());
+    }
+    let suppressed = if is_resend { suppressed(connection)? } else { HashSet::new() };
     let mut statement = connection.prepare_cached(
-        "SELECT s.message, m.parts, m.line FROM message_state s JOIN message m ON m.id = s.message
+        "SELECT s.message, m.parts, m.line, m.destination FROM message_state s JOIN message m ON m.id = s.message
           WHERE s.message >= ?1 AND s.message < ?2 AND s.state = ?3",
     )?;
-    let doubtful: Vec<(i64, u8, u64)> = statement
+    let doubtful: Vec<(i64, u8, u64, bool)> = statement
         .query_map((first, end, State::InDoubt as u8), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64))
+            let barred = !suppressed.is_empty() && is_suppressed(&suppressed, row.get_ref(3)?.as_str()?);
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)? as u64, barred))
         })?
         .collect::<Result<_, _>>()?;
     let lines: HashSet<u64> = lines.iter().copied().collect();
-    for (message, parts, line) in doubtful {
+    for (message, parts, line, barred) in doubtful {
         if !lines.is_empty() && !lines.contains(&line) {
             continue;
         }
         let facts = MessageFacts::load(connection, message, parts)?;
+        // What would not be sent again stays in doubt.
+        if is_resend && (barred && is_not_begun(&facts.parts) || !may_be_resent(&facts.parts)) {
+            continue;
+        }
         books.touch(connection, message, State::InDoubt)?;
-        for (n, attempts) in facts.parts.iter().enumerate().filter(|(_, attempts)| is_in_doubt(attempts)) {
-            let newest = Attempt::new(message + n as i64, attempts.len() as u16 - 1);
-            pronounce(connection, newest, verdict, reason)?;
+        for (n, attempts) in facts.parts.iter().enumerate() {
+            let at = |tried| Attempt::new(message + n as i64, tried);
+            if !is_resend {
+                // Also what waits to be sent again: the decision is about the message.
+                let newest = doubts(attempts).next_back().filter(|_| leaves_doubt(attempts));
+                if let Some((tried, _)) = newest {
+                    pronounce(connection, at(tried), verdict, reason)?;
+                }
+            } else if is_in_doubt(attempts) {
+                for (tried, _) in doubts(attempts).filter(|(_, verdict)| *verdict == Some(Verdict::InDoubt)) {
+                    pronounce(connection, at(tried), verdict, reason)?;
+                }
+                if attempts.last().is_some_and(|newest| newest.answer == Some(Outcome::Rejected)) {
+                    pronounce(connection, at(attempts.len() as u16 - 1), Verdict::RetryRejected, reason)?;
+                }
+            }
         }
     }
     Ok(())
@@ -303,7 +388,9 @@ fn retry_rejected(
 
 fn cancel(connection: &Connection, books: &mut Books, index: u32) -> Result<(), JournalError> {
     let Some(book) = books.campaigns.get_mut(index as usize) else { return Ok(()) };
-    if book.cancelled {
+    // What is in doubt may have parts that are not sent yet, and shall not be sent again either.
+    let left = [State::Queued, State::Sending, State::InDoubt].map(|state| book.counts[state as usize]);
+    if book.cancelled || left == [0; 3] {
         return Ok(());
     }
     book.cancelled = true;
@@ -323,4 +410,234 @@ fn cancel(connection: &Connection, books: &mut Books, index: u32) -> Result<(), 
     let queued = books.campaign(index).map_or(0, |book| book.counts[State::Queued as usize]);
     books.shift(index, State::Queued, State::Cancelled, queued);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::Bench;
+    use super::super::books::InDoubtPolicy::{Hold, Resend};
+    use super::super::verify::verify;
+    use super::*;
+
+    const A: &str = "491700000001";
+    const B: &str = "491700000002";
+    const THROTTLED: u32 = 0x58;
+    const REFUSED: u32 = 0x0B;
+
+    /// The states, once the journal was found to agree with itself.
+    fn states(bench: &Bench) -> Vec<String> {
+        let report = verify(&super::super::open_read_only(&bench.path).unwrap()).unwrap();
+        let wrong: Vec<_> = report.checks.iter().filter(|check| check.problems > 0).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        bench.states()
+    }
+
+    fn suppress(bench: &Bench, number: &str) {
+        let other = super::super::open_existing(&bench.path).unwrap();
+        other.execute("INSERT INTO suppression VALUES (?1, 0, 'asked')", [number]).unwrap();
+    }
+
+    fn marks(bench: &Bench) -> Vec<i64> {
+        bench.query("SELECT possible_duplicate FROM message_status ORDER BY line", |row| row.get(0))
+    }
+
+    fn error(bench: &Bench) -> String {
+        bench.query("SELECT coalesce(error, '') FROM message_status ORDER BY line", |row| row.get(0)).remove(0)
+    }
+
+    #[test]
+    fn f27_a_cancelled_resend_is_in_doubt_again() {
+        let mut bench = Bench::new(&[(A, 1), (B, 1), ("491700000003", 1)], Resend);
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.time_out(session, sent[0]);
+        bench.answer(session, sent[1], THROTTLED, "");
+        assert_eq!(states(&bench), ["queued", "queued", "queued"]);
+        bench.decide(&Decision::Cancel);
+        assert_eq!(states(&bench), ["in_doubt", "cancelled", "cancelled"]);
+        assert!(error(&bench).contains("no answer"));
+        bench.restart();
+        assert_eq!(states(&bench), ["in_doubt", "cancelled", "cancelled"]);
+        // A late answer, a receipt or the operator settles it.
+        let session = bench.open_session();
+        bench.decide(&Decision::AssumeSent { lines: vec![] });
+        assert_eq!(states(&bench), ["accepted", "cancelled", "cancelled"]);
+        bench.delivered(session, "7", A);
+        assert_eq!(states(&bench), ["delivered", "cancelled", "cancelled"]);
+    }
+
+    #[test]
+    fn f27_what_becomes_doubtful_after_the_cancellation_is_in_doubt() {
+        let mut bench = Bench::new(&[(A, 1), (B, 1)], Resend);
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.time_out(session, sent[0]);
+        let again = bench.send(session, 1);
+        bench.decide(&Decision::Cancel);
+        assert_eq!(states(&bench), ["sending", "sending"]);
+        bench.answer(session, again[0], THROTTLED, "");
+        bench.time_out(session, sent[1]);
+        assert_eq!(states(&bench), ["in_doubt", "in_doubt"]);
+        bench.decide(&Decision::Abandon { lines: vec![] });
+        assert_eq!(states(&bench), ["failed", "failed"]);
+    }
+
+    #[test]
+    fn f27_a_resend_of_what_was_cancelled_is_refused() {
+        let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 1);
+        bench.lose(session, sent);
+        let other = super::super::open_existing(&bench.path).unwrap();
+        assert_eq!(against_resending(&other, "test", &[]).unwrap(), None);
+        request(&other, "test", &Decision::Cancel).unwrap();
+        let words = against_resending(&other, "test", &[]).unwrap().unwrap();
+        assert!(words.contains("cancelled") && words.contains("--assume-sent or --abandon"), "{words}");
+        // One that was asked for in the same moment changes nothing.
+        bench.decide(&Decision::Resend { lines: vec![] });
+        assert!(against_resending(&other, "test", &[2]).unwrap().is_some());
+        assert_eq!(states(&bench), ["in_doubt", "cancelled"]);
+        bench.decide(&Decision::Abandon { lines: vec![] });
+        assert_eq!(states(&bench), ["failed", "cancelled"]);
+        bench.restart();
+        assert_eq!(states(&bench), ["failed", "cancelled"]);
+    }
+
+    #[test]
+    fn f27_what_is_in_doubt_only_is_not_sent_again_after_a_cancellation() {
+        let mut bench = Bench::new(&[(A, 2)], Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.answer(session, sent[1], THROTTLED, "");
+        bench.lose(session, vec![sent[0]]);
+        assert_eq!(states(&bench), ["in_doubt"]);
+        bench.decide(&Decision::Cancel);
+        assert_eq!(bench.number("SELECT cancelled_at IS NOT NULL FROM campaign"), 1);
+        assert_eq!(states(&bench), ["in_doubt"]);
+    }
+
+    #[test]
+    fn f27_a_suppressed_resend_stays_in_doubt() {
+        let mut bench = Bench::new(&[(A, 1), (B, 2)], Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 3);
+        bench.answer(session, sent[2], THROTTLED, "");
+        bench.lose(session, vec![sent[0], sent[1]]);
+        bench.decide(&Decision::Resend { lines: vec![] });
+        assert_eq!(states(&bench), ["queued", "queued"]);
+        suppress(&bench, A);
+        suppress(&bench, B);
+        for _ in 0..2 {
+            bench.restart();
+            let session = bench.open_session();
+            assert_eq!(bench.send(session, 3).len(), 0);
+            assert_eq!(states(&bench), ["in_doubt", "in_doubt"]);
+        }
+        assert!(error(&bench).contains("suppressed"), "{}", error(&bench));
+        // No number of theirs is sent to: neither at once nor by and by.
+        bench.decide(&Decision::Resend { lines: vec![] });
+        assert_eq!(states(&bench), ["in_doubt", "in_doubt"]);
+        let other = super::super::open_existing(&bench.path).unwrap();
+        let words = against_resending(&other, "test", &[3]).unwrap().unwrap();
+        assert!(words.contains("line 3") && words.contains("suppress"), "{words}");
+        other.execute("DELETE FROM suppression", []).unwrap();
+        bench.decide(&Decision::Resend { lines: vec![2] });
+        assert_eq!(states(&bench), ["queued", "in_doubt"]);
+        let session = bench.open_session();
+        let again = bench.send(session, 2);
+        bench.answer(session, *again.iter().find(|sent| sent.attempt.part() == 1).unwrap(), 0, "7");
+        assert_eq!(states(&bench)[0], "accepted");
+        assert_eq!(marks(&bench)[0], 1);
+    }
+
+    #[test]
+    fn f27_a_refused_resend_is_in_doubt() {
+        let mut bench = Bench::new(&[(A, 1)], Resend);
+        let session = bench.open_session();
+        let sent = bench.send(session, 1);
+        let late = bench.time_out(session, sent[0]);
+        let again = bench.send(session, 1);
+        bench.answer(session, again[0], REFUSED, "");
+        assert_eq!(states(&bench), ["in_doubt"]);
+        assert!(error(&bench).contains("no answer") && error(&bench).contains("ESME_RINVDSTADR"), "{}", error(&bench));
+        // What was rejected is not all that is known of it: only the operator sends it again.
+        bench.decide(&Decision::RetryRejected { code: None });
+        assert_eq!(states(&bench), ["in_doubt"]);
+        bench.decide(&Decision::Resend { lines: vec![] });
+        assert_eq!(states(&bench), ["queued"]);
+        let again = bench.send(session, 1);
+        assert_eq!(again[0].attempt.tried(), 2);
+        bench.answer(session, again[0], REFUSED, "");
+        assert_eq!(states(&bench), ["in_doubt"]);
+        bench.answer(session, late, REFUSED, "");
+        assert_eq!(states(&bench), ["rejected"]);
+        assert_eq!(marks(&bench), [0]);
+    }
+
+    #[test]
+    fn f27_the_operator_settles_a_refused_resend() {
+        for (decision, state) in
+            [(Decision::AssumeSent { lines: vec![] }, "accepted"), (Decision::Abandon { lines: vec![] }, "failed")]
+        {
+            let mut bench = Bench::new(&[(A, 1)], Resend);
+            let session = bench.open_session();
+            let sent = bench.send(session, 1);
+            bench.time_out(session, sent[0]);
+            let again = bench.send(session, 1);
+            bench.answer(session, again[0], REFUSED, "");
+            bench.decide(&decision);
+            assert_eq!(states(&bench), [state]);
+            bench.restart();
+            assert_eq!(states(&bench), [state]);
+        }
+    }
+
+    #[test]
+    fn f27_two_tries_in_doubt_may_both_have_arrived() {
+        let mut bench = Bench::new(&[(A, 1), (B, 1)], Resend);
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.time_out(session, sent[0]);
+        bench.answer(session, sent[1], 0, "b");
+        let again = bench.send(session, 1);
+        bench.time_out(session, again[0]);
+        bench.decide(&Decision::Cancel);
+        assert_eq!(states(&bench), ["in_doubt", "accepted"]);
+        assert_eq!(marks(&bench), [1, 0]);
+    }
+
+    #[test]
+    fn a_campaign_that_came_later_is_cancelled_by_the_running_sender() {
+        use super::super::campaign::CampaignOptions;
+        use super::super::intake::{Intake, Kept, NewMessage};
+        let mut bench = Bench::new(&[(A, 1)], Hold);
+        let options = CampaignOptions { from: super::super::bench::SENDER.into(), ..Default::default() };
+        let mut intake = Intake::begin(&bench.path, "later", "later.csv", &options).unwrap();
+        let message = NewMessage {
+            line: 2,
+            destination: B,
+            source: None,
+            text: "Hi",
+            encoding: 0,
+            parts: 1,
+            fields: None,
+            suppressed: false,
+        };
+        intake.store(std::iter::once(Kept::Message(message))).unwrap();
+        intake.finish("").unwrap();
+        let other = super::super::open_existing(&bench.path).unwrap();
+        request(&other, "later", &Decision::Cancel).unwrap();
+        bench.keeper().transact(&mut Vec::new(), true).unwrap();
+        let states: Vec<String> =
+            bench.query("SELECT state FROM message_status WHERE campaign = 'later'", |row| row.get(0));
+        assert_eq!(states, ["cancelled"]);
+        assert_eq!(bench.number("SELECT cancelled FROM campaign_summary WHERE campaign = 'later'"), 1);
+        // It is none of those that are sent.
+        assert_eq!(bench.keeper().status.counts[State::Cancelled as usize], 0);
+        let session = bench.open_session();
+        let sent = bench.send(session, 1);
+        bench.answer(session, sent[0], 0, "7");
+        bench.delivered(session, "7", A);
+        assert_eq!(bench.number("SELECT delivered FROM campaign_summary WHERE campaign = 'test'"), 1);
+    }
 }

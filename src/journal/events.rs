@@ -4,6 +4,7 @@ use super::JournalError;
 use super::key::Attempt;
 use crate::wire::{CommandStatus, MessageState};
 use crossbeam_channel::Sender;
+use hashbrown::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,12 +68,36 @@ pub struct Run {
     pub generation: u32,
 }
 
+/// What is not to be sent any more, although it may be claimed.
+#[derive(Debug, Default)]
+pub struct Barred {
+    /// Indices of campaigns that were cancelled.
+    pub campaigns: Vec<u32>,
+    /// Numbers that were suppressed, as [`crate::address::Destination::same_key`].
+    pub numbers: HashSet<u64>,
+}
+
+impl Barred {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.campaigns.is_empty() && self.numbers.is_empty()
+    }
+
+    /// Whether a message of this campaign to this number is among it.
+    pub fn bars(&self, campaign: u32, destination: u64) -> bool {
+        self.campaigns.contains(&campaign) || self.numbers.contains(&destination)
+    }
+}
+
 /// What the journal thread says to a session's writer. It never waits for a writer: a writer has at most one request for
-/// parts outstanding, and a reader stops reading when too many of its receipts are not answered yet.
+/// parts outstanding and at most one withdrawal, and a reader stops reading when too many of its receipts are not answered
+/// yet.
 #[derive(Debug)]
 pub enum ToSession {
     /// Parts to send, in this order; their claims are on disk.
     Send(Vec<Run>),
+    /// What is claimed and not written and is among this is not to be written: answered by [`ToJournal::GaveBack`].
+    Withdraw(Vec<Arc<Barred>>),
     /// A batch of the session is on disk: its deliver_sm and data_sm may be answered.
     Stored(Acknowledge),
     /// A batch could not be stored: the SMSC is to send its deliver_sm and data_sm again.
@@ -284,6 +309,13 @@ pub enum ToJournal {
     },
     /// These were claimed and are not going to be written, since an earlier part of their message was refused.
     Withdrawn {
+        /// The session's number.
+        session: i64,
+        /// The attempts.
+        sent: Vec<Sent>,
+    },
+    /// The answer to [`ToSession::Withdraw`]: these were claimed and are not going to be written. Without any, too.
+    GaveBack {
         /// The session's number.
         session: i64,
         /// The attempts.

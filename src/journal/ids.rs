@@ -17,9 +17,12 @@ use std::hash::Hasher;
 /// An attempt known by its message id.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
-    exact: u64,
     folded: u64,
     packed: u64,
+    /// Of the hash of the id as it came: what tells spellings of one id apart.
+    exact: u32,
+    /// The last digits of the number that the attempt went to ([`tag`]).
+    tag: u32,
 }
 
 /// Set when the attempt's message has one part that was tried once, with nothing unusual in its story.
@@ -28,36 +31,35 @@ const PLAIN: u64 = 1 << 63;
 const SEEN: u64 = 1 << 62;
 /// Set when one of them was final.
 const FINAL: u64 = 1 << 61;
-/// Some of the last digits of the number that the attempt went to ([`tag`]).
-const TAG: u64 = (TAG_MAX as u64) << TAG_SHIFT;
-const TAG_SHIFT: u32 = 49;
-const TAG_MAX: u16 = (1 << 12) - 1;
-const ATTEMPT: u64 = (1 << TAG_SHIFT) - 1;
+const ATTEMPT: u64 = FINAL - 1;
+
+/// What is kept of the number of an attempt that went nobody knows where to.
+const NOWHERE: u32 = u32::MAX;
 
 /// How many of their last digits tell two numbers apart: a number may be written with or without its country.
-pub const LAST_DIGITS: u64 = 1_000_000;
+pub const LAST_DIGITS: u64 = 10_000_000;
 
 /// What a known attempt keeps of the number that it went to ([`crate::address::Destination::key`]): 0, nothing, of no
-/// number; else 1 to [`TAG_MAX`]` - 1`.
-fn tag(number: u64) -> u16 {
-    if number == 0 { 0 } else { 1 + (number % LAST_DIGITS % (u64::from(TAG_MAX) - 1)) as u16 }
+/// number; else one more than its last digits.
+fn tag(number: u64) -> u32 {
+    if number == 0 { 0 } else { 1 + (number % LAST_DIGITS) as u32 }
 }
 
 impl Known {
     /// An id as [`spill`](super::spill) keeps it; `tag` is what [`Self::tag`] gave.
-    pub fn spilled(key: IdKey, attempt: Attempt, plain: bool, tag: u16) -> Self {
-        let packed = attempt.0 as u64 & ATTEMPT | if plain { PLAIN } else { 0 } | u64::from(tag) << TAG_SHIFT & TAG;
-        Self { exact: key.exact, folded: key.folded, packed }
+    pub fn spilled(key: IdKey, attempt: Attempt, plain: bool, tag: u32) -> Self {
+        let packed = attempt.0 as u64 & ATTEMPT | if plain { PLAIN } else { 0 };
+        Self { folded: key.folded, packed, exact: key.exact as u32, tag }
     }
 
-    /// The hashes of the id.
-    pub fn key(&self) -> IdKey {
-        IdKey { exact: self.exact, folded: self.folded }
+    /// What is kept of the hash of the id as it came.
+    pub fn exact(&self) -> u32 {
+        self.exact
     }
 
     /// What is kept of the number that the attempt went to; 0: nothing yet.
-    pub fn tag(&self) -> u16 {
-        ((self.packed & TAG) >> TAG_SHIFT) as u16
+    pub fn tag(&self) -> u32 {
+        self.tag
     }
 
     /// Whether a receipt with these numbers in its addresses (0: none) can be about the attempt: unless it names only
@@ -66,8 +68,12 @@ impl Known {
         match self.tag() {
             _ if numbers == [0, 0] => Some(true),
             0 => None,
-            kept => Some(kept == TAG_MAX || numbers.iter().any(|number| tag(*number) == kept)),
+            kept => Some(kept == NOWHERE || numbers.iter().any(|number| tag(*number) == kept)),
         }
+    }
+
+    fn has(&self, key: IdKey) -> bool {
+        self.folded == key.folded && self.exact == key.exact as u32
     }
 
     /// The attempt.
@@ -144,7 +150,7 @@ fn choose<'a>(near: impl Iterator<Item = &'a Known>, key: IdKey, numbers: [u64; 
     let mut several = false;
     let mut of_others = false;
     for known in near {
-        if known.exact != key.exact || known.folded != key.folded {
+        if !known.has(key) {
             continue;
         }
         match known.may_be_meant(numbers) {
@@ -253,13 +259,13 @@ impl Ids {
 
     /// Notes where an attempt went to; 0: nobody knows.
     pub fn note_destination(&mut self, key: IdKey, attempt: Attempt, destination: u64) {
-        let kept = if destination == 0 { TAG_MAX } else { tag(destination) };
-        self.change(key.folded, attempt, |known| known.packed = known.packed & !TAG | u64::from(kept) << TAG_SHIFT);
+        let kept = if destination == 0 { NOWHERE } else { tag(destination) };
+        self.change(key.folded, attempt, |known| known.tag = kept);
     }
 
     /// The attempts with exactly this id, whatever number they went to.
     pub fn with_exactly(&self, key: IdKey) -> impl Iterator<Item = Attempt> + '_ {
-        self.near(key.folded).filter(move |known| known.exact == key.exact).map(Known::attempt)
+        self.near(key.folded).filter(move |known| known.has(key)).map(Known::attempt)
     }
 
     /// The attempt with exactly this id, to one of the numbers in a receipt's addresses if it has any (0: none). What is
@@ -280,7 +286,7 @@ impl Ids {
             Choice::Unsure(attempt) => return Found::Unsure(attempt),
             Choice::One(chosen) => chosen,
         };
-        let is_it = |known: &Known| known.packed == chosen.packed && known.exact == key.exact;
+        let is_it = |known: &Known| known.packed == chosen.packed && known.has(key);
         let found = if recalled {
             self.recall.note_hit();
             self.recall.find_mut(key.folded, is_it)

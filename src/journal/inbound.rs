@@ -157,7 +157,9 @@ impl Keeper {
             );
         }
         suppression::add(&self.connection, number, &format!("it sent {folded}"), now_ms())?;
-        self.suppressed.insert(number.same_key());
+        if self.suppressed.insert(number.same_key()) {
+            self.barred.numbers.insert(number.same_key());
+        }
         self.status.stopped += 1;
         Ok(())
     }

@@ -6,12 +6,13 @@
 
 mod apply;
 mod start;
+mod withdraw;
 
 pub use start::KeeperSettings;
 
 use super::JournalError;
 use super::books::Books;
-use super::events::{Chunk, SessionNumber, ToJournal, ToSession};
+use super::events::{Barred, Chunk, SessionNumber, ToJournal, ToSession};
 use super::feed::Feeder;
 use super::generations::Generations;
 use super::ids::Ids;
@@ -29,8 +30,9 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -61,6 +63,8 @@ pub struct Status {
     pub last_news: Option<Instant>,
     /// Why no more is sent although there is more: an answer that condemns the account or its settings.
     pub halted: Option<String>,
+    /// Which other process keeps the journal from being written for the time being.
+    pub blocked: Option<String>,
     /// Parts that the SMSC took in this run.
     pub accepted: u64,
     /// Attempts that the SMSC throttled in this run.
@@ -84,7 +88,14 @@ pub type Board = Arc<Mutex<Status>>;
 pub(super) struct SessionBook {
     pub(super) to: Sender<ToSession>,
     pub(super) wanted: usize,
+    /// What was barred since it was last asked to give back what it has of that.
+    barred: Vec<Arc<Barred>>,
+    /// It was asked, and has not answered.
+    withdrawing: bool,
 }
+
+/// What a file is, whatever its name: device and number.
+pub(super) type Inode = (u64, u64);
 
 /// Sequence numbers that a late answer may still name, by session.
 type Held = HashMap<i64, HashSet<u32>>;
@@ -93,7 +104,8 @@ type Held = HashMap<i64, HashSet<u32>>;
 pub struct Keeper {
     pub(super) connection: Connection,
     path: PathBuf,
-    inode: (u64, u64),
+    /// The journal, and the files beside it without which it keeps no promise, each with the inode that is in use.
+    files: Vec<(PathBuf, Inode)>,
     pub(super) books: Books,
     pub(super) ids: Ids,
     pub(super) spill: Spill,
@@ -105,6 +117,8 @@ pub struct Keeper {
     pub(super) judge_all: bool,
     /// A receipt of the account had the id of an answer: ids mean the same in both.
     pub(super) ids_match: bool,
+    /// Some message was taken without being given an id.
+    pub(super) nameless: bool,
     pub(super) generations: Generations,
     pub(super) retries: Retries,
     pub(super) rules: Arc<RetryRules>,
@@ -122,6 +136,8 @@ pub struct Keeper {
     pub(super) claiming: bool,
     data_version: i64,
     pub(super) suppressed: HashSet<u64>,
+    /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
+    pub(super) barred: Barred,
     pub(super) streak: (u32, u32),
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
@@ -170,7 +186,7 @@ impl Keeper {
             if housekeeping {
                 self.look_after_file()?;
             }
-            if let Err(error) = self.transact(&mut inbox, housekeeping) {
+            if let Err(error) = self.transact_in_turn(&mut inbox, housekeeping) {
                 self.disown(&mut inbox);
                 return Err(error.at(&self.path));
             }
@@ -202,6 +218,23 @@ impl Keeper {
         retry.min(HOUSEKEEPING).max(Duration::from_millis(1))
     }
 
+    /// One transaction. As long as another process keeps the journal from being written it waits, and says so: nothing is on
+    /// its way but what is claimed already, and an import that was stopped may well go on.
+    fn transact_in_turn(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
+        loop {
+            match self.transact(inbox, housekeeping) {
+                // It had not begun.
+                Err(error) if error.is_busy() && self.connection.is_autocommit() => {
+                    let holder = super::lock::writer(&self.path);
+                    self.status.blocked = Some(holder.unwrap_or_else(|| "it cannot be told which".into()));
+                    self.board.lock().clone_from(&self.status);
+                    self.look_after_file()?;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// One transaction; where the disk is full, the reserve makes room for it, and nothing is claimed any more.
     pub(super) fn transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
         let before = (self.status.clone(), self.generations.clone());
@@ -231,6 +264,12 @@ impl Keeper {
                     }
                 }
                 ToJournal::StopClaiming => self.claiming = false,
+                ToJournal::GaveBack { session, sent } => {
+                    if let Some(book) = self.sessions.get_mut(session) {
+                        book.withdrawing = false;
+                    }
+                    to_write |= !sent.is_empty();
+                }
                 _ => to_write = true,
             }
         }
@@ -258,6 +297,7 @@ impl Keeper {
             reach("committed")?;
             self.status.commits += 1;
             self.committed_at = Instant::now();
+            self.note_barred();
         }
         for event in inbox.drain(..) {
             if let ToJournal::Came { batch, .. } = event {
@@ -268,6 +308,7 @@ impl Keeper {
             let _ = reply.try_send(number);
         }
         self.hand_out(|_| true);
+        self.withdraw();
         self.publish();
         Ok(())
     }
@@ -333,6 +374,7 @@ impl Keeper {
         self.status.counts = counts;
         self.status.awaiting_receipts = awaiting;
         self.status.doubts_awaiting_receipts = doubts;
+        self.status.blocked = None;
         self.status.late_answers = self.held.values().map(HashSet::len).sum();
         // The end of the feed shows by itself only when something is asked for.
         if self.chunk.is_none()
@@ -346,12 +388,13 @@ impl Keeper {
         self.board.lock().clone_from(&self.status);
     }
 
-    /// A journal that was deleted or replaced would keep no promise.
+    /// A journal that was deleted or replaced would keep no promise. Nor would one without its WAL, which has what is newest,
+    /// or a lock that another sender can take.
     fn look_after_file(&mut self) -> Result<(), JournalError> {
         self.looked_at = Instant::now();
-        match std::fs::metadata(&self.path) {
-            Ok(meta) if (meta.dev(), meta.ino()) == self.inode => Ok(()),
-            _ => Err(JournalError::Replaced(self.path.clone())),
+        match self.files.iter().find(|(file, inode)| inode_of(file).ok() != Some(*inode)) {
+            Some((gone, _)) => Err(JournalError::Replaced { path: self.path.clone(), gone: gone.clone() }),
+            None => Ok(()),
         }
     }
 
@@ -362,8 +405,13 @@ impl Keeper {
     /// Honours what `cancel`, `suppress` and `resolve` appended meanwhile.
     fn heed_others(&mut self) -> Result<(), JournalError> {
         self.data_version = data_version(&self.connection)?;
-        self.suppressed = super::control::suppressed(&self.connection)?;
+        let suppressed = super::control::suppressed(&self.connection)?;
+        let before = std::mem::replace(&mut self.suppressed, suppressed);
+        self.barred.numbers.extend(self.suppressed.difference(&before));
+        let is_cancelled = |books: &Books, index| books.campaign(index).is_none_or(|book| book.cancelled);
+        let alive: Vec<u32> = self.active.iter().copied().filter(|&index| !is_cancelled(&self.books, index)).collect();
         let applied = super::control::apply(&self.connection, &mut self.books)?;
+        self.barred.campaigns.extend(alive.iter().filter(|&&index| is_cancelled(&self.books, index)));
         for assigned in &applied.assigned {
             self.note_assigned(assigned)?;
         }
@@ -374,6 +422,75 @@ impl Keeper {
     }
 }
 
+fn inode_of(path: &Path) -> io::Result<Inode> {
+    std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()))
+}
+
 fn data_version(connection: &Connection) -> Result<i64, JournalError> {
     Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bench::Bench;
+    use super::super::books::InDoubtPolicy::Hold;
+    use super::super::{JournalError, beside, open_existing};
+    use super::*;
+    use crossbeam_channel::bounded;
+
+    fn bench() -> Bench {
+        Bench::new(&[("447700900001", 1), ("447700900002", 1)], Hold)
+    }
+
+    #[test]
+    fn a_file_beside_the_journal_that_is_not_what_it_was_ends_it() {
+        let mut bench = bench();
+        let wal = beside(&bench.path, "-wal");
+        bench.keeper().look_after_file().unwrap();
+        std::fs::rename(&wal, bench.path.with_extension("kept")).unwrap();
+        let gone = |bench: &mut Bench| match bench.keeper().look_after_file() {
+            Err(JournalError::Replaced { gone, .. }) => gone,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(gone(&mut bench), wal);
+        std::fs::write(&wal, "").unwrap();
+        assert_eq!(gone(&mut bench), wal);
+        std::fs::rename(bench.path.with_extension("kept"), &wal).unwrap();
+        bench.keeper().look_after_file().unwrap();
+        // A sender has a lock besides.
+        let _lock = super::super::lock::SenderLock::take(&bench.path).unwrap();
+        bench.restart();
+        bench.keeper().look_after_file().unwrap();
+        std::fs::remove_file(beside(&bench.path, "-lock")).unwrap();
+        assert_eq!(gone(&mut bench), beside(&bench.path, "-lock"));
+    }
+
+    #[test]
+    fn it_waits_for_whoever_keeps_the_journal_from_being_written() {
+        let mut bench = bench();
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        let keeper = bench.keeper.take().unwrap();
+        keeper.connection.busy_timeout(Duration::from_millis(20)).unwrap();
+        let board = Arc::clone(&keeper.board);
+        let other = open_existing(&bench.path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (events, received) = bounded(8);
+        let thread = std::thread::spawn(move || keeper.run(received));
+        let closed =
+            |unanswered| ToJournal::Closed { session, reason: "cut".into(), unanswered, unwritten: Vec::new() };
+        events.send(closed(sent)).unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        let blocked = || board.lock().blocked.clone();
+        while blocked().is_none() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let words = blocked().unwrap();
+        assert!(words.starts_with(&format!("process {} (", std::process::id())), "{words}");
+        other.execute_batch("COMMIT").unwrap();
+        drop(events);
+        thread.join().unwrap().unwrap();
+        assert_eq!(blocked(), None);
+        assert_eq!(bench.states(), ["in_doubt", "in_doubt"]);
+    }
 }

@@ -335,12 +335,16 @@ impl Keeper {
         }
         Ok(match fitting[..] {
             [] => (Rule::None, None),
-            [only] if rule == Rule::Doubt && !self.ids_match && !self.is_named(only, stray) => {
+            [only] if rule == Rule::Doubt && (!self.ids_match || self.nameless) && !self.is_named(only, stray) => {
                 let parties = Parties::of(&self.connection, only.part())?;
-                match self.has_rival(only, parties.map_or(0, |parties| parties.number))? {
+                match self.has_rival(only, parties.map_or(0, |parties| parties.number), self.ids_match)? {
                     true => (Rule::Ambiguous, None),
                     false => (rule, Some(only)),
                 }
+            }
+            // It names the number of a message whose id nobody knows.
+            [only] if rule == Rule::Exact && self.nameless && self.is_rivalled(only, stray.numbers)? => {
+                (Rule::Ambiguous, None)
             }
             [only] => (rule, Some(only)),
             _ => (Rule::Ambiguous, None),

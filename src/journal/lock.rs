@@ -1,22 +1,47 @@
-//! One sender, and one import, at a time: advisory locks on files beside the journal. The operating system lets go of
-//! them when the process ends, however it ends.
+//! One sender, and one import, at a time: advisory locks. The operating system lets go of them when the process ends,
+//! however it ends.
+//!
+//! Each has a file beside the journal. A sender holds the journal's own file besides: a journal may have several names, and
+//! a file beside it can be removed, while there is but one file that is sent from.
 
 use super::{JournalError, beside, open_side_file};
-use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::fs::{self, File, TryLockError};
+use std::mem::ManuallyDrop;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-/// Held by whoever sends or listens: `<journal>-lock`.
+/// Held by whoever sends or listens: `<journal>-lock`, and the journal itself.
 #[derive(Debug)]
-pub struct SenderLock(#[allow(dead_code, reason = "held, not used")] File);
+pub struct SenderLock {
+    journal: PathBuf,
+    #[allow(dead_code, reason = "held, not used")]
+    beside: File,
+    itself: OnceLock<Hold>,
+}
 
 /// Held by an import while it runs: `<journal>-import-lock`.
 #[derive(Debug)]
 pub struct ImportLock(#[allow(dead_code, reason = "held, not used")] File);
 
 impl SenderLock {
-    /// Takes the lock, or fails at once with [`JournalError::Held`].
+    /// Takes the lock, or fails at once with [`JournalError::Held`]. Where there is no journal yet, see
+    /// [`hold_journal`](Self::hold_journal).
     pub fn take(journal: &Path) -> Result<Self, JournalError> {
-        take(journal, "-lock")?.map(Self).ok_or_else(|| JournalError::Held(journal.into()))
+        let beside = take(journal, "-lock")?.ok_or_else(|| JournalError::Held(journal.into()))?;
+        let lock = Self { journal: journal.into(), beside, itself: OnceLock::new() };
+        lock.hold_journal()?;
+        Ok(lock)
+    }
+
+    /// Holds the journal itself too, if it was made only after the lock was taken. To be called before it is recovered.
+    pub fn hold_journal(&self) -> Result<(), JournalError> {
+        if self.itself.get().is_none()
+            && let Some(hold) = Hold::take(&self.journal)?
+        {
+            let _ = self.itself.set(hold);
+        }
+        Ok(())
     }
 }
 
@@ -48,6 +73,99 @@ fn take(journal: &Path, suffix: &str) -> Result<Option<File>, JournalError> {
     }
 }
 
+/// flock(2) of the journal's file. SQLite's own locks (fcntl) know nothing of it on a local file system; but a process that
+/// closes any descriptor of a file loses all of its fcntl locks on it. So this one is let go of and never closed.
+#[derive(Debug)]
+struct Hold(ManuallyDrop<File>);
+
+impl Hold {
+    /// `None`: there is no file, or this lock and SQLite's would get in each other's way.
+    fn take(journal: &Path) -> Result<Option<Self>, JournalError> {
+        // What is no file is refused when it is opened, with better words.
+        if crate::broken::is("no-lock") || !journal.is_file() || !keeps_locks_apart(journal) {
+            return Ok(None);
+        }
+        let file = match File::open(journal) {
+            Ok(file) => ManuallyDrop::new(file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(JournalError::Io(journal.into(), error)),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Held(journal.into())),
+            Err(TryLockError::Error(error)) => Err(JournalError::Io(journal.into(), error)),
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+/// Whether flock(2) and fcntl(2) do not see each other there. They do on other systems than Linux, and on file systems that
+/// have the other host keep the locks. There the lock beside the journal has to do.
+fn keeps_locks_apart(journal: &Path) -> bool {
+    let (true, Ok(path), Ok(mounts)) =
+        (cfg!(target_os = "linux"), fs::canonicalize(journal), fs::read_to_string("/proc/self/mountinfo"))
+    else {
+        return false;
+    };
+    file_system(&mounts, &path).is_some_and(|kind| {
+        let distant = ["nfs", "cifs", "smb", "9p", "ceph", "afs", "lustre", "gfs", "ocfs", "fuse", "virtiofs", "vbox"];
+        !distant.iter().any(|distant| kind.starts_with(distant))
+    })
+}
+
+/// The kind of file system that `path` is on: that of the longest mount point above it, the last where there are several.
+fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
+    let above = mounts.lines().filter_map(|line| {
+        let (fixed, kind) = line.split_once(" - ")?;
+        let point = fixed.split(' ').nth(4)?.replace("\\040", " ");
+        path.starts_with(&point).then(|| (point.len(), kind.split(' ').next()))
+    });
+    above.max_by_key(|&(length, _)| length)?.1
+}
+
+/// Who keeps all others from writing to the journal, and what to do about it; `None`: nobody that can be found.
+///
+/// The write lock of a WAL is octet 120 of its index (<https://sqlite.org/walformat.html>, 2.3.1).
+pub(super) fn writer(journal: &Path) -> Option<String> {
+    let index = fs::metadata(beside(journal, "-shm")).ok()?.ino();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let process = holder(&locks, index, 120)?;
+    let command = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    let mut words = command.split(|&octet| octet == 0).map(String::from_utf8_lossy);
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default();
+    // No more of its arguments: they are nobody's business.
+    let command: String =
+        [program, &words.next().unwrap_or_default()].join(" ").chars().filter(|c| !c.is_control()).take(60).collect();
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    Some(if status.lines().any(|line| line.starts_with("State:\tT")) {
+        format!(
+            "process {process} ({}), which is stopped: let it go on (`kill -CONT {process}`, or `fg` where it was started) \
+             or end it",
+            command.trim()
+        )
+    } else {
+        format!("process {process} ({}): wait for it or end it", command.trim())
+    })
+}
+
+/// The process that has a write lock of fcntl(2) on that octet of that file.
+fn holder(locks: &str, inode: u64, octet: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let &[_, "POSIX", _, "WRITE", process, file, first, last] = fields.as_slice() else { return None };
+        let is_it = file.rsplit(':').next()?.parse() == Ok(inode)
+            && first.parse::<u64>().ok()? <= octet
+            && last.parse().map_or(last == "EOF", |last: u64| octet <= last);
+        is_it.then(|| process.parse().ok()).flatten()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +181,64 @@ mod tests {
         assert!(matches!(ImportLock::take(&journal), Err(JournalError::ImportHeld(_))));
         drop(first);
         SenderLock::take(&journal).unwrap();
+    }
+
+    #[test]
+    fn the_journal_is_held_by_all_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let [journal, link, hard, early] =
+            ["journal.db", "link.db", "hard.db", "early.db"].map(|name| folder.path().join(name));
+        // As `send` does, which imports first.
+        let first = SenderLock::take(&journal).unwrap();
+        let connection = super::super::open_or_create(&journal).unwrap();
+        first.hold_journal().unwrap();
+        std::os::unix::fs::symlink("journal.db", &link).unwrap();
+        fs::hard_link(&journal, &hard).unwrap();
+        for name in [&link, &hard] {
+            assert!(matches!(SenderLock::take(name), Err(JournalError::Held(_))), "{name:?}");
+        }
+        assert!(!beside(&link, "-lock").ends_with("link.db-lock"));
+        fs::remove_file(beside(&journal, "-lock")).unwrap();
+        assert!(matches!(SenderLock::take(&journal), Err(JournalError::Held(_))));
+        // SQLite's locks are as they were: another process would see this transaction.
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let words = writer(&journal).unwrap();
+        assert!(words.starts_with(&format!("process {} (", std::process::id())), "{words}");
+        connection.execute_batch("COMMIT").unwrap();
+        assert_eq!(writer(&journal), None);
+        drop(first);
+        SenderLock::take(&hard).unwrap();
+        // Two that started before there was a journal.
+        let first = SenderLock::take(&early).unwrap();
+        drop(super::super::open_or_create(&early).unwrap());
+        fs::remove_file(beside(&early, "-lock")).unwrap();
+        let _second = SenderLock::take(&early).unwrap();
+        assert!(matches!(first.hold_journal(), Err(JournalError::Held(_))));
+    }
+
+    #[test]
+    fn the_file_system_is_that_of_the_innermost_mount() {
+        let mounts = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+                      40 22 0:44 / /mnt/far\\040off rw - nfs4 host:/x rw\n\
+                      41 22 0:45 / /mnt rw - tmpfs tmpfs rw\n\
+                      42 22 0:46 / /mnt rw shared:7 master:2 - xfs /dev/sdb rw\n";
+        for (path, expected) in
+            [("/a.db", "ext4"), ("/mnt/a.db", "xfs"), ("/mnt/far off/a.db", "nfs4"), ("/mntx/a.db", "ext4")]
+        {
+            assert_eq!(file_system(mounts, Path::new(path)), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_found() {
+        let locks = "1: FLOCK  ADVISORY  WRITE 10 08:01:77 0 EOF\n\
+                     2: POSIX  ADVISORY  READ  11 08:01:77 120 120\n\
+                     2: -> POSIX  ADVISORY  WRITE 12 08:01:77 120 120\n\
+                     3: POSIX  ADVISORY  WRITE 13 08:01:77 121 127\n\
+                     4: POSIX  ADVISORY  WRITE 14 08:01:77 120 120\n\
+                     5: POSIX  ADVISORY  WRITE 15 08:01:78 0 EOF\n";
+        assert_eq!(holder(locks, 77, 120), Some(14));
+        assert_eq!(holder(locks, 78, 120), Some(15));
+        assert_eq!(holder(locks, 79, 120), None);
     }
 }

@@ -42,6 +42,15 @@ impl Marks {
     /// check, or are of another run (of another journal under this name), are left out, so that their sessions count as
     /// unmarked.
     pub fn read(&self, run: u64) -> Vec<(i64, i64)> {
+        self.records(|record| decode(record, run))
+    }
+
+    /// The newest session in the file, of whatever run: a record names its session only after that is on disk in the journal.
+    pub fn newest_session(&self) -> i64 {
+        self.records(|record| number(record, 0)).into_iter().max().unwrap_or_default()
+    }
+
+    fn records<T>(&self, read: impl Fn(&[u8]) -> Option<T>) -> Vec<T> {
         let mut octets = [0; RECORD * SLOTS];
         let mut length = 0;
         while length < octets.len() {
@@ -50,7 +59,7 @@ impl Marks {
                 Ok(n) => length += n,
             }
         }
-        octets[..length].chunks_exact(RECORD).filter_map(|record| decode(record, run)).collect()
+        octets[..length].chunks_exact(RECORD).filter_map(read).collect()
     }
 
     /// Forgets all marks. Only after recovery is committed: a mark still needed must not vanish.
@@ -83,9 +92,12 @@ pub fn boot_id() -> String {
 }
 
 fn decode(record: &[u8], run: u64) -> Option<(i64, i64)> {
-    let number = |at: usize| record.get(at..at + 8)?.try_into().ok().map(i64::from_le_bytes);
-    let (session, serial, sum) = (number(0)?, number(8)?, number(16)?);
+    let (session, serial, sum) = (number(record, 0)?, number(record, 8)?, number(record, 16)?);
     (session > 0 && sum == check(session, serial, run)).then_some((session, serial))
+}
+
+fn number(record: &[u8], at: usize) -> Option<i64> {
+    record.get(at..at + 8)?.try_into().ok().map(i64::from_le_bytes)
 }
 
 fn check(session: i64, serial: i64, run: u64) -> i64 {
@@ -108,6 +120,7 @@ mod tests {
         first.note(12).unwrap();
         assert_eq!(Marks::open(&journal).unwrap().read(5), [(7, 12), (8, 41)]);
         assert_eq!(marks.read(6), [], "of another run");
+        assert_eq!(marks.newest_session(), 8);
         second.file.write_all_at(&[9], RECORD as u64 + 8).unwrap();
         assert_eq!(marks.read(5), [(7, 12)]);
         marks.reset().unwrap();

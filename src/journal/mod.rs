@@ -19,7 +19,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -128,8 +128,34 @@ pub enum JournalError {
         /// The names that there are.
         known: Vec<String>,
     },
-    /// The file vanished or was replaced while it was in use.
-    Replaced(PathBuf),
+    /// The file, or one of those beside it, vanished or was replaced while it was in use.
+    Replaced {
+        /// The journal.
+        path: PathBuf,
+        /// What is not what it was.
+        gone: PathBuf,
+    },
+    /// The file has several names.
+    Linked {
+        /// The name that was given.
+        path: PathBuf,
+        /// How many names there are.
+        names: u64,
+    },
+    /// More was written to an SMSC than the journal knows of.
+    Behind {
+        /// The file.
+        path: PathBuf,
+        /// What the write mark has that the journal lacks.
+        words: String,
+    },
+    /// Another process kept the journal from being written.
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// Which, and what to do about it.
+        holder: Option<String>,
+    },
     /// SQLite is older than what the journal's promises need.
     OldSqlite(String),
     /// A setting that the promises rest on did not take.
@@ -205,8 +231,8 @@ impl fmt::Display for JournalError {
             }
             Self::OtherAccount { path, recorded, wanted } => write!(
                 f,
-                "journal {} belongs to {recorded}, this run is for {wanted}: one journal serves one account; name \
-                 another file with --journal",
+                "journal {} has messages of the account {recorded}, and this run is for {wanted}: one journal serves one \
+                 account. If --host or --system-id is mistyped, mend it; for another account name another file with --journal",
                 path.display()
             ),
             Self::NoCampaign { name, known } if known.is_empty() => {
@@ -215,12 +241,50 @@ impl fmt::Display for JournalError {
             Self::NoCampaign { name, known } => {
                 write!(f, "no campaign {name:?} in the journal; there are: {}", known.join(", "))
             }
-            Self::Replaced(path) => write!(
+            Self::Replaced { path, gone } if gone == path => write!(
                 f,
                 "journal {} was deleted or replaced while in use: sending stopped. Put the file back, then run \
                  `smppost resume`",
                 path.display()
             ),
+            Self::Replaced { path, gone } => write!(
+                f,
+                "{} was deleted or replaced while journal {} was in use: sending stopped, since the journal keeps its word \
+                 only together with the files beside it. Leave them alone, then run `smppost resume`",
+                gone.display(),
+                path.display()
+            ),
+            Self::Linked { path, names } => write!(
+                f,
+                "journal {0} has {names} names (hard links): what is newest stands in a file beside the name that was used, \
+                 so that under another name it is missing, and messages would go twice. Nothing was done. Remove the other \
+                 names (`find / -xdev -samefile {0}` lists them) and run the same command again; to keep a copy, copy the \
+                 file instead of linking it, while nothing uses it",
+                path.display()
+            ),
+            Self::Behind { path, words } => write!(
+                f,
+                "journal {0} is older than what was sent: {words}. Its {0}-wal was removed, or another journal or an older \
+                 copy has taken its place. Nothing was sent. Put the journal that was in use back, with its -wal, and run \
+                 the same command again. If it is lost, or belonged to other messages, remove {0}-marks and {0}-answers: \
+                 what this journal does not know to be sent is then sent, if need be a second time",
+                path.display()
+            ),
+            Self::Busy { path, holder } => {
+                write!(
+                    f,
+                    "another process has kept journal {} from being written for {} s: ",
+                    path.display(),
+                    BUSY_TIMEOUT.as_secs()
+                )?;
+                match holder {
+                    Some(holder) => f.write_str(holder)?,
+                    None => f.write_str(
+                        "an import that was stopped, or a tool with a transaction open? Let it go on or end it",
+                    )?,
+                }
+                f.write_str(". What was recorded before stays recorded; then run the same command again")
+            }
             Self::OldSqlite(found) => {
                 write!(f, "SQLite {found} is too old: 3.51.3 or newer is needed for a journal that keeps its word")
             }
@@ -251,6 +315,15 @@ impl JournalError {
         }
     }
 
+    /// Whether another process holds the journal's write lock.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Busy { .. } => true,
+            Self::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy),
+            _ => false,
+        }
+    }
+
     /// A file beside the journal that could not be made, read or written.
     pub(crate) fn side_file(journal: &Path, suffix: &str, error: io::Error) -> Self {
         match error.kind() {
@@ -265,6 +338,7 @@ impl JournalError {
         let Self::Sqlite(error) = self else { return self };
         match error.sqlite_error_code() {
             Some(Code::DiskFull) => Self::Full(path.into()),
+            Some(Code::DatabaseBusy) => Self::Busy { path: path.into(), holder: lock::writer(path) },
             Some(Code::ReadOnly) => Self::ReadOnly(path.into()),
             Some(Code::SystemIoFailure) => Self::Disk(path.into(), error.to_string()),
             Some(Code::DatabaseCorrupt) => Self::Damaged(path.into(), error.to_string()),
@@ -331,6 +405,10 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => {
             return Err(JournalError::Io(path.into(), io::Error::other("it is a folder, not a file")));
+        }
+        // Reports may still be read: a sender whose journal is linked meanwhile comes to its end.
+        Ok(meta) if meta.nlink() > 1 && mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) => {
+            return Err(JournalError::Linked { path: path.into(), names: meta.nlink() });
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(JournalError::Missing(path.into())),
@@ -431,10 +509,14 @@ pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Res
     let recorded: String =
         connection.query_row("SELECT value FROM meta WHERE key = 'account'", [], |row| row.get(0))?;
     if recorded == account {
-        Ok(())
-    } else {
-        Err(JournalError::OtherAccount { path: path.into(), recorded, wanted: account.into() })
+        return Ok(());
     }
+    // As long as nothing was sent, a name that was mistyped binds nobody.
+    let is_used: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM claim)", [], |row| row.get(0))?;
+    if is_used {
+        return Err(JournalError::OtherAccount { path: path.into(), recorded, wanted: account.into() });
+    }
+    set_note(connection, "account", Some(account))
 }
 
 /// A note that the journal keeps under a key.
@@ -451,11 +533,24 @@ pub fn set_note(connection: &Connection, key: &str, value: Option<&str>) -> Resu
     Ok(())
 }
 
-/// The file `<journal><suffix>` beside the journal.
+/// The file `<journal><suffix>` beside the journal: where SQLite has its own, so beside the file itself and not beside a
+/// symbolic link to it.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
+    let mut name = resolved(path).into_os_string();
     name.push(suffix);
     name.into()
+}
+
+/// The path without symbolic links, as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")));
+        match (folder, path.file_name()) {
+            (Ok(folder), Some(name)) => folder.join(name),
+            _ => path.into(),
+        }
+    })
 }
 
 /// Opens (making it, private, where needed) a side file for reading and writing.
@@ -525,6 +620,14 @@ mod tests {
         claim_account(&connection, &path, "acme at localhost").unwrap();
         claim_account(&connection, &path, "acme at localhost").unwrap();
         let other = claim_account(&connection, &path, "the built-in simulator");
+        assert!(other.is_ok(), "nothing was sent: a name that was mistyped binds nobody");
+        connection
+            .execute_batch(
+                "INSERT INTO claim (try, first_part, parts, first_message, session_id, first_sequence_number, claimed_at)
+                 VALUES (0, 1, 1, 1, 1, 100, 0)",
+            )
+            .unwrap();
+        let other = claim_account(&connection, &path, "acme at localhost");
         assert!(matches!(other, Err(JournalError::OtherAccount { .. })));
     }
 

@@ -93,7 +93,7 @@ impl Recall {
 
     /// How many ids are here.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.table.len()
     }
 }

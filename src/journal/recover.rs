@@ -73,11 +73,12 @@ pub struct Recovery {
 /// Recovers, in one transaction after those that undo imports; the side files are reset after it is on disk.
 pub fn recover(connection: Connection, path: &Path) -> Result<Recovery, JournalError> {
     let (marks, answers) = (Marks::open(path)?, Answers::open(path)?);
+    refuse_if_behind(&connection, path, &marks)?;
     let mut recovered =
         Recovered { undone_imports: super::intake::undo_unfinished(&connection, path)?, ..Recovered::default() };
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let books = Books::load(&connection)?;
-    let run = note(&connection, RUN)?.and_then(|run| u64::from_str_radix(&run, 16).ok()).unwrap_or_default();
+    let run = run(&connection)?;
     let unsettled = unsettled(&connection, &marks, run)?;
     recovered.sessions = unsettled.len();
     let noted: Vec<Noted> = if unsettled.is_empty() { Vec::new() } else { answers.read(run) };
@@ -102,6 +103,38 @@ pub fn recover(connection: Connection, path: &Path) -> Result<Recovery, JournalE
     marks.reset().map_err(|error| JournalError::side_file(path, "-marks", error))?;
     answers.reset().map_err(|error| JournalError::side_file(path, "-answers", error))?;
     Ok(Recovery { connection, books, recovered, marks, answers })
+}
+
+/// The number of the run that had sessions last.
+fn run(connection: &Connection) -> Result<u64, JournalError> {
+    Ok(note(connection, RUN)?.and_then(|run| u64::from_str_radix(&run, 16).ok()).unwrap_or_default())
+}
+
+/// Refuses a journal that knows less than the write mark does. Sessions and claims are on disk before the mark names them, so
+/// such a journal is an older one, and what it takes for unsent may be sent.
+///
+/// Marks of runs before the last, which a machine that died can leave, name sessions that the journal knows.
+fn refuse_if_behind(connection: &Connection, path: &Path, marks: &Marks) -> Result<(), JournalError> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let (known, marked) = (number("SELECT coalesce(max(id), 0) FROM session")?, marks.newest_session());
+    let behind = |what: &str, marked: i64, known: i64| {
+        let file = super::beside(path, "-marks");
+        let words = format!("{} names {what} {marked}, and the journal ends with {known}", file.display());
+        Err(JournalError::Behind { path: path.into(), words })
+    };
+    if marked > known {
+        return behind("session", marked, known);
+    }
+    // A session's first mark is the serial before its first, which need not be claimed: a transaction may have been lost.
+    let claimed = number(
+        "SELECT coalesce(max(first_serial + parts - 1), 0) FROM claim WHERE first_serial = (SELECT max(first_serial) FROM claim)",
+    )?;
+    let begun = number("SELECT coalesce(max(first_serial) - 1, 0) FROM session")?;
+    let marked = marks.read(run(connection)?).into_iter().map(|(_, serial)| serial).max().unwrap_or_default();
+    if marked > claimed.max(begun) {
+        return behind("attempt", marked, claimed.max(begun));
+    }
+    Ok(())
 }
 
 /// A session that a dead process had left open.
@@ -215,7 +248,54 @@ fn without_fate(connection: &Connection, tried: u16, first: i64, parts: i64) -> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::bench::Bench;
+    use super::super::events::SessionNumber;
+    use super::super::{beside, open_existing};
     use super::*;
+
+    /// What a start makes of a journal with these marks: session, serial, run. It has one session, and two attempts.
+    fn start(marks: &[(i64, i64, u64)]) -> Result<(), String> {
+        let mut bench =
+            Bench::new(&[("447700900001", 1), ("447700900002", 1), ("447700900003", 1)], InDoubtPolicy::Hold);
+        let session = bench.open_session();
+        assert_eq!((session, bench.send(session, 2).len()), (1, 2));
+        let own = super::run(&open_existing(&bench.path).unwrap()).unwrap();
+        bench.keeper = None;
+        let file = Marks::open(&bench.path).unwrap();
+        for (slot, &(id, serial, run)) in marks.iter().enumerate() {
+            let run = if run == 0 { own } else { run };
+            drop(file.begin(slot, SessionNumber { id, serial_before: serial, run }).unwrap());
+        }
+        let before = std::fs::read(beside(&bench.path, "-marks")).unwrap();
+        let recovered = recover(open_existing(&bench.path).unwrap(), &bench.path);
+        if recovered.is_err() {
+            assert_eq!(std::fs::read(beside(&bench.path, "-marks")).unwrap(), before, "the proof stays");
+        }
+        recovered.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_journal_that_knows_less_than_the_mark_is_refused() {
+        let claimed = {
+            let mut bench =
+                Bench::new(&[("447700900001", 1), ("447700900002", 1), ("447700900003", 1)], InDoubtPolicy::Hold);
+            let session = bench.open_session();
+            bench.send(session, 2);
+            bench.number("SELECT max(first_serial + parts - 1) FROM claim")
+        };
+        // Its own; those of runs before, of which a machine that died can leave some.
+        for marks in [&[][..], &[(1, 0, 0)], &[(1, claimed, 0)], &[(1, 1_000, 77)]] {
+            assert_eq!(start(marks), Ok(()), "{marks:?}");
+        }
+        for (marks, words) in [
+            (&[(1, claimed, 0), (2, claimed, 0)][..], "names session 2, and the journal ends with 1"),
+            (&[(2, 0, 77)], "names session 2"),
+            (&[(1, claimed + 1, 0)], "names attempt"),
+        ] {
+            let refused = start(marks).unwrap_err();
+            assert!(refused.contains(words) && refused.contains("journal.db-marks"), "{marks:?}: {refused}");
+        }
+    }
 
     #[test]
     fn a_mark_is_believed_only_for_its_session_and_boot() {

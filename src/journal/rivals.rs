@@ -1,7 +1,7 @@
 //! Who else a receipt of unknown id may belong to. Where the ids of an account's receipts are those of its answers, an
 //! attempt that was answered is named by its own id, and a receipt that names nobody can only be about one in doubt. As
 //! long as that was never seen the ids may have nothing to do with each other, and then an answered attempt to the same
-//! number is as likely.
+//! number is as likely; so is, at any time, one that was answered without an id.
 
 use super::JournalError;
 use super::facts::{MessageFacts, message_of};
@@ -12,14 +12,30 @@ use rusqlite::Connection;
 /// Whether a receipt of the account ever had the id of an answer.
 pub fn ids_match(connection: &Connection) -> Result<bool, JournalError> {
     Ok(connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM receipt WHERE id >= 0)
+        "SELECT EXISTS (SELECT 1 FROM receipt WHERE id >= 0 AND rule IN (1, 2))
              OR EXISTS (SELECT 1 FROM receipt_match WHERE rule IN (1, 2) AND attempt IS NOT NULL)",
         [],
         |row| row.get(0),
     )?)
 }
 
+/// The note that a message was taken without being given an id.
+const NAMELESS: &str = "answers_without_id";
+
+/// Whether a message was ever taken without being given an id.
+pub fn some_are_nameless(connection: &Connection) -> Result<bool, JournalError> {
+    Ok(super::note(connection, NAMELESS)?.is_some())
+}
+
 impl Keeper {
+    /// A message was taken without being given an id.
+    pub(super) fn note_nameless(&mut self) -> Result<(), JournalError> {
+        if !std::mem::replace(&mut self.nameless, true) {
+            super::set_note(&self.connection, NAMELESS, Some("1"))?;
+        }
+        Ok(())
+    }
+
     /// A receipt had the id of an answer: what could not be decided without knowing that is looked at once more.
     pub(super) fn note_ids_match(&mut self) {
         if !std::mem::replace(&mut self.ids_match, true) {
@@ -27,25 +43,51 @@ impl Keeper {
         }
     }
 
-    /// Whether, besides `doubt`, an attempt to `number` was taken and awaits its receipt. Looked up only until the first
-    /// receipt has matched by its id, and only where a number can occur twice, since nothing leads from a number to its
-    /// messages but reading them all.
-    pub(super) fn has_rival(&self, doubt: Attempt, number: u64) -> Result<bool, JournalError> {
+    /// Whether a message without an id to one of these numbers (0: none), which are not that of `attempt`, awaits its
+    /// receipt.
+    pub(super) fn is_rivalled(&self, attempt: Attempt, numbers: [u64; 2]) -> Result<bool, JournalError> {
+        for number in numbers.into_iter().filter(|number| *number != 0) {
+            if self.is_awaited(attempt.part(), number, true, false)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether, besides `doubt`, an attempt to `number` was taken and awaits its receipt; `nameless`: and has no id.
+    /// Looked up only until the first receipt has matched by its id (without an id: only if there are such), and only where
+    /// a number can occur twice, since nothing leads from a number to its messages but reading them all.
+    pub(super) fn has_rival(&self, doubt: Attempt, number: u64, nameless: bool) -> Result<bool, JournalError> {
         let Some((message, parts)) = message_of(&self.connection, doubt.part())? else { return Ok(false) };
         let facts = MessageFacts::load(&self.connection, message, parts)?;
-        let awaits = |n: usize| {
-            let attempts = &facts.parts[n];
-            attempts.iter().any(|attempt| attempt.answer == Some(Outcome::Accepted))
+        for (n, attempts) in facts.parts.iter().enumerate() {
+            let part = message + n as i64;
+            if part != doubt.part()
+                && attempts.iter().any(|attempt| attempt.answer == Some(Outcome::Accepted))
                 && attempts.iter().all(|attempt| attempt.receipt.is_none())
-        };
-        let own = (doubt.part() - message) as usize;
-        if (0..facts.parts.len()).any(|n| n != own && awaits(n)) {
-            return Ok(true);
+                && (!nameless || self.was_taken_without_id(part)?)
+            {
+                return Ok(true);
+            }
         }
+        self.is_awaited(message, number, nameless, true)
+    }
+
+    fn was_taken_without_id(&self, part: i64) -> Result<bool, JournalError> {
+        let (from, to) = Attempt::range(part, part + 1);
+        let mut statement = self.connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM answer WHERE attempt >= ?1 AND attempt < ?2 AND outcome = 0 AND message_id IS NULL)",
+        )?;
+        Ok(statement.query_row((from, to), |row| row.get(0))?)
+    }
+
+    /// Whether a message to `number` was taken (`nameless`: without an id) and awaits its receipt, besides `message`.
+    /// `its_own`: that is the number of `message` itself.
+    fn is_awaited(&self, message: i64, number: u64, nameless: bool, its_own: bool) -> Result<bool, JournalError> {
         let digits = crate::address::digits_of_key(number);
         for book in &self.books.campaigns {
-            let is_own = (book.first_id..book.end_id).contains(&message);
-            if book.counts[State::Accepted as usize] == 0 || !book.awaits_receipts || is_own && book.numbers_once {
+            let is_only_one = its_own && book.numbers_once && (book.first_id..book.end_id).contains(&message);
+            if book.counts[State::Accepted as usize] == 0 || !book.awaits_receipts || is_only_one {
                 continue;
             }
             let found: bool = self
@@ -56,11 +98,11 @@ impl Keeper {
                           WHERE m.id >= ?1 AND m.id < ?2 AND m.destination = ?3 AND m.id <> ?4
                             AND EXISTS (SELECT 1 FROM answer a
                                          WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)
-                                           AND a.outcome = 0)
+                                           AND a.outcome = 0 AND (NOT ?5 OR a.message_id IS NULL))
                             AND NOT EXISTS (SELECT 1 FROM receipt_match x
                                              WHERE x.attempt >= (m.id << 12) AND x.attempt < ((m.id + m.parts) << 12)))",
                 )?
-                .query_row((book.first_id, book.end_id, &digits, message), |row| row.get(0))?;
+                .query_row((book.first_id, book.end_id, &digits, message, nameless), |row| row.get(0))?;
             if found {
                 return Ok(true);
             }
@@ -202,6 +244,71 @@ mod tests {
         bench.time_out(session, sent[0]);
         bench.delivered(session, "strange", A);
         assert_eq!(bench.states(), ["in_doubt"]);
+    }
+
+    #[test]
+    fn f34_what_a_query_was_told_says_nothing_of_ids() {
+        let bench = Bench::new(&[(A, 1)], Hold);
+        let connection = rusqlite::Connection::open(&bench.path).unwrap();
+        let row = |id: i64, rule: u8| {
+            let sql = "INSERT INTO receipt (id, received_at, state, final, rule) VALUES (?1, 0, 2, 1, ?2)";
+            connection.execute(sql, (id, rule)).unwrap();
+        };
+        row(1 << 20, 7);
+        assert!(!super::ids_match(&connection).unwrap());
+        row(2 << 20, 1);
+        assert!(super::ids_match(&connection).unwrap());
+    }
+
+    #[test]
+    fn f34_a_message_without_an_id_is_as_likely_at_any_time() {
+        let mut bench = twice_allowed(&[(A, 1), (A, 1), (B, 1)]);
+        let session = bench.open_session();
+        let sent = bench.send(session, 3);
+        bench.answer(session, sent[0], OK, "");
+        bench.answer(session, sent[2], OK, "3");
+        bench.time_out(session, sent[1]);
+        bench.delivered(session, "3", B);
+        bench.delivered(session, "strange", A);
+        assert_eq!(bench.states(), ["accepted", "in_doubt", "delivered"]);
+        bench.restart();
+        let session = bench.open_session();
+        bench.delivered(session, "other", A);
+        assert_eq!(bench.states(), ["accepted", "in_doubt", "delivered"]);
+    }
+
+    #[test]
+    fn f34_an_id_does_not_outweigh_the_number_of_a_message_without_one() {
+        let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.answer(session, sent[0], OK, "");
+        bench.answer(session, sent[1], OK, "16");
+        bench.receipt(session, &told("16", Undeliverable, A));
+        assert_eq!(bench.states(), ["accepted", "accepted"]);
+        assert_eq!(bench.rules(), [("ambiguous".to_owned(), None)]);
+    }
+
+    #[test]
+    fn f33_numbers_that_are_nearly_alike_are_told_apart() {
+        // 0x16 is 22: the answer of one message is the receipt's id of the other.
+        let near: u64 = 491_700_000_001;
+        for distance in [1, 4_093, 4_094, 4_095, 65_536, 1_000_000, 1 << 20] {
+            let other = (near + distance).to_string();
+            for restart in [false, true] {
+                let mut bench = Bench::new(&[(A, 1), (&other, 1)], Hold);
+                let mut session = bench.open_session();
+                let sent = bench.send(session, 2);
+                bench.answer(session, sent[0], OK, "10");
+                bench.answer(session, sent[1], OK, "16");
+                if restart {
+                    bench.restart();
+                    session = bench.open_session();
+                }
+                bench.receipt(session, &told("16", Undeliverable, A));
+                assert_eq!(bench.states(), ["failed", "accepted"], "{distance}");
+            }
+        }
     }
 
     #[test]

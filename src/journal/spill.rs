@@ -130,8 +130,8 @@ impl Spill {
             connection.prepare_cached("SELECT exact, hash, attempt, plain, tag FROM spilled_id WHERE run = ?1")?;
         let mut rows = statement.query([run])?;
         while let Some(row) = rows.next()? {
-            let (exact, folded): (i64, i64) = (row.get(0)?, row.get(1)?);
-            let key = IdKey { exact: exact as u64, folded: folded as u64 };
+            let (exact, folded): (u32, i64) = (row.get(0)?, row.get(1)?);
+            let key = IdKey { exact: exact.into(), folded: folded as u64 };
             known.push(Known::spilled(key, Attempt(row.get(2)?), row.get(3)?, row.get(4)?));
         }
         known.sort_unstable_by_key(Known::attempt);
@@ -156,12 +156,12 @@ impl Spill {
 }
 
 fn insert(connection: &Connection, run: i64, known: &Known) -> Result<(), JournalError> {
-    let IdKey { exact, folded } = known.key();
+    let (folded, attempt) = (known.folded() as i64, known.attempt().0);
     connection
         .prepare_cached(
             "INSERT OR IGNORE INTO spilled_id (run, hash, attempt, plain, exact, tag) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute((run, folded as i64, known.attempt().0, known.is_plain(), exact as i64, known.tag()))?;
+        .execute((run, folded, attempt, known.is_plain(), known.exact(), known.tag()))?;
     Ok(())
 }
 
@@ -179,13 +179,13 @@ mod tests {
         let ids: Vec<Known> = (0..20_000)
             .map(|n| {
                 let key = IdKey { exact: random.u64(..), folded: random.u64(..) };
-                Known::spilled(key, Attempt::new(n, 0), n % 2 == 0, (n % 4_095) as u16)
+                Known::spilled(key, Attempt::new(n, 0), n % 2 == 0, n as u32 * 400)
             })
             .collect();
         for (n, run) in ids.chunks(5_000).enumerate() {
             spill.add(&connection, run.to_vec(), (n as i64 + 1) * 5_000).unwrap();
         }
-        spill.add_straggler(&connection, ids[0].key(), Attempt::new(3, 1)).unwrap();
+        spill.add_straggler(&connection, IdKey { exact: 1, folded: ids[0].folded() }, Attempt::new(3, 1)).unwrap();
         for spill in [&spill, &Spill::load(&connection).unwrap()] {
             assert_eq!(spill.edge(), 20_000);
             for (n, known) in ids.iter().enumerate().skip(1) {
@@ -193,7 +193,7 @@ mod tests {
                 assert_eq!(spill.find(&connection, known.folded()).unwrap(), [Spilled { attempt, run, plain }]);
             }
             assert_eq!(spill.find(&connection, ids[0].folded()).unwrap().len(), 2);
-            let whole = |known: &Known| (known.key(), known.attempt(), known.is_plain(), known.tag());
+            let whole = |known: &Known| (known.folded(), known.exact(), known.attempt(), known.is_plain(), known.tag());
             let mut read = Vec::new();
             for run in 1..=4 {
                 let mut of_run = Vec::new();

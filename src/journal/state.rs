@@ -16,23 +16,48 @@ pub struct AttemptFacts {
     pub noticed: bool,
 }
 
+impl AttemptFacts {
+    /// Whether the SMSC is known to have taken it.
+    fn is_known_taken(&self) -> bool {
+        match self.answer {
+            Some(outcome) => outcome == Outcome::Accepted,
+            None => self.noticed,
+        }
+    }
+
+    /// Whether it may have left, nobody can know what became of it, and nobody has settled that: also where it was to be
+    /// sent again.
+    fn is_doubt(&self) -> bool {
+        let doubted = matches!(self.verdict, Some(Verdict::InDoubt | Verdict::Resend));
+        self.answer.is_none() && !self.noticed && doubted
+    }
+}
+
 /// How one part stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Part {
     Unsent,
     Underway,
     ToRetry,
+    /// As `ToRetry`, after a try that is in doubt.
+    ToResend,
     InDoubt,
     Accepted,
     Delivered,
     Failed,
     Rejected,
+    /// As `Rejected`, after a try that is in doubt.
+    RejectedInDoubt,
     Abandoned,
+}
+
+impl Part {
+    const COUNT: usize = Part::Abandoned as usize + 1;
 }
 
 /// The state of a message from the attempts of each of its parts, in order. `cancelled`: what was not sent shall not be.
 ///
-/// In this order: any part in doubt: in doubt. Any part on its way, or to be sent while others went: sending. Any part
+/// In this order: any part in doubt, or that was and is not sent again after all: in doubt. Any part on its way, or to be sent while others went: sending. Any part
 /// taken without a final receipt: accepted. All delivered: delivered; some: partly delivered; none, though some were
 /// taken or given up: failed; none taken: rejected. A rejected or abandoned part keeps the unsent rest from being sent.
 ///
@@ -42,7 +67,7 @@ pub fn message_state<'a>(
     cancelled: bool,
     receipts_for: ReceiptsFor,
 ) -> State {
-    let mut count = [0usize; 9];
+    let mut count = [0usize; Part::COUNT];
     let mut total = 0;
     let mut speaker = None;
     for (n, attempts) in parts.enumerate() {
@@ -59,17 +84,20 @@ pub fn message_state<'a>(
         count[state as usize] += std::mem::take(&mut count[Part::Accepted as usize]);
     }
     let number = |part: Part| count[part as usize];
-    let ended = number(Part::Rejected) + number(Part::Abandoned) > 0;
-    let waiting = number(Part::Unsent) + number(Part::ToRetry);
-    let (unsent, to_retry) = if ended || cancelled { (0, 0) } else { (number(Part::Unsent), number(Part::ToRetry)) };
+    let rejected = number(Part::Rejected) + number(Part::RejectedInDoubt);
+    let is_over = cancelled || rejected + number(Part::Abandoned) > 0;
+    let waiting = number(Part::Unsent) + number(Part::ToRetry) + number(Part::ToResend);
+    let to_send = if is_over { 0 } else { waiting };
+    // A doubt that was to be sent again, and never will be, is still one.
+    let resends_given_up = if is_over { number(Part::ToResend) } else { 0 };
     let taken = number(Part::Accepted) + number(Part::Delivered) + number(Part::Failed);
-    if number(Part::InDoubt) > 0 {
+    if number(Part::InDoubt) + number(Part::RejectedInDoubt) + resends_given_up > 0 {
         State::InDoubt
     } else if number(Part::Underway) > 0 {
         State::Sending
     } else if waiting == total {
         if cancelled { State::Cancelled } else { State::Queued }
-    } else if unsent + to_retry > 0 {
+    } else if to_send > 0 {
         State::Sending
     } else if number(Part::Accepted) > 0 {
         State::Accepted
@@ -97,35 +125,57 @@ pub enum ReceiptsFor {
     Last,
 }
 
-/// Whether a message may have arrived twice: more than one try of a part is known to have been taken, or one that the
-/// operator had given up.
+/// Whether a message may have arrived twice: of more than one try of a part it is known, or cannot be known, that it was
+/// taken; or one was that the operator had given up.
 pub fn is_possible_duplicate<'a>(mut parts: impl Iterator<Item = &'a [AttemptFacts]>) -> bool {
     parts.any(|attempts| {
-        let taken = |attempt: &&AttemptFacts| match attempt.answer {
-            Some(outcome) => outcome == Outcome::Accepted,
-            None => attempt.noticed,
+        let may_be_taken = |attempt: &&AttemptFacts| {
+            let settled = matches!(attempt.verdict, Some(Verdict::AssumeSent | Verdict::Abandon));
+            attempt.is_known_taken() || attempt.is_doubt() || attempt.answer.is_none() && settled
         };
-        let mut known = attempts.iter().filter(taken);
-        known.clone().any(|attempt| attempt.verdict == Some(Verdict::Abandon)) || known.nth(1).is_some()
+        let came_back = |attempt: &AttemptFacts| attempt.is_known_taken() && attempt.verdict == Some(Verdict::Abandon);
+        attempts.iter().any(came_back) || attempts.iter().filter(may_be_taken).nth(1).is_some()
     })
 }
 
 /// Whether the parts that were never sent, or are to be tried again, may still go.
 pub fn may_go_on(parts: &[Vec<AttemptFacts>]) -> bool {
+    let ended = |state| matches!(state, Part::Rejected | Part::RejectedInDoubt | Part::Abandoned);
+    !parts.iter().any(|attempts| ended(part_state(attempts)))
+}
+
+/// Whether sending again what is in doubt leads to anything: no other part was refused for good or given up.
+pub fn may_be_resent(parts: &[Vec<AttemptFacts>]) -> bool {
     !parts.iter().any(|attempts| matches!(part_state(attempts), Part::Rejected | Part::Abandoned))
 }
 
 /// Whether the part is to be sent: never tried, not written, or to be tried again.
 pub fn is_to_send(attempts: &[AttemptFacts]) -> bool {
-    matches!(part_state(attempts), Part::Unsent | Part::ToRetry)
+    matches!(part_state(attempts), Part::Unsent | Part::ToRetry | Part::ToResend)
 }
 
-/// Whether the part's newest attempt is in doubt.
+/// Whether nothing of the message is on its way or known to have been taken, and nothing was refused for good.
+pub fn is_not_begun(parts: &[Vec<AttemptFacts>]) -> bool {
+    parts.iter().all(|attempts| is_to_send(attempts) || part_state(attempts) == Part::InDoubt)
+}
+
+/// Whether the part is in doubt, and not to be sent again.
 pub fn is_in_doubt(attempts: &[AttemptFacts]) -> bool {
-    part_state(attempts) == Part::InDoubt
+    matches!(part_state(attempts), Part::InDoubt | Part::RejectedInDoubt)
 }
 
-/// Whether the SMSC refused the part for good.
+/// Whether the part is in doubt, or was and is to be sent again.
+pub fn leaves_doubt(attempts: &[AttemptFacts]) -> bool {
+    is_in_doubt(attempts) || part_state(attempts) == Part::ToResend
+}
+
+/// The tries of a part that are in doubt, those that were to be followed by another included.
+pub fn doubts(attempts: &[AttemptFacts]) -> impl DoubleEndedIterator<Item = (u16, Option<Verdict>)> {
+    let tries = attempts.iter().enumerate();
+    tries.filter(|(_, attempt)| attempt.is_doubt()).map(|(tried, attempt)| (tried as u16, attempt.verdict))
+}
+
+/// Whether the SMSC refused the part for good, and no try of it is in doubt.
 pub fn is_rejected(attempts: &[AttemptFacts]) -> bool {
     part_state(attempts) == Part::Rejected
 }
@@ -134,12 +184,8 @@ fn part_state(attempts: &[AttemptFacts]) -> Part {
     // A part that was taken once is taken, whatever other attempts came to: one of them being answered is enough.
     let mut taken = None;
     for attempt in attempts {
-        let accepted = match attempt.answer {
-            Some(Outcome::Accepted) => true,
-            Some(_) => false,
-            None => attempt.verdict == Some(Verdict::AssumeSent) || attempt.noticed,
-        };
-        if accepted {
+        let is_assumed = attempt.answer.is_none() && attempt.verdict == Some(Verdict::AssumeSent);
+        if attempt.is_known_taken() || is_assumed {
             let state = match attempt.receipt {
                 Some(true) => Part::Delivered,
                 Some(false) => Part::Failed,
@@ -155,8 +201,12 @@ fn part_state(attempts: &[AttemptFacts]) -> Part {
     if let Some(state) = taken {
         return state;
     }
+    // What the operator gave up is given up with all its tries.
+    if attempts.iter().any(|attempt| attempt.answer.is_none() && attempt.verdict == Some(Verdict::Abandon)) {
+        return Part::Abandoned;
+    }
     let Some(newest) = attempts.last() else { return Part::Unsent };
-    match (newest.answer, newest.verdict) {
+    let by_newest = match (newest.answer, newest.verdict) {
         (Some(Outcome::Rejected), Some(Verdict::RetryRejected)) => Part::ToRetry,
         (Some(Outcome::Rejected), _) => Part::Rejected,
         (Some(_), _) => Part::ToRetry,
@@ -165,6 +215,13 @@ fn part_state(attempts: &[AttemptFacts]) -> Part {
         (None, Some(Verdict::NotWritten | Verdict::Resend | Verdict::RetryRejected)) => Part::ToRetry,
         (None, Some(Verdict::AssumeSent)) => Part::Accepted,
         (None, Some(Verdict::Abandon)) => Part::Abandoned,
+    };
+    // One that was never answered may have been taken, whatever a later one came to.
+    match by_newest {
+        Part::ToRetry if doubts(attempts).any(|(_, verdict)| verdict == Some(Verdict::InDoubt)) => Part::InDoubt,
+        Part::ToRetry if doubts(attempts).next().is_some() => Part::ToResend,
+        Part::Rejected if doubts(attempts).next().is_some() => Part::RejectedInDoubt,
+        state => state,
     }
 }
 
@@ -290,10 +347,11 @@ mod tests {
         };
         let abandoned = AttemptFacts { verdict: Some(Verdict::Abandon), noticed: true, ..Default::default() };
         assert!(is_possible_duplicate([[abandoned].as_slice()].into_iter()));
-        for letters in ["aa", "Da", "Dd", "ld"] {
+        // A try of which nobody can know counts as well as one that was taken.
+        for letters in ["aa", "Da", "Dd", "ld", "sa", "as", "s?", "s=", "sx", "xa"] {
             assert!(is_duplicate(letters), "{letters}");
         }
-        for letters in ["", "a", "D", "ta", "sa", "x", "na", "?", "=", "rd"] {
+        for letters in ["", "a", "D", "ta", "x", "na", "?", "=", "rd", "sr", "st", "sn", "sc"] {
             assert!(!is_duplicate(letters), "{letters}");
         }
     }
@@ -311,6 +369,75 @@ mod tests {
         {
             let parts: Vec<_> = parts.chars().map(facts).collect();
             assert_eq!(message_state(parts.iter().map(Vec::as_slice), true, ReceiptsFor::All), state);
+        }
+    }
+
+    /// Parts are divided by commas, the tries of one are in order.
+    fn state_of(parts: &str, cancelled: bool) -> State {
+        let parts: Vec<Vec<_>> = parts.split(',').map(|part| part.chars().flat_map(facts).collect()).collect();
+        message_state(parts.iter().map(Vec::as_slice), cancelled, ReceiptsFor::All)
+    }
+
+    #[test]
+    fn a_doubt_stands_until_it_is_settled() {
+        use State::{Accepted, Cancelled, Failed, InDoubt, Queued, Sending};
+        for (parts, state, when_cancelled) in [
+            // To be sent again: nothing but that keeps it from being listed.
+            ("s", Queued, InDoubt),
+            ("st", Queued, InDoubt),
+            ("sn", Queued, InDoubt),
+            ("sR", Queued, InDoubt),
+            ("s,-", Queued, InDoubt),
+            ("s,a", Sending, InDoubt),
+            ("sc", Sending, Sending),
+            // Not to be sent again: the SMSC refused the second try, or another part.
+            ("sr", InDoubt, InDoubt),
+            ("sr,a", InDoubt, InDoubt),
+            ("s,r", InDoubt, InDoubt),
+            ("?,r", InDoubt, InDoubt),
+            // Held again, since its number was suppressed while it waited.
+            ("?t", InDoubt, InDoubt),
+            ("?n", InDoubt, InDoubt),
+            // Settled: by a try that was taken, by a receipt, by the operator.
+            ("sa", Accepted, Accepted),
+            ("Dr", State::Delivered, State::Delivered),
+            ("=r", Accepted, Accepted),
+            ("=t", Accepted, Accepted),
+            ("xr", Failed, Failed),
+            ("xt", Failed, Failed),
+            ("sx", Failed, Failed),
+            ("x,r", Failed, Failed),
+            // No doubt: answered, or never written.
+            ("tt", Queued, Cancelled),
+            ("nt", Queued, Cancelled),
+            ("rr", State::Rejected, State::Rejected),
+        ] {
+            assert_eq!(state_of(parts, false), state, "{parts}");
+            assert_eq!(state_of(parts, true), when_cancelled, "{parts}, cancelled");
+        }
+    }
+
+    /// Whatever the story, one of its doubts is seen while nothing more of the message goes out, unless it is settled.
+    #[test]
+    fn no_doubt_is_ever_hidden() {
+        let letters = ['c', 'a', 'r', 't', '?', 'n', 's', '=', 'x', 'D', 'R'];
+        let mut stories = vec![String::from("-")];
+        for first in letters {
+            stories.push(first.to_string());
+            stories.extend(letters.iter().map(|second| format!("{first}{second}")));
+        }
+        for [one, two] in stories.iter().flat_map(|one| stories.iter().map(move |two| [one, two])) {
+            let settled = |part: &str| part.contains(['a', '=', 'D', 'x']);
+            let doubtful = |part: &str| part.contains(['?', 's']) && !settled(part);
+            if !doubtful(one) && !doubtful(two) {
+                continue;
+            }
+            let parts = format!("{one},{two}");
+            let on_its_way = one.ends_with('c') || two.ends_with('c');
+            let state = state_of(&parts, true);
+            assert!(state == State::InDoubt || on_its_way && state == State::Sending, "{parts}: {state:?}");
+            let state = state_of(&parts, false);
+            assert!(matches!(state, State::InDoubt | State::Queued | State::Sending), "{parts}: {state:?}");
         }
     }
 }

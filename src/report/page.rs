@@ -198,7 +198,8 @@ fn failures(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::R
         return Ok(());
     }
     let multipart = report.summary.parts != report.summary.messages;
-    writeln!(out, "\nNot delivered, by receipt{}", if multipart { " (parts)" } else { "" })?;
+    let by = if report.failures.iter().all(|failure| failure.state != "ABANDONED") { ", by receipt" } else { "" };
+    writeln!(out, "\nNot delivered{by}{}", if multipart { " (parts)" } else { "" })?;
     for failure in report.failures.iter().take(KINDS_SHOWN) {
         let mut words = failure.state.clone();
         if let Some(error) = &failure.error {
@@ -242,7 +243,7 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
     }
     if report.possible_duplicates > 0 {
         let words = format!(
-            "{} may have arrived twice: more than one try was taken, or one that had been given up",
+            "{} may have arrived twice: more than one try was taken or never answered, or one was that had been given up",
             count(report.possible_duplicates, "message")
         );
         wrapped(out, width, "  duplicates   ", 15, &words)?;
@@ -342,8 +343,8 @@ pub fn write_list(
         writeln!(out, "No campaigns yet: `smppost import` or `smppost send` a CSV file.")?;
         return Ok(());
     }
-    let header = ["messages", "progress", "accepted", "delivered", "failed", "in doubt", "last sent (UTC)"];
-    let rows: Vec<[String; 7]> = campaigns.iter().map(list_row).collect();
+    let header = ["messages", "queued", "accepted", "delivered", "failed", "rejected", "in doubt", "last sent (UTC)"];
+    let rows: Vec<[String; 8]> = campaigns.iter().map(list_row).collect();
     let mut widths = header.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -380,15 +381,15 @@ pub fn write_list(
     Ok(())
 }
 
-fn list_row(campaign: &CampaignSummary) -> [String; 7] {
+fn list_row(campaign: &CampaignSummary) -> [String; 8] {
     let of = |state| campaign.counts.of(state);
-    let waiting = of(State::Queued) + of(State::Sending);
     [
         number(campaign.messages),
-        percent(campaign.messages - waiting, campaign.messages),
+        number(of(State::Queued) + of(State::Sending)),
         number(of(State::Accepted)),
         number(of(State::Delivered)),
-        number(of(State::Failed) + of(State::Rejected) + of(State::PartlyDelivered)),
+        number(of(State::Failed) + of(State::PartlyDelivered)),
+        number(of(State::Rejected)),
         number(of(State::InDoubt)),
         campaign.last_sent_at.map_or_else(String::new, moment),
     ]

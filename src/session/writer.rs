@@ -6,10 +6,10 @@ use super::bind::{Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::{Backoff, Notice, Shared};
 use crate::failpoint::reach;
-use crate::journal::events::{Acknowledge, Run, Sent, SessionFacts, ToJournal, ToSession};
+use crate::journal::events::{Acknowledge, Barred, Item, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
 use crate::link::{Tls, WriteHalf};
-use crate::pacer::{HOLD_LOOK, Hold};
+use crate::pacer::{HOLD_LOOK, Hold, LastSecond};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
@@ -26,8 +26,8 @@ use std::time::{Duration, Instant};
 const WRITE_OCTETS_MAX: usize = 64 * 1024;
 /// How long the end of a session may take to settle and to be agreed upon.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Parts that a new session claims ahead, where two windows are fewer.
-const AHEAD_FIRST: usize = 32;
+/// Parts that are claimed ahead however slowly they go, where two windows are fewer.
+const AHEAD_MIN: usize = 32;
 /// When it is long until the sending hours begin: how long a session is kept after the last message or receipt.
 const HELD_IDLE: Duration = Duration::from_secs(60);
 /// enquire_link and unbind use these sequence numbers; 1 was the bind's.
@@ -143,9 +143,9 @@ struct Session<'a> {
     queued: usize,
     /// A request for parts is outstanding.
     wanted: bool,
-    /// How many parts to claim ahead at most: it doubles with what was written, so that a session that does not last gives
-    /// back little.
-    ahead_max: usize,
+    /// Parts written in the last second: as many, or two windows, are claimed ahead at most, so that a session that does not
+    /// last gives back little, and so that after a crash of the machine little is in doubt where the SMSC is slow.
+    written: LastSecond,
     out: Vec<u8>,
     next_control: u32,
     enquired_at: Option<Instant>,
@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
             queue: VecDeque::new(),
             queued: 0,
             wanted: false,
-            ahead_max: (2 * shared.account.window).max(AHEAD_FIRST),
+            written: LastSecond::new(Instant::now()),
             out: Vec::with_capacity(WRITE_OCTETS_MAX + 4_096),
             next_control: CONTROL_NUMBERS.start,
             enquired_at: None,
@@ -315,7 +315,7 @@ impl<'a> Session<'a> {
     fn encode(&mut self, mut granted: usize) -> Result<usize, String> {
         let now = Instant::now();
         let references = self.takes_references && self.shared.references.load(Ordering::Relaxed);
-        let mut withdrawn = Vec::new();
+        let (wanted, mut withdrawn) = (granted, Vec::new());
         while granted > 0 {
             let Some(run) = self.queue.front_mut() else { break };
             let mut window = self.window.lock();
@@ -355,6 +355,7 @@ impl<'a> Session<'a> {
                 self.flush()?;
             }
         }
+        self.written.add(now, wanted - granted);
         if !withdrawn.is_empty() {
             let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent: withdrawn });
         }
@@ -374,7 +375,8 @@ impl<'a> Session<'a> {
         if self.wanted || self.leaving.is_some() || self.shared.pacer.hold() != Hold::No || !self.kind.can_submit() {
             return;
         }
-        let ahead = self.shared.pacer.claim_ahead().min(self.ahead_max);
+        let used = self.written.count(Instant::now()).max(2 * self.shared.account.window).max(AHEAD_MIN);
+        let ahead = self.shared.pacer.claim_ahead().min(used);
         if self.queued <= ahead / 2 {
             self.wanted = true;
             let _ = self.shared.journal.send(ToJournal::Want { session: self.id, parts: ahead - self.queued });
@@ -417,10 +419,10 @@ impl<'a> Session<'a> {
         match message {
             ToSession::Send(runs) => {
                 self.wanted = false;
-                self.ahead_max = self.ahead_max.saturating_mul(2);
                 self.queued += runs.iter().map(|run| run.items.len()).sum::<usize>();
                 self.queue.extend(runs);
             }
+            ToSession::Withdraw(barred) => self.give_back(&barred),
             ToSession::Stored(acknowledge) => {
                 self.acknowledge(&acknowledge, CommandStatus::OK);
                 let _ = self.credits.try_recv();
@@ -454,6 +456,15 @@ impl<'a> Session<'a> {
         if !sent.is_empty() {
             let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent });
         }
+    }
+
+    /// Gives back what is barred of that which was claimed and is not written. The rest of a message of which a part is
+    /// written stays: half a message is worth less than none and than a whole one.
+    fn give_back(&mut self, barred: &[Arc<Barred>]) {
+        let (queue, sent) = without_barred(std::mem::take(&mut self.queue), barred);
+        self.queue = queue;
+        self.queued -= sent.len();
+        let _ = self.shared.journal.send(ToJournal::GaveBack { session: self.id, sent });
     }
 
     fn take_queue(&mut self) -> Vec<Sent> {
@@ -548,4 +559,97 @@ fn advance(run: &mut Run) {
     run.items.start += 1;
     run.first_serial += 1;
     run.first_sequence_number += 1;
+}
+
+/// The runs that are left without what is barred, and what that was. Order, serials and sequence numbers stay as they are.
+fn without_barred(queue: VecDeque<Run>, barred: &[Arc<Barred>]) -> (VecDeque<Run>, Vec<Sent>) {
+    // Parts of a message stand side by side in their chunk, and what stands before the queue's first is through.
+    let begun = queue.front().and_then(|run| {
+        let before = run.chunk.items.get(run.items.start.checked_sub(1)?)?.message;
+        run.chunk.items.get(run.items.start).map(|item| item.message).filter(|&message| message == before)
+    });
+    let is_barred = |item: &Item| {
+        Some(item.message) != begun && barred.iter().any(|barred| barred.bars(item.campaign, item.destination))
+    };
+    let (mut left, mut sent) = (VecDeque::with_capacity(queue.len()), Vec::new());
+    for mut run in queue {
+        while !run.items.is_empty() {
+            let goes = |item: &&Item| !is_barred(item);
+            let count = run.chunk.items[run.items.clone()].iter().take_while(goes).count();
+            if count == 0 {
+                sent.push(sent_of(&run));
+                advance(&mut run);
+                continue;
+            }
+            let end = run.items.start + count;
+            left.push_back(Run { items: run.items.start..end, ..run.clone() });
+            run.items.start = end;
+            run.first_serial += count as i64;
+            run.first_sequence_number += count as u32;
+        }
+    }
+    (left, sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::events::Chunk;
+    use crate::journal::key::Attempt;
+
+    /// A run of all parts of messages 1, 4 and 5, of which the first has three; each goes to its own number.
+    fn run() -> Run {
+        let parts = [(1, 0, 3), (1, 1, 3), (1, 2, 3), (4, 0, 1), (5, 0, 1)];
+        let items = parts.map(|(message, part, parts)| Item {
+            attempt: Attempt::new(message + i64::from(part), 0),
+            message,
+            destination: message as u64,
+            start: 0,
+            end: 0,
+            campaign: 0,
+            part,
+            parts,
+            refused: 0,
+            has_reference: false,
+        });
+        let chunk = Arc::new(Chunk { items: items.into(), ..Chunk::default() });
+        Run { chunk, items: 0..5, first_serial: 11, first_sequence_number: 101, generation: 0 }
+    }
+
+    /// Of a queue of which `written` parts are written: serial and sequence number of each part left, and the parts given
+    /// back.
+    fn check(written: usize, barred: Barred, left: &[i64], given_back: &[i64]) {
+        let mut run = run();
+        (0..written).for_each(|_| advance(&mut run));
+        let (queue, sent) = without_barred(VecDeque::from([run]), &[Arc::new(barred)]);
+        let mut found = Vec::new();
+        for mut run in queue {
+            while !run.items.is_empty() {
+                let sent = sent_of(&run);
+                assert_eq!(
+                    (run.first_serial, sent.sequence_number),
+                    (10 + sent.attempt.part(), 100 + run.first_serial as u32 - 10)
+                );
+                found.push(sent.attempt.part());
+                advance(&mut run);
+            }
+        }
+        assert_eq!(found, left);
+        assert_eq!(sent.iter().map(|sent| sent.attempt.part()).collect::<Vec<_>>(), given_back);
+    }
+
+    #[test]
+    fn what_is_barred_is_given_back_but_for_the_rest_of_a_message() {
+        let numbers = |numbers: &[u64]| Barred { numbers: numbers.iter().copied().collect(), ..Barred::default() };
+        let campaign = |index| Barred { campaigns: vec![index], ..Barred::default() };
+        check(0, numbers(&[9]), &[1, 2, 3, 4, 5], &[]);
+        check(0, numbers(&[4]), &[1, 2, 3, 5], &[4]);
+        check(0, numbers(&[1, 5]), &[4], &[1, 2, 3, 5]);
+        check(0, campaign(0), &[], &[1, 2, 3, 4, 5]);
+        check(0, campaign(1), &[1, 2, 3, 4, 5], &[]);
+        check(1, campaign(0), &[2, 3], &[4, 5]);
+        check(2, numbers(&[1]), &[3, 4, 5], &[]);
+        check(3, campaign(0), &[], &[4, 5]);
+        check(5, campaign(0), &[], &[]);
+    }
 }

@@ -55,6 +55,12 @@ impl Simulator {
         Self { child, port, ledger }
     }
 
+    /// Stops it (`STOP`) or has it go on (`CONT`): connections stay, and nothing on them is read or answered meanwhile.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "no signal {name}");
+    }
+
     /// All that the ledger says by now.
     pub fn read(&self) -> Ledger {
         let mut ledger = Ledger::default();

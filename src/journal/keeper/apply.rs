@@ -35,6 +35,12 @@ impl Keeper {
                 }
                 Ok(())
             }
+            ToJournal::GaveBack { sent, .. } => {
+                for &sent in sent {
+                    self.unwritten(sent, "cancelled or suppressed before it was written")?;
+                }
+                Ok(())
+            }
             ToJournal::Closing { session } => {
                 self.sessions.remove(session);
                 Ok(())
@@ -83,7 +89,7 @@ impl Keeper {
             ))?;
         let id = self.connection.last_insert_rowid();
         set_note(&self.connection, RUN, Some(&format!("{:016x}", self.run)))?;
-        self.sessions.insert(id, SessionBook { to: session, wanted: 0 });
+        self.sessions.insert(id, SessionBook { to: session, wanted: 0, barred: Vec::new(), withdrawing: false });
         // Said after the commit. It is also that of the end of the session before it on this connection, whose mark this
         // one writes over.
         self.opened.push((reply.clone(), SessionNumber { id, serial_before: self.next_serial - 1, run: self.run }));

@@ -1,7 +1,8 @@
 //! How the journal thread comes to know what the journal says: at its start, and when a transaction was lost.
 
-use super::{Board, Held, Keeper, Status, data_version};
+use super::{Board, Held, Inode, Keeper, Status, data_version, inode_of};
 use crate::journal::books::Books;
+use crate::journal::events::Barred;
 use crate::journal::feed::{self, Feeder};
 use crate::journal::generations::Generations;
 use crate::journal::ids::Ids;
@@ -13,12 +14,11 @@ use crate::journal::rivals;
 use crate::journal::sequence::Sequence;
 use crate::journal::spill::Spill;
 use crate::journal::strays::Strays;
-use crate::journal::{JournalError, control};
+use crate::journal::{JournalError, beside, control};
 use crate::text::DefaultAlphabet;
 use hashbrown::HashMap;
 use rusqlite::Connection;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ impl Keeper {
                 |row| row.get(0),
             )
             .or_else(none_is(0))?;
-        let meta = std::fs::metadata(&settings.path).map_err(|error| JournalError::Io(settings.path.clone(), error))?;
+        let files = files(&settings.path)?;
         let reserve = Reserve::keep(&settings.path)?;
         let ranges = feed::ranges(&connection, &books, &settings.active, settings.limit)?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -75,7 +75,7 @@ impl Keeper {
         connection.execute_batch("COMMIT")?;
         retry::load_reference_ban(&connection, &settings.references)?;
         let mut keeper = Self::bare(connection, books, ids)?;
-        keeper.inode = (meta.dev(), meta.ino());
+        keeper.files = files;
         keeper.path = settings.path;
         keeper.limit_end = ranges.iter().map(|range| (range.campaign, range.limit_end)).collect();
         keeper.active = settings.active;
@@ -108,7 +108,7 @@ impl Keeper {
         let ids_match = rivals::ids_match(&connection)?;
         Ok(Self {
             path: PathBuf::new(),
-            inode: (0, 0),
+            files: Vec::new(),
             books,
             ids,
             spill,
@@ -117,6 +117,7 @@ impl Keeper {
             to_judge: Vec::new(),
             judge_all: false,
             ids_match,
+            nameless: rivals::some_are_nameless(&connection)?,
             generations: Generations::default(),
             references: Arc::default(),
             stop_words: Vec::new(),
@@ -136,6 +137,7 @@ impl Keeper {
             claiming: false,
             data_version: data_version(&connection)?,
             suppressed: control::suppressed(&connection)?,
+            barred: Barred::default(),
             streak: (0, 0),
             limit_end: HashMap::new(),
             after_commit: Vec::new(),
@@ -174,12 +176,26 @@ impl Keeper {
         self.to_judge.clear();
         self.judge_all = false;
         self.ids_match = rivals::ids_match(&self.connection)?;
+        self.nameless = rivals::some_are_nameless(&self.connection)?;
         self.retries = Retries::default();
         self.load_retries()?;
         // What other processes decided is to be heeded again.
         self.data_version = -1;
         Ok(())
     }
+}
+
+/// The journal and those of its companions that are there: without a sender there is no lock.
+fn files(journal: &Path) -> Result<Vec<(PathBuf, Inode)>, JournalError> {
+    let inode = inode_of(journal).map_err(|error| JournalError::Io(journal.into(), error))?;
+    let mut files = vec![(journal.to_owned(), inode)];
+    for suffix in ["-wal", "-lock"] {
+        let file = beside(journal, suffix);
+        if let Ok(inode) = inode_of(&file) {
+            files.push((file, inode));
+        }
+    }
+    Ok(files)
 }
 
 /// The receipts whose owner is not certain, and the attempts in doubt.

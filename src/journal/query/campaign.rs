@@ -492,8 +492,13 @@ fn doubts(connection: &Connection, summary: &CampaignSummary) -> Result<Vec<Doub
         let mut statement = connection.prepare_cached(
             "SELECT m.line, m.destination,
                     (SELECT v.reason FROM verdict v
-                      WHERE v.attempt >= (m.id << 12) AND v.attempt < ((m.id + m.parts) << 12)
+                      WHERE v.attempt >= (m.id << 12) AND v.attempt < ((m.id + m.parts) << 12) AND v.kind = 1
                       ORDER BY v.id DESC LIMIT 1)
+                 || coalesce((SELECT '; another try or part was rejected: '
+                                     || coalesce(n.name, 'status ' || a.command_status)
+                                FROM answer a LEFT JOIN status_name n ON n.command_status = a.command_status
+                               WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12) AND a.outcome = 2
+                               ORDER BY a.attempt DESC LIMIT 1), '')
                FROM message_state s JOIN message m ON m.id = s.message
               WHERE s.message >= ?1 AND s.message < ?2 AND s.state = ?3 ORDER BY s.message LIMIT ?4",
         )?;

@@ -118,7 +118,8 @@ struct Slot {
     not_written: bool,
     /// The ids that only receipts told, with their attempts.
     told_ids: Vec<(i64, String)>,
-    verdict: Option<(i64, String)>,
+    doubt: Option<(i64, String)>,
+    given_up: Option<(i64, String)>,
     abandoned_at: Option<i64>,
     receipt_error: Option<String>,
     matched_error: Option<String>,
@@ -276,11 +277,16 @@ impl Chunk {
             let Some(slot) = slots.of(attempt.part()) else { continue };
             let (id, at, kind): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
             slot.not_written |= attempt == Attempt::new(slot.id, 0) && kind == Verdict::NotWritten as i64;
-            if slot.verdict.as_ref().is_none_or(|&(newest, _)| newest < id) {
-                slot.verdict = Some((id, row.get(4)?));
-            }
-            if kind == Verdict::Abandon as i64 {
-                slot.abandoned_at = slot.abandoned_at.max(Some(at));
+            let reason = match Verdict::from_number(kind) {
+                Some(Verdict::InDoubt) => &mut slot.doubt,
+                Some(Verdict::Abandon) => {
+                    slot.abandoned_at = slot.abandoned_at.max(Some(at));
+                    &mut slot.given_up
+                }
+                _ => continue,
+            };
+            if reason.as_ref().is_none_or(|&(newest, _)| newest < id) {
+                *reason = Some((id, row.get(4)?));
             }
         }
         Ok(())
@@ -368,7 +374,8 @@ impl Slot {
             standing: None,
             not_written: false,
             told_ids: Vec::new(),
-            verdict: None,
+            doubt: None,
+            given_up: None,
             abandoned_at: None,
             receipt_error: None,
             matched_error: None,
@@ -414,16 +421,19 @@ impl Slot {
         };
         let state = self.row.state;
         let took_some = matches!(state, State::Accepted | State::PartlyDelivered | State::Failed);
-        let verdict = self.verdict.take().map(|(_, reason)| reason);
+        let given_up = self.given_up.take().map(|(_, reason)| reason);
         self.row.error = match state {
             State::Delivered => None,
             State::Rejected => self.rejected.map(status_words),
-            State::InDoubt => verdict,
+            State::InDoubt => self.doubt.take().map(|(_, reason)| match self.rejected {
+                None => reason,
+                Some(status) => format!("{reason}; another try or part was rejected: {}", status_words(status)),
+            }),
             _ => self
                 .receipt_error
                 .take()
                 .or(self.matched_error.take())
-                .or(verdict.filter(|_| state == State::Failed))
+                .or(given_up.filter(|_| state == State::Failed))
                 .or(self.standing.filter(|_| took_some).map(|(_, status)| status_words(status))),
         };
         let answered_at = self.row.answered_at;

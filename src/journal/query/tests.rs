@@ -287,6 +287,9 @@ fn what_only_a_part_or_a_receipt_tells_is_told() {
     let id = s.message(1, "not final");
     s.claim(id, 1, 0, 5_000).answer(id, 0, 0, Accepted, 5_010);
     s.receipt(Attempt::new(id, 0).receipt(0), 1, Some("BLACKLST 099"), 6_000);
+    let id = s.message(1, "resent and refused");
+    s.claim(id, 1, 0, 5_500).verdict(id, 0, Verdict::InDoubt, "no answer").verdict(id, 0, Verdict::Resend, "resend");
+    s.claim(id, 1, 1, 6_500).answer(id, 1, 0x0B, Rejected, 6_510);
     s.settle();
     let connection = open_read_only(&story.path).unwrap();
     let mut found = Vec::new();
@@ -299,6 +302,9 @@ fn what_only_a_part_or_a_receipt_tells_is_told() {
     assert_eq!((of(0, "state").as_str(), of(0, "error").as_str()), ("partly_delivered", "ESME_RINVDSTADR"));
     assert_eq!((of(1, "state"), of(1, "sent_at")), ("in_doubt".to_owned(), Stamp(START + 3_000).to_string()));
     assert_eq!((of(2, "state").as_str(), of(2, "message_ids").as_str()), ("delivered", "stray-1"));
+    let words = "no answer; another try or part was rejected: ESME_RINVDSTADR";
+    assert_eq!((of(5, "state").as_str(), of(5, "error").as_str()), ("in_doubt", words));
+    assert_eq!(campaign_report(&connection, "c").unwrap().doubts.pop().unwrap().reason.as_deref(), Some(words));
     let against = |line| crate::journal::control::against(&connection, "c", &[3, line]).unwrap();
     assert_eq!(against(3), None);
     assert!(against(99).unwrap().contains("no message of that line"));

@@ -5,7 +5,7 @@ use crate::journal::JournalError;
 use crate::journal::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::query::CampaignSummary;
 use crate::journal::query::chunk::{ClaimRun, claims, tries};
-use crate::journal::state::{AttemptFacts, message_state};
+use crate::journal::state::{AttemptFacts, leaves_doubt, message_state};
 use hashbrown::HashSet;
 use rusqlite::Connection;
 
@@ -150,8 +150,9 @@ impl<'a> Stories<'a> {
             let by_rule = message_state(self.parts.iter().map(Vec::as_slice), cancelled, campaign.receipts_for);
             let stored = rest.stored(message);
             let read = stored.unwrap_or_else(|| self.plain_state(cancelled));
-            // A suppressed number is a decision and not a fact of an attempt.
-            let untouched = matches!(by_rule, State::Queued | State::Cancelled);
+            // A suppressed number is a decision and not a fact of an attempt. It settles no doubt.
+            let untouched = matches!(by_rule, State::Queued | State::Cancelled)
+                && !self.parts.iter().any(|attempts| leaves_doubt(attempts));
             let same = read == by_rule || read == State::Suppressed && untouched;
             self.states.holds(same, || {
                 let kept = if stored.is_some() { "stored" } else { "read off its facts" };

@@ -78,6 +78,10 @@ fn scan_to_text(text: &[u8]) -> (Fields<'_>, bool) {
         let Some(label) = scanner.label() else {
             scanner.at = start;
             let word = scanner.value_word();
+            if fields.others > 0 && scanner.at >= text.len() && label_of(Key::of(word)) == Some(Label::Count) {
+                // The text was cut off behind the label's name: `id:1 sub:001 dlvrd` says nothing of the state.
+                return (fields, false);
+            }
             let state = if fields.strays == 0 { state_of(word) } else { None };
             match state {
                 Some(state) if fields.bare.is_none() => fields.bare = Some(state),

@@ -112,6 +112,14 @@ fn every_prefix_of_every_line_is_read_without_harm() {
                 let shown = String::from_utf8_lossy(&line.text[..end]);
                 assert!(joined || whole.as_bytes().starts_with(id), "{shown:?}");
             }
+            let whole = Receipt::of(RECEIPT, &line.text, Tlvs::NONE).and_then(|receipt| receipt.state());
+            if let Some(receipt) = &receipt
+                && let Some(state) = receipt.state()
+            {
+                // `dlvrd` with nothing behind it is the count that comes before the dates.
+                let shown = String::from_utf8_lossy(&line.text[..end]);
+                assert!(!receipt.is_final(state, false) || Some(state) == whole, "{shown:?} {state:?} {whole:?}");
+            }
         }
     }
 }

@@ -86,8 +86,6 @@ impl Line {
 
     fn omitted(omitted: Omitted) -> Self {
         let Omitted { line, part, destination, why } = omitted;
-        // What has no destination is no message.
-        let why = if destination.is_empty() { "the campaign has no message from this line of its file" } else { why };
         Self { line, part, destination, message_id: None, fate: Fate::NotAsked(why.into()) }
     }
 }

@@ -156,7 +156,8 @@ pub fn targets(
     }
     let mut missing: Vec<i64> = wanted.difference(&seen).copied().collect();
     missing.sort_unstable();
-    let nobody = |line| Omitted { line, part: 1, destination: String::new(), why: "no message is of this line" };
+    let why = "the campaign has no message from this line of its file";
+    let nobody = |line| Omitted { line, part: 1, destination: String::new(), why };
     omitted.extend(missing.into_iter().map(nobody));
     Ok((targets, omitted))
 }

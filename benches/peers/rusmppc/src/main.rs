@@ -9,7 +9,7 @@ use rusmppc::{ConnectionBuilder, Event};
 use std::error::Error;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 #[tokio::main]
@@ -23,7 +23,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     let window = Arc::new(Semaphore::new(arguments[3].parse()?));
     let address = format!("smpp://127.0.0.1:{}", arguments[1]);
-    let (client, mut events) = ConnectionBuilder::new().no_response_timeout().connect(address).await?;
+    // rusmppc 0.4.0 looks at five requests at a time and then sleeps without asking to be woken for the rest: with a window
+    // beyond that and nothing on its way from the peer it stands still for ever. Its timer wakes it.
+    let (client, mut events) = ConnectionBuilder::new()
+        .no_response_timeout()
+        .enquire_link_interval(Duration::from_millis(1))
+        .connect(address)
+        .await?;
     let bind = BindTransceiver::builder()
         .system_id(COctetString::from_str("peer")?)
         .password(COctetString::from_str("secret")?)

@@ -138,6 +138,23 @@ impl Bucket {
         granted
     }
 
+    /// Puts back tokens that were taken last and not used.
+    pub fn give_back(&mut self, mut count: usize) {
+        if self.rate(self.taken_at) == Rate::Unlimited {
+            return;
+        }
+        self.tokens += count as f64;
+        while let Some((_, taken)) = self.taken.back_mut().filter(|_| count > 0) {
+            let back = count.min(*taken);
+            *taken -= back;
+            count -= back;
+            self.in_second -= back;
+            if *taken == 0 {
+                self.taken.pop_back();
+            }
+        }
+    }
+
     /// How long until `want` tokens are there, or as many as are worth waking up for.
     pub fn ready_in(&self, now: Instant, want: usize) -> Duration {
         let Rate::PerSecond(rate) = self.rate(now) else { return Duration::ZERO };
@@ -324,6 +341,11 @@ impl Pacer {
         self.bucket.lock().take(Instant::now(), want)
     }
 
+    /// Puts back tokens that were taken and not used.
+    pub fn give_back(&self, count: usize) {
+        self.bucket.lock().give_back(count);
+    }
+
     /// How long until `want` tokens are there, or as many as are worth waking up for.
     pub fn ready_in(&self, want: usize) -> Duration {
         self.bucket.lock().ready_in(Instant::now(), want)
@@ -471,6 +493,23 @@ mod tests {
         let mut bucket = Bucket::new(Rate::PerSecond(10.0), start);
         bucket.start_from(start, 20.0);
         assert_eq!(bucket.rate(start), Rate::PerSecond(10.0));
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_at_once() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(Rate::PerSecond(10.0), start);
+        let mut at = start;
+        while bucket.take(at, 1) == 1 {
+            at += Duration::from_millis(100);
+            if at > start + Duration::from_secs(2) {
+                break;
+            }
+        }
+        let at = at + bucket.ready_in(at, 1);
+        assert_eq!((bucket.take(at, 1), bucket.take(at, 1)), (1, 0));
+        bucket.give_back(1);
+        assert_eq!((bucket.take(at, 2), bucket.take(at, 1)), (1, 0));
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! The requests of one session that are not answered yet. Pure: time is an argument.
 
 use crate::journal::events::Sent;
+use crate::journal::key::Attempt;
 use hashbrown::HashMap;
 use std::time::{Duration, Instant};
 
@@ -13,14 +14,23 @@ pub struct Window {
     held: usize,
     /// Their response timer expired: their slot is free, their number still known.
     late: HashMap<u32, (Sent, Instant)>,
-    /// Messages of which a part was refused for good: their other parts are not to be written.
-    refused: Vec<i64>,
+    /// Messages of which a part was refused for good: what is claimed of them already is not to be written.
+    refused: HashMap<i64, Refusal>,
+    /// The same, of some time ago.
+    refused_before: HashMap<i64, Refusal>,
     /// The writer waits for a slot.
     starved: bool,
 }
 
-/// Messages remembered as refused while parts of theirs may still be claimed ahead.
-const REFUSED_MAX: usize = 4_096;
+/// A part that was refused for good, and which others of its message were withheld for that.
+#[derive(Debug)]
+struct Refusal {
+    attempt: Attempt,
+    withheld: Vec<i64>,
+}
+
+/// Messages remembered as refused at least, while parts of theirs may still be claimed ahead.
+const REFUSED_MIN: usize = 2_048;
 
 impl Window {
     /// A window for `size` requests at a time.
@@ -30,7 +40,8 @@ impl Window {
             outstanding: HashMap::with_capacity(size.min(4_096)),
             held: 0,
             late: HashMap::new(),
-            refused: Vec::new(),
+            refused: HashMap::new(),
+            refused_before: HashMap::new(),
             starved: false,
         }
     }
@@ -95,17 +106,33 @@ impl Window {
         expired.into_iter().map(|(_, (sent, _))| sent).collect()
     }
 
-    /// A part of this message was refused for good.
-    pub fn refuse(&mut self, message: i64) {
-        if self.refused.len() >= REFUSED_MAX {
-            self.refused.drain(..REFUSED_MAX / 2);
+    /// This attempt at a part of a longer message was refused for good, which the journal has been told.
+    pub fn refuse(&mut self, sent: &Sent) {
+        if self.refused.len() >= REFUSED_MIN {
+            self.refused_before = std::mem::take(&mut self.refused);
         }
-        self.refused.push(message);
+        self.refused_before.remove(&sent.message);
+        self.refused.insert(sent.message, Refusal { attempt: sent.attempt, withheld: Vec::new() });
     }
 
-    /// Whether a part of this message was refused for good.
-    pub fn is_refused(&self, message: i64) -> bool {
-        self.refused.contains(&message)
+    /// Whether a claimed part is not to be written, since another of its message was refused. Each part is withheld once:
+    /// the journal knows of the refusal before it hears of that, so what it claims of the message from then on is meant to go.
+    pub fn withholds(&mut self, sent: &Sent) -> bool {
+        let refusal = match self.refused.get_mut(&sent.message) {
+            Some(refusal) => refusal,
+            None => match self.refused_before.get_mut(&sent.message) {
+                Some(refusal) => refusal,
+                None => return false,
+            },
+        };
+        let part = sent.attempt.part();
+        if part == refusal.attempt.part() && sent.attempt.tried() > refusal.attempt.tried()
+            || refusal.withheld.contains(&part)
+        {
+            return false;
+        }
+        refusal.withheld.push(part);
+        true
     }
 
     /// Everything unanswered, when the session has ended. Those whose timer had expired were reported before.
@@ -118,7 +145,6 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::key::Attempt;
 
     fn sent(sequence_number: u32) -> Sent {
         Sent {
@@ -133,6 +159,25 @@ mod tests {
             generation: 0,
             destination: 0,
         }
+    }
+
+    #[test]
+    fn what_is_claimed_of_a_refused_message_is_withheld_once() {
+        let mut window = Window::new(3);
+        let part = |part, tried| Sent { message: 10, attempt: Attempt::new(part, tried), ..sent(1) };
+        assert!(!window.withholds(&part(11, 0)));
+        window.refuse(&part(11, 0));
+        assert!(window.withholds(&part(12, 0)));
+        assert!(!window.withholds(&Sent { message: 20, ..part(20, 0) }), "another message");
+        // What is tried again of it was claimed by one who knows.
+        assert!(!window.withholds(&part(12, 1)) && !window.withholds(&part(11, 1)));
+        window.refuse(&part(11, 1));
+        assert!(window.withholds(&part(12, 2)) && !window.withholds(&part(12, 3)), "refused anew");
+        for message in 1_000..1_000 + 3 * REFUSED_MIN as i64 {
+            window.refuse(&Sent { message, attempt: Attempt::new(message, 0), ..sent(1) });
+        }
+        assert!(window.refused.len() + window.refused_before.len() <= 2 * REFUSED_MIN);
+        assert!(!window.withholds(&part(13, 0)), "forgotten");
     }
 
     #[test]

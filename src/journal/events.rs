@@ -307,12 +307,14 @@ pub enum ToJournal {
         /// The attempts.
         sent: Vec<Sent>,
     },
-    /// These were claimed and are not going to be written, since an earlier part of their message was refused.
+    /// These were claimed and are not going to be written.
     Withdrawn {
         /// The session's number.
         session: i64,
         /// The attempts.
         sent: Vec<Sent>,
+        /// Why.
+        reason: &'static str,
     },
     /// The answer to [`ToSession::Withdraw`]: these were claimed and are not going to be written. Without any, too.
     GaveBack {

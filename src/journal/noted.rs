@@ -11,6 +11,7 @@ use super::keeper::Keeper;
 use super::key::Attempt;
 use super::retry::{CodeRule, RetryRules};
 use super::spill::Spill;
+use crate::address::Destination;
 use rusqlite::{Connection, OptionalExtension};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,9 +73,17 @@ impl Keeper {
             late: is_judged,
             referenced: noted.referenced,
             generation: self.generations.current(),
-            destination: 0,
+            destination: destination(&self.connection, message)?,
         }))
     }
+}
+
+/// The number that a message goes to: a receipt with the same id can name another.
+fn destination(connection: &Connection, message: i64) -> Result<u64, JournalError> {
+    let destination: String = connection
+        .prepare_cached("SELECT destination FROM message WHERE id = ?1")?
+        .query_row([message], |row| row.get(0))?;
+    Ok(Destination::parse(&destination).map_or(0, |destination| destination.same_key()))
 }
 
 /// The sequence number of an attempt, if it was claimed for that session.
@@ -206,6 +215,27 @@ mod tests {
         bench.restart();
         assert_eq!(bench.states()[..2], ["delivered", "accepted"]);
         assert_eq!(bench.rules(), [("exact id".to_owned(), Some(2))]);
+    }
+
+    #[test]
+    fn f34_a_receipt_that_names_another_number_is_not_that_of_a_noted_answer() {
+        // Answers in hex, receipts in decimal, from 1: the receipt of 0x51 has the id of another answer.
+        let mut bench = bench(InDoubtPolicy::Hold);
+        let (session, other) = (bench.open_session(), bench.open_session());
+        let sent = bench.send(session, 3);
+        bench.delivered(other, "81", NUMBERS[1]);
+        bench.note(session, &[(sent[0], 0, "81"), (sent[1], 0, "51")]);
+        bench.restart();
+        assert_eq!(bench.states()[..3], ["accepted", "delivered", "in_doubt"]);
+        // The same where the one that it is about was never answered.
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.delivered(session, "82", NUMBERS[4]);
+        bench.note(session, &[(sent[0], 0, "82")]);
+        bench.restart();
+        assert_eq!(bench.states()[3..5], ["accepted", "delivered"]);
+        let found = bench.rules().into_iter().map(|(rule, line)| (rule, line.unwrap())).collect::<Vec<_>>();
+        assert_eq!(found, [("equivalent id".into(), 3), ("attempt in doubt".into(), 6)]);
     }
 
     #[test]

@@ -220,7 +220,7 @@ mod tests {
         let mut bench = Bench::new(&[("491700000001", 1), ("491700000002", 1)], InDoubtPolicy::Hold);
         let session = bench.open_session();
         let sent = bench.send(session, 1);
-        bench.tell(ToJournal::Withdrawn { session, sent });
+        bench.tell(ToJournal::Withdrawn { session, sent, reason: "" });
         // As if that had happened again and again, but for the last time.
         let last = TRIES_MAX - 1;
         let tries = format!(
@@ -234,7 +234,7 @@ mod tests {
         let session = bench.open_session();
         let sent = bench.send(session, 1);
         assert_eq!(sent[0].attempt, Attempt::new(1, last));
-        bench.tell(ToJournal::Withdrawn { session, sent });
+        bench.tell(ToJournal::Withdrawn { session, sent, reason: "" });
         assert!(bench.keeper().status.halted.as_ref().is_some_and(|why| why.contains("line 2")));
         bench.restart();
         let session = bench.open_session();

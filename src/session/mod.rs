@@ -283,7 +283,7 @@ impl Backoff {
         full.mul_f64(0.5 + random / 2.0)
     }
 
-    /// A submit was accepted: the next loss starts anew.
+    /// The session was of use: the next loss starts anew.
     pub fn reset(&mut self) {
         self.tries = 0;
     }

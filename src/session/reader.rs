@@ -4,7 +4,7 @@
 use super::{ReceiptReading, Timers};
 use crate::failpoint::reach;
 use crate::journal::answers::Notes;
-use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, Sent, ToJournal};
 use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
@@ -139,8 +139,13 @@ impl Reader {
         loop {
             // First what is there already: the answer to the bind may have come with more.
             self.pulse.busy.store(true, Ordering::Relaxed);
+            let pending = self.frames.pending();
             if let Err(reason) = self.take_frames(&mut found) {
                 return reason;
+            }
+            if self.frames.pending() < pending {
+                // A PDU is whole: what there is of the next has just begun to arrive.
+                partial_since = None;
             }
             self.settle_owed();
             if self.owed.is_some() != looks_often {
@@ -175,10 +180,6 @@ impl Reader {
                 Ok(Some(count)) => {
                     self.frames.filled(count);
                     self.pulse.hear();
-                    // A PDU that goes on arriving has begun anew when the one before it was whole.
-                    if self.frames.pending() == count {
-                        partial_since = None;
-                    }
                 }
                 Err(error) => return format!("the connection broke: {error}"),
             }
@@ -218,7 +219,7 @@ impl Reader {
         let mut batch = Batch::default();
         let mut replies = Vec::new();
         let mut outcome = self.sort_frames(found, &mut batch, &mut replies);
-        let slots = self.attribute(found, &mut batch);
+        let (slots, refused) = self.attribute(found, &mut batch);
         let reply = if outcome.is_ok() { FromReader::Reply } else { FromReader::LastReply };
         if !replies.is_empty() && self.writer.send(reply(replies)).is_err() {
             outcome = outcome.and(Err(STOPPED.into()));
@@ -236,6 +237,11 @@ impl Reader {
             outcome = outcome.and(Err(STOPPED.into()));
         }
         self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())?;
+        if !refused.is_empty() {
+            // After the journal was told, and not before: see `Window::withholds`.
+            let mut window = self.window.lock();
+            refused.iter().for_each(|sent| window.refuse(sent));
+        }
         outcome
     }
 
@@ -294,13 +300,14 @@ impl Reader {
         }
     }
 
-    /// Finds out whose answers these are: one look at the window for all of them. Returns how many slots they held.
-    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) -> usize {
+    /// Finds out whose answers these are: one look at the window for all of them. Returns how many slots they held, and
+    /// which parts of longer messages are refused for good.
+    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) -> (usize, Vec<Sent>) {
+        let (mut slots, mut refused) = (0, Vec::new());
         if found.is_empty() {
-            return 0;
+            return (slots, refused);
         }
         let now = Instant::now();
-        let mut slots = 0;
         let (mut accepted, mut throttled, mut unknown) = (0, false, 0);
         let mut window = self.window.lock();
         for answer in found.drain(..) {
@@ -313,11 +320,11 @@ impl Reader {
             match self.rules.class(status) {
                 StatusClass::Accepted => accepted += 1,
                 StatusClass::Throttled => throttled = true,
-                StatusClass::Temporary => {}
+                StatusClass::Temporary if self.rules.delay_ms(status, sent.refused).is_some() => {}
                 _ if sent.is_refused_for_reference(status) => {}
-                class @ (StatusClass::Account | StatusClass::Permanent) => {
+                class @ (StatusClass::Temporary | StatusClass::Account | StatusClass::Permanent) => {
                     if !sent.plain {
-                        window.refuse(sent.message);
+                        refused.push(sent);
                     }
                     if class == StatusClass::Account {
                         // The journal is about to stop everything; until it has, nothing more is to be refused alike.
@@ -342,7 +349,7 @@ impl Reader {
         if accepted > 0 || throttled {
             self.pacer.answered(accepted, throttled);
         }
-        slots
+        (slots, refused)
     }
 }
 

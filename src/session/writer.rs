@@ -60,8 +60,10 @@ pub fn run(slot: usize, shared: &Shared) {
                 }
                 match Session::open(slot, shared, bound) {
                     Ok(session) => {
+                        let bound_at = Instant::now();
                         let (end, accepted) = session.run();
-                        if accepted {
+                        // One that only receives, or has nothing to send, has proved itself by lasting.
+                        if accepted || bound_at.elapsed() >= Backoff::LONGEST {
                             backoff.reset();
                         }
                         unbound_since = Instant::now();
@@ -141,6 +143,8 @@ struct Session<'a> {
     /// Claimed parts, in the order in which they are to be written.
     queue: VecDeque<Run>,
     queued: usize,
+    /// Claimed parts that are not going to be written, of which the journal has not been told.
+    withheld: Vec<Sent>,
     /// A request for parts is outstanding.
     wanted: bool,
     /// Parts written in the last second: as many, or two windows, are claimed ahead at most, so that a session that does not
@@ -180,7 +184,14 @@ impl<'a> Session<'a> {
         let gone = |_| "the journal is gone".to_owned();
         shared.journal.send(ToJournal::Open { facts, session: to_session, reply }).map_err(|_| gone(()))?;
         let number = number.recv().map_err(|_| gone(()))?;
-        let mark = shared.marks.begin(slot, number).map_err(|error| format!("the file of write marks: {error}"))?;
+        // What ends here has never been used: the journal is to know that it ended.
+        let unused = |reason: String| {
+            let (session, unanswered, unwritten) = (number.id, Vec::new(), Vec::new());
+            let _ = shared.journal.send(ToJournal::Closed { session, reason: reason.clone(), unanswered, unwritten });
+            reason
+        };
+        let mark = shared.marks.begin(slot, number);
+        let mark = mark.map_err(|error| unused(format!("the file of write marks: {error}")))?;
         let (to_writer, from_reader) = bounded(1_024);
         let (credit, credits) = bounded(CREDITS);
         let window = Arc::new(Mutex::new(Window::new(shared.account.window)));
@@ -205,7 +216,7 @@ impl<'a> Session<'a> {
         let reader = std::thread::Builder::new()
             .name(format!("reader-{slot}"))
             .spawn(move || reader.run())
-            .map_err(|error| format!("no thread for the reader: {error}"))?;
+            .map_err(|error| unused(format!("no thread for the reader: {error}")))?;
         Ok(Self {
             shared,
             id: number.id,
@@ -220,6 +231,7 @@ impl<'a> Session<'a> {
             reader,
             queue: VecDeque::new(),
             queued: 0,
+            withheld: Vec::new(),
             wanted: false,
             written: LastSecond::new(Instant::now()),
             out: Vec::with_capacity(WRITE_OCTETS_MAX + 4_096),
@@ -268,7 +280,7 @@ impl<'a> Session<'a> {
     fn step(&mut self) -> Result<Duration, String> {
         let mut ready_in = self.write_parts()?;
         if self.shared.pacer.hold() != Hold::No {
-            self.withdraw_queue();
+            self.withdraw_queue("not written: nothing may be sent for the time being");
             ready_in = ready_in.min(HOLD_LOOK);
         }
         if !self.out.is_empty() {
@@ -287,7 +299,7 @@ impl<'a> Session<'a> {
     fn write_parts(&mut self) -> Result<Duration, String> {
         let idle = Duration::from_secs(3_600);
         if self.leaving.is_some() {
-            self.withdraw_queue();
+            self.withdraw_queue("not written: the session was about to end");
             return Ok(idle);
         }
         if self.enquired_at.is_some_and(|at| self.pulse.heard_at() <= at) {
@@ -305,9 +317,9 @@ impl<'a> Session<'a> {
             }
             let left = self.encode(granted)?;
             if left > 0 {
-                // Withdrawn parts took no token after all; the next round takes less.
-                log::debug!("{left} tokens were not used");
+                self.shared.pacer.give_back(left);
             }
+            self.tell_withheld();
         }
     }
 
@@ -315,7 +327,7 @@ impl<'a> Session<'a> {
     fn encode(&mut self, mut granted: usize) -> Result<usize, String> {
         let now = Instant::now();
         let references = self.takes_references && self.shared.references.load(Ordering::Relaxed);
-        let (wanted, mut withdrawn) = (granted, Vec::new());
+        let wanted = granted;
         while granted > 0 {
             let Some(run) = self.queue.front_mut() else { break };
             let mut window = self.window.lock();
@@ -323,8 +335,8 @@ impl<'a> Session<'a> {
             while granted > 0 && self.out.len() < WRITE_OCTETS_MAX && !run.items.is_empty() {
                 let item = &run.chunk.items[run.items.start];
                 let mut sent = sent_of(run);
-                if item.parts > 1 && window.is_refused(item.message) {
-                    withdrawn.push(sent);
+                if item.parts > 1 && window.withholds(&sent) {
+                    self.withheld.push(sent);
                 } else {
                     let start = self.out.len();
                     self.out.extend_from_slice(&run.chunk.octets[item.start as usize..item.end as usize]);
@@ -356,10 +368,15 @@ impl<'a> Session<'a> {
             }
         }
         self.written.add(now, wanted - granted);
-        if !withdrawn.is_empty() {
-            let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent: withdrawn });
-        }
         Ok(granted)
+    }
+
+    /// Gives back what the rest of its message was withheld for.
+    fn tell_withheld(&mut self) {
+        if !self.withheld.is_empty() {
+            let sent = std::mem::take(&mut self.withheld);
+            let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent, reason: WITHHELD });
+        }
     }
 
     fn flush(&mut self) -> Result<(), String> {
@@ -451,10 +468,10 @@ impl<'a> Session<'a> {
     }
 
     /// Gives back what was claimed and is not going to be written.
-    fn withdraw_queue(&mut self) {
+    fn withdraw_queue(&mut self, reason: &'static str) {
         let sent = self.take_queue();
         if !sent.is_empty() {
-            let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent });
+            let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent, reason });
         }
     }
 
@@ -517,7 +534,8 @@ impl<'a> Session<'a> {
                 self.heed_journal(message);
             }
         }
-        let unwritten = self.take_queue();
+        let mut unwritten = std::mem::take(&mut self.withheld);
+        unwritten.extend(self.take_queue());
         let unanswered = self.window.lock().drain();
         let closed = ToJournal::Closed { session: self.id, reason, unanswered, unwritten };
         match self.shared.journal.send(closed) {
@@ -527,6 +545,8 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Why claimed parts are given back that would be of no use.
+const WITHHELD: &str = "an earlier part of the message was refused";
 /// The peer did not answer our unbind: no matter.
 const UNBOUND: &str = "unbound without an answer";
 

@@ -29,9 +29,9 @@ impl Keeper {
                 }
                 Ok(())
             }
-            ToJournal::Withdrawn { sent, .. } => {
+            ToJournal::Withdrawn { sent, reason, .. } => {
                 for &sent in sent {
-                    self.unwritten(sent, "an earlier part of the message was refused")?;
+                    self.unwritten(sent, reason)?;
                 }
                 Ok(())
             }

@@ -16,6 +16,8 @@ pub struct ClaimRun {
     pub message: i64,
     /// When.
     pub claimed_at: i64,
+    /// By which session.
+    pub session: i64,
 }
 
 /// The claims of one try that hold parts of `from..end`, in order. The first may begin before `from`.
@@ -28,7 +30,7 @@ pub fn claims(
 ) -> Result<(), JournalError> {
     to.clear();
     let mut statement = connection.prepare_cached(
-        "SELECT first_part, parts, claimed_at, first_message FROM claim
+        "SELECT first_part, parts, claimed_at, first_message, session_id FROM claim
           WHERE try = ?1 AND first_part < ?3
             AND first_part >= coalesce((SELECT k.first_part FROM claim k WHERE k.try = ?1 AND k.first_part <= ?2
                                          ORDER BY k.first_part DESC LIMIT 1), ?2)
@@ -38,7 +40,13 @@ pub fn claims(
     while let Some(row) = rows.next()? {
         let (first, parts): (i64, i64) = (row.get(0)?, row.get(1)?);
         if first + parts > from {
-            to.push(ClaimRun { first, end: first + parts, message: row.get(3)?, claimed_at: row.get(2)? });
+            to.push(ClaimRun {
+                first,
+                end: first + parts,
+                message: row.get(3)?,
+                claimed_at: row.get(2)?,
+                session: row.get(4)?,
+            });
         }
     }
     Ok(())

@@ -22,10 +22,13 @@ pub(super) struct Stories<'a> {
     parts: Vec<Vec<AttemptFacts>>,
     /// Of each attempt, whether it was to be followed by another.
     again: Vec<Vec<bool>>,
+    /// Of each attempt, its session.
+    sessions: Vec<Vec<i64>>,
     numbers: Check,
     states: Check,
     claimed: Check,
     fates: Check,
+    settled: Check,
     once: Check,
     receipts: Check,
 }
@@ -37,6 +40,8 @@ struct Facts {
     stored: Vec<(i64, i64)>,
     /// By try; only tries of which there are any.
     claims: Vec<(u16, Vec<ClaimRun>)>,
+    /// Sessions that have not ended, or whose end is not recorded.
+    open: HashSet<i64>,
     answers: Vec<(Attempt, Outcome)>,
     verdicts: Vec<(Attempt, Option<Verdict>)>,
     receipts: Vec<ReceiptFact>,
@@ -62,10 +67,12 @@ impl<'a> Stories<'a> {
             facts: Facts::default(),
             parts: Vec::new(),
             again: Vec::new(),
+            sessions: Vec::new(),
             numbers: Check::new("messages: numbers follow one another"),
             states: Check::new("messages: each is in the state that follows from its facts"),
             claimed: Check::new("attempts: none is claimed twice or before the one before it"),
             fates: Check::new("answers, verdicts and receipts: each is of an attempt that was claimed"),
+            settled: Check::new("attempts: none is left open by a session that has ended"),
             once: Check::new("attempts: none follows another that was not to be tried again"),
             receipts: Check::new("receipts: numbered from 0 in their attempt"),
         })
@@ -114,7 +121,7 @@ impl<'a> Stories<'a> {
             self.nothing_in(&snapshot, "receipt", "id >= ?1 AND id < ?2", receipts)?;
             self.nothing_in(&snapshot, "receipt_match", "attempt >= ?1 AND attempt < ?2", attempts)?;
         }
-        Ok(vec![self.numbers, self.states, self.claimed, self.fates, self.once, self.receipts])
+        Ok(vec![self.numbers, self.states, self.claimed, self.fates, self.settled, self.once, self.receipts])
     }
 
     fn nothing_in(
@@ -176,8 +183,12 @@ impl<'a> Stories<'a> {
         for list in &mut self.again {
             list.clear();
         }
+        for list in &mut self.sessions {
+            list.clear();
+        }
         self.parts.resize_with(count, Vec::new);
         self.again.resize_with(count, Vec::new);
+        self.sessions.resize_with(count, Vec::new);
         for (tried, runs) in &mut rest.claims {
             for part in message..end {
                 let Some(run) = run_of(runs, part) else { continue };
@@ -192,6 +203,7 @@ impl<'a> Stories<'a> {
                 }
                 attempts.resize(usize::from(*tried) + 1, AttemptFacts::default());
                 self.again[n].resize(usize::from(*tried) + 1, false);
+                self.sessions[n].resize(usize::from(*tried) + 1, run.session);
             }
         }
         for (attempt, outcome) in take(&mut rest.answers, |fact| fact.0.part() < end) {
@@ -204,6 +216,16 @@ impl<'a> Stories<'a> {
             if let Some((facts, again)) = self.fact(message, *attempt, "verdict") {
                 facts.verdict = *verdict;
                 *again |= matches!(verdict, Some(Verdict::NotWritten | Verdict::Resend | Verdict::RetryRejected));
+            }
+        }
+        for (attempts, sessions) in self.parts.iter().zip(&self.sessions) {
+            for (facts, session) in attempts.iter().zip(sessions) {
+                let is_settled = facts.answer.is_some() || facts.verdict.is_some();
+                self.settled.holds(is_settled || rest.open.contains(session), || {
+                    format!(
+                        "message {message}: session {session} ended and said nothing of an attempt that it had claimed"
+                    )
+                });
             }
         }
         let mut last = (Attempt(-1), -1);
@@ -293,6 +315,15 @@ impl Facts {
             &mut self.stored,
             pair,
         )?;
+        let mut open = Vec::new();
+        read(
+            snapshot,
+            "SELECT id FROM session WHERE closed_at IS NULL AND id >= ?1 AND id < ?2",
+            (0, i64::MAX),
+            &mut open,
+            |row| row.get(0),
+        )?;
+        self.open = open.into_iter().collect();
         self.claims.clear();
         for tried in tries(snapshot)? {
             let mut runs = Vec::new();
@@ -378,6 +409,7 @@ impl Facts {
         Cursors {
             stored: &self.stored,
             claims: self.claims.iter().map(|(tried, runs)| (*tried, runs.as_slice())).collect(),
+            open: &self.open,
             answers: &self.answers,
             verdicts: &self.verdicts,
             receipts: &self.receipts,
@@ -389,6 +421,7 @@ impl Facts {
 struct Cursors<'a> {
     stored: &'a [(i64, i64)],
     claims: Vec<(u16, &'a [ClaimRun])>,
+    open: &'a HashSet<i64>,
     answers: &'a [(Attempt, Outcome)],
     verdicts: &'a [(Attempt, Option<Verdict>)],
     receipts: &'a [ReceiptFact],

@@ -12,7 +12,7 @@ use crate::journal::keeper::{Board, Keeper, KeeperSettings, Status};
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::marks::Marks;
-use crate::journal::recover::{Recovery, recover};
+use crate::journal::recover::{Recovery, recover, settle_marks as settle};
 use crate::journal::{self, JournalError};
 use crate::pacer::{Hold, Pacer, Rate};
 use crate::session::{self, Notice, Shared, TakesTlvs};
@@ -105,7 +105,7 @@ pub fn send(
     let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
     let found_rate = pacer.found();
     let status = run.end(show)?;
-    forget_marks(path);
+    settle_marks(path);
     if found_rate.is_some() || found_before.is_some() {
         // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
         let found = found_rate.map(|rate| format!("{rate:.1}"));
@@ -118,18 +118,16 @@ pub fn send(
     Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
 }
 
-/// Empties the write marks after an orderly end, so that they speak against no other journal that takes this one's place.
-/// Where that fails the next start does it.
-fn forget_marks(path: &std::path::Path) {
-    let forget = || -> Result<(), JournalError> {
+/// Settles the write marks after an orderly end: they speak against an older copy of this journal from then on, and against
+/// no other that takes its place. Where that fails the next start does it.
+fn settle_marks(path: &std::path::Path) {
+    let settled = || -> Result<(), JournalError> {
         let open = "SELECT EXISTS (SELECT 1 FROM session WHERE closed_at IS NULL)";
-        let is_open: bool = journal::open_existing(path)?.query_row(open, [], |row| row.get(0))?;
-        if !is_open {
-            Marks::open(path)?.reset().map_err(|error| JournalError::side_file(path, "-marks", error))?;
-        }
-        Ok(())
+        let connection = journal::open_existing(path)?;
+        let is_open: bool = connection.query_row(open, [], |row| row.get(0))?;
+        if is_open { Ok(()) } else { settle(&connection, path, &Marks::open(path)?) }
     };
-    if let Err(error) = forget() {
+    if let Err(error) = settled() {
         log::debug!("the write marks stay: {}", error.at(path));
     }
 }

@@ -147,3 +147,29 @@ fn a_new_journal_takes_the_place_of_one_that_was_deleted() {
         fs::remove_file(smppost.journal()).unwrap();
     }
 }
+
+#[test]
+fn an_older_copy_in_the_place_of_the_journal_is_not_sent_from() {
+    let (smppost, simulator, run) = under_way();
+    run.signal("INT");
+    run.wait().assert_code(130);
+    fs::copy(smppost.journal(), smppost.path("copy.db")).unwrap();
+    let again = resume(&smppost, &simulator, &["--rate", "100"]);
+    sent(&simulator, came(&simulator).0 + 20);
+    again.signal("INT");
+    again.wait().assert_code(130);
+    let before = came(&simulator).0;
+    fs::rename(smppost.journal(), smppost.path("kept")).unwrap();
+    fs::rename(smppost.path("copy.db"), smppost.journal()).unwrap();
+    // Nor is it after it was refused once.
+    for _ in 0..2 {
+        let refused = resume(&smppost, &simulator, &[]).wait();
+        refused.assert_code(1);
+        assert!(refused.stderr.contains("older than what was sent"), "{}", refused.said());
+    }
+    assert_eq!(came(&simulator).0, before);
+    fs::rename(smppost.path("kept"), smppost.journal()).unwrap();
+    resume(&smppost, &simulator, &[]).wait().assert_code(0);
+    evidence::verify(&smppost);
+    assert_eq!(came(&simulator), (MESSAGES, 0));
+}

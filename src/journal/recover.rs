@@ -4,8 +4,9 @@
 
 use super::answers::{Answers, Noted};
 use super::books::{Books, InDoubtPolicy};
+use super::ids::hash_keys;
 use super::key::{Attempt, State, Verdict};
-use super::marks::{Marks, boot_id};
+use super::marks::{Extent, Marks, boot_id};
 use super::{JournalError, note, noted, now_ms};
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
@@ -100,9 +101,31 @@ pub fn recover(connection: Connection, path: &Path) -> Result<Recovery, JournalE
     crate::failpoint::reach("recovery")?;
     connection.execute_batch("COMMIT")?;
     crate::failpoint::reach("recovered")?;
-    marks.reset().map_err(|error| JournalError::side_file(path, "-marks", error))?;
+    settle_marks(&connection, path, &marks)?;
     answers.reset().map_err(|error| JournalError::side_file(path, "-answers", error))?;
     Ok(Recovery { connection, books, recovered, marks, answers })
+}
+
+/// Notes in the file of marks how far the journal has come, in the place of what its sessions had noted.
+pub fn settle_marks(connection: &Connection, path: &Path, marks: &Marks) -> Result<(), JournalError> {
+    let noted = marks.settle(extent(connection)?, identity(connection)?);
+    noted.map_err(|error| JournalError::side_file(path, "-marks", error))
+}
+
+/// A number that no other journal has.
+fn identity(connection: &Connection) -> Result<u64, JournalError> {
+    Ok(hash_keys(connection)?.0)
+}
+
+fn extent(connection: &Connection) -> Result<Extent, JournalError> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    Ok(Extent {
+        session: number("SELECT coalesce(max(id), 0) FROM session")?,
+        serial: number(
+            "SELECT coalesce(max(first_serial + parts - 1), 0) FROM claim
+              WHERE first_serial = (SELECT max(first_serial) FROM claim)",
+        )?,
+    })
 }
 
 /// The number of the run that had sessions last.
@@ -115,24 +138,24 @@ fn run(connection: &Connection) -> Result<u64, JournalError> {
 ///
 /// Marks of runs before the last, which a machine that died can leave, name sessions that the journal knows.
 fn refuse_if_behind(connection: &Connection, path: &Path, marks: &Marks) -> Result<(), JournalError> {
-    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let (known, marked) = (number("SELECT coalesce(max(id), 0) FROM session")?, marks.newest_session());
+    let known = extent(connection)?;
+    let settled = marks.settled(identity(connection)?);
     let behind = |what: &str, marked: i64, known: i64| {
         let file = super::beside(path, "-marks");
         let words = format!("{} names {what} {marked}, and the journal ends with {known}", file.display());
         Err(JournalError::Behind { path: path.into(), words })
     };
-    if marked > known {
-        return behind("session", marked, known);
+    let marked = settled.map_or(0, |settled| settled.session).max(marks.newest_session());
+    if marked > known.session {
+        return behind("session", marked, known.session);
     }
     // A session's first mark is the serial before its first, which need not be claimed: a transaction may have been lost.
-    let claimed = number(
-        "SELECT coalesce(max(first_serial + parts - 1), 0) FROM claim WHERE first_serial = (SELECT max(first_serial) FROM claim)",
-    )?;
-    let begun = number("SELECT coalesce(max(first_serial) - 1, 0) FROM session")?;
-    let marked = marks.read(run(connection)?).into_iter().map(|(_, serial)| serial).max().unwrap_or_default();
-    if marked > claimed.max(begun) {
-        return behind("attempt", marked, claimed.max(begun));
+    let begun: i64 =
+        connection.query_row("SELECT coalesce(max(first_serial) - 1, 0) FROM session", [], |row| row.get(0))?;
+    let marks = marks.read(run(connection)?).into_iter().map(|(_, serial)| serial);
+    let marked = marks.chain(settled.map(|settled| settled.serial)).max().unwrap_or_default();
+    if marked > known.serial.max(begun) {
+        return behind("attempt", marked, known.serial.max(begun));
     }
     Ok(())
 }

@@ -67,29 +67,36 @@ impl Keeper {
                 place.as_ref().map(|place| place.total),
                 place.as_ref().map(|place| place.number),
             ])?;
-        match first {
+        let whole = match first {
             Some(first) => self.join(first, &source)?,
-            None => self.status.inbound += 1,
-        }
-        self.heed_stop_word(&source, &decoded)
+            None => {
+                self.status.inbound += 1;
+                place.is_none().then_some(decoded)
+            }
+        };
+        whole.map_or(Ok(()), |text| self.heed_stop_word(&source, &text))
     }
 
-    /// Reads the parts of a long message anew where a character begins in one of them and ends in the next.
-    fn join(&self, first: i64, source: &str) -> Result<(), JournalError> {
+    /// Reads the parts of a long message anew where a character begins in one of them and ends in the next. Returns its text
+    /// when all of them are there.
+    fn join(&self, first: i64, source: &str) -> Result<Option<String>, JournalError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT i.id, i.part, i.data_coding, i.pdu FROM inbound i
+            "SELECT i.id, i.part, i.data_coding, i.pdu, i.text, i.parts FROM inbound i
               WHERE i.source = ?2 AND i.reference = (SELECT j.reference FROM inbound j WHERE j.id = ?1)
                 AND coalesce(i.first_id, i.id) = ?1 ORDER BY i.part",
         )?;
         let mut rows = statement.query((first, source))?;
         let mut parts: Vec<InboundPart> = Vec::new();
+        let mut total = 0;
         while let Some(row) = rows.next()? {
+            total = row.get::<_, u8>(5)?;
             let body = body_of(row.get_ref(3)?.as_blob().unwrap_or_default());
             parts.push(InboundPart {
                 id: row.get(0)?,
                 number: row.get(1)?,
                 data_coding: row.get(2)?,
                 body,
+                text: row.get(4)?,
                 is_changed: false,
             });
         }
@@ -104,12 +111,13 @@ impl Keeper {
             after.body.splice(0..0, begun);
             (before.is_changed, after.is_changed) = (true, true);
         }
-        for part in parts.iter().filter(|part| part.is_changed) {
+        for part in parts.iter_mut().filter(|part| part.is_changed) {
+            part.text = decode(part.data_coding, &part.body, self.default_alphabet);
             self.connection
                 .prepare_cached("UPDATE inbound SET text = ?2 WHERE id = ?1")?
-                .execute((part.id, decode(part.data_coding, &part.body, self.default_alphabet)))?;
+                .execute((part.id, &part.text))?;
         }
-        Ok(())
+        Ok((parts.len() == usize::from(total)).then(|| parts.into_iter().map(|part| part.text).collect()))
     }
 
     /// The first stored part of the long message that this one is a part of, where it is not the first itself.
@@ -171,6 +179,7 @@ struct InboundPart {
     number: u8,
     data_coding: u8,
     body: Vec<u8>,
+    text: String,
     is_changed: bool,
 }
 

@@ -417,7 +417,7 @@ impl Record for SkippedRow {
 impl Record for InboundRow {
     const COLUMNS: &'static [&'static str] =
         &["received_at", "source", "destination", "text", "parts", "parts_received"];
-    const TABLE: &'static [usize] = &[0, 1, 2, 4, 5, 3];
+    const TABLE: &'static [usize] = &[0, 1, 2, 3];
 
     fn cell(&self, column: usize, to: &mut String) {
         match column {
@@ -433,6 +433,9 @@ impl Record for InboundRow {
     fn shown(&self, column: usize, to: &mut String) {
         match column {
             0 => put_moment(to, self.received_at),
+            3 if self.parts_received < self.parts => {
+                let _ = write!(to, "[{} of {} parts] {}", self.parts_received, self.parts, self.text);
+            }
             _ => self.cell(column, to),
         }
     }

@@ -175,6 +175,9 @@ struct Run {
     can_submit: Vec<Option<bool>>,
     words: Vec<String>,
     warned: Vec<Option<String>>,
+    /// When a connection that counts was seen bound last, and why the last try failed.
+    unbound_since: Instant,
+    lost: Option<String>,
     /// The journal cannot be written: that was said.
     blocked: bool,
     verdict: Verdict,
@@ -248,6 +251,8 @@ impl Run {
                 .collect(),
             words: Vec::new(),
             warned: vec![None; settings.connections],
+            unbound_since: Instant::now(),
+            lost: None,
             blocked: false,
             verdict: Verdict::Open,
         })
@@ -276,13 +281,18 @@ impl Run {
                     return Ended::Done;
                 }
                 recv(self.notices) -> notice => {
-                    if let Ok(notice) = notice
-                        && let Some(refused) = self.heed(notice)
-                    {
+                    // No connection is left: the journal thread has halted them, or they died, as the end of the run says.
+                    let Ok(notice) = notice else {
+                        return self.board.lock().halted.clone().map_or(Ended::Done, Ended::Halted);
+                    };
+                    if let Some(refused) = self.heed(notice) {
                         return Ended::Refused(refused);
                     }
                 }
                 recv(look) -> _ => {
+                    if let Some(reason) = self.given_up(settings.account.timers.give_up_after) {
+                        return Ended::Refused(reason);
+                    }
                     let status = self.show(show);
                     if self.hours_are_over(&settings.hours, &status) {
                         self.tell_journal(ToJournal::StopClaiming);
@@ -308,13 +318,33 @@ impl Run {
         }
     }
 
+    /// Why the run gives up, if for so long no connection was bound, or none that sends where some should. Outside the
+    /// sending hours none is wanted.
+    fn given_up(&mut self, limit: Option<Duration>) -> Option<String> {
+        let any = !self.can_submit.contains(&Some(true));
+        let mut bound = self.bound.iter().zip(&self.can_submit);
+        if bound.any(|(bound, can_submit)| *bound && (any || *can_submit == Some(true)))
+            || self.pacer.hold() == Hold::Long
+        {
+            self.unbound_since = Instant::now();
+            return None;
+        }
+        let is_over = self.unbound_since.elapsed() >= limit?;
+        self.lost.as_ref().filter(|_| is_over).map(|reason| format!("given up: {reason}"))
+    }
+
     /// Opens and closes the way by the clock, and says so. True when it will not open any more.
     fn hours_are_over(&mut self, hours: &Hours, status: &Status) -> bool {
-        if !hours.limit() || status.all_sent {
+        if !hours.limit() {
             return false;
         }
         let now = Timestamp::now();
         let verdict = hours.at(now);
+        if status.all_sent {
+            // Receipts are fetched at any hour: connections come about, and nothing is sent.
+            self.pacer.set_hold(hold_of(verdict, now).min(Hold::Short));
+            return false;
+        }
         self.pacer.set_hold(hold_of(verdict, now));
         if std::mem::replace(&mut self.verdict, verdict) != verdict {
             match verdict {
@@ -352,6 +382,7 @@ impl Run {
             Notice::Bound { slot, peer, smsc, warning } => {
                 self.bound[slot] = true;
                 self.warned[slot] = None;
+                self.lost = None;
                 let name = if smsc.is_empty() { String::new() } else { format!(" ({smsc})") };
                 self.words.push(format!("connection {}: bound to {peer}{name}", slot + 1));
                 if let Some(warning) = warning {
@@ -361,6 +392,7 @@ impl Run {
             }
             Notice::Lost { slot, reason, retry_in } => {
                 self.bound[slot] = false;
+                self.lost = Some(reason.clone());
                 // Said once, not at every try.
                 if self.warned[slot].as_deref() != Some(&reason) {
                     let words =
@@ -430,5 +462,84 @@ impl Run {
             return Err(SendError::Died("connection"));
         }
         Ok(self.show(show))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of two connections, without threads, and the sender of its notices.
+    fn run() -> (Run, Sender<Notice>) {
+        let (notice, notices) = bounded(8);
+        let run = Run {
+            started: Instant::now(),
+            sent_at: None,
+            board: Board::default(),
+            pacer: Arc::new(Pacer::new(Rate::Unlimited)),
+            journal: None,
+            finish: None,
+            notices,
+            keeper_ended: never(),
+            keeper_result: None,
+            keeper: None,
+            connections: Vec::new(),
+            bound: vec![false; 2],
+            can_submit: vec![Some(true); 2],
+            words: Vec::new(),
+            warned: vec![None; 2],
+            unbound_since: Instant::now(),
+            lost: None,
+            blocked: false,
+            verdict: Verdict::Open,
+        };
+        (run, notice)
+    }
+
+    fn lost(slot: usize) -> Notice {
+        Notice::Lost { slot, reason: format!("lost {slot}"), retry_in: Duration::ZERO }
+    }
+
+    fn bound(slot: usize) -> Notice {
+        Notice::Bound { slot, peer: String::new(), smsc: String::new(), warning: None }
+    }
+
+    #[test]
+    fn a_run_gives_up_when_nothing_is_bound_for_so_long_and_not_one_connection() {
+        let (mut run, _notice) = run();
+        let limit = Some(Duration::ZERO);
+        assert_eq!(run.given_up(limit), None, "the first try is not over");
+        assert_eq!(run.heed(bound(0)), None);
+        assert_eq!(run.heed(lost(1)), None);
+        assert_eq!(run.given_up(limit), None);
+        let since = run.unbound_since;
+        assert_eq!(run.heed(lost(0)), None);
+        assert_eq!(run.given_up(None), None);
+        assert_eq!(run.given_up(Some(Duration::from_secs(60))), None);
+        assert_eq!(run.unbound_since, since);
+        assert_eq!(run.given_up(limit), Some("given up: lost 0".into()));
+        run.pacer.set_hold(Hold::Long);
+        assert_eq!(run.given_up(limit), None, "outside the sending hours none is wanted");
+        run.pacer.set_hold(Hold::No);
+        run.can_submit = vec![Some(true), Some(false)];
+        assert_eq!(run.heed(bound(1)), None);
+        assert_eq!(run.heed(lost(0)), None);
+        assert!(run.given_up(limit).is_some(), "nothing can be sent");
+        run.can_submit = vec![Some(false); 2];
+        assert_eq!(run.given_up(limit), None, "a run that listens");
+    }
+
+    #[test]
+    fn what_is_sent_already_has_its_receipts_fetched_at_any_hour() {
+        let (mut run, _notice) = run();
+        let never_again = Hours { stop_at: Some(Timestamp::UNIX_EPOCH), ..Hours::default() };
+        run.pacer.set_hold(Hold::Long);
+        let all_sent = Status { all_sent: true, ..Status::default() };
+        assert!(!run.hours_are_over(&never_again, &all_sent));
+        assert_eq!(run.pacer.hold(), Hold::Short, "bound, but nothing goes");
+        assert!(!run.hours_are_over(&Hours { start_at: Some(Timestamp::UNIX_EPOCH), ..Hours::default() }, &all_sent));
+        assert_eq!(run.pacer.hold(), Hold::No);
+        assert!(run.hours_are_over(&never_again, &Status::default()));
+        assert_eq!(run.pacer.hold(), Hold::Long);
     }
 }

@@ -74,7 +74,7 @@ pub struct Hours {
     pub between: Option<Between>,
     /// The days of the week; where the hours go over midnight, the days on which they begin. Defaults to all.
     pub days: Option<Days>,
-    /// Where the hours are those of. Defaults to the system's.
+    /// Where the hours are those of. Defaults to UTC; the command line asks the system.
     pub zone: TimeZone,
     /// Nothing before.
     pub start_at: Option<Timestamp>,

@@ -49,7 +49,10 @@
 //!   there is always room for what it is told. A reader without credit stops reading, and TCP pushes back.
 //! - Work ends by channels being dropped, in the order connections, journal. A session says that it closes, sees the last
 //!   of what was meant for it, and then reports what was never answered and what was never written.
-//! - No lock is held over I/O. No thread polls, but for sessions that wait for the sending hours to begin.
+//! - No lock is held over I/O. The threads of a run wait for events, and look at the clock besides: the run at how it stands
+//!   and at the sending hours, ten times a second; the journal thread at its file and at what other commands decided, every
+//!   half second; a reader at the response timers, every 10 to 500 ms, and every 5 ms while answers cannot be noted; a writer
+//!   at a session that ends (50 ms) or waits for the sending hours (200 ms). None spins.
 //!
 //! # Code map, in reading order
 //!

@@ -6,6 +6,7 @@ use crate::journal::equivalent::{bare, in_other_radix};
 use crate::journal::lock::SenderLock;
 use crate::journal::operations::{Answered, Omitted, Operation, Target, answered, intend, targets};
 use crate::journal::recover::{Recovery, recover};
+use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Pacer, Rate};
 use crate::pipeline::{SendError, apply_controls};
@@ -18,11 +19,16 @@ use crate::wire::{
 use crossbeam_channel::Receiver;
 use rusqlite::Connection;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A request that is throttled is asked again so often, a second later each time.
 const THROTTLED_TRIES: usize = 5;
 const THROTTLED_DELAY: Duration = Duration::from_secs(1);
+/// How often it is looked whether to stop.
+const LOOK: Duration = Duration::from_millis(100);
+/// Why a run ended that was told to.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -37,6 +43,8 @@ pub struct Order {
     pub kind: BindKind,
     /// Requests a second.
     pub rate: Rate,
+    /// What statuses mean.
+    pub rules: Arc<RetryRules>,
     /// What is asked.
     pub operation: Operation,
     /// Of a replacement: the new text.
@@ -138,6 +146,19 @@ struct Exchange<'a> {
     pacer: Pacer,
 }
 
+/// A part to be asked about, and the answer that throttled it, if it was asked about before.
+type Wanted<'t> = (&'t Target, Option<Answered>);
+
+/// What is under way of some requests.
+#[derive(Default)]
+struct Open<'t> {
+    /// Written and not answered: sequence number, number in the journal, part.
+    waiting: Vec<(u32, i64, &'t Target)>,
+    answers: Vec<(i64, &'t Target, Answered, Option<MessageState>)>,
+    /// No answer counts after this.
+    deadline: Option<Instant>,
+}
+
 impl Exchange<'_> {
     fn all(
         mut self,
@@ -148,94 +169,136 @@ impl Exchange<'_> {
     ) -> Result<(), SendError> {
         let mut left = targets.as_slice();
         while !left.is_empty() && outcome.broken.is_none() {
-            if interrupt.try_recv().is_ok() {
-                outcome.broken = Some("interrupted".into());
-                break;
-            }
             let (now, later) = left.split_at(left.len().min(self.order.account.window));
             left = later;
-            let mut asked: Vec<&Target> = now.iter().collect();
+            let mut wanted: Vec<Wanted<'_>> = now.iter().map(|target| (target, None)).collect();
             for tried in 0..THROTTLED_TRIES {
+                let pause = if tried > 0 { THROTTLED_DELAY } else { Duration::ZERO };
                 let is_last = tried + 1 == THROTTLED_TRIES;
-                asked = self.window(&mut dialogue, &asked, is_last, outcome)?;
-                if asked.is_empty() || outcome.broken.is_some() {
+                wanted = self.window(&mut dialogue, &wanted, (pause, is_last), interrupt, outcome)?;
+                if wanted.is_empty() || outcome.broken.is_some() {
                     break;
                 }
-                std::thread::sleep(THROTTLED_DELAY);
             }
         }
         for target in left {
             outcome.lines.push(Line::of(target, Fate::NotAsked("the run ended before".into())));
         }
-        if outcome.broken.is_none() {
+        if outcome.broken.as_deref().is_none_or(|why| why == INTERRUPTED) {
             dialogue.leave();
         }
         Ok(())
     }
 
-    /// Asks about some parts and waits for the answers. Returns those that were throttled, unless this was the `last` try.
+    /// After a pause, asks about some parts and waits for the answers. Returns those that were throttled, unless this was
+    /// the `last` try.
     fn window<'t>(
         &mut self,
         dialogue: &mut Dialogue,
-        asked: &[&'t Target],
-        last: bool,
+        wanted: &[Wanted<'t>],
+        (pause, last): (Duration, bool),
+        interrupt: &Receiver<()>,
         outcome: &mut Outcome,
-    ) -> Result<Vec<&'t Target>, SendError> {
-        let path = &self.order.journal;
-        let numbers = intend(self.connection, self.order.operation, asked, self.order.text.as_deref())
-            .map_err(|error| error.at(path))?;
-        let mut waiting: Vec<(u32, i64, &Target)> = Vec::new();
+    ) -> Result<Vec<Wanted<'t>>, SendError> {
+        let mut open = Open::default();
+        let mut unasked = wanted;
+        let not_before = Instant::now() + pause;
         let mut broken = None;
-        for (&number, &target) in numbers.iter().zip(asked) {
-            while self.pacer.take(1) == 0 {
-                std::thread::sleep(self.pacer.ready_in(1).max(Duration::from_millis(1)));
+        while broken.is_none() && (!unasked.is_empty() || !open.waiting.is_empty()) {
+            if !unasked.is_empty() && interrupt.try_recv().is_ok() {
+                outcome.broken = Some(INTERRUPTED.into());
             }
-            let sequence_number = dialogue.number();
-            let written = request(self.order, self.alphabet, target, sequence_number)
-                .and_then(|request| dialogue.write(&request));
-            waiting.push((sequence_number, number, target));
-            if let Err(why) = written {
-                broken = Some(why);
+            let stopped = outcome.broken.is_some();
+            if stopped && open.waiting.is_empty() {
                 break;
             }
+            let is_pause = Instant::now() < not_before;
+            let granted = if stopped || is_pause { 0 } else { self.pacer.take(unasked.len()) };
+            if granted > 0 {
+                broken = self.ask(dialogue, granted, &mut unasked, &mut open)?;
+                continue;
+            }
+            // While it waits for the next token the link has to be kept, and a signal to be seen.
+            let token =
+                Instant::now().max(not_before) + self.pacer.ready_in(unasked.len()).max(Duration::from_millis(1));
+            let is_asked = stopped || unasked.is_empty();
+            let until = if is_asked { open.deadline } else { Some(token.min(Instant::now() + LOOK)) };
+            broken = self.hear(dialogue, until.unwrap_or(token), is_asked, &mut open).err();
         }
-        let unasked = &asked[waiting.len()..];
-        let mut answers = Vec::new();
-        let deadline = Instant::now() + self.order.account.timers.response;
-        while broken.is_none() && !waiting.is_empty() {
-            match dialogue.receive(deadline) {
-                Ok(Some(frame)) => {
-                    // A receipt, on a session that receives too: it is to come again, to a sender or `listen`.
-                    if let Err(why) = dialogue.acknowledge(&frame, CommandStatus::RECEIVER_TEMPORARY) {
-                        broken = Some(why);
-                    }
-                    if let Some((number, target, answer)) = answer_to(&frame, &mut waiting) {
-                        answers.push((number, target, answer.clone(), self.final_state(&answer)));
-                    }
-                }
-                Ok(None) => broken = Some("no answer within the response timeout".to_owned()),
-                Err(why) => broken = Some(why),
+        answered(self.connection, self.books, &open.answers).map_err(|error| error.at(&self.order.journal))?;
+        outcome.broken = outcome.broken.take().or(broken);
+        Ok(self.conclude(open, unasked, last, outcome))
+    }
+
+    /// Writes requests about the next so many parts, once they are on disk. Returns why it could not.
+    fn ask<'t>(
+        &mut self,
+        dialogue: &mut Dialogue,
+        granted: usize,
+        unasked: &mut &[Wanted<'t>],
+        open: &mut Open<'t>,
+    ) -> Result<Option<String>, SendError> {
+        let targets: Vec<&Target> = unasked[..granted].iter().map(|(target, _)| *target).collect();
+        let numbers = intend(self.connection, self.order.operation, &targets, self.order.text.as_deref())
+            .map_err(|error| error.at(&self.order.journal))?;
+        for (number, target) in numbers.into_iter().zip(targets) {
+            *unasked = &unasked[1..];
+            let sequence_number = dialogue.number();
+            open.waiting.push((sequence_number, number, target));
+            let written = request(self.order, self.alphabet, target, sequence_number)
+                .and_then(|request| dialogue.write(&request));
+            if let Err(why) = written {
+                return Ok(Some(why));
             }
         }
-        answered(self.connection, self.books, &answers).map_err(|error| error.at(path))?;
+        open.deadline = Some(Instant::now() + self.order.account.timers.response);
+        Ok(None)
+    }
+
+    /// Takes in what comes until then. Says why it cannot go on, which is so where `is_last` and nothing came.
+    fn hear(&self, dialogue: &mut Dialogue, until: Instant, is_last: bool, open: &mut Open<'_>) -> Result<(), String> {
+        match dialogue.receive(until)? {
+            Some(frame) => {
+                // A receipt, on a session that receives too: it is to come again, to a sender or `listen`.
+                dialogue.acknowledge(&frame, CommandStatus::RECEIVER_TEMPORARY)?;
+                if let Some((number, target, answer)) = answer_to(&frame, &mut open.waiting) {
+                    let state = self.final_state(&answer);
+                    open.answers.push((number, target, answer, state));
+                }
+                Ok(())
+            }
+            None if is_last => Err("no answer within the response timeout".into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Says what came of parts, but for those that were throttled and are to be asked about again: these it returns.
+    fn conclude<'t>(
+        &self,
+        open: Open<'t>,
+        unasked: &[Wanted<'t>],
+        last: bool,
+        outcome: &mut Outcome,
+    ) -> Vec<Wanted<'t>> {
+        let is_over = last || outcome.broken.is_some();
+        let why = outcome.broken.clone().unwrap_or_default();
         let mut throttled = Vec::new();
-        for (_, target, answer, _) in answers {
-            let class = CommandStatus(answer.command_status).class();
-            if class == StatusClass::Throttled && !last {
-                throttled.push(target);
+        for (_, target, answer, _) in open.answers {
+            let class = self.order.rules.class(CommandStatus(answer.command_status));
+            if class == StatusClass::Throttled && !is_over {
+                throttled.push((target, Some(answer)));
             } else {
                 outcome.lines.push(Line::of(target, Fate::Answered(answer)));
             }
         }
-        let why = broken.clone().unwrap_or_default();
-        for (_, _, target) in waiting {
+        for (_, _, target) in open.waiting {
             outcome.lines.push(Line::of(target, Fate::Unanswered(why.clone())));
         }
-        for target in unasked {
-            outcome.lines.push(Line::of(target, Fate::NotAsked(why.clone())));
+        for (target, earlier) in unasked {
+            let fate = earlier.clone().map_or_else(|| Fate::NotAsked(why.clone()), Fate::Answered);
+            outcome.lines.push(Line::of(target, fate));
         }
-        outcome.broken = broken;
-        Ok(throttled)
+        throttled
     }
 
     /// The final state that a query told. UNKNOWN is none: the SMSC says only that it does not know.

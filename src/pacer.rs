@@ -1,7 +1,7 @@
 //! The account's token bucket: how many PDUs may be written when, over all connections.
 //!
 //! [`Bucket`] is pure: time is an argument. [`Pacer`] shares it among the writers behind a lock that is held for the
-//! arithmetic only. Tokens are taken when the octets are about to be written, not when parts are claimed, so that a slow
+//! arithmetic only. No sliding second holds more than the rate and 1%, or below 100 a second the rate and one. Tokens are taken when the octets are about to be written, not when parts are claimed, so that a slow
 //! disk does not bunch up what the SMSC sees.
 
 use parking_lot::Mutex;
@@ -22,15 +22,17 @@ const SLACK_MAX: Duration = Duration::from_millis(15);
 const RECOVERY: Duration = Duration::from_secs(10);
 /// Cuts are at least this far apart.
 const CUT_INTERVAL: Duration = Duration::from_secs(1);
-/// Never slower than this, in PDUs a second.
+/// Throttling makes nothing slower than this, in PDUs a second, unless less was asked for.
 const RATE_MIN: f64 = 1.0;
+/// The lowest rate that can be asked for, in PDUs a second: one in 17 minutes.
+const ASKED_MIN: f64 = 0.001;
 /// Slots of the count of the last second.
 const SLOTS: usize = 10;
 
 /// How fast an account may send.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Rate {
-    /// PDUs a second, above 0.
+    /// PDUs a second, 0.001 or more.
     PerSecond(f64),
     /// As fast as the SMSC answers.
     Unlimited,
@@ -54,8 +56,8 @@ impl FromStr for Rate {
             return Ok(Self::Unlimited);
         }
         match text.parse::<f64>() {
-            Ok(rate) if rate.is_finite() && rate > 0.0 && rate <= 1e9 => Ok(Self::PerSecond(rate)),
-            _ => Err("a number of messages a second above 0, or `unlimited`".into()),
+            Ok(rate) if (ASKED_MIN..=1e9).contains(&rate) => Ok(Self::PerSecond(rate)),
+            _ => Err(format!("a number of messages a second, from {ASKED_MIN} on, or `unlimited`")),
         }
     }
 }
@@ -113,7 +115,7 @@ impl Bucket {
         if matches!(self.full, Rate::PerSecond(full) if found >= full) || !found.is_finite() {
             return;
         }
-        self.cut = Some(Cut { rate: found.max(RATE_MIN), at: now });
+        self.cut = Some(Cut { rate: found.max(self.least()), at: now });
     }
 
     /// The rate that throttling left, unless more was taken for so long since that it is forgotten.
@@ -199,9 +201,17 @@ impl Bucket {
             Rate::PerSecond(rate) => taken.min(rate),
             Rate::Unlimited => taken,
         };
-        self.cut = Some(Cut { rate: rate.max(RATE_MIN), at: now });
+        self.cut = Some(Cut { rate: rate.max(self.least()), at: now });
         self.tokens = self.tokens.min(0.0);
         self.at = now;
+    }
+
+    /// What throttling leaves of the rate at least: never more than was asked for.
+    fn least(&self) -> f64 {
+        match self.full {
+            Rate::PerSecond(full) => RATE_MIN.min(full),
+            Rate::Unlimited => RATE_MIN,
+        }
     }
 
     /// Leaves the sliding second behind.
@@ -236,7 +246,7 @@ fn worth_waking(rate: f64) -> f64 {
     (burst(rate) / 2.0).floor().max(1.0)
 }
 
-/// How many tokens a sliding second may hold: a little less than is allowed.
+/// How many tokens a sliding second may hold, less than is allowed: the rate and 1%, below 100 a second the rate and one.
 fn second_holds(rate: f64) -> usize {
     (rate + burst(rate) * BURST_USED).floor() as usize
 }
@@ -289,7 +299,7 @@ pub struct Pacer {
 }
 
 /// Whether anything may be sent at all, whatever the rate.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Hold {
     /// It may.
     No,
@@ -417,16 +427,21 @@ mod tests {
                     }
                     most = most.max(n + 1 - first);
                 }
-                assert!(most as f64 <= rate + burst(rate), "{rate}/s: {most} in one second");
+                assert!(most <= second_holds(rate), "{rate}/s: {most} in one second");
             }
         }
     }
 
     #[test]
     fn f15_rates_that_are_none_are_refused() {
-        for text in ["0", "-1", "NaN", "inf", "fast", "", "1e99"] {
+        for text in ["0", "-1", "NaN", "inf", "fast", "", "1e99", "1e-30", "0.0009"] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }
+        let slowest = Rate::PerSecond(0.001);
+        assert_eq!("0.001".parse(), Ok(slowest));
+        let start = Instant::now();
+        let mut bucket = Bucket::new(slowest, start);
+        assert_eq!((bucket.take(start, 2), bucket.ready_in(start, 1)), (1, Duration::from_secs(1_000)));
         assert_eq!("unlimited".parse(), Ok(Rate::Unlimited));
         assert_eq!("0.5".parse(), Ok(Rate::PerSecond(0.5)));
     }
@@ -476,6 +491,27 @@ mod tests {
         let Rate::PerSecond(half_way) = bucket.rate(after(start, 5.0)) else { panic!("limited") };
         assert!(half_way > RATE_MIN && half_way < 100.0);
         assert_eq!(bucket.rate(after(start, 10.0)), Rate::PerSecond(100.0));
+    }
+
+    #[test]
+    fn f24_throttling_raises_no_rate() {
+        let start = Instant::now();
+        let full = Rate::PerSecond(0.5);
+        let mut bucket = Bucket::new(full, start);
+        for seconds in [0.0, 1.0, 5.0] {
+            bucket.throttled(after(start, seconds));
+            assert_eq!(bucket.rate(after(start, seconds + 0.5)), full);
+        }
+        bucket.start_from(start, 0.3);
+        assert_eq!(bucket.rate(start), full);
+    }
+
+    #[test]
+    fn a_sliding_second_holds_one_percent_more_than_the_rate_or_one() {
+        for (rate, most) in [(0.5, 1), (1.0, 2), (30.0, 31), (99.0, 100), (100.0, 101), (500.0, 505), (5_000.0, 5_050)]
+        {
+            assert_eq!(second_holds(rate), most, "{rate}/s");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 mod choice;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use crate::hours::{Hours, Verdict};
 use crate::journal::answers::Answers;
@@ -173,6 +175,9 @@ struct Run {
     can_submit: Vec<Option<bool>>,
     words: Vec<String>,
     warned: Vec<Option<String>>,
+    /// When a connection that counts was seen bound last, and why the last try failed.
+    unbound_since: Instant,
+    lost: Option<String>,
     /// The journal cannot be written: that was said.
     blocked: bool,
     verdict: Verdict,
@@ -246,6 +251,8 @@ impl Run {
                 .collect(),
             words: Vec::new(),
             warned: vec![None; settings.connections],
+            unbound_since: Instant::now(),
+            lost: None,
             blocked: false,
             verdict: Verdict::Open,
         })
@@ -274,13 +281,18 @@ impl Run {
                     return Ended::Done;
                 }
                 recv(self.notices) -> notice => {
-                    if let Ok(notice) = notice
-                        && let Some(refused) = self.heed(notice)
-                    {
+                    // No connection is left: the journal thread has halted them, or they died, as the end of the run says.
+                    let Ok(notice) = notice else {
+                        return self.board.lock().halted.clone().map_or(Ended::Done, Ended::Halted);
+                    };
+                    if let Some(refused) = self.heed(notice) {
                         return Ended::Refused(refused);
                     }
                 }
                 recv(look) -> _ => {
+                    if let Some(reason) = self.given_up(settings.account.timers.give_up_after) {
+                        return Ended::Refused(reason);
+                    }
                     let status = self.show(show);
                     if self.hours_are_over(&settings.hours, &status) {
                         self.tell_journal(ToJournal::StopClaiming);
@@ -306,13 +318,33 @@ impl Run {
         }
     }
 
+    /// Why the run gives up, if for so long no connection was bound, or none that sends where some should. Outside the
+    /// sending hours none is wanted.
+    fn given_up(&mut self, limit: Option<Duration>) -> Option<String> {
+        let any = !self.can_submit.contains(&Some(true));
+        let mut bound = self.bound.iter().zip(&self.can_submit);
+        if bound.any(|(bound, can_submit)| *bound && (any || *can_submit == Some(true)))
+            || self.pacer.hold() == Hold::Long
+        {
+            self.unbound_since = Instant::now();
+            return None;
+        }
+        let is_over = self.unbound_since.elapsed() >= limit?;
+        self.lost.as_ref().filter(|_| is_over).map(|reason| format!("given up: {reason}"))
+    }
+
     /// Opens and closes the way by the clock, and says so. True when it will not open any more.
     fn hours_are_over(&mut self, hours: &Hours, status: &Status) -> bool {
-        if !hours.limit() || status.all_sent {
+        if !hours.limit() {
             return false;
         }
         let now = Timestamp::now();
         let verdict = hours.at(now);
+        if status.all_sent {
+            // Receipts are fetched at any hour: connections come about, and nothing is sent.
+            self.pacer.set_hold(hold_of(verdict, now).min(Hold::Short));
+            return false;
+        }
         self.pacer.set_hold(hold_of(verdict, now));
         if std::mem::replace(&mut self.verdict, verdict) != verdict {
             match verdict {
@@ -350,6 +382,7 @@ impl Run {
             Notice::Bound { slot, peer, smsc, warning } => {
                 self.bound[slot] = true;
                 self.warned[slot] = None;
+                self.lost = None;
                 let name = if smsc.is_empty() { String::new() } else { format!(" ({smsc})") };
                 self.words.push(format!("connection {}: bound to {peer}{name}", slot + 1));
                 if let Some(warning) = warning {
@@ -359,6 +392,7 @@ impl Run {
             }
             Notice::Lost { slot, reason, retry_in } => {
                 self.bound[slot] = false;
+                self.lost = Some(reason.clone());
                 // Said once, not at every try.
                 if self.warned[slot].as_deref() != Some(&reason) {
                     let words =

@@ -324,3 +324,32 @@ fn a_session_on_which_nothing_passes_is_left_for_another() {
     assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 3)]));
     assert!(smsc.stats().binds >= 2);
 }
+
+#[test]
+fn a_connection_that_is_one_too_many_ends_nothing() {
+    let smsc = smsc(|settings| {
+        settings.max_connections = 1;
+        settings.receipt_delay = "3s".parse().unwrap();
+    });
+    let smppost = Smppost::new();
+    let more = ["--connections", "2", "--give-up-after", "500ms"];
+    let ended = smppost.send(&rows(3), smsc.local_addr().port(), &more);
+    ended.assert_code(0);
+    assert!(!ended.stderr.contains("given up") && !ended.stderr.contains("without it"), "{}", ended.said());
+    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 3)]));
+}
+
+#[test]
+fn receipts_are_fetched_outside_the_sending_hours() {
+    let smsc = smsc(|settings| settings.receipt_delay = "1s".parse().unwrap());
+    let smppost = Smppost::new();
+    let port = smsc.local_addr().port();
+    smppost.send(&rows(3), port, &["--wait-receipts", "1ms"]).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("accepted", 3)]));
+    let port = port.to_string();
+    let account = ["resume", "--host", "127.0.0.1", "--system-id", "test", "--port", &port];
+    let ended = smppost.run(&[&account[..], &["--start-at", "2099-01-01T00:00", "--wait-receipts", "9s"]].concat());
+    ended.assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 3)]));
+    assert!(ended.took < Duration::from_secs(8), "{}", ended.said());
+}

@@ -11,7 +11,8 @@ use smppost::wire::{BindResp, CommandStatus, FrameBuffer, MessageId, Pdu, QueryS
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 /// A simulator that keeps messages, and delivers them only after a minute.
 fn smsc(smppost: &Smppost) -> Smsc {
@@ -234,4 +235,119 @@ fn f44_operations_wait_for_no_other_sender() {
     run(&smppost, port, &["query", "c", "--line", "2"]).assert_code(75);
     drop(lock);
     run(&smppost, port, &["query", "c", "--line", "2"]).assert_code(0);
+}
+
+/// An SMSC that asks whether the link is alive before it answers the bind and with each answer to a query; the first
+/// `refused` queries it refuses. Returns its port, and how long each answer to it took.
+fn asks_after_the_link(refused: usize) -> (u16, Receiver<Duration>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (took, all) = channel();
+    std::thread::spawn(move || {
+        let (mut queries, mut asked) = (0, Instant::now());
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut frames = FrameBuffer::new();
+            while let Ok(count @ 1..) = stream.read(frames.spare()) {
+                frames.filled(count);
+                while let Some(frame) = frames.next_frame().unwrap() {
+                    let (header, pdu) = decode(frame).unwrap();
+                    let (none, mut out, mut status) = (Tlvs(&[]), Vec::new(), CommandStatus::OK);
+                    let answer = match pdu {
+                        Pdu::Bind(bind) => Pdu::BindResp(BindResp { kind: bind.kind, system_id: b"w", tlvs: none }),
+                        Pdu::SubmitSm(_) => Pdu::SubmitSmResp(MessageId { message_id: b"77", tlvs: none }),
+                        Pdu::QuerySm(query) => {
+                            queries += 1;
+                            if queries <= refused {
+                                status = CommandStatus(0x67);
+                            }
+                            let message_id = query.message_id;
+                            Pdu::QuerySmResp(QuerySmResp { message_id, message_state: 1, ..QuerySmResp::default() })
+                        }
+                        Pdu::EnquireLinkResp => {
+                            let _ = took.send(asked.elapsed());
+                            continue;
+                        }
+                        _ => continue,
+                    };
+                    if !matches!(answer, Pdu::SubmitSmResp(_)) {
+                        asked = Instant::now();
+                        encode(&Pdu::EnquireLink, 900, CommandStatus::OK, &mut out).unwrap();
+                    }
+                    encode(&answer, header.sequence_number, status, &mut out).unwrap();
+                    let _ = stream.write_all(&out);
+                }
+            }
+        }
+    });
+    (port, all)
+}
+
+#[test]
+fn the_link_is_kept_and_a_signal_heeded_while_requests_wait_for_the_rate() {
+    let smppost = Smppost::new();
+    let (port, took) = asks_after_the_link(0);
+    smppost.send(&rows(3), port, &["--wait-receipts", "1ms"]).assert_code(0);
+    while took.try_recv().is_ok() {}
+    let port = port.to_string();
+    let query = ["query", "c", "--line", "2", "--line", "3", "--line", "4", "--window", "100"];
+    let account = ["--host", "127.0.0.1", "--system-id", "test", "--port", &port];
+    smppost.run(&[&query[..], &account, &["--rate", "1"]].concat()).assert_code(0);
+    let took: Vec<Duration> = took.try_iter().collect();
+    // The last may come with our unbind.
+    assert!(took.len() >= 3 && took.iter().all(|took| *took < Duration::from_millis(500)), "{took:?}");
+    let running = smppost.spawn(&[&query[..], &account, &["--rate", "0.01"]].concat());
+    let until = Instant::now() + Duration::from_secs(20);
+    while one(&smppost.journal(), "SELECT count(*) FROM operation_log WHERE answered_at IS NOT NULL") < 3
+        || one(&smppost.journal(), "SELECT count(*) FROM operation_log") < 4
+    {
+        assert!(Instant::now() < until, "nothing was asked");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal("INT");
+    let ended = running.wait_at_most(Duration::from_secs(10));
+    ended.assert_code(130);
+    assert_eq!(ended.stderr.matches("not asked: interrupted").count(), 2, "{}", ended.said());
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM operation_log"), 4, "what is not asked has no intent");
+}
+
+#[test]
+fn what_the_operator_calls_throttled_is_asked_again() {
+    let smppost = Smppost::new();
+    let (port, _took) = asks_after_the_link(2);
+    smppost.send(&rows(1), port, &["--wait-receipts", "1ms"]).assert_code(0);
+    run(&smppost, port, &["query", "c", "--line", "2"]).assert_code(3);
+    run(&smppost, port, &["query", "c", "--line", "2", "--status", "0x67=throttled"]).assert_code(0);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM operation_log"), 3);
+}
+
+#[test]
+fn a_command_has_the_options_that_act_there() {
+    let smppost = Smppost::new();
+    let keep = ["--connections", "--inactivity-timeout", "--enquire-link-interval", "--give-up-after"];
+    for (command, without) in [
+        (&["query", "c", "--line", "2"][..], &[&keep[..], &["--retry-delays"]].concat()[..]),
+        (&["replace", "c", "--line", "2", "--text", "x"], &[&keep[..], &["--retry-delays"]].concat()),
+        (&["cancel", "c", "--at-smsc"], &[&keep[..], &["--retry-delays"]].concat()),
+        (&["cancel", "c"], &["--host", "--window", "--rate", "--status", "--tls-ca", "--response-timeout"]),
+        (&["listen"], &["--rate", "--window", "--retry-delays", "--status"]),
+    ] {
+        for option in without {
+            let value = if option.ends_with("status") { "0x45=permanent" } else { "1" };
+            let value = if option.contains("time") || option.contains("delays") { "1s" } else { value };
+            let ended = smppost.run(&[command, &[option, value]].concat());
+            ended.assert_code(2);
+            assert!(ended.stderr.contains(option), "{command:?} {option}: {}", ended.said());
+        }
+    }
+    // What the environment and a profile hold for other commands is no mistake.
+    let smsc = smsc(&smppost);
+    sent(&smppost, &smsc, &rows(2), &["--limit", "1"]);
+    let port = smsc.local_addr().port();
+    smppost.file("smppost.toml", format!("[default]\nport = {port}\nrate = 50\nwindow = 5\nretry_delays = \"1s\"\n"));
+    let environment = [("SMPPOST_HOST", "127.0.0.1"), ("SMPPOST_SYSTEM_ID", "test")];
+    smppost.run_with(&["cancel", "c"], &environment).assert_code(0);
+    smppost.run_with(&["query", "c", "--line", "2"], &environment).assert_code(0);
+    smppost.run_with(&["listen", "--for", "100ms"], &environment).assert_code(0);
 }

@@ -5,6 +5,7 @@ mod common;
 
 use common::{Smppost, expected, open, rows, states};
 use smppost::smsc::{Settings, Smsc};
+use std::os::unix::fs::PermissionsExt;
 
 fn smsc() -> Smsc {
     Smsc::start(Settings { listen: "127.0.0.1:0".parse().unwrap(), rate: None, ..Settings::default() }).unwrap()
@@ -181,5 +182,32 @@ fn what_an_smsc_means_by_its_codes_stands_in_the_profile() {
         let ended = smppost.run(&["profile", "check"]);
         ended.assert_code(2);
         assert!(ended.stdout.contains("line 11"), "{}", ended.said());
+    }
+}
+
+/// Passwords are told apart by their lengths, of which --strict-password speaks.
+#[test]
+fn f13_a_password_that_is_typed_beats_the_environment_which_beats_the_profile() {
+    let smppost = Smppost::new();
+    smppost.file("c.csv", rows(1));
+    let own = "[default]\nhost = \"127.0.0.1\"\nsystem_id = \"x\"\nstrict_password = true\npassword_file = \"nine\"\n";
+    for (name, text) in [("nine", "9".repeat(9)), ("eleven", "1".repeat(11)), ("smppost.toml", own.into())] {
+        std::fs::set_permissions(smppost.file(name, text), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let ten = ("TEN", "0123456789");
+    let twelve = ("SMPPOST_PASSWORD", "012345678901");
+    for (typed, environment, words) in [
+        (&[][..], &[][..], "has 9 octets"),
+        (&[], &[twelve], "has 12 octets"),
+        (&["--password-env", "TEN"], &[ten], "has 10 octets"),
+        (&["--password-env", "TEN"], &[ten, twelve], "has 10 octets"),
+        (&["--password-env", "TEN"], &[], "set TEN"),
+        (&["--password-file", "eleven"], &[twelve], "has 11 octets"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_smppost"));
+        command.current_dir(smppost.path("")).stdin(std::process::Stdio::null()).env_remove("SMPPOST_PASSWORD");
+        let ended = command.args(["send", "c.csv"]).args(typed).envs(environment.iter().copied()).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.code() == Some(2) && said.contains(words), "{typed:?} {environment:?}: {said}");
     }
 }

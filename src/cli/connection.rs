@@ -4,23 +4,24 @@ use super::CliError;
 use super::campaign::AlphabetArgs;
 use crate::config::PASSWORD_VARIABLE;
 use crate::journal::keeper::stop_word;
-use crate::journal::retry::{CodeRule, RetryRules};
 use crate::link::{Tls, TlsOptions, parse_pin};
-use crate::pacer::Rate;
 use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, TakesTlvs, Timers, Version};
-use crate::wire::{CommandStatus, StatusClass};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The reference provider's ports, without and with TLS.
 const PORT: u16 = 2777;
 const PORT_TLS: u16 = 2778;
 
-/// How the account is reached.
+/// Headings of options.
+pub const CONNECTION: &str = "Connection (the password comes from SMPPOST_PASSWORD, --password-file or a prompt)";
+pub const TIMERS: &str = "Timers (such as 500ms, 3s, 2m or 1h)";
+
+/// How the account is reached: what every command that connects has to know. What only some of them do with a session is
+/// in [`super::sessions`].
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Connection (the password comes from SMPPOST_PASSWORD, --password-file or a prompt)")]
+#[command(next_help_heading = CONNECTION)]
 pub struct ConnectionArgs {
     /// Host name or address of the SMSC; several, by commas or repeated, are tried in this order
     #[arg(long = "host", env = "SMPPOST_HOST", value_name = "HOST", value_delimiter = ',')]
@@ -52,25 +53,6 @@ pub struct ConnectionArgs {
     /// Which way messages go: trx both ways, tx out only, rx in only, tx+rx in pairs of connections [default: trx]
     #[arg(long, value_enum, value_name = "MODE")]
     bind: Option<BindArg>,
-    /// Connections at a time; with tx+rx an even number [default: 1, with tx+rx 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    connections: Option<u16>,
-    /// Requests outstanding on each connection; 1 is the synchronous mode [default: 10]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    window: Option<u32>,
-    /// Messages (parts) a second over all connections, or `unlimited` [default: 30]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    rate: Option<Rate>,
-    /// What a command_status means here: CODE=throttled, temporary, account or permanent; a temporary one may name the
-    /// delays before its tries, as in 0x45=temporary:1s,10s,1m; repeatable
-    #[arg(long = "status", value_name = "CODE=CLASS", value_parser = code_rule)]
-    statuses: Vec<(u32, CodeRule)>,
-    /// The `status` table of a profile
-    #[arg(long, hide = true, value_parser = code_rule)]
-    profile_status: Vec<(u32, CodeRule)>,
-    /// Delays before what was refused for the moment is tried again; after the last it is rejected [default: 1s,5s,15s,1m]
-    #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = duration)]
-    retry_delays: Vec<Duration>,
     #[command(flatten)]
     tls: TlsArgs,
     #[command(flatten)]
@@ -106,7 +88,7 @@ struct TlsArgs {
 
 /// What may take how long.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Timers (such as 500ms, 3s, 2m or 1h)")]
+#[command(next_help_heading = TIMERS)]
 struct TimerArgs {
     /// How long a TCP connection and its TLS handshake may take to come about [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -117,18 +99,9 @@ struct TimerArgs {
     /// How long the answer to a message may take; after that it is in doubt [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     response_timeout: Option<Duration>,
-    /// Ask whether the link is alive when nothing came for this long [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    enquire_link_interval: Option<Duration>,
-    /// Unbind, and bind anew, when neither message nor receipt passed for this long [default: never]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    inactivity_timeout: Option<Duration>,
     /// How long the SMSC may take to read what is written [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     write_timeout: Option<Duration>,
-    /// Give up when no connection could be bound for this long [default: never]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    give_up_after: Option<Duration>,
 }
 
 /// What comes in, and what it means.
@@ -252,30 +225,21 @@ impl ConnectionArgs {
         self.resolve()
     }
 
-    /// Checks all that can be checked without connecting, and says what would be done.
-    pub fn describe(&self) -> Result<String, String> {
+    /// The account as typed, without its password: all that can be checked without connecting.
+    pub fn check(&self) -> Result<Account, String> {
         if self.hosts.is_empty() {
             return Err("host is missing".into());
         }
         let system_id = self.system_id.as_deref().ok_or("system_id is missing")?;
-        let account = self.account(&self.hosts, system_id, Secret::default()).map_err(|error| error.to_string())?;
-        let tls = self.tls.settings()?;
+        let mut account = self.account(&self.hosts, system_id, Secret::default()).map_err(|error| error.to_string())?;
+        account.tls = self.tls.settings()?;
         if let Some(path) = &self.password_file {
             crate::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
         }
-        Ok(format!(
-            "{} port {}, {}, system_id {system_id}, SMPP {}, {}, window {}, {}",
-            self.hosts.join(", "),
-            account.port,
-            if tls.is_some() { "TLS" } else { "no TLS" },
-            account.version.name(),
-            crate::report::text::count(self.connections() as i64, "connection"),
-            account.window,
-            self.rate(),
-        ))
+        Ok(account)
     }
 
-    /// The account as typed, at other hosts, without TLS.
+    /// The account as typed, at other hosts, without TLS, with a window of 1 and the default timers of a session.
     pub fn account(&self, hosts: &[String], system_id: &str, password: Secret) -> Result<Account, CliError> {
         let system_type = self.system_type.as_deref().unwrap_or_default();
         for (option, value, most) in [("--system-id", system_id, 15), ("--system-type", system_type, 12)] {
@@ -306,12 +270,6 @@ impl ConnectionArgs {
                     .into(),
             ));
         }
-        if bind == BindMode::Pairs && !self.connections().is_multiple_of(2) {
-            return Err(CliError::Usage(format!(
-                "--bind tx+rx needs an even number of connections, not {}: one to send and one to receive",
-                self.connections()
-            )));
-        }
         let default = Timers::default();
         let timers = &self.timers;
         Ok(Account {
@@ -324,15 +282,13 @@ impl ConnectionArgs {
             bind,
             version,
             tlvs,
-            window: self.window.map_or(10, |window| window as usize),
+            window: 1,
             timers: Timers {
                 connect: timers.connect_timeout.unwrap_or(default.connect),
                 bind: timers.bind_timeout.unwrap_or(default.bind),
                 response: timers.response_timeout.unwrap_or(default.response),
-                enquire_link: timers.enquire_link_interval.unwrap_or(default.enquire_link),
-                inactivity: timers.inactivity_timeout,
                 write: timers.write_timeout.unwrap_or(default.write),
-                give_up_after: timers.give_up_after,
+                ..default
             },
             receipts: ReceiptReading::default(),
         })
@@ -372,36 +328,14 @@ impl ConnectionArgs {
         self.bind.is_some()
     }
 
-    fn bind_mode(&self) -> BindMode {
+    /// Which way messages go.
+    pub fn bind_mode(&self) -> BindMode {
         match self.bind {
             None | Some(BindArg::Trx) => BindMode::Transceiver,
             Some(BindArg::Tx) => BindMode::Transmitter,
             Some(BindArg::Rx) => BindMode::Receiver,
             Some(BindArg::Pairs) => BindMode::Pairs,
         }
-    }
-
-    /// How many connections.
-    pub fn connections(&self) -> usize {
-        let default = if self.bind_mode() == BindMode::Pairs { 2 } else { 1 };
-        self.connections.map_or(default, usize::from)
-    }
-
-    /// What statuses mean.
-    pub fn rules(&self) -> Arc<RetryRules> {
-        let mut rules = RetryRules {
-            codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(),
-            ..RetryRules::default()
-        };
-        if !self.retry_delays.is_empty() {
-            rules.delays_ms = self.retry_delays.iter().map(|delay| delay.as_millis() as i64).collect();
-        }
-        Arc::new(rules)
-    }
-
-    /// How fast.
-    pub fn rate(&self) -> Rate {
-        self.rate.unwrap_or(Rate::PerSecond(30.0))
     }
 }
 
@@ -443,31 +377,6 @@ fn port(typed: &str) -> Result<u16, String> {
     }
 }
 
-/// Reads `0x45=permanent` or `0x64=temporary:1s,10s`.
-fn code_rule(text: &str) -> Result<(u32, CodeRule), String> {
-    let form = || "write CODE=CLASS, such as 0x45=permanent or 0x64=temporary:1s,10s".to_owned();
-    let (code, rule) = text.split_once('=').ok_or_else(form)?;
-    let code = CommandStatus::parse(code).ok_or_else(|| format!("{code:?} is no command_status"))?;
-    let (class, delays) = rule.split_once(':').map_or((rule, None), |(class, delays)| (class, Some(delays)));
-    let class = match class.trim() {
-        "throttled" => StatusClass::Throttled,
-        "temporary" => StatusClass::Temporary,
-        "account" => StatusClass::Account,
-        "permanent" => StatusClass::Permanent,
-        other => return Err(format!("{other:?} is none of throttled, temporary, account, permanent")),
-    };
-    if code == CommandStatus::OK {
-        return Err("0 is no error".into());
-    }
-    if delays.is_some() && class != StatusClass::Temporary {
-        return Err("only a temporary status has delays".into());
-    }
-    let delays: Option<Result<Vec<i64>, String>> = delays.map(|delays| {
-        delays.split(',').map(|delay| duration(delay.trim()).map(|delay| delay.as_millis() as i64)).collect()
-    });
-    Ok((code.0, CodeRule { class, delays_ms: delays.transpose()? }))
-}
-
 /// Reads `500ms`, `3s`, `2m`, `1h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -490,23 +399,6 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn f25_rules_for_codes() {
-        let rule = |class, delays_ms| CodeRule { class, delays_ms };
-        for (text, expected) in [
-            ("0x45=permanent", (0x45, rule(StatusClass::Permanent, None))),
-            ("88=temporary", (0x58, rule(StatusClass::Temporary, None))),
-            ("ESME_RX_T_APPN=temporary:1s,2m", (0x64, rule(StatusClass::Temporary, Some(vec![1_000, 120_000])))),
-        ] {
-            assert_eq!(code_rule(text), Ok(expected));
-        }
-        for text in
-            ["", "0x45", "0x45=", "0x45=lost", "x=permanent", "0=permanent", "0x45=permanent:1s", "0x45=temporary:1"]
-        {
-            assert!(code_rule(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn f15_durations() {

@@ -1,15 +1,18 @@
 //! `listen`: bound to receive (as a receiver unless `--bind` says otherwise), for receipts that come late and messages from handsets.
 
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::sessions::{CountArgs, KeepArgs};
 use super::{CliError, exit};
 use crate::hours::Hours;
 use crate::journal::JournalError;
 use crate::journal::lock::SenderLock;
+use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Listen, SendSettings};
 use crate::progress::Display;
 use crate::session::BindMode;
 use clap::Args;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// `listen`.
@@ -21,6 +24,10 @@ pub struct ListenArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
     #[command(flatten)]
+    count: CountArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
+    #[command(flatten)]
     inbound: InboundArgs,
 }
 
@@ -30,7 +37,8 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(JournalError::Missing(journal.into()).into());
     }
     let lock = SenderLock::take(journal)?;
-    let mut account = args.connection.resolve()?;
+    let connections = args.count.connections(args.connection.bind_mode())?;
+    let mut account = args.keep.complete(args.connection.resolve()?);
     account.receipts = args.inbound.reading();
     if !args.connection.names_bind() {
         account.bind = BindMode::Receiver;
@@ -41,9 +49,10 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     let settings = SendSettings {
         journal: journal.into(),
         account_name: account_name(&account),
-        connections: args.connection.connections(),
-        rate: args.connection.rate(),
-        rules: args.connection.rules(),
+        connections,
+        // Nothing is sent.
+        rate: Rate::Unlimited,
+        rules: Arc::default(),
         hours: Hours::default(),
         limit: None,
         wait_receipts: Duration::ZERO,

@@ -8,6 +8,7 @@ mod probe;
 mod profile;
 mod resolve;
 mod send;
+mod sessions;
 mod suppress;
 mod trial;
 

@@ -1,6 +1,7 @@
 //! `query`, `replace`, and `cancel --at-smsc`: operations on messages that the SMSC has.
 
 use super::connection::{ConnectionArgs, ReadingArgs, account_name};
+use super::sessions::{PaceArgs, StatusArgs};
 use super::{CliError, exit};
 use crate::journal::lock::SenderLock;
 use crate::journal::operations::Operation;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Reasons given below a table.
 const REASONS_SHOWN: usize = 20;
@@ -54,6 +56,10 @@ pub struct OperationArgs {
     format: Format,
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    pace: PaceArgs,
+    #[command(flatten)]
+    status: StatusArgs,
     #[command(flatten, next_help_heading = "Receipts")]
     reading: ReadingArgs,
 }
@@ -86,6 +92,7 @@ pub fn run(
     }
     let lock = SenderLock::take(journal)?;
     let mut account = how.connection.resolve_to_send()?;
+    account.window = how.pace.window();
     account.receipts = how.reading.reading();
     // Only to send, unless it is said otherwise: what the SMSC delivers meanwhile is for `listen` or `resume`.
     let kind = if how.connection.names_bind() { account.bind.kind(0) } else { BindKind::Transmitter };
@@ -94,7 +101,8 @@ pub fn run(
         account_name: account_name(&account),
         account,
         kind,
-        rate: how.connection.rate(),
+        rate: how.pace.rate(),
+        rules: Arc::new(how.status.rules()),
         operation,
         text,
         campaign: campaign.into(),
@@ -123,7 +131,7 @@ pub fn run(
         display.say(&format!("it ended early: {why}"));
     }
     Ok(match outcome.broken.as_deref() {
-        Some("interrupted") => exit::INTERRUPTED,
+        Some(operations::INTERRUPTED) => exit::INTERRUPTED,
         Some(_) => exit::ERROR,
         None if done < outcome.lines.len() => exit::INCOMPLETE,
         None => exit::OK,

@@ -1,13 +1,14 @@
 //! The command `probe`: connects, binds, measures, unbinds. Sends no message, unless it is told to whom.
 
 use super::connection::ConnectionArgs;
+use super::sessions::{CountArgs, PaceArgs};
 use super::trial::{self, TrialArgs};
 use super::{CliError, exit};
 use crate::link::{ConnectError, TlsFacts};
-use crate::session::{self, Account, BindError, Bound};
+use crate::session::{self, Account, BindError, Bound, Dialogue};
 use crate::wire::{
-    BindKind, CommandId, CommandStatus, Foreign, FrameError, decode_header, encode_enquire_link,
-    encode_enquire_link_resp, encode_header_only,
+    BindKind, CommandId, CommandStatus, Foreign, FrameError, Header, decode_header, encode_enquire_link,
+    encode_header_only,
 };
 use clap::Args;
 use std::io::Write;
@@ -15,22 +16,25 @@ use std::time::{Duration, Instant};
 
 /// Round trips that are measured.
 const ROUND_TRIPS: u32 = 5;
-/// Sequence number of the first; the bind's was 1.
-const FIRST_NUMBER: u32 = 2;
 
 /// `probe`.
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
     #[command(flatten)]
-    trial: TrialArgs,
+    pub trial: TrialArgs,
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub count: CountArgs,
+    #[command(flatten)]
+    pub pace: PaceArgs,
 }
 
 /// Probes. Exit code 0: a session could be bound.
 pub fn run(args: &ProbeArgs, profile: Option<&str>, out: &mut dyn Write) -> Result<u8, CliError> {
     args.trial.check(&args.connection)?;
-    let account = args.connection.resolve()?;
+    args.count.connections(args.connection.bind_mode())?;
+    let account = Account { window: args.pace.window(), ..args.connection.resolve()? };
     let wanted = account.bind.kind(0);
     let kinds = [BindKind::Transceiver, BindKind::Transmitter, BindKind::Receiver];
     let others = kinds.into_iter().filter(|kind| *kind != wanted && account.version.allows(*kind));
@@ -38,7 +42,7 @@ pub fn run(args: &ProbeArgs, profile: Option<&str>, out: &mut dyn Write) -> Resu
         match session::bind(&account, kind) {
             Ok(bound) => {
                 report(&account, kind, bound, out)?;
-                return trial::run(&args.trial, &args.connection, &account, profile, out);
+                return trial::run(args, &account, profile, out);
             }
             Err(error) => {
                 writeln!(out, "bind as {}: {error}", mode(kind))?;
@@ -69,7 +73,7 @@ fn mode(kind: BindKind) -> &'static str {
 }
 
 /// What a session shows.
-fn report(account: &Account, kind: BindKind, mut bound: Bound, out: &mut dyn Write) -> Result<(), CliError> {
+fn report(account: &Account, kind: BindKind, bound: Bound, out: &mut dyn Write) -> Result<(), CliError> {
     writeln!(out, "connected to {}", bound.peer)?;
     match &bound.tls {
         None => writeln!(out, "TLS: none; password and messages travel in the clear")?,
@@ -83,7 +87,8 @@ fn report(account: &Account, kind: BindKind, mut bound: Bound, out: &mut dyn Wri
         }
         None => writeln!(out, "it announces no version: as a rule it takes no optional parameters then")?,
     }
-    match measure(&mut bound, account.timers.response) {
+    let mut dialogue = Dialogue::new(bound);
+    match measure(&mut dialogue, account.timers.response) {
         Ok(times) => {
             let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
             let least = times.iter().min().copied().unwrap_or_default();
@@ -102,11 +107,11 @@ fn report(account: &Account, kind: BindKind, mut bound: Bound, out: &mut dyn Wri
         }
         Err(words) => writeln!(out, "enquire_link: {words}")?,
     }
-    let mut unbind = Vec::new();
-    encode_header_only(CommandId::UNBIND, CommandStatus::OK, FIRST_NUMBER + ROUND_TRIPS, &mut unbind);
-    let _ = bound.writer.write(&unbind);
-    let answered = await_answer(&mut bound, FIRST_NUMBER + ROUND_TRIPS, Duration::from_secs(2)).is_ok();
-    bound.writer.shutdown();
+    let (number, mut unbind) = (dialogue.number(), Vec::new());
+    encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut unbind);
+    let _ = dialogue.write(&unbind);
+    let answered = await_answer(&mut dialogue, number, Duration::from_secs(2)).is_ok();
+    dialogue.close();
     writeln!(out, "unbound{}", if answered { "" } else { " (the SMSC did not answer that)" })?;
     Ok(())
 }
@@ -125,44 +130,30 @@ fn show_tls(facts: &TlsFacts, out: &mut dyn Write) -> Result<(), CliError> {
 }
 
 /// The times of some enquire_links.
-fn measure(bound: &mut Bound, timeout: Duration) -> Result<Vec<Duration>, String> {
+fn measure(dialogue: &mut Dialogue, timeout: Duration) -> Result<Vec<Duration>, String> {
     let mut times = Vec::new();
-    for number in FIRST_NUMBER..FIRST_NUMBER + ROUND_TRIPS {
+    for _ in 0..ROUND_TRIPS {
+        let number = dialogue.number();
         let mut request = Vec::new();
         encode_enquire_link(number, &mut request);
         let started = Instant::now();
-        bound.writer.write(&request).map_err(|error| error.to_string())?;
-        await_answer(bound, number, timeout)?;
+        dialogue.write(&request)?;
+        await_answer(dialogue, number, timeout)?;
         times.push(started.elapsed());
     }
     Ok(times)
 }
 
-/// Waits for the answer to a request. What else comes is left unanswered, so that the SMSC keeps it; but for its own
-/// enquire_link.
-fn await_answer(bound: &mut Bound, number: u32, timeout: Duration) -> Result<(), String> {
+/// Waits for the answer to a request. What else comes is left unanswered, so that the SMSC keeps it.
+fn await_answer(dialogue: &mut Dialogue, number: u32, timeout: Duration) -> Result<(), String> {
     let deadline = Instant::now() + timeout;
     loop {
-        while let Some(frame) = bound.frames.next_frame().map_err(|error| error.to_string())? {
-            let Some(header) = decode_header(frame) else { continue };
-            if header.command_id == CommandId::ENQUIRE_LINK {
-                let mut answer = Vec::new();
-                encode_enquire_link_resp(header.sequence_number, &mut answer);
-                bound.writer.write(&answer).map_err(|error| error.to_string())?;
-            } else if header.command_id.is_response() && header.sequence_number == number {
-                return Ok(());
-            }
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let Some(frame) = dialogue.receive(deadline)? else {
             return Err(format!("no answer within the response timeout ({timeout:?})"));
-        }
-        bound.reader.set_timeout(left).map_err(|error| error.to_string())?;
-        match bound.reader.read(bound.frames.spare()) {
-            Ok(Some(0)) => return Err("the SMSC closed the connection".into()),
-            Ok(Some(count)) => bound.frames.filled(count),
-            Ok(None) => {}
-            Err(error) => return Err(error.to_string()),
+        };
+        let is_it = |header: &Header| header.command_id.is_response() && header.sequence_number == number;
+        if decode_header(&frame).as_ref().is_some_and(is_it) {
+            return Ok(());
         }
     }
 }

@@ -59,6 +59,11 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
     let Some((name, typed)) = matches.subcommand().filter(|_| uses_profiles(&cli.command)) else {
         return Ok(Parsed::Cli(Box::new(cli)));
     };
+    if let Command::Cancel(args) = &cli.command
+        && !args.at_smsc
+    {
+        refuse_idle(name, typed)?;
+    }
     let usage = |error: ConfigError| CliError::Usage(error.to_string());
     let config = Config::find(cli.config.as_deref(), &keys()).map_err(usage)?;
     let profile = match (&config, &cli.profile) {
@@ -77,12 +82,16 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
             && matches!(typed.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
     };
     let simulated = matches!(&cli.command, Command::Send(args) if args.simulate);
+    let named = profile.entries.iter().find(|entry| entry.key == "password_env").and_then(|entry| entry.values.first());
+    let has_password =
+        is_typed("password_env") || std::env::var_os(named.map_or(PASSWORD_VARIABLE, |name| name)).is_some();
     let mut more = Vec::new();
     for entry in &profile.entries {
-        // A rehearsal has a journal of its own; a password in the environment beats a file that the profile names.
+        // A rehearsal has a journal of its own; a password in the environment beats a file that the profile names, and a
+        // variable that is typed does so even where it is missing.
         let skipped = match entry.key.as_str() {
             "journal" => simulated,
-            "password_file" => std::env::var_os(PASSWORD_VARIABLE).is_some(),
+            "password_file" => has_password,
             _ => false,
         };
         if !skipped {
@@ -96,6 +105,25 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
         Ok(cli) => Ok(Parsed::Cli(Box::new(cli))),
         Err(error) => Err(CliError::Usage(blame(&error, config.as_ref().map(|config| &*config.path), profile))),
     }
+}
+
+/// Refuses options of `cancel` that do nothing without --at-smsc, if they are typed: the environment and a profile may hold
+/// them for other commands.
+fn refuse_idle(command: &str, typed: &clap::ArgMatches) -> Result<(), CliError> {
+    const ACT: [&str; 6] = ["campaign", "at_smsc", "lines", "journal", "config", "profile"];
+    let root = Cli::command();
+    let arguments = root.find_subcommand(command).into_iter().flat_map(clap::Command::get_arguments);
+    for argument in arguments {
+        let id = argument.get_id().as_str();
+        let is_typed = typed.try_contains_id(id).is_ok_and(|is_there| is_there)
+            && typed.value_source(id) == Some(ValueSource::CommandLine);
+        if let (true, false, Some(long)) = (is_typed, ACT.contains(&id), argument.get_long()) {
+            return Err(CliError::Usage(format!(
+                "--{long} does nothing without --at-smsc: what is not sent yet is taken back in the journal alone"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn uses_profiles(command: &Command) -> bool {

@@ -3,6 +3,7 @@
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::operations::{self, OperationArgs};
+use super::sessions::SessionArgs;
 use super::{CliError, exit};
 use crate::campaign::{self, CampaignFile, Imported};
 use crate::escape::escape_terminal;
@@ -18,7 +19,8 @@ use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
 use crate::report::text::{argument, count, journal_option};
 use crate::report::{RunFacts, SendSummary};
-use crate::session::{Account, Secret};
+use crate::session::Account;
+use crate::wire::CommandStatus;
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use std::io::Write;
@@ -31,7 +33,7 @@ pub struct SendArgs {
     #[command(flatten)]
     campaign: CampaignArgs,
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    sessions: SessionArgs,
     #[command(flatten)]
     inbound: InboundArgs,
     #[command(flatten)]
@@ -44,10 +46,10 @@ pub struct SendArgs {
 impl SendArgs {
     /// Checks all that can be checked without the file and without connecting, and says what would be done.
     pub fn describe(&self) -> Result<String, CliError> {
-        let words = self.connection.describe().map_err(CliError::Usage)?;
+        let words = self.sessions.describe().map_err(CliError::Usage)?;
         let campaign = self.campaign.campaign(&self.inbound.alphabet)?;
         campaign.settings()?;
-        refuse_without_tlvs(&self.connection, &campaign)?;
+        refuse_without_tlvs(&self.sessions.connection, &campaign)?;
         self.run.hours()?;
         Ok(words)
     }
@@ -95,11 +97,11 @@ pub struct ResumeArgs {
     /// Queue what was rejected again first
     #[arg(long, requires = "campaign")]
     retry_rejected: bool,
-    /// Of that, only what was rejected with this command_status (0x0A or 10)
+    /// Of that, only what was rejected with this command_status (0x0A, 10 or ESME_RINVSRCADR)
     #[arg(long, value_name = "CODE", requires = "retry_rejected", value_parser = status_code)]
     code: Option<u32>,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    sessions: SessionArgs,
     #[command(flatten)]
     inbound: InboundArgs,
     #[command(flatten)]
@@ -113,7 +115,7 @@ pub struct CancelArgs {
     campaign: String,
     /// Ask the SMSC, too, to cancel what it has and has not delivered (cancel_sm)
     #[arg(long)]
-    at_smsc: bool,
+    pub at_smsc: bool,
     /// Only at the SMSC, and only the message of this line of the campaign's file; repeatable
     #[arg(long = "line", value_name = "N", requires = "at_smsc")]
     lines: Vec<u64>,
@@ -233,22 +235,22 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8
 pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.inbound.alphabet)?;
     let hours = args.run.hours()?;
-    refuse_without_tlvs(&args.connection, &campaign)?;
+    refuse_without_tlvs(&args.sessions.connection, &campaign)?;
     // Before anything else, so that of many that start at once all but one end here.
     let lock = SenderLock::take(journal)?;
     if args.simulate {
         import(&campaign, journal)?;
-        let simulator = simulator(&args.connection)?;
-        let mut account = args.connection.account(&["127.0.0.1".into()], "simulated", Secret::default())?;
+        let simulator = simulator(&args.sessions)?;
+        let mut account = args.sessions.account("127.0.0.1", "simulated")?;
         account.port = simulator.local_addr().port();
-        let mut settings = args.settings(account, hours, journal, &campaign.name);
+        let mut settings = args.settings(account, hours, journal, &campaign.name)?;
         settings.account_name = "the built-in simulator".into();
         settings.old_receipts_come = false;
         return conduct(&settings, &lock);
     }
-    let account = args.connection.resolve_to_send()?;
+    let account = args.sessions.resolve_to_send()?;
     import(&campaign, journal)?;
-    conduct(&args.settings(account, hours, journal, &campaign.name), &lock)
+    conduct(&args.settings(account, hours, journal, &campaign.name)?, &lock)
 }
 
 /// What the version cannot carry is refused before anything is imported under the campaign's name.
@@ -263,11 +265,11 @@ fn refuse_without_tlvs(connection: &ConnectionArgs, campaign: &CampaignFile) -> 
 }
 
 /// A simulator for one run, that has the limits the run is to keep.
-fn simulator(connection: &ConnectionArgs) -> Result<crate::smsc::Smsc, CliError> {
+fn simulator(sessions: &SessionArgs) -> Result<crate::smsc::Smsc, CliError> {
     let mut settings = crate::smsc::Settings::default();
     settings.listen.set_port(0);
-    settings.max_connections = connection.connections();
-    settings.rate = match connection.rate() {
+    settings.max_connections = sessions.connections()?;
+    settings.rate = match sessions.pace.rate() {
         Rate::PerSecond(rate) => Some(rate.ceil() as u32),
         Rate::Unlimited => None,
     };
@@ -280,7 +282,7 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(JournalError::Missing(journal.into()).into());
     }
     let lock = SenderLock::take(journal)?;
-    let mut account = args.connection.resolve_to_send()?;
+    let mut account = args.sessions.resolve_to_send()?;
     account.receipts = args.inbound.reading();
     if let (true, Some(campaign)) = (args.retry_rejected, &args.campaign) {
         let connection = journal::open_existing(journal)?;
@@ -290,9 +292,9 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
     let settings = SendSettings {
         journal: journal.into(),
         account_name: account_name(&account),
-        connections: args.connection.connections(),
-        rate: args.connection.rate(),
-        rules: args.connection.rules(),
+        connections: args.sessions.connections()?,
+        rate: args.sessions.pace.rate(),
+        rules: args.sessions.rules(),
         hours: args.run.hours()?,
         limit: args.run.limit,
         wait_receipts: args.run.wait_receipts,
@@ -413,13 +415,19 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
 }
 
 impl SendArgs {
-    fn settings(&self, account: Account, hours: Hours, journal: &Path, campaign: &str) -> SendSettings {
-        SendSettings {
+    fn settings(
+        &self,
+        account: Account,
+        hours: Hours,
+        journal: &Path,
+        campaign: &str,
+    ) -> Result<SendSettings, CliError> {
+        Ok(SendSettings {
             journal: journal.into(),
             account_name: account_name(&account),
-            connections: self.connection.connections(),
-            rate: self.connection.rate(),
-            rules: self.connection.rules(),
+            connections: self.sessions.connections()?,
+            rate: self.sessions.pace.rate(),
+            rules: self.sessions.rules(),
             hours,
             limit: self.run.limit,
             wait_receipts: self.run.wait_receipts,
@@ -429,14 +437,26 @@ impl SendArgs {
             stop_words: self.inbound.stop_words(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },
-        }
+        })
     }
 }
 
-/// Reads a command_status as people write it: hexadecimal behind `0x`, else decimal.
 fn status_code(text: &str) -> Result<u32, String> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
-    digits
-        .map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16))
-        .map_err(|_| "write a command_status such as 0x0A or 10".into())
+    let status = CommandStatus::parse(text).map(|status| status.0);
+    status.ok_or_else(|| "write a command_status such as 0x0A, 10 or ESME_RINVSRCADR".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_status_is_read_as_by_status() {
+        for text in ["0x0A", "0X0a", "10", "ESME_RINVSRCADR", "esme_rinvsrcadr"] {
+            assert_eq!(status_code(text), Ok(0x0A), "{text}");
+        }
+        for text in ["", "0x", "ESME", "-1", "+10"] {
+            assert!(status_code(text).is_err(), "{text}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use crate::address::Destination;
-use crate::escape::escape_terminal;
+use crate::escape::{csv_cell, escape_terminal};
 use crate::journal::suppression::{self, Suppressed};
 use crate::journal::{self, JournalError, open_or_create};
 use crate::progress::Display;
@@ -41,6 +41,9 @@ enum Action {
         /// How to show it
         #[arg(long, value_enum, default_value_t = ListFormat::Table)]
         format: ListFormat,
+        /// CSV cells as they are, even if a spreadsheet would run them as formulas
+        #[arg(long)]
+        raw: bool,
     },
     /// Put the numbers of a file on the list: one a line, or a CSV file with a header
     Import {
@@ -82,7 +85,7 @@ pub fn suppress(args: &SuppressArgs, journal: &Path, out: &mut dyn Write) -> Res
             let was = if missing == 1 { "was" } else { "were" };
             display.say(&format!("{} removed, {missing} {was} not there", count(removed as i64, "number")));
         }
-        Action::List { format } => list(&journal::open_read_only(journal)?, *format, out)?,
+        Action::List { format, raw } => list(&journal::open_read_only(journal)?, *format, *raw, out)?,
         Action::Import { file, column, reason } => {
             let (numbers, bad) = read(file, column)?;
             let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -158,9 +161,13 @@ fn read(path: &Path, column: &str) -> Result<(Vec<String>, Vec<u64>), CliError> 
         let record = record.map_err(|error| at(&error))?;
         let first = record.get(0).unwrap_or_default().trim_start_matches('\u{feff}');
         if n == 0 && Destination::parse(first).is_err() {
-            let names = record.iter().map(|name| name.trim().trim_start_matches('\u{feff}'));
+            let names = record.iter().map(|name| name.trim().trim_start_matches('\u{feff}').trim());
             match names.clone().position(|name| name == column) {
                 Some(at) => place = at,
+                // Where there is but one column any word may stand above it; what has a digit is meant as a number.
+                None if record.len() == 1 && first.contains(|c: char| c.is_ascii_digit()) => {
+                    bad.push(record.position().map_or(0, csv::Position::line));
+                }
                 None if record.len() == 1 => {}
                 None => {
                     let names: Vec<&str> = names.collect();
@@ -179,7 +186,7 @@ fn read(path: &Path, column: &str) -> Result<(Vec<String>, Vec<u64>), CliError> 
     Ok((numbers, bad))
 }
 
-fn list(connection: &rusqlite::Connection, format: ListFormat, out: &mut dyn Write) -> Result<(), CliError> {
+fn list(connection: &rusqlite::Connection, format: ListFormat, raw: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let mut all = Vec::new();
     let mut headed = false;
@@ -195,7 +202,10 @@ fn list(connection: &rusqlite::Connection, format: ListFormat, out: &mut dyn Wri
                 let since = since.get(..19).unwrap_or(&since).replace('T', " ");
                 writeln!(out, "{:<17}{since:<21}{}", row.number, escape_terminal(&row.reason))?;
             }
-            ListFormat::Csv => csv.write_record([&row.number, &since, &row.reason]).map_err(io::Error::other)?,
+            ListFormat::Csv => {
+                let reason = if raw { row.reason.as_str().into() } else { csv_cell(&row.reason) };
+                csv.write_record([row.number.as_str(), &since, &reason]).map_err(io::Error::other)?;
+            }
             ListFormat::Json => all.push(serde_json::json!({
                 "number": row.number, "added_at": since, "reason": row.reason,
             })),
@@ -229,6 +239,9 @@ mod tests {
         check("491700000001\n+491700000002\n", &["491700000001", "491700000002"], &[]);
         check("\u{feff}491700000001\nx\n", &["491700000001"], &[2]);
         check("number\n491700000001\n", &["491700000001"], &[]);
+        check("to\n491700000001\n", &["491700000001"], &[]);
+        check("4.47701E+11\n491700000001\n", &["491700000001"], &[1]);
+        check("\u{feff}12\n491700000001\n1\n", &["491700000001"], &[1, 3]);
         check("name,to\nAnna,491700000001\nBert,\n", &["491700000001"], &[3]);
         let path = folder.path().join("other");
         std::fs::write(&path, "name,phone\nAnna,491700000001\n").unwrap();
@@ -259,6 +272,21 @@ mod tests {
         }
         run(Action::Remove { numbers: numbers(&["+00447700900001"]) });
         assert_eq!(list(), ["07700900001"]);
+    }
+
+    #[test]
+    fn f52_reasons_are_neutralised_unless_raw() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.db");
+        let run = |action| {
+            let mut out = Vec::new();
+            suppress(&SuppressArgs { action }, &journal, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        run(Action::Add { numbers: vec!["447700900001".into()], reason: "=1+1".into() });
+        let list = |raw| run(Action::List { format: ListFormat::Csv, raw });
+        assert!(list(false).ends_with(",'=1+1\n"), "{}", list(false));
+        assert!(list(true).ends_with(",=1+1\n"), "{}", list(true));
     }
 
     trait MapOwned {

@@ -1,6 +1,7 @@
 //! `probe --send-to`: test messages to a handset of the operator's, what came of them, and a profile that fits.
 
 use super::connection::{ConnectionArgs, duration};
+use super::probe::ProbeArgs;
 use super::{CliError, exit};
 use crate::address::{Destination, Sender};
 use crate::escape::escape_terminal;
@@ -79,13 +80,8 @@ fn may_overwrite(path: &Path) -> io::Result<bool> {
 }
 
 /// Sends the messages, if any are asked for, and says what came of them.
-pub fn run(
-    args: &TrialArgs,
-    connection: &ConnectionArgs,
-    account: &Account,
-    profile: Option<&str>,
-    out: &mut dyn Write,
-) -> Result<u8, CliError> {
+pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mut dyn Write) -> Result<u8, CliError> {
+    let (args, rate) = (&probe.trial, probe.pace.rate());
     let Some(number) = &args.send_to else { return Ok(exit::OK) };
     let usage = |error: &dyn std::fmt::Display| CliError::Usage(error.to_string());
     let trial = Trial {
@@ -103,7 +99,7 @@ pub fn run(
          {} and {} outstanding; in no journal, recorded in {}",
         TESTS + trial.measured,
         trial.measured,
-        connection.rate(),
+        rate,
         account.window,
         args.record.display()
     ));
@@ -115,7 +111,7 @@ pub fn run(
     let mut inward = if account.bind == BindMode::Pairs { Some(Dialogue::new(bind(1)?)) } else { None };
     let mut outward = Dialogue::new(bind(0)?);
     let references = account.tlvs.with(outward.bound().sc_interface_version);
-    let pacer = Pacer::new(connection.rate());
+    let pacer = Pacer::new(rate);
     let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references, &mut record);
     outward.leave();
     if let Some(inward) = inward {
@@ -123,7 +119,7 @@ pub fn run(
     }
     writeln!(out)?;
     report(&findings, &trial, references, out)?;
-    let suggested = suggest(&findings, connection, account, profile.unwrap_or("probed"), args.from.as_deref());
+    let suggested = suggest(&findings, probe, account, profile.unwrap_or("probed"))?;
     match &args.write {
         None => write!(out, "\nA profile for smppost.toml:\n\n{suggested}")?,
         Some(path) => {
@@ -326,13 +322,7 @@ fn alphabet(out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// A profile that fits what was found.
-fn suggest(
-    findings: &Findings,
-    connection: &ConnectionArgs,
-    account: &Account,
-    name: &str,
-    from: Option<&str>,
-) -> String {
+fn suggest(findings: &Findings, probe: &ProbeArgs, account: &Account, name: &str) -> Result<String, CliError> {
     let mut out = String::new();
     // Strings as TOML writes them, which quotes like Rust for all that can stand here.
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
@@ -346,7 +336,7 @@ fn suggest(
     line(&format!("host = {host}"));
     line(&format!("port = {}", account.port));
     line(&format!("tls = {}", account.tls.is_some()));
-    for (key, value) in connection.tls_entries() {
+    for (key, value) in probe.connection.tls_entries() {
         line(&format!("{key} = {}", quoted(&value)));
     }
     line(&format!("system_id = {}", quoted(&account.system_id)));
@@ -361,9 +351,9 @@ fn suggest(
         BindMode::Pairs => "tx+rx",
     };
     line(&format!("bind = {}", quoted(bind)));
-    line(&format!("connections = {}", connection.connections()));
+    line(&format!("connections = {}", probe.count.connections(account.bind)?));
     line(&format!("window = {}", account.window));
-    match (connection.rate(), throttled_at(findings)) {
+    match (probe.pace.rate(), throttled_at(findings)) {
         (_, Some(number)) => {
             line(&format!(
                 "rate = 1                    # throttled at message {number}: ask the provider for the rate"
@@ -372,7 +362,7 @@ fn suggest(
         (Rate::PerSecond(rate), None) => line(&format!("rate = {rate}")),
         (Rate::Unlimited, None) => line("rate = \"unlimited\""),
     }
-    if let Some(from) = from {
+    if let Some(from) = &probe.trial.from {
         line(&format!("from = {}", quoted(from)));
     }
     if let Some(part) = only_for(findings) {
@@ -380,7 +370,7 @@ fn suggest(
     }
     line("# default_alphabet = \"latin1\"    # as the handset showed it; the default is gsm7");
     line("# password_file = \"password\"      # else SMPPOST_PASSWORD");
-    out
+    Ok(out)
 }
 
 /// A table's name, quoted where it has to be.

@@ -148,7 +148,7 @@ pub struct Sent {
     pub referenced: bool,
     /// See [`super::generations`].
     pub generation: u32,
-    /// The number that it went to, as [`crate::address::Destination::key`]; 0: not known.
+    /// The number that it went to, as [`crate::address::Destination::same_key`]; 0: not known.
     pub destination: u64,
 }
 

@@ -67,7 +67,8 @@ impl BindError {
             Self::Settings(_) => true,
             Self::Connect(error) => error.is_final(),
             Self::Io(error) => link::tls_error(error).is_some_and(link::TlsError::is_final),
-            Self::Each(errors) => errors.iter().any(|(_, error)| error.is_final()),
+            // One host that is down for a while is reason enough to go on.
+            Self::Each(errors) => errors.iter().all(|(_, error)| error.is_final()),
             // 0x0D and 0x05 are also said when there are too many connections: those are tried again.
             Self::Refused(_, status) => {
                 matches!(*status, CommandStatus::INVALID_PASSWORD | CommandStatus::INVALID_SYSTEM_ID)
@@ -215,6 +216,26 @@ fn bind_at(account: &Account, host: &str, kind: BindKind) -> Result<Bound, BindE
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(BindError::Closed),
             Err(error) => return Err(BindError::Io(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_hosts_are_given_up_only_when_each_is() {
+        let down = || BindError::Timeout(std::time::Duration::from_secs(1));
+        let refused = || BindError::Settings("no".into());
+        for (errors, is_final) in [
+            (vec![refused(), down()], false),
+            (vec![down(), refused()], false),
+            (vec![refused(), refused()], true),
+            (vec![down(), down()], false),
+        ] {
+            let each: Vec<_> = errors.into_iter().map(|error| ("host".to_owned(), error)).collect();
+            assert_eq!(BindError::Each(each).is_final(), is_final);
         }
     }
 }

@@ -42,11 +42,8 @@ impl Dialogue {
     /// The next PDU that is not about the link itself; `None`: none came until `deadline`.
     pub fn receive(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
         loop {
-            if !self.bound.early.is_empty() {
-                return Ok(Some(self.bound.early.remove(0)));
-            }
-            while let Some(frame) = self.bound.frames.next_frame().map_err(|error| error.to_string())? {
-                let Some(header) = decode_header(frame) else { continue };
+            while let Some(frame) = self.next_frame()? {
+                let Some(header) = decode_header(&frame) else { continue };
                 match header.command_id {
                     CommandId::ENQUIRE_LINK => {
                         let mut answer = Vec::new();
@@ -54,7 +51,7 @@ impl Dialogue {
                         self.bound.writer.write(&answer).map_err(|error| error.to_string())?;
                     }
                     CommandId::UNBIND => return Err("the SMSC unbound".into()),
-                    _ => return Ok(Some(frame.to_vec())),
+                    _ => return Ok(Some(frame)),
                 }
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -69,6 +66,15 @@ impl Dialogue {
                 Err(error) => return Err(format!("the connection broke: {error}")),
             }
         }
+    }
+
+    /// What is there already, that which came before the answer to the bind first.
+    fn next_frame(&mut self) -> Result<Option<Vec<u8>>, String> {
+        if !self.bound.early.is_empty() {
+            return Ok(Some(self.bound.early.remove(0)));
+        }
+        let frame = self.bound.frames.next_frame().map_err(|error| error.to_string())?;
+        Ok(frame.map(<[u8]>::to_vec))
     }
 
     /// Answers a deliver_sm or data_sm, and nothing else.
@@ -89,5 +95,10 @@ impl Dialogue {
     /// Unbinds.
     pub fn leave(self) {
         self.bound.leave();
+    }
+
+    /// Closes the connection, for one that has unbound already.
+    pub fn close(mut self) {
+        self.bound.writer.shutdown();
     }
 }

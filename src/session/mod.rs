@@ -186,7 +186,8 @@ pub struct Timers {
     pub inactivity: Option<Duration>,
     /// For the peer to take what is written. Defaults to 30 s.
     pub write: Duration,
-    /// Connecting is given up when no connection was bound for this long; `None`: never.
+    /// A run gives up when none of its connections that send (of one that listens: none at all) was bound for this long;
+    /// `None`: never.
     pub give_up_after: Option<Duration>,
 }
 

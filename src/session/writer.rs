@@ -36,11 +36,9 @@ const CONTROL_NUMBERS: std::ops::Range<u32> = 2..crate::journal::sequence::FIRST
 /// The life of connection number `slot`: binds, sends until it is told to finish, and comes back when it is cut off.
 pub fn run(slot: usize, shared: &Shared) {
     let mut backoff = Backoff::default();
-    let mut unbound_since = Instant::now();
     loop {
         // Outside the sending hours nobody needs a connection.
         while shared.pacer.hold() == Hold::Long {
-            unbound_since = Instant::now();
             if !matches!(shared.finish.recv_timeout(HOLD_LOOK), Err(RecvTimeoutError::Timeout)) {
                 let _ = shared.notices.send(Notice::Finished { slot });
                 return;
@@ -66,7 +64,6 @@ pub fn run(slot: usize, shared: &Shared) {
                         if accepted || bound_at.elapsed() >= Backoff::LONGEST {
                             backoff.reset();
                         }
-                        unbound_since = Instant::now();
                         match end {
                             End::Finished => break,
                             End::JournalGone => return,
@@ -82,10 +79,6 @@ pub fn run(slot: usize, shared: &Shared) {
             }
             Err(error) => error.to_string(),
         };
-        if shared.account.timers.give_up_after.is_some_and(|limit| unbound_since.elapsed() >= limit) {
-            let _ = shared.notices.send(Notice::Refused { slot, reason: format!("given up: {reason}") });
-            return;
-        }
         let retry_in = backoff.next(fastrand::f64());
         if shared.notices.send(Notice::Lost { slot, reason, retry_in }).is_err() {
             return;
@@ -541,6 +534,15 @@ impl<'a> Session<'a> {
         match self.shared.journal.send(closed) {
             Ok(()) => end,
             Err(_) => End::JournalGone,
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    /// A writer that dies leaves no reader behind, for which the journal thread would wait at the end.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.link.shutdown();
         }
     }
 }

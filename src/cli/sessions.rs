@@ -1,0 +1,222 @@
+//! Options about what goes over the sessions, and how they are kept: each command has those that act there.
+
+use super::CliError;
+use super::connection::{CONNECTION, ConnectionArgs, TIMERS, duration};
+use crate::journal::retry::{CodeRule, RetryRules};
+use crate::pacer::Rate;
+use crate::session::{Account, BindMode, Secret};
+use crate::wire::{CommandStatus, StatusClass};
+use clap::Args;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many connections there are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = CONNECTION)]
+pub struct CountArgs {
+    /// Connections at a time; with tx+rx an even number [default: 1, with tx+rx 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    connections: Option<u16>,
+}
+
+impl CountArgs {
+    /// How many, where they are bound like this.
+    pub fn connections(&self, bind: BindMode) -> Result<usize, CliError> {
+        let is_pairs = bind == BindMode::Pairs;
+        match self.connections.map_or(if is_pairs { 2 } else { 1 }, usize::from) {
+            odd if is_pairs && !odd.is_multiple_of(2) => Err(CliError::Usage(format!(
+                "--bind tx+rx needs an even number of connections, not {odd}: one to send and one to receive"
+            ))),
+            count => Ok(count),
+        }
+    }
+}
+
+/// How much may be under way, and how fast.
+#[derive(Debug, Args)]
+#[command(next_help_heading = CONNECTION)]
+pub struct PaceArgs {
+    /// Requests outstanding on each connection; 1 is the synchronous mode [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    window: Option<u32>,
+    /// Messages (parts) a second over all connections, from 0.001 on, or `unlimited`; a second may hold 1% more, or, below
+    /// 100/s, one more [default: 30]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    rate: Option<Rate>,
+}
+
+impl PaceArgs {
+    /// Requests outstanding on each connection.
+    pub fn window(&self) -> usize {
+        self.window.map_or(10, |window| window as usize)
+    }
+
+    /// How fast.
+    pub fn rate(&self) -> Rate {
+        self.rate.unwrap_or(Rate::PerSecond(30.0))
+    }
+}
+
+/// What statuses mean.
+#[derive(Debug, Args)]
+#[command(next_help_heading = CONNECTION)]
+pub struct StatusArgs {
+    /// What a command_status means here: CODE=throttled, temporary, account or permanent; a temporary one may name the
+    /// delays before its tries, as in 0x45=temporary:1s,10s,1m; repeatable
+    #[arg(long = "status", value_name = "CODE=CLASS", value_parser = code_rule)]
+    statuses: Vec<(u32, CodeRule)>,
+    /// The `status` table of a profile
+    #[arg(long, hide = true, value_parser = code_rule)]
+    profile_status: Vec<(u32, CodeRule)>,
+}
+
+impl StatusArgs {
+    /// As typed, over the profile's.
+    pub fn rules(&self) -> RetryRules {
+        RetryRules {
+            codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(),
+            ..RetryRules::default()
+        }
+    }
+}
+
+/// How sessions that last are kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = TIMERS)]
+pub struct KeepArgs {
+    /// Ask whether the link is alive when nothing came for this long [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    enquire_link_interval: Option<Duration>,
+    /// Unbind, and bind anew, when neither message nor receipt passed for this long [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    inactivity_timeout: Option<Duration>,
+    /// Give up when no connection, or with tx+rx none that sends, was bound for this long [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    give_up_after: Option<Duration>,
+}
+
+impl KeepArgs {
+    /// The account with these timers.
+    pub fn complete(&self, mut account: Account) -> Account {
+        let timers = &mut account.timers;
+        timers.enquire_link = self.enquire_link_interval.unwrap_or(timers.enquire_link);
+        timers.inactivity = self.inactivity_timeout;
+        timers.give_up_after = self.give_up_after;
+        account
+    }
+}
+
+/// All that sending wants to know of its sessions.
+#[derive(Debug, Args)]
+pub struct SessionArgs {
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    count: CountArgs,
+    #[command(flatten)]
+    pub pace: PaceArgs,
+    #[command(flatten)]
+    status: StatusArgs,
+    /// Delays before what was refused for the moment is tried again; after the last it is rejected [default: 1s,5s,15s,1m]
+    #[arg(long, value_name = "TIMES", value_delimiter = ',', value_parser = duration, help_heading = CONNECTION)]
+    retry_delays: Vec<Duration>,
+    #[command(flatten)]
+    keep: KeepArgs,
+}
+
+impl SessionArgs {
+    /// The account as typed, if messages can be sent with it.
+    pub fn resolve_to_send(&self) -> Result<Account, CliError> {
+        self.connections()?;
+        self.connection.resolve_to_send().map(|account| self.complete(account))
+    }
+
+    /// The account as typed, at another host, without TLS.
+    pub fn account(&self, host: &str, system_id: &str) -> Result<Account, CliError> {
+        self.connections()?;
+        let account = self.connection.account(&[host.into()], system_id, Secret::default())?;
+        Ok(self.complete(account))
+    }
+
+    fn complete(&self, account: Account) -> Account {
+        self.keep.complete(Account { window: self.pace.window(), ..account })
+    }
+
+    /// How many connections.
+    pub fn connections(&self) -> Result<usize, CliError> {
+        self.count.connections(self.connection.bind_mode())
+    }
+
+    /// What statuses mean.
+    pub fn rules(&self) -> Arc<RetryRules> {
+        let mut rules = self.status.rules();
+        if !self.retry_delays.is_empty() {
+            rules.delays_ms = self.retry_delays.iter().map(|delay| delay.as_millis() as i64).collect();
+        }
+        Arc::new(rules)
+    }
+
+    /// Checks all that can be checked without connecting, and says what would be done.
+    pub fn describe(&self) -> Result<String, String> {
+        let account = self.complete(self.connection.check()?);
+        let connections = self.connections().map_err(|error| error.to_string())?;
+        Ok(format!(
+            "{} port {}, {}, system_id {}, SMPP {}, {}, window {}, {}",
+            account.hosts.join(", "),
+            account.port,
+            if account.tls.is_some() { "TLS" } else { "no TLS" },
+            account.system_id,
+            account.version.name(),
+            crate::report::text::count(connections as i64, "connection"),
+            account.window,
+            self.pace.rate(),
+        ))
+    }
+}
+
+/// Reads `0x45=permanent` or `0x64=temporary:1s,10s`.
+fn code_rule(text: &str) -> Result<(u32, CodeRule), String> {
+    let form = || "write CODE=CLASS, such as 0x45=permanent or 0x64=temporary:1s,10s".to_owned();
+    let (code, rule) = text.split_once('=').ok_or_else(form)?;
+    let code = CommandStatus::parse(code).ok_or_else(|| format!("{code:?} is no command_status"))?;
+    let (class, delays) = rule.split_once(':').map_or((rule, None), |(class, delays)| (class, Some(delays)));
+    let class = match class.trim() {
+        "throttled" => StatusClass::Throttled,
+        "temporary" => StatusClass::Temporary,
+        "account" => StatusClass::Account,
+        "permanent" => StatusClass::Permanent,
+        other => return Err(format!("{other:?} is none of throttled, temporary, account, permanent")),
+    };
+    if code == CommandStatus::OK {
+        return Err("0 is no error".into());
+    }
+    if delays.is_some() && class != StatusClass::Temporary {
+        return Err("only a temporary status has delays".into());
+    }
+    let delays: Option<Result<Vec<i64>, String>> = delays.map(|delays| {
+        delays.split(',').map(|delay| duration(delay.trim()).map(|delay| delay.as_millis() as i64)).collect()
+    });
+    Ok((code.0, CodeRule { class, delays_ms: delays.transpose()? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f25_rules_for_codes() {
+        let rule = |class, delays_ms| CodeRule { class, delays_ms };
+        for (text, expected) in [
+            ("0x45=permanent", (0x45, rule(StatusClass::Permanent, None))),
+            ("88=temporary", (0x58, rule(StatusClass::Temporary, None))),
+            ("ESME_RX_T_APPN=temporary:1s,2m", (0x64, rule(StatusClass::Temporary, Some(vec![1_000, 120_000])))),
+        ] {
+            assert_eq!(code_rule(text), Ok(expected));
+        }
+        for text in
+            ["", "0x45", "0x45=", "0x45=lost", "x=permanent", "0=permanent", "0x45=permanent:1s", "0x45=temporary:1"]
+        {
+            assert!(code_rule(text).is_err(), "{text}");
+        }
+    }
+}

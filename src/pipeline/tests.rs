@@ -1,0 +1,75 @@
+use super::*;
+
+/// A run of two connections, without threads, and the sender of its notices.
+fn run() -> (Run, Sender<Notice>) {
+    let (notice, notices) = bounded(8);
+    let run = Run {
+        started: Instant::now(),
+        sent_at: None,
+        board: Board::default(),
+        pacer: Arc::new(Pacer::new(Rate::Unlimited)),
+        journal: None,
+        finish: None,
+        notices,
+        keeper_ended: never(),
+        keeper_result: None,
+        keeper: None,
+        connections: Vec::new(),
+        bound: vec![false; 2],
+        can_submit: vec![Some(true); 2],
+        words: Vec::new(),
+        warned: vec![None; 2],
+        unbound_since: Instant::now(),
+        lost: None,
+        blocked: false,
+        verdict: Verdict::Open,
+    };
+    (run, notice)
+}
+
+fn lost(slot: usize) -> Notice {
+    Notice::Lost { slot, reason: format!("lost {slot}"), retry_in: Duration::ZERO }
+}
+
+fn bound(slot: usize) -> Notice {
+    Notice::Bound { slot, peer: String::new(), smsc: String::new(), warning: None }
+}
+
+#[test]
+fn a_run_gives_up_when_nothing_is_bound_for_so_long_and_not_one_connection() {
+    let (mut run, _notice) = run();
+    let limit = Some(Duration::ZERO);
+    assert_eq!(run.given_up(limit), None, "the first try is not over");
+    assert_eq!(run.heed(bound(0)), None);
+    assert_eq!(run.heed(lost(1)), None);
+    assert_eq!(run.given_up(limit), None);
+    let since = run.unbound_since;
+    assert_eq!(run.heed(lost(0)), None);
+    assert_eq!(run.given_up(None), None);
+    assert_eq!(run.given_up(Some(Duration::from_secs(60))), None);
+    assert_eq!(run.unbound_since, since);
+    assert_eq!(run.given_up(limit), Some("given up: lost 0".into()));
+    run.pacer.set_hold(Hold::Long);
+    assert_eq!(run.given_up(limit), None, "outside the sending hours none is wanted");
+    run.pacer.set_hold(Hold::No);
+    run.can_submit = vec![Some(true), Some(false)];
+    assert_eq!(run.heed(bound(1)), None);
+    assert_eq!(run.heed(lost(0)), None);
+    assert!(run.given_up(limit).is_some(), "nothing can be sent");
+    run.can_submit = vec![Some(false); 2];
+    assert_eq!(run.given_up(limit), None, "a run that listens");
+}
+
+#[test]
+fn what_is_sent_already_has_its_receipts_fetched_at_any_hour() {
+    let (mut run, _notice) = run();
+    let never_again = Hours { stop_at: Some(Timestamp::UNIX_EPOCH), ..Hours::default() };
+    run.pacer.set_hold(Hold::Long);
+    let all_sent = Status { all_sent: true, ..Status::default() };
+    assert!(!run.hours_are_over(&never_again, &all_sent));
+    assert_eq!(run.pacer.hold(), Hold::Short, "bound, but nothing goes");
+    assert!(!run.hours_are_over(&Hours { start_at: Some(Timestamp::UNIX_EPOCH), ..Hours::default() }, &all_sent));
+    assert_eq!(run.pacer.hold(), Hold::No);
+    assert!(run.hours_are_over(&never_again, &Status::default()));
+    assert_eq!(run.pacer.hold(), Hold::Long);
+}

@@ -6,6 +6,7 @@ use crate::journal::equivalent::{bare, in_other_radix};
 use crate::journal::lock::SenderLock;
 use crate::journal::operations::{Answered, Omitted, Operation, Target, answered, intend, targets};
 use crate::journal::recover::{Recovery, recover};
+use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Pacer, Rate};
 use crate::pipeline::{SendError, apply_controls};
@@ -105,7 +106,7 @@ pub fn run(order: &Order, _lock: &SenderLock, interrupt: &Receiver<()>) -> Resul
     let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
     journal::claim_account(&connection, path, &order.account_name).map_err(at)?;
-    let Recovery { connection, mut books, .. } = recover(connection, path).map_err(at)?;
+    let Recovery { connection, mut books, .. } = recover(connection, path, &RetryRules::default()).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
     let (mut targets, omitted) = targets(&connection, &books, &order.campaign, &order.lines).map_err(at)?;
     let mut outcome = Outcome::default();

@@ -12,6 +12,7 @@ use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::operations::Operation;
 use crate::journal::recover::{Recovery, recover};
+use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
@@ -393,7 +394,7 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
     match SenderLock::take(journal) {
         Ok(_lock) => {
-            let Recovery { connection, mut books, .. } = recover(connection, journal)?;
+            let Recovery { connection, mut books, .. } = recover(connection, journal, &RetryRules::default())?;
             pipeline::apply_controls(&connection, &mut books)?;
             let book = books.campaigns.iter().find(|book| book.name == args.campaign);
             let in_all = book.map_or(0, |book| book.counts[State::Cancelled as usize]);

@@ -1,7 +1,6 @@
 //! What the journal thread does with each event.
 
 use super::{Keeper, SessionBook};
-use crate::journal::books::InDoubtPolicy;
 use crate::journal::events::{Sent, SessionFacts, SessionNumber, ToJournal, ToSession};
 use crate::journal::key::{Attempt, State, TRIES_MAX, Verdict};
 use crate::journal::marks::boot_id;
@@ -104,9 +103,8 @@ impl Keeper {
         }
         self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
         let policy = recover::in_doubt_policy(&self.books, sent.attempt);
-        recover::doubt(&self.connection, sent.attempt, reason, policy)?;
-        if policy == InDoubtPolicy::Resend {
-            self.again(&sent, 0)?;
+        if let Some(delay_ms) = recover::doubt(&self.connection, sent.attempt, reason, policy, &self.rules)? {
+            self.again(&sent, delay_ms)?;
         }
         self.settled(&sent);
         self.note_doubt(sent.attempt)

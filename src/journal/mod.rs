@@ -486,6 +486,18 @@ fn pragma(connection: &Connection, name: &str) -> Result<String, JournalError> {
     })
 }
 
+/// Changes all of something or nothing.
+fn in_transaction<T>(
+    connection: &Connection,
+    change: impl FnOnce() -> Result<T, JournalError>,
+) -> Result<T, JournalError> {
+    // Rolled back where it is dropped.
+    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let changed = change()?;
+    transaction.commit()?;
+    Ok(changed)
+}
+
 /// The number of the campaign of that name.
 pub fn campaign_id(connection: &Connection, name: &str) -> Result<i64, JournalError> {
     let found = connection

@@ -141,15 +141,12 @@ impl Keeper {
     pub(in crate::journal) fn again(&mut self, sent: &Sent, delay_ms: i64) -> Result<(), JournalError> {
         let tried = sent.attempt.tried() + 1;
         if tried >= TRIES_MAX {
-            // Its number has no room for one more, which would be the next part's.
             let line: i64 = self
                 .connection
                 .prepare_cached("SELECT line FROM message WHERE id = ?1")?
                 .query_row([sent.message], |row| row.get(0))?;
-            self.halt(format!(
-                "the message of line {line} was tried {TRIES_MAX} times, which is as often as the journal can record: it \
-                 stays unsent (import it again under another name); `smppost resume` goes on with the others"
-            ));
+            self.retries.exhaust(sent.campaign, line);
+            self.status.exhausted = self.retries.exhausted(&self.books);
             return Ok(());
         }
         self.retries.push(Waiting {

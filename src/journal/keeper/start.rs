@@ -158,7 +158,9 @@ impl Keeper {
 
     /// Puts on the retry queue what the journal says is to be tried again.
     pub(super) fn load_retries(&mut self) -> Result<(), JournalError> {
-        retry::load(&self.connection, &self.books, &self.rules, &self.active, &self.limit_end, &mut self.retries)
+        retry::load(&self.connection, &self.books, &self.rules, &self.active, &self.limit_end, &mut self.retries)?;
+        self.status.exhausted = self.retries.exhausted(&self.books);
+        Ok(())
     }
 
     /// Goes back to what is on disk. Numbers that the lost transaction had given are not given again.

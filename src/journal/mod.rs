@@ -43,6 +43,7 @@ pub mod intake;
 pub mod keeper;
 pub mod key;
 mod ladder;
+mod left_out;
 mod load;
 pub mod lock;
 pub mod marks;

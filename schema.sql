@@ -123,6 +123,8 @@ CREATE TABLE answer (
     outcome        INTEGER NOT NULL CHECK (outcome BETWEEN 0 AND 2),  -- 0 accepted, 1 to retry, 2 rejected
     message_id     TEXT
 ) STRICT;
+-- Those without an id, as a rule none: any receipt to their number may be theirs.
+CREATE INDEX answer_without_id ON answer (attempt) WHERE outcome = 0 AND message_id IS NULL;
 
 -- What was found out or decided about an attempt other than by its answer. The newest one holds; an answer beats all.
 CREATE TABLE verdict (

@@ -5,7 +5,7 @@ mod batch;
 mod transfer;
 
 use crate::address::Sender;
-use crate::escape::escape_terminal;
+use crate::escape::{escape_terminal, hex};
 use crate::fields::SubmitFields;
 use crate::import::{
     FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of, policy_for,
@@ -297,10 +297,6 @@ pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignE
 
 fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, CampaignError> {
     RowReader::open(file, campaign.settings()?).map_err(|error| CampaignError::Import(campaign.path.clone(), error))
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// Enough of a digest to tell two files apart by eye.

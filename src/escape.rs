@@ -35,6 +35,11 @@ pub fn csv_cell(cell: &str) -> Cow<'_, str> {
     }
 }
 
+/// Octets as hexadecimal digits.
+pub fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
 /// A number for a log: its last five characters are hidden, so `447700900123` reads `4477009*****`.
 pub fn mask_number(number: &str) -> String {
     let shown = number.chars().count().saturating_sub(5);

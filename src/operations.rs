@@ -113,7 +113,7 @@ pub fn run(order: &Order, _lock: &SenderLock, interrupt: &Receiver<()>) -> Resul
     let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
     journal::claim_account(&connection, path, &order.account_name).map_err(at)?;
-    let Recovery { connection, mut books, .. } = recover(connection, path).map_err(at)?;
+    let Recovery { connection, mut books, .. } = recover(connection, path, &RetryRules::default()).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
     let (mut targets, omitted) = targets(&connection, &books, &order.campaign, &order.lines).map_err(at)?;
     let mut outcome = Outcome::default();

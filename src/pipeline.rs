@@ -54,7 +54,8 @@ pub fn send(
     let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
     journal::claim_account(&connection, path, &settings.account_name).map_err(at)?;
-    let Recovery { connection, mut books, recovered, marks, answers } = recover(connection, path).map_err(at)?;
+    let Recovery { connection, mut books, recovered, marks, answers } =
+        recover(connection, path, &settings.rules).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
     let active = match settings.listen {
         Some(_) => Vec::new(),

@@ -350,11 +350,11 @@ fn f24_throttling_spends_no_attempts() {
         let mut seen = seen.lock().unwrap();
         let times = seen.entry(submit.destination.clone()).or_default();
         *times += 1;
-        if *times <= 7 { if times.is_multiple_of(2) { 0x14 } else { 0x58 } } else { 0 }
+        if *times <= 5 { if times.is_multiple_of(2) { 0x14 } else { 0x58 } } else { 0 }
     });
     let story = Story::of(&rows(3), Settings { status, ..Settings::default() }, &[]);
     story.assert(0, &[("delivered", 3)]).agrees(Leeway::default());
-    assert_eq!(story.report.submits.len(), 24);
+    assert_eq!(story.report.submits.len(), 18);
 }
 
 #[test]

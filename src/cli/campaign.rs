@@ -107,7 +107,8 @@ impl From<ReceiptsForArg> for ReceiptsFor {
 enum InDoubtArg {
     /// Leave them to you: nothing is ever sent twice
     Hold,
-    /// Send them again: nothing is lost, some may arrive twice
+    /// Send them again, at least once: tried again after the retry delays, at most 4 more times (as many as --retry-delays
+    /// has), then it stays in doubt; some may arrive as often
     Resend,
     /// Count them as sent
     AssumeSent,

@@ -318,7 +318,7 @@ impl ConnectionArgs {
         .filter_map(|(key, value)| Some((key, value?)))
         .collect();
         if let [pin] = tls.tls_pin_sha256.as_slice() {
-            entries.push(("tls_pin_sha256", pin.iter().map(|octet| format!("{octet:02x}")).collect()));
+            entries.push(("tls_pin_sha256", crate::escape::hex(pin)));
         }
         entries
     }

@@ -7,6 +7,7 @@ use crate::journal::control::{Decision, request};
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::recover::{Recovery, recover};
+use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::progress::Display;
 use crate::report::text::{argument, count, journal_option};
@@ -93,7 +94,8 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
     match SenderLock::take(journal) {
         Ok(_lock) => {
             // First what a dead sender left: that is what is in doubt.
-            let Recovery { connection, mut books, .. } = recover(journal::open_existing(journal)?, journal)?;
+            let Recovery { connection, mut books, .. } =
+                recover(journal::open_existing(journal)?, journal, &RetryRules::default())?;
             let in_doubt = |books: &journal::books::Books| {
                 let book = books.campaigns.iter().find(|book| book.name == args.campaign);
                 book.map_or(0, |book| book.counts[State::InDoubt as usize])

@@ -13,12 +13,13 @@ use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::operations::Operation;
 use crate::journal::recover::{Recovery, recover};
+use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
 use crate::report::text::{argument, count, journal_option};
-use crate::report::{RunFacts, SendSummary};
+use crate::report::{Exit, RunFacts, SendSummary};
 use crate::session::Account;
 use crate::wire::CommandStatus;
 use clap::{Args, ValueEnum};
@@ -343,6 +344,7 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
         Ended::Refused(why) => writeln!(words, "no connection: {why}")?,
         Ended::Interrupted | Ended::Done | Ended::NothingToDo => {}
     }
+    let exhausted = outcome.status.exhausted.as_deref();
     let run = RunFacts {
         sending: outcome.sending,
         accepted: outcome.status.accepted,
@@ -361,15 +363,20 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
                 format!("what is queued comes after the first {limit} (--limit)")
             }
             _ if counts.of(State::InDoubt) > 0 => "what is in doubt waits for your decision".into(),
+            _ if exhausted.is_some() => "what is queued cannot be tried again".into(),
             _ => "all is done".into(),
         };
         writeln!(words, "nothing to send: {why}")?;
+    }
+    if let Some(why) = exhausted {
+        writeln!(words, "{}", escape_terminal(why))?;
     }
     summary.write(&mut words, crate::report::width())?;
     display.say(String::from_utf8_lossy(&words).trim_end());
     Ok(match &outcome.ended {
         Ended::Interrupted => exit::INTERRUPTED,
         Ended::Halted(_) | Ended::Refused(_) => exit::ERROR,
+        Ended::Done | Ended::NothingToDo if exhausted.is_some() => Exit::Unfinished.code(),
         Ended::Done | Ended::NothingToDo => summary.exit().code(),
     })
 }
@@ -395,7 +402,7 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
     match SenderLock::take(journal) {
         Ok(_lock) => {
-            let Recovery { connection, mut books, .. } = recover(connection, journal)?;
+            let Recovery { connection, mut books, .. } = recover(connection, journal, &RetryRules::default())?;
             pipeline::apply_controls(&connection, &mut books)?;
             let book = books.campaigns.iter().find(|book| book.name == args.campaign);
             let in_all = book.map_or(0, |book| book.counts[State::Cancelled as usize]);

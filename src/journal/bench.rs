@@ -9,7 +9,7 @@ use super::intake::{Intake, Kept, NewMessage};
 use super::keeper::{Board, Keeper, KeeperSettings};
 use super::key::State;
 use super::recover::{Recovery, recover};
-use super::retry::RetryRules;
+use super::retry::{DELAYS_MS, RetryRules};
 use super::{now_ms, open_existing};
 use crate::wire::MessageState;
 use crossbeam_channel::{Receiver, bounded};
@@ -27,6 +27,7 @@ pub struct Bench {
     pub keeper: Option<Keeper>,
     pub ids_in_memory: usize,
     pub stop_words: Vec<String>,
+    pub rules: Arc<RetryRules>,
     sessions: Vec<(i64, Receiver<ToSession>)>,
 }
 
@@ -72,6 +73,8 @@ impl Bench {
             keeper: None,
             ids_in_memory: 1_000,
             stop_words: Vec::new(),
+            // No test waits for what is tried again.
+            rules: Arc::new(RetryRules { delays_ms: vec![0; DELAYS_MS.len()], ..RetryRules::default() }),
             sessions: Vec::new(),
         };
         bench.restart();
@@ -83,7 +86,7 @@ impl Bench {
         self.keeper = None;
         self.sessions.clear();
         let connection = open_existing(&self.path).unwrap();
-        let Recovery { connection, mut books, .. } = recover(connection, &self.path).unwrap();
+        let Recovery { connection, mut books, .. } = recover(connection, &self.path, &self.rules).unwrap();
         crate::pipeline::apply_controls(&connection, &mut books).unwrap();
         let settings = KeeperSettings {
             path: self.path.clone(),
@@ -93,7 +96,7 @@ impl Bench {
             references: Arc::new(AtomicBool::new(true)),
             stop_words: self.stop_words.clone(),
             default_alphabet: crate::text::DefaultAlphabet::default(),
-            rules: Arc::default(),
+            rules: Arc::clone(&self.rules),
             gather: Duration::ZERO,
         };
         self.keeper = Some(Keeper::start(connection, books, settings, Board::default()).unwrap());

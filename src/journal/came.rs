@@ -2,11 +2,12 @@
 
 use super::JournalError;
 use super::events::{Answer, Batch, ReceiptEvent, Sent};
+use super::facts::receipts_of;
 use super::ids::{Found, IdKey};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
 use super::ladder::{Named, may_be_for};
-use super::retry::THROTTLED_DELAY_MS;
+use super::retry::throttled_delay;
 use super::strays::{Rule, Stray, fingerprint};
 use crate::address::Destination;
 use crate::wire::{CommandStatus, MessageState, StatusClass};
@@ -73,7 +74,7 @@ impl Keeper {
         let status = CommandStatus(answer.command_status);
         let class = self.rules.class(status);
         let retry_in = match class {
-            StatusClass::Throttled => Some(THROTTLED_DELAY_MS),
+            StatusClass::Throttled => Some(0),
             StatusClass::Temporary => self.rules.delay_ms(status, sent.refused),
             _ => None,
         };
@@ -120,7 +121,7 @@ impl Keeper {
                 let delay = retry_in.unwrap_or_default();
                 if class == StatusClass::Throttled {
                     self.status.throttled += 1;
-                    self.again(sent, delay)?;
+                    self.again(sent, throttled_delay(&self.connection, &self.rules, sent.attempt)?)?;
                 } else if sent.is_refused_for_reference(status) {
                     super::retry::ban_reference(&self.connection, &self.references)?;
                     self.again(sent, 0)?;
@@ -291,7 +292,7 @@ impl Keeper {
                     let before = self.plain_state(attempt, owner.is_final)?;
                     self.books.touch(&self.connection, attempt.part(), before)?;
                 }
-                let n = if owner.is_seen { self.receipts_of(attempt)? } else { 0 };
+                let n = if owner.is_seen { receipts_of(&self.connection, attempt)? } else { 0 };
                 self.note_ids_match();
                 (Rule::Exact, Some((attempt, n)))
             }
@@ -350,20 +351,12 @@ impl Keeper {
         }
         Ok(())
     }
-
-    /// How many receipts are stored under the attempt's own numbers.
-    fn receipts_of(&self, attempt: Attempt) -> Result<i64, JournalError> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT coalesce(max(id) & 255, -1) + 1 FROM receipt WHERE id >= ?1 AND id < ?2")?
-            .query_row((attempt.receipt(0), attempt.receipt(RECEIPTS_MAX)), |row| row.get(0))?)
-    }
 }
 
 /// See [`Keeper::meaning_of`].
 struct Meaning {
     class: StatusClass,
-    /// In milliseconds.
+    /// In milliseconds; of what was throttled: see [`throttled_delay`].
     retry_in: Option<i64>,
     outcome: Outcome,
 }

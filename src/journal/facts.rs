@@ -1,7 +1,7 @@
 //! Reads back what is known of one message: the slow way to its state, taken where its story is not the plain one.
 
 use super::JournalError;
-use super::key::{Attempt, Outcome, State, Verdict};
+use super::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
 use super::state::{AttemptFacts, ReceiptsFor, is_possible_duplicate, message_state};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -120,6 +120,13 @@ pub fn message_of(connection: &Connection, part: i64) -> Result<Option<(i64, u8)
         .query_row([part], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?
         .filter(|&(message, parts): &(i64, u8)| part < message + i64::from(parts)))
+}
+
+/// How many receipts are stored under the attempt's own numbers.
+pub fn receipts_of(connection: &Connection, attempt: Attempt) -> Result<i64, JournalError> {
+    Ok(connection
+        .prepare_cached("SELECT coalesce(max(id) & 255, -1) + 1 FROM receipt WHERE id >= ?1 AND id < ?2")?
+        .query_row((attempt.receipt(0), attempt.receipt(RECEIPTS_MAX)), |row| row.get(0))?)
 }
 
 /// The stored state of a message, where it has one.

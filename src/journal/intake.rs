@@ -4,9 +4,9 @@
 use super::campaign::CampaignOptions;
 use super::key::State;
 use super::lock::ImportLock;
-use super::{JournalError, now_ms, open_or_create};
+use super::{JournalError, in_transaction, now_ms, open_or_create};
 use crate::failpoint::reach;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -301,7 +301,7 @@ fn undo_all_unfinished(connection: &Connection) -> Result<usize, JournalError> {
 fn undo(connection: &Connection, campaign: i64, first: i64, mut end: i64) -> Result<(), JournalError> {
     while end > first {
         let from = first.max(end - UNDONE_PER_COMMIT);
-        in_transaction(connection, || {
+        in_turn(connection, || {
             connection.prepare_cached("DELETE FROM message WHERE id >= ?1 AND id < ?2")?.execute([from, end])?;
             connection
                 .prepare_cached("DELETE FROM message_state WHERE message >= ?1 AND message < ?2")?
@@ -312,18 +312,17 @@ fn undo(connection: &Connection, campaign: i64, first: i64, mut end: i64) -> Res
     }
     let some_skipped =
         "DELETE FROM skipped_row WHERE id IN (SELECT id FROM skipped_row WHERE campaign_id = ?1 LIMIT ?2)";
-    while in_transaction(connection, || connection.execute(some_skipped, [campaign, UNDONE_PER_COMMIT]))? > 0 {}
-    in_transaction(connection, || {
+    while in_turn(connection, || connection.execute(some_skipped, [campaign, UNDONE_PER_COMMIT]))? > 0 {}
+    in_turn(connection, || {
         connection.execute("DELETE FROM campaign_count WHERE campaign_id = ?1", [campaign])?;
         connection.execute("DELETE FROM campaign WHERE id = ?1", [campaign])
     })?;
     Ok(())
 }
 
-fn in_transaction<T>(connection: &Connection, change: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let changed = change()?;
-    transaction.commit()?;
+/// A transaction, and a moment for others to have their turn.
+fn in_turn<T>(connection: &Connection, change: impl FnOnce() -> rusqlite::Result<T>) -> Result<T, JournalError> {
+    let changed = in_transaction(connection, || Ok(change()?))?;
     std::thread::sleep(PAUSE);
     Ok(changed)
 }

@@ -63,6 +63,8 @@ pub struct Status {
     pub last_news: Option<Instant>,
     /// Why no more is sent although there is more: an answer that condemns the account or its settings.
     pub halted: Option<String>,
+    /// Which messages are not tried again, since the journal can record no more tries of them.
+    pub exhausted: Option<String>,
     /// Which other process keeps the journal from being written for the time being.
     pub blocked: Option<String>,
     /// Parts that the SMSC took in this run.
@@ -210,6 +212,9 @@ impl Keeper {
     }
 
     fn wait(&self) -> Duration {
+        if self.strays.has_drained(&self.generations) {
+            return Duration::ZERO;
+        }
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {
             self.retries.due_in(super::retry::steady_ms()).unwrap_or(IDLE)
         } else {

@@ -124,14 +124,14 @@ impl Parties {
 }
 
 /// What a stored receipt says besides its id.
-struct Told {
+pub(super) struct Told {
     received_at: i64,
     addresses: [String; 2],
     reference: Option<u16>,
 }
 
 impl Told {
-    fn read(connection: &Connection, receipt: i64) -> Result<Self, JournalError> {
+    pub(super) fn read(connection: &Connection, receipt: i64) -> Result<Self, JournalError> {
         Ok(connection
             .prepare_cached("SELECT received_at, source, destination, tlvs FROM receipt WHERE id = ?1")?
             .query_row([receipt], |row| {
@@ -281,6 +281,7 @@ impl Keeper {
         while let Some(receipt) = self.strays.next_drained(&self.generations) {
             self.judge_one(receipt, now)?;
         }
+        self.judge_left_out(now)?;
         if std::mem::take(&mut self.judge_all) {
             for receipt in self.strays.undecided() {
                 self.judge_one(receipt, now)?;
@@ -304,7 +305,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn judge_one(&mut self, receipt: i64, now: i64) -> Result<(), JournalError> {
+    pub(super) fn judge_one(&mut self, receipt: i64, now: i64) -> Result<(), JournalError> {
         let Some(stray) = self.strays.get(receipt).cloned() else { return Ok(()) };
         if matches!(stray.rule, Rule::Exact | Rule::Operator) {
             return Ok(());
@@ -457,27 +458,42 @@ impl Keeper {
     }
 
     /// Keeps the attempts that were claimed before the receipt came: it can be about no other.
-    fn claimed_before(&self, attempts: &mut Vec<Attempt>, stray: &Stray, told: &Told) -> Result<(), JournalError> {
+    pub(super) fn claimed_before(
+        &self,
+        attempts: &mut Vec<Attempt>,
+        stray: &Stray,
+        told: &Told,
+    ) -> Result<(), JournalError> {
         let mut kept = Vec::with_capacity(attempts.len());
         for &attempt in attempts.iter() {
-            let claim: Option<(i64, i64)> = self
+            let claim: Option<(i64, i64, i64)> = self
                 .connection
                 .prepare_cached(
-                    "SELECT first_serial + (?2 - first_part), claimed_at FROM claim
+                    "SELECT first_serial + (?2 - first_part), claimed_at, session_id FROM claim
                       WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1",
                 )?
-                .query_row((attempt.tried(), attempt.part()), |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row((attempt.tried(), attempt.part()), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 .optional()?;
-            let before = claim.is_some_and(|(serial, claimed_at)| match stray.serial {
+            let Some((serial, claimed_at, session)) = claim else { continue };
+            let is_before = match stray.serial {
                 Some(next) => serial < next,
-                None => claimed_at <= told.received_at,
-            });
-            if before {
+                None => claimed_at <= told.received_at || self.was_clock_set_back(session, claimed_at)?,
+            };
+            if is_before {
                 kept.push(attempt);
             }
         }
         *attempts = kept;
         Ok(())
+    }
+
+    /// Whether the clock shows less than when that session claimed something, or did when a later one was opened: times
+    /// from before and after do not tell then what came first.
+    fn was_clock_set_back(&self, session: i64, claimed_at: i64) -> Result<bool, JournalError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT ?3 < ?2 OR EXISTS (SELECT 1 FROM session WHERE id > ?1 AND opened_at < ?2)")?;
+        Ok(statement.query_row((session, claimed_at, super::now_ms()), |row| row.get(0))?)
     }
 
     fn sent_reference(&self, attempt: Attempt) -> Result<bool, JournalError> {

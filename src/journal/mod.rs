@@ -43,6 +43,7 @@ pub mod intake;
 pub mod keeper;
 pub mod key;
 mod ladder;
+mod left_out;
 mod load;
 pub mod lock;
 pub mod marks;
@@ -484,6 +485,18 @@ fn pragma(connection: &Connection, name: &str) -> Result<String, JournalError> {
         rusqlite::types::Value::Text(text) => text,
         other => format!("{other:?}"),
     })
+}
+
+/// Changes all of something or nothing.
+fn in_transaction<T>(
+    connection: &Connection,
+    change: impl FnOnce() -> Result<T, JournalError>,
+) -> Result<T, JournalError> {
+    // Rolled back where it is dropped.
+    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let changed = change()?;
+    transaction.commit()?;
+    Ok(changed)
 }
 
 /// The number of the campaign of that name.

@@ -8,7 +8,7 @@
 use super::JournalError;
 use super::books::Books;
 use super::events::Chunk;
-use super::facts::MessageFacts;
+use super::facts::{MessageFacts, receipts_of};
 use super::feed::encode_again;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX};
 use super::now_ms;
@@ -222,9 +222,7 @@ fn note_final(
     state: MessageState,
     error: Option<u8>,
 ) -> Result<(), JournalError> {
-    let n: i64 = connection
-        .prepare_cached("SELECT coalesce(max(id) & 255, -1) + 1 FROM receipt WHERE id >= ?1 AND id < ?2")?
-        .query_row((attempt.receipt(0), attempt.receipt(RECEIPTS_MAX)), |row| row.get(0))?;
+    let n = receipts_of(connection, attempt)?;
     if n >= RECEIPTS_MAX {
         return Ok(());
     }

@@ -38,6 +38,71 @@ fn f32_before_its_answer_twice_out_of_order_and_after_a_restart() {
 }
 
 #[test]
+fn f48_a_clock_that_was_set_back_hides_no_owner() {
+    for set_back in [true, false] {
+        let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.time_out(session, sent[0]);
+        bench.delivered(session, "7", A);
+        assert_eq!(bench.states(), ["in_doubt", "sending"]);
+        // The claim was an hour after the receipt: by a clock that was set back since, or indeed.
+        let hour =
+            if set_back { "claim SET claimed_at = claimed_at +" } else { "receipt SET received_at = received_at -" };
+        bench.keeper().connection.execute_batch(&format!("UPDATE {hour} 3600000")).unwrap();
+        bench.restart();
+        assert_eq!(bench.states()[0], if set_back { "delivered" } else { "in_doubt" });
+    }
+}
+
+#[test]
+fn f39_receipts_that_wait_beside_many_others_find_their_message() {
+    // Of the receipts one has its id in an answer that comes late, one another spelling of an id, one is of an attempt in
+    // doubt, and one has an owner only when its session is lost.
+    let numbers: Vec<String> = (0..5).map(|n| format!("49170000000{n}")).collect();
+    let messages: Vec<(&str, u8)> = numbers.iter().map(|number| (number.as_str(), 1)).collect();
+    for (restart, reversed) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut bench = Bench::new(&messages, Hold);
+        bench.keeper().strays.remember_at_most(3);
+        let session = bench.open_session();
+        let sent = bench.send(session, 5);
+        let late = bench.time_out(session, sent[3]);
+        let mut told: Vec<(String, &str)> = (0..20).map(|n| (format!("foreign{n}"), "4477009000")).collect();
+        told.extend(
+            ["0a1", "1", "unknown", "d4"].into_iter().zip([0, 1, 2, 3]).map(|(id, n)| (id.to_owned(), messages[n].0)),
+        );
+        if reversed {
+            told.reverse();
+        }
+        for (id, number) in &told {
+            bench.delivered(session, id, number);
+        }
+        assert!(bench.keeper().strays.len() <= 3);
+        bench.answer(session, sent[0], OK, "A1");
+        bench.answer(session, sent[1], OK, "1");
+        bench.time_out(session, sent[2]);
+        bench.answer(session, late, OK, "d4");
+        assert_eq!(bench.states()[4], "sending");
+        if restart {
+            let keeper = bench.keeper();
+            keeper.strays = super::strays::Strays::load(&keeper.connection, &keeper.ids, 3).unwrap();
+            keeper.strays.wait_for(keeper.generations.current());
+        }
+        bench.lose(session, vec![sent[4]]);
+        let keeper = bench.keeper();
+        while keeper.strays.has_drained(&keeper.generations) {
+            keeper.transact(&mut Vec::new(), true).unwrap();
+            assert!(keeper.strays.len() <= 3);
+        }
+        let expected = ["delivered", "delivered", "delivered", "delivered", "in_doubt"];
+        assert_eq!(bench.states(), expected, "{restart} {reversed}");
+        let rules: Vec<(String, Option<i64>)> = bench.rules().into_iter().filter(|(_, line)| line.is_some()).collect();
+        let found = |name: &str| rules.iter().filter(|(rule, _)| rule == name).count();
+        assert_eq!([found("exact id"), found("equivalent id")], [2, 1], "{rules:?}");
+    }
+}
+
+#[test]
 fn f33_other_case_radix_and_padding() {
     for (answer, receipt) in [
         ("B8BE19", "b8be19"),

@@ -7,6 +7,7 @@ use super::books::{Books, InDoubtPolicy};
 use super::ids::hash_keys;
 use super::key::{Attempt, State, Verdict};
 use super::marks::{Extent, Marks, boot_id};
+use super::retry::RetryRules;
 use super::{JournalError, note, noted, now_ms};
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
@@ -71,8 +72,9 @@ pub struct Recovery {
     pub answers: Answers,
 }
 
-/// Recovers, in one transaction after those that undo imports; the side files are reset after it is on disk.
-pub fn recover(connection: Connection, path: &Path) -> Result<Recovery, JournalError> {
+/// Recovers, in one transaction after those that undo imports; the side files are reset after it is on disk. `rules` say how
+/// often a doubt is sent again where the policy is to do so.
+pub fn recover(connection: Connection, path: &Path, rules: &RetryRules) -> Result<Recovery, JournalError> {
     let (marks, answers) = (Marks::open(path)?, Answers::open(path)?);
     refuse_if_behind(&connection, path, &marks)?;
     let mut recovered =
@@ -92,7 +94,7 @@ pub fn recover(connection: Connection, path: &Path) -> Result<Recovery, JournalE
         recovered.answered = answered;
         (connection, books)
     };
-    settle_claims(&connection, &mut books, &unsettled, &mut recovered)?;
+    settle_claims(&connection, &mut books, &unsettled, rules, &mut recovered)?;
     connection.execute(
         "UPDATE session SET closed_at = ?1, reason = 'its process died' WHERE closed_at IS NULL",
         [now_ms()],
@@ -186,6 +188,7 @@ fn settle_claims(
     connection: &Connection,
     books: &mut Books,
     unsettled: &HashMap<i64, Unsettled>,
+    rules: &RetryRules,
     recovered: &mut Recovered,
 ) -> Result<(), JournalError> {
     let Some(first_serial) = unsettled.values().map(|session| session.first_serial).min() else { return Ok(()) };
@@ -203,7 +206,7 @@ fn settle_claims(
             if left {
                 recovered.in_doubt += 1;
                 let policy = in_doubt_policy(books, attempt);
-                doubt(connection, attempt, "the sender died before the answer came", policy)?;
+                doubt(connection, attempt, "the sender died before the answer came", policy, rules)?;
             } else {
                 recovered.requeued += 1;
                 pronounce(connection, attempt, Verdict::NotWritten, "the sender died before it was written")?;
@@ -224,19 +227,51 @@ pub fn in_doubt_policy(books: &Books, attempt: Attempt) -> InDoubtPolicy {
         .map_or(InDoubtPolicy::Hold, |campaign| campaign.in_doubt)
 }
 
-/// Appends that an attempt is in doubt, and what the policy makes of that.
+/// The reason of the verdicts by which the policy has a part sent again: the operator's own have others.
+const BY_POLICY: &str = "--in-doubt resend";
+
+/// Appends that an attempt is in doubt, and what the policy makes of that. Where its part is to be sent again: after how
+/// many milliseconds. It is so as often as `rules` have delays; then it stays in doubt.
 pub fn doubt(
     connection: &Connection,
     attempt: Attempt,
     reason: &str,
     policy: InDoubtPolicy,
-) -> Result<(), JournalError> {
+    rules: &RetryRules,
+) -> Result<Option<i64>, JournalError> {
     pronounce(connection, attempt, Verdict::InDoubt, reason)?;
     match policy {
-        InDoubtPolicy::Hold => Ok(()),
-        InDoubtPolicy::Resend => pronounce(connection, attempt, Verdict::Resend, "--in-doubt resend"),
-        InDoubtPolicy::AssumeSent => pronounce(connection, attempt, Verdict::AssumeSent, "--in-doubt assume-sent"),
+        InDoubtPolicy::Hold => Ok(None),
+        InDoubtPolicy::AssumeSent => {
+            pronounce(connection, attempt, Verdict::AssumeSent, "--in-doubt assume-sent")?;
+            Ok(None)
+        }
+        InDoubtPolicy::Resend => {
+            let delay_ms = rules.delays_ms.get(resent(connection, attempt.part())?).copied();
+            if delay_ms.is_some() {
+                pronounce(connection, attempt, Verdict::Resend, BY_POLICY)?;
+            }
+            Ok(delay_ms)
+        }
     }
+}
+
+/// How often the policy had a part sent again since the operator last decided about it. Each time the SMSC may have taken
+/// it, so that this must have an end, over restarts too.
+fn resent(connection: &Connection, part: i64) -> Result<usize, JournalError> {
+    let (from, to) = Attempt::range(part, part + 1);
+    let kinds = [Verdict::Resend, Verdict::RetryRejected].map(|kind| kind as u8);
+    let mut statement = connection.prepare_cached(
+        "SELECT reason = ?5 FROM verdict WHERE attempt >= ?1 AND attempt < ?2 AND kind IN (?3, ?4) ORDER BY id DESC",
+    )?;
+    let mut rows = statement.query((from, to, kinds[0], kinds[1], BY_POLICY))?;
+    let mut resent = 0;
+    while let Some(row) = rows.next()?
+        && row.get(0)?
+    {
+        resent += 1;
+    }
+    Ok(resent)
 }
 
 /// Appends a verdict.
@@ -275,6 +310,7 @@ mod tests {
     use super::super::events::SessionNumber;
     use super::super::{beside, open_existing};
     use super::*;
+    use std::sync::Arc;
 
     /// What a start makes of a journal with these marks: session, serial, run. It has one session, and two attempts.
     fn start(marks: &[(i64, i64, u64)]) -> Result<(), String> {
@@ -290,7 +326,7 @@ mod tests {
             drop(file.begin(slot, SessionNumber { id, serial_before: serial, run }).unwrap());
         }
         let before = std::fs::read(beside(&bench.path, "-marks")).unwrap();
-        let recovered = recover(open_existing(&bench.path).unwrap(), &bench.path);
+        let recovered = recover(open_existing(&bench.path).unwrap(), &bench.path, &RetryRules::default());
         if recovered.is_err() {
             assert_eq!(std::fs::read(beside(&bench.path, "-marks")).unwrap(), before, "the proof stays");
         }
@@ -331,5 +367,50 @@ mod tests {
             let may_have_left = Proof::of(mark, is_of_this_boot).may_have_left(serial);
             assert_eq!(may_have_left, left, "{mark:?} {is_of_this_boot} {serial}");
         }
+    }
+
+    #[test]
+    fn f27_a_doubt_is_sent_again_as_often_as_there_are_delays() {
+        for restarts in [false, true] {
+            let mut bench = Bench::new(&[("447700900001", 1)], InDoubtPolicy::Resend);
+            let mut session = bench.open_session();
+            // The operator's word begins anew.
+            for round in 0..2 {
+                for tried in 0..5 {
+                    let sent = bench.send(session, 1);
+                    assert_eq!(sent[0].attempt.tried(), round * 5 + tried, "{restarts}");
+                    if restarts {
+                        bench.restart();
+                        session = bench.open_session();
+                    } else {
+                        bench.time_out(session, sent[0]);
+                    }
+                }
+                assert_eq!(bench.states(), ["in_doubt"]);
+                bench.restart();
+                session = bench.open_session();
+                assert_eq!(bench.send(session, 1).len(), 0);
+                assert!(bench.keeper().status.all_sent);
+                bench.decide(&super::super::control::Decision::Resend { lines: vec![] });
+            }
+            let sent = bench.send(session, 1);
+            bench.answer(session, sent[0], 0, "7");
+            assert_eq!(bench.states(), ["accepted"]);
+        }
+    }
+
+    #[test]
+    fn f27_a_doubt_is_sent_again_after_the_retry_delays() {
+        let mut bench = Bench::new(&[("447700900001", 1)], InDoubtPolicy::Resend);
+        bench.rules = Arc::new(RetryRules { delays_ms: vec![0, 3_600_000], ..RetryRules::default() });
+        bench.restart();
+        let session = bench.open_session();
+        for _ in 0..2 {
+            let sent = bench.send(session, 1);
+            bench.time_out(session, sent[0]);
+        }
+        assert_eq!(bench.send(session, 1).len(), 0);
+        assert_eq!(bench.states(), ["queued"]);
+        assert!(!bench.keeper().status.all_sent);
     }
 }

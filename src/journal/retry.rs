@@ -9,7 +9,7 @@ use crate::wire::{CommandStatus, StatusClass};
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,8 +17,25 @@ use std::time::{Duration, Instant};
 /// Delays before a part that the SMSC refused for now is tried again; after the last it is rejected. Throttling has a
 /// delay of its own and is without limit.
 pub const DELAYS_MS: [i64; 4] = [1_000, 5_000, 15_000, 60_000];
-/// Delay before a throttled part is tried again; the rate is cut at the same time.
-pub const THROTTLED_DELAY_MS: i64 = 200;
+/// Delay before a part that was throttled once or twice is tried again; the rate is cut at the same time.
+const THROTTLED_DELAY_MS: i64 = 200;
+/// Delay after the third time in a row; each further time doubles it.
+const THROTTLED_LONG_MS: i64 = 1_000;
+/// The longest of these delays: at that rate the tries that can be recorded last for two weeks.
+const THROTTLED_MAX_MS: i64 = 300_000;
+/// So many times in a row lead to the longest delay.
+const THROTTLED_COUNTED: u32 = 12;
+
+const _: () = assert!(THROTTLED_LONG_MS << (THROTTLED_COUNTED - 3) >= THROTTLED_MAX_MS);
+
+/// How long a part waits that was throttled so many times in a row. Where an account may send nothing more today, it is
+/// the rate's lower end that the same part would be tried at for hours.
+fn throttled_delay_ms(times: u32) -> i64 {
+    match times {
+        0..=2 => THROTTLED_DELAY_MS,
+        times => (THROTTLED_LONG_MS << (times.min(THROTTLED_COUNTED) - 3)).min(THROTTLED_MAX_MS),
+    }
+}
 
 /// What an answer's status means for its message, and how often a part is tried again after it.
 #[derive(Clone, Debug)]
@@ -86,6 +103,8 @@ pub struct Waiting {
 pub struct Retries {
     heap: BinaryHeap<Reverse<Waiting>>,
     queued: HashSet<Attempt>,
+    /// Lines of messages that were tried as often as can be recorded, each with its campaign's index.
+    exhausted: BTreeSet<(u32, i64)>,
 }
 
 impl Retries {
@@ -106,6 +125,14 @@ impl Retries {
         Some(waiting)
     }
 
+    /// Lets all that is queued be due.
+    #[cfg(test)]
+    pub fn hasten(&mut self) {
+        let mut waiting = std::mem::take(&mut self.heap).into_vec();
+        waiting.iter_mut().for_each(|Reverse(waiting)| waiting.due_ms = 0);
+        self.heap = waiting.into();
+    }
+
     /// Whether the next part that is due belongs to `message`.
     pub fn is_next_of(&self, message: Option<i64>, now_ms: i64) -> bool {
         let next = self.heap.peek().filter(|next| next.0.due_ms <= now_ms);
@@ -121,6 +148,25 @@ impl Retries {
     pub fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }
+
+    /// A message was tried as often as can be recorded: the number of another try would be the next part's.
+    pub fn exhaust(&mut self, campaign: u32, line: i64) {
+        self.exhausted.insert((campaign, line));
+    }
+
+    /// Which messages were tried so often and are not tried again, as words; `None`: none.
+    pub fn exhausted(&self, books: &Books) -> Option<String> {
+        let &(campaign, line) = self.exhausted.first()?;
+        let name = books.campaign(campaign).map_or("", |book| &book.name);
+        let others = match self.exhausted.len() - 1 {
+            0 => String::new(),
+            others => format!(" (and {others} more)"),
+        };
+        Some(format!(
+            "the message of line {line} of campaign {name}{others} was tried {TRIES_MAX} times, which is as often as the \
+             journal can record: it stays unsent (import it again under another name)"
+        ))
+    }
 }
 
 /// Queues, due at once, all parts of the `active` campaigns that were tried or begun and are to be sent again. A campaign
@@ -135,7 +181,7 @@ pub fn load(
     retries: &mut Retries,
 ) -> Result<(), JournalError> {
     let mut statement = connection.prepare_cached(
-        "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
+        "SELECT s.message, m.parts, m.line FROM message_state s JOIN message m ON m.id = s.message
           WHERE s.message >= ?1 AND s.message < ?2 AND s.state IN (?3, ?4, ?5)",
     )?;
     for &index in active {
@@ -161,7 +207,7 @@ pub fn load(
                 let since = attempts.iter().rposition(anew).map_or(0, |tried| tried + 1);
                 let refused = refused(connection, rules, Attempt::new(message + n as i64, since as u16))?;
                 if attempts.len() >= usize::from(TRIES_MAX) {
-                    log::warn!("part {} was tried {TRIES_MAX} times, and is not tried again", message + n as i64);
+                    retries.exhaust(index, row.get(2)?);
                     continue;
                 }
                 let attempt = facts.next_attempt(n);
@@ -184,6 +230,22 @@ fn refused(connection: &Connection, rules: &RetryRules, from: Attempt) -> Result
         refused = refused.saturating_add(u8::from(is_try));
     }
     Ok(refused)
+}
+
+/// How long a part waits whose newest answer, that of `attempt`, throttled it.
+pub fn throttled_delay(connection: &Connection, rules: &RetryRules, attempt: Attempt) -> Result<i64, JournalError> {
+    let (from, _) = Attempt::range(attempt.part(), attempt.part());
+    let mut statement = connection.prepare_cached(
+        "SELECT command_status FROM answer WHERE attempt >= ?1 AND attempt <= ?2 ORDER BY attempt DESC LIMIT ?3",
+    )?;
+    let mut rows = statement.query((from, attempt.0, THROTTLED_COUNTED))?;
+    let mut times = 0;
+    while let Some(row) = rows.next()?
+        && rules.class(CommandStatus(row.get(0)?)) == StatusClass::Throttled
+    {
+        times += 1;
+    }
+    Ok(throttled_delay_ms(times))
 }
 
 /// Forbids the user_message_reference when the account's SMSC is remembered to refuse it.
@@ -235,12 +297,43 @@ mod tests {
         let sent = bench.send(session, 1);
         assert_eq!(sent[0].attempt, Attempt::new(1, last));
         bench.tell(ToJournal::Withdrawn { session, sent, reason: "" });
-        assert!(bench.keeper().status.halted.as_ref().is_some_and(|why| why.contains("line 2")));
-        bench.restart();
-        let session = bench.open_session();
+        let said = |bench: &mut Bench| bench.keeper().status.exhausted.clone().unwrap_or_default();
+        assert!(said(&mut bench).contains("line 2 of campaign test was"), "{}", said(&mut bench));
         let sent = bench.send(session, 1);
         assert_eq!(sent[0].attempt, Attempt::new(2, 0));
         bench.answer(session, sent[0], 0, "7");
         assert_eq!(bench.states(), ["queued", "accepted"]);
+        // A later run has nothing to send, and does not take that for the end.
+        bench.restart();
+        assert!(bench.keeper().status.all_sent);
+        assert!(said(&mut bench).contains("line 2 of campaign test was"), "{}", said(&mut bench));
+    }
+
+    #[test]
+    fn f24_who_is_throttled_again_and_again_waits_longer() {
+        let delays: Vec<i64> = (1..=14).map(throttled_delay_ms).collect();
+        let seconds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300].map(|s| s * 1_000);
+        assert_eq!(delays, [&[200, 200][..], &seconds].concat());
+        // The tries that can be recorded last for days.
+        assert!(i64::from(TRIES_MAX) * THROTTLED_MAX_MS > 14 * 86_400_000);
+    }
+
+    #[test]
+    fn f24_only_throttling_in_a_row_counts() {
+        let mut bench = Bench::new(&[("491700000001", 1)], InDoubtPolicy::Hold);
+        let session = bench.open_session();
+        for (status, delay_ms) in [(0x58, 200), (0x14, 200), (0x58, 1_000), (0x08, 200), (0x58, 200), (0x14, 200)] {
+            let sent = bench.send(session, 1);
+            bench.answer(session, sent[0], status, "");
+            let keeper = bench.keeper();
+            if status != 0x08 {
+                let found = throttled_delay(&keeper.connection, &keeper.rules, sent[0].attempt).unwrap();
+                assert_eq!(found, delay_ms, "try {}", sent[0].attempt.tried());
+                let due = keeper.retries.due_in(steady_ms()).unwrap();
+                assert!(due <= Duration::from_millis(delay_ms as u64), "{due:?}");
+            }
+            // What is looked at here is when it would be due, not that it takes as long.
+            keeper.retries.hasten();
+        }
     }
 }

@@ -22,6 +22,27 @@ pub fn ids_match(connection: &Connection) -> Result<bool, JournalError> {
 /// The note that a message was taken without being given an id.
 const NAMELESS: &str = "answers_without_id";
 
+/// Whether a message of a range, to a number and other than one, was taken and awaits its receipt. Nothing leads from a
+/// number to its messages but reading them all.
+const TAKEN_TO_NUMBER: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM message m
+         WHERE m.id >= ?1 AND m.id < ?2 AND m.destination = ?3 AND m.id <> ?4
+           AND EXISTS (SELECT 1 FROM answer a
+                        WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12) AND a.outcome = 0)
+           AND NOT EXISTS (SELECT 1 FROM receipt_match x
+                            WHERE x.attempt >= (m.id << 12) AND x.attempt < ((m.id + m.parts) << 12)))";
+
+/// As [`TAKEN_TO_NUMBER`], without an id: only such answers are read, which have an index of their own.
+const NAMELESS_TO_NUMBER: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM answer a
+          JOIN message m ON m.id = (SELECT n.id FROM message n WHERE n.id <= (a.attempt >> 12) ORDER BY n.id DESC LIMIT 1)
+         WHERE a.outcome = 0 AND a.message_id IS NULL AND a.attempt >= (?1 << 12) AND a.attempt < (?2 << 12)
+           AND m.destination = ?3 AND m.id <> ?4
+           AND NOT EXISTS (SELECT 1 FROM receipt_match x
+                            WHERE x.attempt >= (m.id << 12) AND x.attempt < ((m.id + m.parts) << 12)))";
+
 /// Whether a message was ever taken without being given an id.
 pub fn some_are_nameless(connection: &Connection) -> Result<bool, JournalError> {
     Ok(super::note(connection, NAMELESS)?.is_some())
@@ -56,7 +77,7 @@ impl Keeper {
 
     /// Whether, besides `doubt`, an attempt to `number` was taken and awaits its receipt; `nameless`: and has no id.
     /// Looked up only until the first receipt has matched by its id (without an id: only if there are such), and only where
-    /// a number can occur twice, since nothing leads from a number to its messages but reading them all.
+    /// a number can occur twice.
     pub(super) fn has_rival(&self, doubt: Attempt, number: u64, nameless: bool) -> Result<bool, JournalError> {
         let Some((message, parts)) = message_of(&self.connection, doubt.part())? else { return Ok(false) };
         let facts = MessageFacts::load(&self.connection, message, parts)?;
@@ -90,20 +111,9 @@ impl Keeper {
             if book.counts[State::Accepted as usize] == 0 || !book.awaits_receipts || is_only_one {
                 continue;
             }
-            let found: bool = self
-                .connection
-                .prepare_cached(
-                    "SELECT EXISTS (
-                         SELECT 1 FROM message m
-                          WHERE m.id >= ?1 AND m.id < ?2 AND m.destination = ?3 AND m.id <> ?4
-                            AND EXISTS (SELECT 1 FROM answer a
-                                         WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)
-                                           AND a.outcome = 0 AND (NOT ?5 OR a.message_id IS NULL))
-                            AND NOT EXISTS (SELECT 1 FROM receipt_match x
-                                             WHERE x.attempt >= (m.id << 12) AND x.attempt < ((m.id + m.parts) << 12)))",
-                )?
-                .query_row((book.first_id, book.end_id, &digits, message, nameless), |row| row.get(0))?;
-            if found {
+            let sql = if nameless { NAMELESS_TO_NUMBER } else { TAKEN_TO_NUMBER };
+            let mut statement = self.connection.prepare_cached(sql)?;
+            if statement.query_row((book.first_id, book.end_id, &digits, message), |row| row.get(0))? {
                 return Ok(true);
             }
         }
@@ -275,6 +285,18 @@ mod tests {
         let session = bench.open_session();
         bench.delivered(session, "other", A);
         assert_eq!(bench.states(), ["accepted", "in_doubt", "delivered"]);
+    }
+
+    #[test]
+    fn f34_messages_without_an_id_are_found_by_their_index() {
+        let bench = Bench::new(&[(A, 1)], Hold);
+        let plan = format!("EXPLAIN QUERY PLAN {}", super::NAMELESS_TO_NUMBER);
+        let connection = rusqlite::Connection::open(&bench.path).unwrap();
+        let mut statement = connection.prepare(&plan).unwrap();
+        let steps = statement.query_map((1, 1_000, A, 1), |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
+        assert!(steps.iter().any(|step| step.contains("SEARCH a USING INDEX answer_without_id")), "{steps:#?}");
+        assert!(!steps.iter().any(|step| step.contains("SCAN m")), "{steps:#?}");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Receipts without an owner, and those whose owner is conjectured and may yet turn out to be another: kept until their
 //! answer comes, until what they wait for has happened, or for good.
 //!
-//! In memory are the newest of them, by every spelling of their id and by the numbers in them; table `stray` lists all.
+//! In memory are so many of them, by every spelling of their id and by the numbers in them; table `stray` lists all. What
+//! comes while as many wait as are remembered is left to the table, and read back once nothing is outstanding of what it
+//! may belong to ([`super::left_out`]).
 
 use super::JournalError;
 use super::equivalent::in_other_radix;
@@ -13,9 +15,8 @@ use hashbrown::HashMap;
 use rusqlite::Connection;
 use std::collections::VecDeque;
 
-/// Stray receipts that are remembered after they were judged; what waits for its answer is always remembered. Older ones
-/// stay in the journal.
-const STRAYS_MAX: usize = 100_000;
+/// Stray receipts that are remembered, 0.4 KB each. Those that wait for an answer come before those that were judged.
+pub const STRAYS_MAX: usize = 100_000;
 
 /// How a receipt was matched; the numbers stand in the journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,8 +72,24 @@ pub struct Strays {
     by_spelling: HashMap<u64, Vec<i64>>,
     by_number: HashMap<u64, Vec<i64>>,
     waiting: VecDeque<(u32, i64)>,
+    /// How many of `waiting` are not judged and not forgotten.
+    waiting_count: usize,
     judged: VecDeque<i64>,
+    left_out: Option<LeftOut>,
+    /// How many are remembered.
+    max: usize,
     next_id: i64,
+}
+
+/// Receipts in table `stray` that were not judged and are not remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct LeftOut {
+    /// All of them have this number or a lower one (numbers fall).
+    pub first: i64,
+    /// All of them have this number or a higher one.
+    pub last: i64,
+    /// Attempts of this generation and before may be meant.
+    pub generation: u32,
 }
 
 /// What is hashed and parsed once of a stray receipt: its spellings and numbers.
@@ -85,11 +102,11 @@ pub fn fingerprint(ids: &Ids, id: &[u8], addresses: [&str; 2]) -> (IdKey, [u64; 
 }
 
 impl Strays {
-    /// Reads the newest of table `stray`.
-    pub fn load(connection: &Connection, ids: &Ids) -> Result<Self, JournalError> {
+    /// Reads the newest `max` of table `stray`: what was judged into memory, the rest is left to the table for now.
+    pub fn load(connection: &Connection, ids: &Ids, max: usize) -> Result<Self, JournalError> {
         let next_id: i64 =
             connection.query_row("SELECT coalesce(min(min(id), 0), 0) - 1 FROM receipt", [], |row| row.get(0))?;
-        let mut strays = Self { next_id, ..Self::default() };
+        let mut strays = Self { next_id, max, ..Self::default() };
         let mut statement = connection.prepare(
             "SELECT r.id, r.final, r.message_id, r.source, r.destination, x.id IS NOT NULL, x.attempt, x.rule
                FROM (SELECT receipt FROM stray ORDER BY receipt LIMIT ?1) s
@@ -98,14 +115,22 @@ impl Strays {
                  ON x.id = (SELECT max(y.id) FROM receipt_match y WHERE y.receipt_id = r.id)
               ORDER BY r.id DESC",
         )?;
-        let mut rows = statement.query([STRAYS_MAX as i64])?;
+        let mut rows = statement.query([max as i64])?;
+        let mut count = 0;
         while let Some(row) = rows.next()? {
+            count += 1;
+            let (id, is_judged): (i64, bool) = (row.get(0)?, row.get(5)?);
+            if !is_judged {
+                // Its answer may have come since.
+                strays.leave_out(id, 0);
+                continue;
+            }
             let text = |column| -> Result<String, rusqlite::Error> {
                 Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
             };
             let (key, spellings, numbers) = fingerprint(ids, text(2)?.as_bytes(), [&text(3)?, &text(4)?]);
             strays.add(Stray {
-                id: row.get(0)?,
+                id,
                 key,
                 spellings,
                 numbers,
@@ -119,8 +144,13 @@ impl Strays {
                     Some(6) => Rule::Ambiguous,
                     _ => Rule::None,
                 },
-                judged: row.get(5)?,
+                judged: true,
             });
+        }
+        if count >= max {
+            // There are older ones that may not be judged either.
+            let oldest = strays.left_out.map_or(next_id + 1, |left_out| left_out.last);
+            strays.left_out = Some(LeftOut { first: -1, last: oldest, generation: 0 });
         }
         Ok(strays)
     }
@@ -131,30 +161,88 @@ impl Strays {
         self.next_id + 1
     }
 
-    /// Remembers a stray receipt.
+    /// Remembers a stray receipt, or leaves it to the table.
     pub fn add(&mut self, stray: Stray) {
+        if stray.judged {
+            self.judged.push_back(stray.id);
+        } else if self.waiting_count >= self.max {
+            self.leave_out(stray.id, stray.generation);
+            return;
+        } else {
+            self.waiting.push_back((stray.generation, stray.id));
+        }
+        self.remember(stray);
+    }
+
+    /// Remembers a stray receipt that is about to be judged, or is in its queue.
+    pub fn remember(&mut self, stray: Stray) {
         for spelling in distinct(&stray.spellings) {
             self.by_spelling.entry(spelling).or_default().push(stray.id);
         }
         for number in distinct(&stray.numbers) {
             self.by_number.entry(number).or_default().push(stray.id);
         }
-        if stray.judged {
-            self.judged.push_back(stray.id);
-        } else {
-            self.waiting.push_back((stray.generation, stray.id));
-        }
+        self.waiting_count += usize::from(!stray.judged);
         self.all.insert(stray.id, stray);
-        while self.judged.len() > STRAYS_MAX {
-            if let Some(oldest) = self.judged.pop_front() {
-                self.forget(oldest);
+        self.tidy();
+    }
+
+    /// Forgets what is too much, the oldest judged ones first, and queue entries of what is forgotten already.
+    fn tidy(&mut self) {
+        while (self.all.len() > self.max || self.judged.len() > self.max)
+            && let Some(oldest) = self.judged.pop_front()
+        {
+            self.forget(oldest);
+        }
+        if self.waiting.len() > 2 * self.max {
+            let all = &self.all;
+            self.waiting.retain(|(_, id)| all.get(id).is_some_and(|stray| !stray.judged));
+        }
+    }
+
+    fn leave_out(&mut self, id: i64, generation: u32) {
+        let left_out = self.left_out.get_or_insert(LeftOut { first: id, last: id, generation });
+        (left_out.last, left_out.generation) = (id, generation);
+    }
+
+    /// What was left to the table, once nothing is outstanding of what it may belong to.
+    pub fn left_out(&self, generations: &Generations) -> Option<LeftOut> {
+        self.left_out.filter(|left_out| generations.is_drained(left_out.generation))
+    }
+
+    /// What is left to the table waits for the attempts of this generation, too.
+    pub fn wait_for(&mut self, generation: u32) {
+        if let Some(left_out) = &mut self.left_out {
+            left_out.generation = generation;
+        }
+    }
+
+    /// What was left to the table is judged down to the number `next`, which is not.
+    pub fn note_looked_at(&mut self, next: i64) {
+        if let Some(left_out) = &mut self.left_out {
+            left_out.first = next;
+            if left_out.first < left_out.last {
+                self.left_out = None;
             }
         }
+    }
+
+    /// How many are remembered.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Remembers no more than so many from now on.
+    #[cfg(test)]
+    pub fn remember_at_most(&mut self, max: usize) {
+        self.max = max;
     }
 
     /// Forgets a receipt: nothing can change any more about whose it is.
     pub fn forget(&mut self, id: i64) {
         let Some(stray) = self.all.remove(&id) else { return };
+        self.waiting_count -= usize::from(!stray.judged);
         let take = |map: &mut HashMap<u64, Vec<i64>>, key: u64| {
             if let Some(list) = map.get_mut(&key) {
                 list.retain(|other| *other != id);
@@ -192,8 +280,10 @@ impl Strays {
         if let Some(stray) = self.all.get_mut(&id) {
             if !stray.judged {
                 self.judged.push_back(id);
+                self.waiting_count -= 1;
             }
             (stray.owner, stray.rule, stray.judged) = (owner, rule, true);
+            self.tidy();
         }
     }
 
@@ -215,6 +305,7 @@ impl Strays {
     /// Whether a receipt has waited long enough.
     pub fn has_drained(&self, generations: &Generations) -> bool {
         self.waiting.front().is_some_and(|&(generation, _)| generations.is_drained(generation))
+            || self.left_out(generations).is_some()
     }
 
     /// Receipts that name exactly this id and came when an attempt of that generation was outstanding.

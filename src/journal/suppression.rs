@@ -1,7 +1,7 @@
 //! The suppression list: numbers that are never sent to. It is looked at when a campaign is imported and again when a
 //! message is claimed, also where it changed while a sender runs.
 
-use super::{JournalError, now_ms};
+use super::{JournalError, in_transaction, now_ms};
 use crate::address::Destination;
 use rusqlite::Connection;
 
@@ -76,21 +76,4 @@ pub fn list<E: From<JournalError>>(
         })?;
     }
     Ok(())
-}
-
-fn in_transaction<T>(
-    connection: &Connection,
-    change: impl FnOnce() -> Result<T, JournalError>,
-) -> Result<T, JournalError> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    match change() {
-        Ok(value) => {
-            connection.execute_batch("COMMIT")?;
-            Ok(value)
-        }
-        Err(error) => {
-            let _ = connection.execute_batch("ROLLBACK");
-            Err(error)
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! What an operator wants to know of a certificate (X.509, RFC 5280): whose it is, who issued it, until when it holds, and
 //! the digest of its key. Only read here; whether it may be trusted is decided elsewhere.
 
+use crate::escape::hex;
 use sha2::{Digest, Sha256};
 
 /// A certificate in an operator's words.
@@ -120,11 +121,6 @@ impl Certificate {
     pub fn ends(&self) -> String {
         self.not_after.map_or_else(|| "an unreadable time".into(), show_time)
     }
-}
-
-/// Octets as hexadecimal digits.
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// A time as an operator reads it.

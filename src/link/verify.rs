@@ -1,7 +1,8 @@
 //! Whether the SMSC's certificate is to be trusted, and if not, why: in the words of somebody who can do something about
 //! it. The cryptography is rustls' and webpki's; this looks at what they refuse, and at the pins.
 
-use super::certificate::{Certificate, hex, show_time};
+use super::certificate::{Certificate, show_time};
+use crate::escape::hex;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;

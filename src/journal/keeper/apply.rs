@@ -1,7 +1,6 @@
 //! What the journal thread does with each event.
 
 use super::{Keeper, SessionBook};
-use crate::journal::books::InDoubtPolicy;
 use crate::journal::events::{Sent, SessionFacts, SessionNumber, ToJournal, ToSession};
 use crate::journal::key::{Attempt, State, TRIES_MAX, Verdict};
 use crate::journal::marks::boot_id;
@@ -104,9 +103,8 @@ impl Keeper {
         }
         self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
         let policy = recover::in_doubt_policy(&self.books, sent.attempt);
-        recover::doubt(&self.connection, sent.attempt, reason, policy)?;
-        if policy == InDoubtPolicy::Resend {
-            self.again(&sent, 0)?;
+        if let Some(delay_ms) = recover::doubt(&self.connection, sent.attempt, reason, policy, &self.rules)? {
+            self.again(&sent, delay_ms)?;
         }
         self.settled(&sent);
         self.note_doubt(sent.attempt)
@@ -143,15 +141,12 @@ impl Keeper {
     pub(in crate::journal) fn again(&mut self, sent: &Sent, delay_ms: i64) -> Result<(), JournalError> {
         let tried = sent.attempt.tried() + 1;
         if tried >= TRIES_MAX {
-            // Its number has no room for one more, which would be the next part's.
             let line: i64 = self
                 .connection
                 .prepare_cached("SELECT line FROM message WHERE id = ?1")?
                 .query_row([sent.message], |row| row.get(0))?;
-            self.halt(format!(
-                "the message of line {line} was tried {TRIES_MAX} times, which is as often as the journal can record: it \
-                 stays unsent (import it again under another name); `smppost resume` goes on with the others"
-            ));
+            self.retries.exhaust(sent.campaign, line);
+            self.status.exhausted = self.retries.exhausted(&self.books);
             return Ok(());
         }
         self.retries.push(Waiting {

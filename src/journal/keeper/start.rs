@@ -13,7 +13,7 @@ use crate::journal::retry::{self, Retries, RetryRules};
 use crate::journal::rivals;
 use crate::journal::sequence::Sequence;
 use crate::journal::spill::Spill;
-use crate::journal::strays::Strays;
+use crate::journal::strays::{STRAYS_MAX, Strays};
 use crate::journal::{JournalError, beside, control};
 use crate::text::DefaultAlphabet;
 use hashbrown::HashMap;
@@ -158,7 +158,9 @@ impl Keeper {
 
     /// Puts on the retry queue what the journal says is to be tried again.
     pub(super) fn load_retries(&mut self) -> Result<(), JournalError> {
-        retry::load(&self.connection, &self.books, &self.rules, &self.active, &self.limit_end, &mut self.retries)
+        retry::load(&self.connection, &self.books, &self.rules, &self.active, &self.limit_end, &mut self.retries)?;
+        self.status.exhausted = self.retries.exhausted(&self.books);
+        Ok(())
     }
 
     /// Goes back to what is on disk. Numbers that the lost transaction had given are not given again.
@@ -173,6 +175,7 @@ impl Keeper {
         (self.ids, self.spill) = load_ids(&self.connection, self.ids_in_memory)?;
         self.connection.execute_batch("COMMIT")?;
         (self.strays, self.doubts) = undecided(&self.connection, &self.ids)?;
+        self.strays.wait_for(self.generations.current());
         self.to_judge.clear();
         self.judge_all = false;
         self.ids_match = rivals::ids_match(&self.connection)?;
@@ -200,7 +203,7 @@ fn files(journal: &Path) -> Result<Vec<(PathBuf, Inode)>, JournalError> {
 
 /// The receipts whose owner is not certain, and the attempts in doubt.
 fn undecided(connection: &Connection, ids: &Ids) -> Result<(Strays, Doubts), JournalError> {
-    let strays = Strays::load(connection, ids)?;
+    let strays = Strays::load(connection, ids, STRAYS_MAX)?;
     let mut doubts = Doubts::load(connection)?;
     for (attempt, numbers, id) in strays.named_in_doubt() {
         doubts.name(attempt, numbers, Some(id));

@@ -7,7 +7,7 @@ mod evidence;
 
 use common::{Smppost, one, rows};
 use evidence::{Ledger, Simulator, oracle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const MESSAGES: usize = 3_000;
 const WINDOW: usize = 10;
@@ -21,9 +21,15 @@ fn killed_far_ahead() -> (Smppost, Simulator, i64, i64) {
     let more = ["--rate", "unlimited", "--window", "10"];
     let run = smppost.spawn(&evidence::send(simulator.port, &more).each());
     let mut ledger = Ledger::default();
-    assert!(ledger.wait_for(&simulator.ledger, 2 * MESSAGES, Duration::from_secs(20)), "{}", run.stderr());
+    assert!(ledger.wait_for(&simulator.ledger, 2 * MESSAGES, common::PATIENCE), "{}", run.stderr());
     simulator.signal("STOP");
-    std::thread::sleep(Duration::from_millis(500));
+    // All that was answered is in the journal when nothing more comes there.
+    let answers = || one(&smppost.journal(), "SELECT count(*) FROM answer");
+    let (mut before, until) = (-1, Instant::now() + common::PATIENCE);
+    while before != answers() && Instant::now() < until {
+        before = answers();
+        std::thread::sleep(Duration::from_secs(1));
+    }
     run.kill();
     simulator.signal("CONT");
     let claimed = one(&smppost.journal(), "SELECT sum(parts) FROM claim");
@@ -31,7 +37,7 @@ fn killed_far_ahead() -> (Smppost, Simulator, i64, i64) {
     assert!(claimed - answered > 30 * WINDOW as i64, "{claimed} claimed, {answered} answered: not far ahead");
     // What it finds in its socket when it goes on is in its ledger, too.
     let all = answered as usize + WINDOW;
-    ledger.wait_for(&simulator.ledger, all, Duration::from_secs(5));
+    ledger.wait_for(&simulator.ledger, all, Duration::from_secs(10));
     assert!((all - WINDOW..=all).contains(&ledger.submits.len()), "{answered} answered, {}", ledger.submits.len());
     (smppost, simulator, claimed, answered)
 }
@@ -81,13 +87,13 @@ fn killed_while_nothing_could_be_committed() -> (Smppost, Simulator, i64, i64) {
     smppost.file("c.csv", rows(20 * MESSAGES));
     let run = smppost.spawn(&evidence::send(simulator.port, &["--rate", "4000", "--window", "10"]).each());
     let mut ledger = Ledger::default();
-    assert!(ledger.wait_for(&simulator.ledger, 500, Duration::from_secs(20)), "{}", run.stderr());
+    assert!(ledger.wait_for(&simulator.ledger, 500, common::PATIENCE), "{}", run.stderr());
     let other = rusqlite::Connection::open(smppost.journal()).unwrap();
     other.busy_timeout(Duration::from_secs(20)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     // Until nothing more comes, and that has had time to be read.
     let mut got = 0;
-    while ledger.wait_for(&simulator.ledger, got + 1, Duration::from_secs(1)) {
+    while ledger.wait_for(&simulator.ledger, got + 1, Duration::from_secs(3)) {
         got = ledger.submits.len();
     }
     assert!(got < 20 * MESSAGES, "it was through before the journal was held");

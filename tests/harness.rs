@@ -25,7 +25,7 @@ struct Raw {
 impl Raw {
     fn connect(smsc: &IndependentSmsc) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", smsc.port())).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, octets: Vec::new() }
     }
@@ -191,7 +191,8 @@ fn a_client_that_keeps_the_rules_is_not_blamed() {
         assert!(report.submits[0].message_id.is_some());
         assert_eq!(report.submits[2].part.map(|part| (part.total, part.number)), Some((2, 2)));
         assert_eq!((report.counts.delivers, report.counts.delivers_answered), (1, 1));
-        assert_eq!((report.counts.unbinds, report.counts.ended_rudely, report.per_second_max), (1, 0, 3));
+        assert_eq!((report.counts.unbinds, report.counts.ended_rudely), (1, 0));
+        assert!((1..=3).contains(&report.per_second_max), "{}", report.per_second_max);
         let text = String::from_utf8_lossy(&receipts[0]).into_owned();
         let id = report.submits[0].message_id.clone().unwrap();
         assert!(text.contains(&format!("id:{id} ")) && text.contains("stat:DELIVRD"), "{text}");
@@ -321,16 +322,20 @@ fn a_bind_that_is_not_right_is_noticed() {
 
 #[test]
 fn answers_to_the_smsc_are_counted() {
+    // Where no answer is to come a tenth of a second is enough; where one is, it may be long in coming on a busy machine.
     let asked_within = |within, action| Settings {
         events: vec![Event { session: 0, after: 0, action }],
         rules: Rules { enquire_within: within, deliver_within: within, ..Rules::default() },
         ..Settings::default()
     };
-    let asked = |action| asked_within(Duration::from_millis(100), action);
-    let message = || asked(Action::Inbound("hi".into()));
-    let wait = || std::thread::sleep(Duration::from_millis(200));
-    noticed(&attempt(message(), |_| wait()), "0x5 (1) is not answered in time");
-    noticed(&attempt(asked(Action::EnquireLink), |_| wait()), "0x15 (1) is not answered in time");
+    let hurried = |action| asked_within(Duration::from_millis(100), action);
+    let message = || asked_within(Duration::from_secs(20), Action::Inbound("hi".into()));
+    let silent = |raw: &mut Raw| {
+        let _ = raw.next();
+        std::thread::sleep(Duration::from_secs(1));
+    };
+    noticed(&attempt(hurried(Action::Inbound("hi".into())), silent), "0x5 (1) is not answered in time");
+    noticed(&attempt(hurried(Action::EnquireLink), silent), "0x15 (1) is not answered in time");
     let answering = |answers: &'static [(u32, u32)]| {
         move |raw: &mut Raw| {
             let (_, _, number, _) = raw.next().unwrap();
@@ -340,8 +345,7 @@ fn answers_to_the_smsc_are_counted() {
             }
         }
     };
-    let unhurried = asked_within(Duration::from_secs(10), Action::Inbound("hi".into()));
-    attempt(unhurried, answering(&[(0x8000_0005, 0)])).assert_clean();
+    attempt(message(), answering(&[(0x8000_0005, 0)])).assert_clean();
     noticed(&attempt(message(), answering(&[(0x8000_0005, 0), (0x8000_0005, 0)])), "was answered before");
     noticed(&attempt(message(), answering(&[(0x8000_0005, 1)])), "was never asked");
     noticed(&attempt(message(), answering(&[(0x8000_0015, 0)])), "0x80000015 answers 0x5");
@@ -357,12 +361,7 @@ fn answers_to_the_smsc_are_counted() {
         let _ = raw.next();
     };
     noticed(&attempt(message(), late), "unbound without having answered");
-    let silent_to_unbind = |raw: &mut Raw| {
-        let _ = raw.next();
-        wait();
-        wait();
-    };
-    noticed(&attempt(asked(Action::Unbind), silent_to_unbind), "0x6 (1) is not answered in time");
+    noticed(&attempt(hurried(Action::Unbind), silent), "0x6 (1) is not answered in time");
 }
 
 #[test]
@@ -494,8 +493,8 @@ fn binds_are_answered_as_set_one_after_the_other() {
         }
         drop(raw);
         let connections = answers.len();
-        assert!(smsc.wait_for_counts(|counts| counts.connections >= connections, Duration::from_secs(20)));
-        std::thread::sleep(Duration::from_millis(30));
+        assert!(smsc.wait_for_counts(|counts| counts.connections >= connections, common::PATIENCE));
+        assert!(smsc.wait_until_all_ended(common::PATIENCE));
     }
     let bound = Some((0x8000_0009, 0));
     assert_eq!(answers, [Some((0x8000_0009, 0x0D)), None, None, Some((0x8000_0000, 3)), bound, bound]);

@@ -32,7 +32,7 @@ fn resume(smppost: &Smppost, simulator: &Simulator, more: &[&str]) -> Running {
 }
 
 fn sent(simulator: &Simulator, messages: usize) {
-    assert!(Ledger::default().wait_for(&simulator.ledger, messages, Duration::from_secs(20)));
+    assert!(Ledger::default().wait_for(&simulator.ledger, messages, common::PATIENCE));
 }
 
 /// The submits that came, and how many of them were for a number that had come before.
@@ -87,11 +87,9 @@ fn a_second_sender_is_refused_when_the_lock_file_is_gone() {
 
 #[test]
 fn a_sender_whose_wal_is_removed_stops_and_nothing_goes_twice() {
-    let (smppost, simulator, mut run) = under_way();
+    let (smppost, simulator, run) = under_way();
     fs::remove_file(smppost.path("journal.db-wal")).unwrap();
-    std::thread::sleep(Duration::from_millis(1_500));
-    assert!(!run.is_running());
-    let stopped = run.wait();
+    let stopped = run.wait_at_most(Duration::from_secs(15));
     stopped.assert_code(1);
     assert!(stopped.stderr.contains("journal.db-wal"), "{}", stopped.said());
     resume(&smppost, &simulator, &[]).wait();

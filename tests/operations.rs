@@ -94,13 +94,13 @@ fn a_message_is_cancelled_at_the_smsc_and_the_query_after_it_is_as_good_as_its_r
 fn the_receipt_of_a_cancelled_message_says_deleted() {
     let smppost = Smppost::new();
     let listen = "127.0.0.1:0".parse().unwrap();
-    let receipt_delay = DelayRange::constant(Duration::from_secs(5));
+    let receipt_delay = DelayRange::constant(Duration::from_secs(12));
     let settings = Settings { listen, rate: None, receipt_delay, keep_messages: 10, ..Settings::default() };
     let smsc = Smsc::start(settings).unwrap();
     sent(&smppost, &smsc, &rows(2), &[]);
     let port = smsc.local_addr().port();
     run(&smppost, port, &["cancel", "c", "--at-smsc", "--line", "3"]).assert_code(0);
-    run(&smppost, port, &["resume", "c", "--wait-receipts", "20s"]).assert_code(3);
+    run(&smppost, port, &["resume", "c", "--wait-receipts", "60s"]).assert_code(3);
     assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 1), ("failed", 1)]));
     assert_eq!(text(&smppost, "SELECT state FROM receipt_log WHERE line = 3"), "DELETED");
 }

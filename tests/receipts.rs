@@ -201,13 +201,13 @@ fn f37_receipts_for_the_first_part_only() {
 
 #[test]
 fn f32_late_receipts_are_collected_by_listening() {
-    let receipt_delay = DelayRange::constant(Duration::from_secs(2));
+    let receipt_delay = DelayRange::constant(Duration::from_secs(6));
     let scene = Scene::new(Settings { receipt_delay, ..Settings::default() }, 50, "Hello", CampaignOptions::default());
     scene.run(&SendSettings { wait_receipts: Duration::from_millis(1), ..scene.settings() });
     assert_eq!(scene.number("SELECT accepted FROM campaign_summary"), 50);
     let mut listening = scene.settings();
     listening.account.bind = BindMode::Receiver;
-    listening.listen = Some(Listen { time: Some(Duration::from_secs(6)) });
+    listening.listen = Some(Listen { time: Some(Duration::from_secs(16)) });
     listening.campaigns.clear();
     let outcome = scene.run(&listening);
     assert_eq!(outcome.status.receipts, 50);

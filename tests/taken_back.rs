@@ -17,9 +17,9 @@ const AFTERWARDS_MAX: usize = 3 * WINDOW;
 /// A sender whose SMSC answers slowly, so that it could be long at what it has claimed; it has sent two windows.
 fn slow(rows: &str) -> (Smppost, IndependentSmsc, Running) {
     let smppost = Smppost::new();
-    let smsc = IndependentSmsc::start(Settings { answer_delay: Duration::from_millis(400), ..Settings::default() });
+    let smsc = IndependentSmsc::start(Settings { answer_delay: Duration::from_secs(1), ..Settings::default() });
     let run = smppost.spawn_send(rows, smsc.port(), &["--window", "5"]);
-    assert!(smsc.wait_for(|ledger| ledger.len() >= 2 * WINDOW, Duration::from_secs(20)), "{}", run.stderr());
+    assert!(smsc.wait_for(|ledger| ledger.len() >= 2 * WINDOW, common::PATIENCE), "{}", run.stderr());
     (smppost, smsc, run)
 }
 
@@ -78,7 +78,7 @@ fn f38_a_suppression_reaches_what_is_claimed_and_not_written() {
 #[test]
 fn f46_claims_are_not_further_ahead_than_what_is_sent_in_a_second() {
     let (smppost, smsc, run) = slow(&rows(3_000));
-    assert!(smsc.wait_for(|ledger| ledger.len() >= 8 * WINDOW, Duration::from_secs(20)), "{}", run.stderr());
+    assert!(smsc.wait_for(|ledger| ledger.len() >= 8 * WINDOW, common::PATIENCE), "{}", run.stderr());
     run.kill();
     let claimed = one(&smppost.journal(), "SELECT sum(parts) FROM claim") as usize;
     let written = smsc.finish().submits.len();

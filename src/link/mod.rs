@@ -89,13 +89,20 @@ pub struct Connected {
 /// Connects to the first address of the host that answers, each within the timeout. A dead IPv6 address costs one such
 /// wait. A certificate that is not trusted ends the search: the host is what it is.
 pub fn connect(target: Target<'_>) -> Result<Connected, ConnectError> {
-    let Target { host, port, timeout, .. } = target;
-    let unresolved = |error| ConnectError::Resolve(host.to_owned(), error);
-    let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unresolved)?.collect();
-    let mut last = unresolved(io::Error::other("the name resolves to nothing"));
+    let unresolved = |error| ConnectError::Resolve(target.host.to_owned(), error);
+    let addresses = (target.host, target.port).to_socket_addrs().map_err(unresolved)?;
+    first_of(addresses, target, unresolved(io::Error::other("the name resolves to nothing")))
+}
+
+/// The first of these addresses that answers; `last`: the error where there is none.
+fn first_of(
+    addresses: impl IntoIterator<Item = SocketAddr>,
+    target: Target<'_>,
+    mut last: ConnectError,
+) -> Result<Connected, ConnectError> {
     for address in addresses {
-        let deadline = Instant::now() + timeout;
-        let stream = match TcpStream::connect_timeout(&address, timeout) {
+        let deadline = Instant::now() + target.timeout;
+        let stream = match TcpStream::connect_timeout(&address, target.timeout) {
             Ok(stream) => stream,
             Err(error) => {
                 last = ConnectError::Connect(address, error);
@@ -224,4 +231,38 @@ impl WriteHalf {
 /// Whether a host is this machine.
 pub fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn target(host: &str, port: u16) -> Target<'_> {
+        let timeout = Duration::from_secs(20);
+        Target { host, port, tls: None, timeout, write_timeout: timeout }
+    }
+
+    #[test]
+    fn f21_the_second_address_of_a_host_is_tried() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listening = listener.local_addr().unwrap();
+        // Nobody listens at that port of the first.
+        let refusing = SocketAddr::new([127, 0, 0, 2].into(), listening.port());
+        let nothing = || ConnectError::Resolve("two.example".into(), io::ErrorKind::NotFound.into());
+        let target = target("two.example", listening.port());
+        let connected = first_of([refusing, listening], target, nothing()).unwrap();
+        assert_eq!(connected.peer, listening);
+        let error = first_of([refusing], target, nothing()).unwrap_err();
+        assert!(matches!(error, ConnectError::Connect(address, _) if address == refusing), "{error}");
+        assert!(matches!(first_of([], target, nothing()), Err(ConnectError::Resolve(..))));
+    }
+
+    #[test]
+    fn f21_a_host_without_an_address_is_named() {
+        // No resolver asks for a name with a part this long, so that none has to be there.
+        let host = format!("{}.invalid", "a".repeat(64));
+        let error = connect(target(&host, 9)).unwrap_err();
+        assert!(matches!(&error, ConnectError::Resolve(named, _) if *named == host), "{error}");
+    }
 }

@@ -427,6 +427,11 @@ impl IndependentSmsc {
         self.wait_until(|state| wished(&state.counts), timeout)
     }
 
+    /// Waits until no connection is open.
+    pub fn wait_until_all_ended(&self, timeout: Duration) -> bool {
+        self.wait_until(|state| state.open == 0, timeout)
+    }
+
     fn wait_until(&self, wished: impl Fn(&State) -> bool, timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
         let mut state = self.hub.lock();

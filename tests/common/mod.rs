@@ -12,13 +12,30 @@ use rusqlite::{Connection, OpenFlags};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// No run of the program in these tests takes longer.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+/// No run of the program in these tests takes longer, on a slow and busy machine neither.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// For what is bound to come.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Says that a test, or a part of it, cannot be had on this machine, and why. The lines are collected in the file that
+/// `SMPPOST_SKIPPED` names, as nobody reads what a test that passes has said; `SMPPOST_TRACE_REQUIRED` makes it a failure.
+pub fn skipped(why: &str) {
+    let thread = std::thread::current();
+    let line = format!("SKIPPED: {}: {why}; nothing was checked\n", thread.name().unwrap_or("a test"));
+    eprint!("{line}");
+    if let Some(path) = std::env::var_os("SMPPOST_SKIPPED") {
+        let file = File::options().create(true).append(true).open(path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("a line about what was skipped");
+    }
+    assert!(std::env::var_os("SMPPOST_TRACE_REQUIRED").is_none(), "it is required here");
+}
 
 /// The program, with a folder of its own.
 pub struct Smppost {
@@ -199,6 +216,16 @@ impl Running {
 
     pub fn stderr(&self) -> String {
         read(&self.files[1])
+    }
+
+    /// Waits until it has said these words on stderr.
+    #[track_caller]
+    pub fn wait_for_words(&mut self, words: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.stderr().contains(words) {
+            assert!(self.is_running() && Instant::now() < until, "{words:?} is not said:\n{}", self.stderr());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits for the end, which has to come before the deadline.

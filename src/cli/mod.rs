@@ -8,6 +8,7 @@ mod probe;
 mod profile;
 mod resolve;
 mod send;
+mod suggest;
 mod suppress;
 mod trial;
 

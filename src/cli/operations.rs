@@ -87,6 +87,7 @@ pub fn run(
     let lock = SenderLock::take(journal)?;
     let mut account = how.connection.resolve_to_send()?;
     account.receipts = how.reading.reading();
+    account.warn_of_danger();
     // Only to send, unless it is said otherwise: what the SMSC delivers meanwhile is for `listen` or `resume`.
     let kind = if how.connection.names_bind() { account.bind.kind(0) } else { BindKind::Transmitter };
     let order = Order {

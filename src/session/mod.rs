@@ -171,6 +171,20 @@ pub struct Account {
     pub receipts: ReceiptReading,
 }
 
+impl Account {
+    /// Why whoever sits between could read all that is sent, where the operator asked for that.
+    pub fn danger(&self) -> Option<&'static str> {
+        self.tls.as_ref().and_then(Tls::warning)
+    }
+
+    /// Says so, for commands that show no notices of connections.
+    pub fn warn_of_danger(&self) {
+        if let Some(danger) = self.danger() {
+            log::warn!("{danger}");
+        }
+    }
+}
+
 /// The timers of a connection. Each error names the one that expired.
 #[derive(Clone, Copy, Debug)]
 pub struct Timers {

@@ -8,7 +8,7 @@ use super::{Backoff, Notice, Shared};
 use crate::failpoint::reach;
 use crate::journal::events::{Acknowledge, Barred, Item, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
-use crate::link::{Tls, WriteHalf};
+use crate::link::WriteHalf;
 use crate::pacer::{HOLD_LOOK, Hold, LastSecond};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
@@ -53,7 +53,7 @@ pub fn run(slot: usize, shared: &Shared) {
                     let _ = shared.notices.send(Notice::Refused { slot, reason });
                     return;
                 }
-                let warning = shared.account.tls.as_ref().and_then(Tls::warning);
+                let warning = shared.account.danger();
                 let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone(), warning };
                 if shared.notices.send(notice).is_err() {
                     return;

@@ -122,7 +122,7 @@ fn throttling_ends_the_measuring_and_what_is_refused_is_named() {
     let ended = probe(&smppost, &smsc, &["--window", "1"]);
     ended.assert_code(3);
     assert_says(&ended, &["0 of 1 sent were accepted", "ESME_RINVSRCADR"]);
-    assert!(!ended.stdout.contains("handset") && !ended.stdout.contains("receipts:"), "{}", ended.said());
+    assert!(!ended.stdout.contains("look at the handset") && !ended.stdout.contains("receipts:"), "{}", ended.said());
 }
 
 /// An SMSC of one's own making: answers the binds of trx, tx and rx, announces a version, answers messages in turn and has
@@ -183,15 +183,15 @@ impl Picky {
                 };
                 let mut out = Vec::new();
                 encode(&answer, header.sequence_number, CommandStatus(status), &mut out).unwrap();
+                if is_pair {
+                    *self.receiver.lock().unwrap() = Some(stream.try_clone().unwrap());
+                }
                 let _ = stream.write_all(&out);
                 if let Some(text) = receipt {
                     let sm = Sm { esm_class: 4, short_message: text.as_bytes(), ..Sm::default() };
                     let mut out = Vec::new();
                     encode(&Pdu::DeliverSm(sm), taken as u32, CommandStatus::OK, &mut out).unwrap();
                     let _ = self.receiver.lock().unwrap().as_mut().unwrap_or(&mut stream).write_all(&out);
-                }
-                if is_pair {
-                    *self.receiver.lock().unwrap() = Some(stream.try_clone().unwrap());
                 }
             }
         }

@@ -164,6 +164,15 @@ fn probe_shows_the_smsc_and_says_what_to_check() {
         assert!(ended.stdout.contains(words), "{words}: {}", ended.said());
     }
     assert!(!smppost.journal().exists());
+    assert!(!ended.stdout.contains("NOT checked"), "{}", ended.said());
+    let ended = probe("test", &["--tls-danger-accept-any-cert"]);
+    ended.assert_code(0);
+    assert!(ended.stderr.contains("certificate is NOT checked"), "{}", ended.said());
+    assert!(
+        ended.stdout.contains("NOT checked: this may be") && !ended.stdout.contains("to pin its key"),
+        "{}",
+        ended.said()
+    );
     let ended = probe("other", &pinned(&pin));
     ended.assert_code(1);
     assert!(ended.stdout.contains("0x0F") && ended.stdout.contains("1. --system-id"), "{}", ended.said());

@@ -98,12 +98,12 @@ pub fn run(slot: usize, shared: &Shared) {
 
 /// Why nothing may be sent on a session: what is to go needs optional parameters, and the SMSC does not announce them.
 fn lacks_tlvs(slot: usize, shared: &Shared, bound: &Bound) -> Option<String> {
-    let option = shared.needs_tlvs.as_ref()?;
     if !shared.account.bind.kind(slot).can_submit() || shared.account.tlvs.with(bound.sc_interface_version) {
         return None;
     }
+    let needs = shared.needs_tlvs.as_ref().as_ref()?;
     Some(format!(
-        "a campaign with {option} needs optional parameters, which the SMSC does not announce: if the provider says that it \
+        "{needs} optional parameters, which the SMSC does not announce: if the provider says that it \
          takes them all the same, use --tlvs yes; nothing was sent"
     ))
 }

@@ -117,6 +117,10 @@ fn a_careless_bind_is_warned_of_every_time() {
         smppost.send(&rows(2), door.local_addr().port(), &["--tls-danger-accept-any-cert", "--connections", "2"]);
     ended.assert_code(0);
     assert_eq!(ended.stderr.matches("NOT checked").count(), smsc.stats().binds as usize, "{}", ended.said());
+    let port = door.local_addr().port().to_string();
+    let account = ["--host", "127.0.0.1", "--port", &port, "--system-id", "test", "--tls-danger-accept-any-cert"];
+    let ended = smppost.run(&[&["query", "c", "--line", "2"][..], &account].concat());
+    assert_eq!(ended.stderr.matches("NOT checked").count(), 1, "{}", ended.said());
 }
 
 #[test]

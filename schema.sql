@@ -64,7 +64,7 @@ CREATE TABLE message (
     destination TEXT NOT NULL,                  -- digits, no plus sign
     source      TEXT,                           -- NULL: the campaign's
     text        TEXT NOT NULL,
-    encoding    INTEGER NOT NULL,               -- 0 GSM 7-bit, 1 UCS2
+    encoding    INTEGER NOT NULL,               -- 0 GSM 7-bit, 1 UCS2, 2 ASCII, 3 Latin-1
     parts       INTEGER NOT NULL CHECK (parts BETWEEN 1 AND 255),
     fields      TEXT                            -- JSON: submit_sm fields given in the row; NULL: none
 ) STRICT;
@@ -324,7 +324,7 @@ SELECT r.id, r.received_at, r.state, r.final, r.error, r.text, r.tlvs, r.message
 
 CREATE VIEW message_status AS
 SELECT f.campaign, f.line, f.destination, f.source, f.text,
-       CASE f.encoding WHEN 0 THEN 'gsm7' WHEN 1 THEN 'ucs2' ELSE f.encoding END AS encoding, f.parts,
+       CASE f.encoding WHEN 0 THEN 'gsm7' WHEN 1 THEN 'ucs2' WHEN 2 THEN 'ascii' WHEN 3 THEN 'latin1' ELSE f.encoding END AS encoding, f.parts,
        t.name AS state,
        (SELECT a.command_status FROM answer a
          WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)

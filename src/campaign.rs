@@ -7,9 +7,7 @@ mod transfer;
 use crate::address::Sender;
 use crate::escape::{escape_terminal, hex};
 use crate::fields::SubmitFields;
-use crate::import::{
-    FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of, policy_for,
-};
+use crate::import::{FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of};
 use crate::journal::campaign::{CampaignOptions, Via};
 use crate::journal::intake::{Counts, Intake, existing};
 use crate::journal::{self, JournalError};
@@ -77,7 +75,8 @@ impl CampaignFile {
             strict: self.reading.strict,
             // The campaign's own are kept once, with its options, not with every message.
             fields: SubmitFields::default(),
-            policy: policy_for(policy, &fields),
+            policy,
+            data_coding: fields.data_coding,
             data_sm,
         })
     }
@@ -192,6 +191,8 @@ pub enum Imported {
         counts: Counts,
         /// The line of the first row refused, and why.
         first_refused: Option<(u64, String)>,
+        /// Columns of the file that nothing is taken from.
+        unused_columns: Vec<String>,
     },
     /// The very same campaign was there already, with so many messages.
     Already(i64),
@@ -219,6 +220,7 @@ pub fn import(
         Err(error) => return Err(error.into()),
     };
     let reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let unused_columns = reader.unused_columns().map(str::to_owned).collect();
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let from = Sender::canonical(&campaign.options.from);
     let mut intake = None;
@@ -245,7 +247,7 @@ pub fn import(
                 intake.abandon()?;
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
-            Ok(Imported::New { counts: intake.finish(&hex(&digest))?, first_refused })
+            Ok(Imported::New { counts: intake.finish(&hex(&digest))?, first_refused, unused_columns })
         }
         // A file without rows is an error of its own, so that there is none here.
         (Ok(_), None) => Err(CampaignError::Import(campaign.path.clone(), ImportError::HeaderOnly)),

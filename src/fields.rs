@@ -51,8 +51,8 @@ pub struct SubmitFields {
     /// 0 or 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replace_if_present_flag: Option<u8>,
-    /// 0 to 255. One that names GSM 7-bit or UCS2 (0x10 and 0x18 are flash messages) decides the encoding of the text
-    /// too.
+    /// 0 to 255, but for 2 and 4, which mean binary data. One that names GSM 7-bit, UCS2 (0x10 and 0x18 are flash messages),
+    /// ASCII (1) or Latin-1 (3) decides the encoding of the text too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_coding: Option<u8>,
     /// 0 to 254.
@@ -153,9 +153,11 @@ const OWN_TAGS: [u16; 4] = [0x020C, 0x020E, 0x020F, 0x0424];
 const TLV_OCTETS_MAX: usize = 65_535;
 
 impl Field {
-    /// The field of this name; `None` for a name that is no field's, an error for a `tlv:` that cannot be set.
+    /// The field of this name, which for replace_if_present_flag may leave out the `_flag`; `None` for a name that is no
+    /// field's, an error for a `tlv:` that cannot be set.
     pub fn from_name(name: &str) -> Result<Option<Field>, FieldError> {
         let Some(tag) = name.strip_prefix("tlv:") else {
+            let name = if name == "replace_if_present" { "replace_if_present_flag" } else { name };
             return Ok(FIELD_NAMES.iter().find(|(known, _)| *known == name).map(|&(_, field)| field));
         };
         let digits = tag.strip_prefix("0x").or_else(|| tag.strip_prefix("0X"));
@@ -220,6 +222,8 @@ pub enum Problem {
     Time(String),
     /// A duration that the relative form cannot hold.
     Duration(String),
+    /// A data_coding of binary data.
+    Binary(u8),
     /// `0x` followed by other than pairs of hexadecimal digits.
     Hex,
     /// An optional parameter that is too long.
@@ -256,6 +260,10 @@ impl fmt::Display for Problem {
             Problem::Duration(value) => {
                 write!(f, "`{}` is not between 1s and 31d: write SMPP's YYMMDDhhmmss000R for more", name_value(value))
             }
+            Problem::Binary(coding) => write!(
+                f,
+                "{coding} means binary data, and a text is none: use 1 (ASCII), 3 (Latin-1), 8 (UCS2), or leave it out"
+            ),
             Problem::Hex => {
                 f.write_str("after 0x come pairs of hexadecimal digits; for a text that starts so, write it in hex")
             }
@@ -306,7 +314,7 @@ impl SubmitFields {
                 Field::ValidityPeriod => self.validity_period = Some(time::parse(value)?),
                 Field::RegisteredDelivery => self.registered_delivery = number(31)?,
                 Field::ReplaceIfPresentFlag => self.replace_if_present_flag = number(1)?,
-                Field::DataCoding => self.data_coding = number(255)?,
+                Field::DataCoding => self.data_coding = text_coding(number(255)?)?,
                 Field::SmDefaultMsgId => self.sm_default_msg_id = number(254)?,
                 Field::Tlv(tag) => self.tlvs.set(tag, parse_tlv(value)?),
             }
@@ -350,6 +358,14 @@ impl SubmitFields {
     /// Reads what [`to_json`](SubmitFields::to_json) wrote.
     pub fn from_json(json: &str) -> Result<SubmitFields, serde_json::Error> {
         serde_json::from_str(json)
+    }
+}
+
+/// What octets of binary data are to be made of a text nobody can say (SMPP v3.4, 5.2.19).
+fn text_coding(data_coding: Option<u8>) -> Result<Option<u8>, Problem> {
+    match data_coding {
+        Some(coding @ (0x02 | 0x04)) => Err(Problem::Binary(coding)),
+        coding => Ok(coding),
     }
 }
 
@@ -465,6 +481,8 @@ mod tests {
             ("service_type", "TOOLONG", Problem::Text { max: 5 }),
             ("service_type", "é", Problem::Text { max: 5 }),
             ("validity_period", "tomorrow", Problem::Time("tomorrow".to_owned())),
+            ("data_coding", "4", Problem::Binary(4)),
+            ("data_coding", "0x02", Problem::Binary(2)),
             ("tlv:0x1400", "0x123", Problem::Hex),
             ("tlv:0x1400", "0xzz", Problem::Hex),
             ("tlv:1400", "x", Problem::Tag),
@@ -496,6 +514,7 @@ mod tests {
             assert_eq!(field.to_string(), name);
             assert_eq!(Field::from_name(name), Ok(Some(field)));
         }
+        assert_eq!(Field::from_name("replace_if_present"), Ok(Some(Field::ReplaceIfPresentFlag)));
     }
 
     proptest! {

@@ -17,7 +17,7 @@ use crate::journal::marks::Marks;
 use crate::journal::recover::{Recovery, recover, settle_marks as settle};
 use crate::journal::{self, JournalError};
 use crate::pacer::{Hold, Pacer, Rate};
-use crate::session::{self, Notice, Shared, TakesTlvs};
+use crate::session::{self, NeedsTlvs, Notice, Shared, TakesTlvs};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -69,7 +69,8 @@ pub fn send(
     let to_send = active.iter().filter_map(|&index| books.campaign(index)).filter(|book| {
         [State::Queued, State::Sending, State::InDoubt].iter().any(|state| book.counts[*state as usize] > 0)
     });
-    let needs_tlvs = needs_tlvs(&connection, settings.account.tlvs, to_send.map(|book| book.name.as_str()))?;
+    let to_send = to_send.map(|book| book.name.clone()).collect();
+    let needs_tlvs = needs_tlvs(&connection, settings.account.tlvs, path, to_send)?;
     let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| found.parse().ok());
     let found_before: Option<f64> = found_before.filter(|&found| settings.rate.exceeds(found));
     let board = Board::default();
@@ -200,7 +201,7 @@ impl Run {
         board: Board,
         (marks, answers): (Marks, Answers),
         references: Arc<AtomicBool>,
-        needs_tlvs: Option<String>,
+        needs_tlvs: NeedsTlvs,
     ) -> Result<Self, SendError> {
         let (journal, events) = bounded(EVENTS);
         let (ended, keeper_ended) = bounded(1);
@@ -396,9 +397,12 @@ impl Run {
                 self.lost = Some(reason.clone());
                 // Said once, not at every try.
                 if self.warned[slot].as_deref() != Some(&reason) {
-                    let words =
-                        format!("connection {}: {reason}; next try in {:.1} s", slot + 1, retry_in.as_secs_f64());
-                    self.words.push(words);
+                    let words = format!("connection {}: {reason}", slot + 1);
+                    // Outside the sending hours none is made until they begin.
+                    self.words.push(match self.pacer.hold() {
+                        Hold::Long => words,
+                        _ => format!("{words}; next try in {:.1} s", retry_in.as_secs_f64()),
+                    });
                     self.warned[slot] = Some(reason);
                 }
                 None

@@ -31,7 +31,7 @@ pub fn table(
         many(tally.messages, "message"),
         many(tally.parts, "part")
     )?;
-    for encoding in [Encoding::Gsm7, Encoding::Ucs2] {
+    for encoding in Encoding::ALL {
         let counted = tally.encoding(encoding);
         if counted.messages == 0 {
             continue;
@@ -68,6 +68,7 @@ pub fn table(
             match longest.encoding {
                 Encoding::Gsm7 => "septets",
                 Encoding::Ucs2 => "UCS2 units",
+                Encoding::Ascii | Encoding::Latin1 => "octets",
             }
         )?;
     }
@@ -104,8 +105,7 @@ pub fn table(
     }
     let unused = &tally.unused_columns;
     if !unused.is_empty() {
-        let words: Vec<_> = unused.iter().take(COLUMNS_SHOWN).map(|name| name_value(name)).collect();
-        writeln!(out, "  columns not used: {}{}", words.join(", "), more(unused.len(), COLUMNS_SHOWN))?;
+        writeln!(out, "  columns not used: {}", columns(unused))?;
     }
     if tally.leading_zeros > 0 {
         let starts = if tally.leading_zeros == 1 { "starts" } else { "start" };
@@ -151,10 +151,14 @@ pub fn json(
     rate: Option<f64>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let encodings = [Encoding::Gsm7, Encoding::Ucs2].map(|encoding| {
+    let is_shown = |encoding: &Encoding| {
+        matches!(encoding, Encoding::Gsm7 | Encoding::Ucs2) || tally.encoding(*encoding).messages > 0
+    };
+    let encodings = Encoding::ALL.into_iter().filter(is_shown).map(|encoding| {
         let counted = tally.encoding(encoding);
         json!({ "encoding": encoding.name(), "messages": counted.messages, "parts": counted.parts })
     });
+    let encodings: Vec<_> = encodings.collect();
     let rejected: Vec<_> = tally
         .rejected
         .iter()
@@ -187,6 +191,12 @@ pub fn json(
     });
     serde_json::to_writer_pretty(&mut *out, &value)?;
     writeln!(out)
+}
+
+/// Names of columns, the first of them where there are many.
+pub fn columns(names: &[String]) -> String {
+    let words: Vec<_> = names.iter().take(COLUMNS_SHOWN).map(|name| name_value(name)).collect();
+    format!("{}{}", words.join(", "), more(names.len(), COLUMNS_SHOWN))
 }
 
 /// How long texts travel, in words.

@@ -1,6 +1,8 @@
 //! The test messages of `probe --send-to`: a few, each sent at most once, to find out what an SMSC does with them. They
 //! are no campaign and in no journal; a record of their own has each before it is on the wire, and all that came.
 
+mod findings;
+
 use crate::address::{Destination, Sender};
 use crate::journal::equivalent::{bare, in_other_radix};
 use crate::pacer::Pacer;
@@ -14,6 +16,8 @@ use crate::wire::{
 use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
+
+pub use findings::{Pace, Parts};
 
 /// Letters whose GSM 03.38 codes are other characters in ASCII and Latin-1, all of which can be seen; the `@`, which is
 /// NUL in GSM 03.38, stands where it can cost nothing but the end.
@@ -152,8 +156,6 @@ pub struct Findings {
     pub sent: Vec<Sent>,
     /// The most that were outstanding at a time.
     pub outstanding_most: usize,
-    /// From the first request to the last.
-    pub sending: Duration,
     /// Receipts and messages that belong to none of the requests.
     pub foreign: usize,
     /// Receipts of which no answer had told the id yet.
@@ -244,15 +246,15 @@ fn exchange(
     findings: &mut Findings,
     record: &mut File,
 ) -> Result<(), String> {
-    let started = Instant::now();
     let mut next = 0;
-    let mut news = started;
-    // Throttled once, it is known; more would only be in the way of others of the account.
-    let mut throttled = false;
+    let mut news = Instant::now();
+    // Throttled once, it is known; more would only be in the way of others of the account. What condemns the account or
+    // its settings condemns the next message, too.
+    let mut enough = false;
     loop {
         let outstanding = outstanding(&findings.sent);
         findings.outstanding_most = findings.outstanding_most.max(outstanding);
-        let all_sent = next == findings.sent.len() || throttled;
+        let all_sent = next == findings.sent.len() || enough;
         if !all_sent && outstanding < trial.window && pacer.take(1) == 1 {
             let sent = &mut findings.sent[next];
             sent.sequence_number = out.number();
@@ -260,7 +262,7 @@ fn exchange(
             note(record, "submit", &sent.octets)?;
             out.write(&sent.octets)?;
             let now = Instant::now();
-            (sent.written_at, findings.sending, news, next) = (Some(now), now - started, now, next + 1);
+            (sent.written_at, news, next) = (Some(now), now, next + 1);
             continue;
         }
         let is_late = |sent: &Sent| {
@@ -281,7 +283,7 @@ fn exchange(
             note(record, "came", &frame)?;
             news = Instant::now();
             let took = take(&frame, findings);
-            throttled |= took == Took::Throttled;
+            enough |= took == Took::LastAnswer;
             out.acknowledge(&frame, took.status())?;
         }
         if let Some(inward) = inward.as_deref_mut() {
@@ -322,8 +324,8 @@ impl Receipted {
 enum Took {
     /// Part of the trial.
     Own,
-    /// A request of the trial was throttled.
-    Throttled,
+    /// An answer after which nothing more is to be sent.
+    LastAnswer,
     /// None of it: perhaps the receipt of a campaign's message.
     Foreign,
 }
@@ -355,7 +357,7 @@ fn take(frame: &[u8], findings: &mut Findings) -> Took {
             findings.foreign -= early.len();
             sent.receipts.extend(early);
             match header.command_status.class() {
-                StatusClass::Throttled => Took::Throttled,
+                StatusClass::Throttled | StatusClass::Account => Took::LastAnswer,
                 _ => Took::Own,
             }
         }

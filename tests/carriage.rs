@@ -126,6 +126,30 @@ fn what_needs_optional_parameters_is_refused_where_there_are_none() {
     }
 }
 
+/// What the operator adds is not left out, and does not go to an SMSC that may not take it.
+#[test]
+fn f25_optional_parameters_of_ones_own_need_an_smsc_that_announces_them() {
+    let columned = "to,text,tlv:0x1400\n447700900001,a,\n447700900002,b,0x01\n";
+    let field = ["--field", "tlv:0x1400=0x01"];
+    for (rows, more, place) in [(rows(2), &field[..], "its --field options"), (columned.to_owned(), &[], "line 3")] {
+        let smppost = Smppost::new();
+        let smsc = smsc(&smppost, |settings| settings.sc_interface_version = Some(0x33));
+        let port = smsc.local_addr().port();
+        let ended = smppost.send(&rows, port, more);
+        ended.assert_code(1);
+        assert!(ended.stderr.contains(place) && ended.stderr.contains("--tlvs yes"), "{}", ended.said());
+        assert_eq!(smsc.stats().submits, 0);
+        assert_eq!(states(&smppost.journal(), "c"), expected([("queued", 2)]));
+        smppost.send(&rows, port, &[more, &["--tlvs", "yes"]].concat()).assert_code(0);
+        assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 2)]));
+    }
+    let smppost = Smppost::new();
+    let smsc = smsc(&smppost, |settings| settings.sc_interface_version = None);
+    let ended = smppost.send("to,text,txet\n447700900001,a,b\n", smsc.local_addr().port(), &[]);
+    ended.assert_code(0);
+    assert!(ended.stderr.contains("columns not used: txet"), "{}", ended.said());
+}
+
 #[test]
 fn f11_another_way_to_travel_is_another_campaign() {
     let smppost = Smppost::new();
@@ -158,6 +182,31 @@ fn fields_that_do_not_go_with_it_are_refused_before_anything_is_written() {
     smppost.run(&["import", "header.csv", "--concat", "sar"]).assert_code(0);
     assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM rejected_row WHERE reason LIKE 'esm_class%'"), 1);
     assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM message_status"), 1);
+}
+
+#[test]
+fn a_data_coding_set_by_hand_says_what_the_octets_are() {
+    let smppost = Smppost::new();
+    let smsc = smsc(&smppost, |_| {});
+    let rows = "to,text,data_coding\n447700900001,Caf\u{e9} @_$ \u{e7},3\n447700900002,a@b_c {x}`,1\n447700900003,\u{17e},3\n\
+                447700900004,\u{e9},\n447700900005,x,4\n447700900006,\u{e9}@,8\n447700900007,\u{e9}@,0\n";
+    let ended = smppost.send(rows, smsc.local_addr().port(), &["--field", "data_coding=1"]);
+    ended.assert_code(0);
+    let sent: Vec<_> =
+        ledger(&smppost, "submit").iter().map(|line| (line["data_coding"].as_u64().unwrap(), octets(line))).collect();
+    let latin1 = b"Caf\xE9 @_$ \xE7".to_vec();
+    assert_eq!(sent, [(3, latin1), (1, b"a@b_c {x}`".to_vec()), (8, vec![0, 0xE9, 0, b'@']), (0, vec![5, 0])]);
+    let refused = smppost.run(&["report", "c", "--rejected-rows", "--format", "csv"]);
+    for words in
+        ["is not in Latin-1, which data_coding 3 means", "is not in ASCII, which data_coding 1 means", "4 means binary"]
+    {
+        assert!(refused.stdout.contains(words), "{words}: {}", refused.said());
+    }
+    let told = smppost.run(&["check", "c.csv"]);
+    assert!(told.stdout.contains("latin1: 1 message") && told.stdout.contains("ascii: 1 message"), "{}", told.said());
+    let binary = smppost.run(&["check", "c.csv", "--field", "data_coding=4"]);
+    binary.assert_code(2);
+    assert!(binary.stderr.contains("4 means binary data"), "{}", binary.said());
 }
 
 #[test]

@@ -117,6 +117,10 @@ fn a_careless_bind_is_warned_of_every_time() {
         smppost.send(&rows(2), door.local_addr().port(), &["--tls-danger-accept-any-cert", "--connections", "2"]);
     ended.assert_code(0);
     assert_eq!(ended.stderr.matches("NOT checked").count(), smsc.stats().binds as usize, "{}", ended.said());
+    let port = door.local_addr().port().to_string();
+    let account = ["--host", "127.0.0.1", "--port", &port, "--system-id", "test", "--tls-danger-accept-any-cert"];
+    let ended = smppost.run(&[&["query", "c", "--line", "2"][..], &account].concat());
+    assert_eq!(ended.stderr.matches("NOT checked").count(), 1, "{}", ended.said());
 }
 
 #[test]
@@ -164,6 +168,15 @@ fn probe_shows_the_smsc_and_says_what_to_check() {
         assert!(ended.stdout.contains(words), "{words}: {}", ended.said());
     }
     assert!(!smppost.journal().exists());
+    assert!(!ended.stdout.contains("NOT checked"), "{}", ended.said());
+    let ended = probe("test", &["--tls-danger-accept-any-cert"]);
+    ended.assert_code(0);
+    assert!(ended.stderr.contains("certificate is NOT checked"), "{}", ended.said());
+    assert!(
+        ended.stdout.contains("NOT checked: this may be") && !ended.stdout.contains("to pin its key"),
+        "{}",
+        ended.said()
+    );
     let ended = probe("other", &pinned(&pin));
     ended.assert_code(1);
     assert!(ended.stdout.contains("0x0F") && ended.stdout.contains("1. --system-id"), "{}", ended.said());

@@ -9,6 +9,7 @@ mod profile;
 mod resolve;
 mod send;
 mod sessions;
+mod suggest;
 mod suppress;
 mod trial;
 

@@ -94,6 +94,7 @@ pub fn run(
     let mut account = how.connection.resolve_to_send()?;
     account.window = how.pace.window();
     account.receipts = how.reading.reading();
+    account.warn_of_danger();
     // Only to send, unless it is said otherwise: what the SMSC delivers meanwhile is for `listen` or `resume`.
     let kind = if how.connection.names_bind() { account.bind.kind(0) } else { BindKind::Transmitter };
     let order = Order {

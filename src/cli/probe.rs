@@ -5,7 +5,7 @@ use super::sessions::{CountArgs, PaceArgs};
 use super::trial::{self, TrialArgs};
 use super::{CliError, exit};
 use crate::link::{ConnectError, TlsFacts};
-use crate::session::{self, Account, BindError, Bound, Dialogue};
+use crate::session::{self, Account, BindError, BindMode, Bound, Dialogue, TakesTlvs};
 use crate::wire::{
     BindKind, CommandId, CommandStatus, Foreign, FrameError, Header, decode_header, encode_enquire_link,
     encode_header_only,
@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Round trips that are measured.
 const ROUND_TRIPS: u32 = 5;
+/// The bind is refused whatever its mode.
+const ALREADY_BOUND: CommandStatus = CommandStatus(0x05);
+const INVALID_SYSTEM_TYPE: CommandStatus = CommandStatus(0x53);
 
 /// `probe`.
 #[derive(Debug, Args)]
@@ -35,33 +38,104 @@ pub fn run(args: &ProbeArgs, profile: Option<&str>, out: &mut dyn Write) -> Resu
     args.trial.check(&args.connection)?;
     args.count.connections(args.connection.bind_mode())?;
     let account = Account { window: args.pace.window(), ..args.connection.resolve()? };
-    let wanted = account.bind.kind(0);
-    let kinds = [BindKind::Transceiver, BindKind::Transmitter, BindKind::Receiver];
-    let others = kinds.into_iter().filter(|kind| *kind != wanted && account.version.allows(*kind));
-    for kind in std::iter::once(wanted).chain(others) {
-        match session::bind(&account, kind) {
-            Ok(bound) => {
-                report(&account, kind, bound, out)?;
-                return trial::run(args, &account, profile, out);
+    account.warn_of_danger();
+    let Some(bind) = find_mode(&account, out)? else { return Ok(exit::ERROR) };
+    let account = Account { bind, ..account };
+    trial::run(args, &account, profile, out)
+}
+
+/// Binds as is wanted and, where that is refused, in the other ways. Returns the first that works, or both ways out of a
+/// transmitter and a receiver.
+fn find_mode(account: &Account, out: &mut dyn Write) -> Result<Option<BindMode>, CliError> {
+    use BindKind::{Receiver, Transceiver, Transmitter};
+    let order = match account.bind {
+        BindMode::Transceiver => [Transceiver, Transmitter, Receiver],
+        BindMode::Transmitter => [Transmitter, Transceiver, Receiver],
+        BindMode::Receiver => [Receiver, Transceiver, Transmitter],
+        BindMode::Pairs => [Transmitter, Receiver, Transceiver],
+    };
+    let mut bound: Vec<BindKind> = Vec::new();
+    let mut refused = None;
+    for kind in order.into_iter().filter(|kind| account.version.allows(*kind)) {
+        match session::bind(account, kind) {
+            Ok(session) if bound.is_empty() => {
+                report(account, kind, session, out)?;
+                bound.push(kind);
+            }
+            Ok(session) => {
+                session.leave();
+                writeln!(out, "bound as {}, too", mode(kind))?;
+                bound.push(kind);
             }
             Err(error) => {
                 writeln!(out, "bind as {}: {error}", mode(kind))?;
-                // Another mode helps only where it is the mode that was refused.
-                let may_be_the_mode = matches!(error, BindError::Refused(_, status)
-                    if !matches!(status, CommandStatus::INVALID_PASSWORD | CommandStatus::INVALID_SYSTEM_ID));
-                if !may_be_the_mode {
-                    advise(&account, &error, out)?;
-                    return Ok(exit::ERROR);
+                let goes_on = may_be_the_mode(&error);
+                refused.get_or_insert(error);
+                if !goes_on {
+                    break;
                 }
             }
         }
+        if is_enough(account.bind, &bound) {
+            break;
+        }
     }
-    writeln!(
-        out,
-        "no bind mode was accepted: ask the provider which modes the account has, and whether another session \
-                   of it is bound already"
-    )?;
-    Ok(exit::ERROR)
+    let found = mode_of(&bound);
+    match (found, &refused) {
+        (None, Some(error)) => advise(account, error, out)?,
+        (Some(mode), _) if mode != account.bind => writeln!(out, "{}", cure(mode))?,
+        _ => {}
+    }
+    Ok(found)
+}
+
+/// Whether no other way to bind needs to be tried. A transmitter where a transceiver was wanted may have a receiver beside
+/// it.
+fn is_enough(wanted: BindMode, bound: &[BindKind]) -> bool {
+    let has = |kind| bound.contains(&kind);
+    match wanted {
+        _ if has(BindKind::Transceiver) => true,
+        BindMode::Transmitter if has(BindKind::Transmitter) => true,
+        BindMode::Receiver if has(BindKind::Receiver) => true,
+        _ => has(BindKind::Transmitter) && has(BindKind::Receiver),
+    }
+}
+
+/// What can be done with these kinds.
+fn mode_of(bound: &[BindKind]) -> Option<BindMode> {
+    let has = |kind| bound.contains(&kind);
+    match (has(BindKind::Transceiver), has(BindKind::Transmitter), has(BindKind::Receiver)) {
+        (true, ..) => Some(BindMode::Transceiver),
+        (_, true, true) => Some(BindMode::Pairs),
+        (_, true, false) => Some(BindMode::Transmitter),
+        (_, false, true) => Some(BindMode::Receiver),
+        (_, false, false) => None,
+    }
+}
+
+fn cure(mode: BindMode) -> &'static str {
+    match mode {
+        BindMode::Transceiver => "so use --bind trx: one session sends and receives",
+        BindMode::Transmitter => "so use --bind tx: messages can be sent, and receipts cannot come",
+        BindMode::Receiver => "so only --bind rx works: receipts can come, and nothing can be sent",
+        BindMode::Pairs => "so use --bind tx+rx: one session sends and another receives",
+    }
+}
+
+/// Whether another mode may help: only where it may be the mode that was refused.
+fn may_be_the_mode(error: &BindError) -> bool {
+    const NEVER: [CommandStatus; 4] =
+        [CommandStatus::INVALID_PASSWORD, CommandStatus::INVALID_SYSTEM_ID, INVALID_SYSTEM_TYPE, ALREADY_BOUND];
+    refusal(error).is_some_and(|status| !NEVER.contains(&status))
+}
+
+/// The status by which the SMSC refused the bind; of several hosts, the last one's.
+fn refusal(error: &BindError) -> Option<CommandStatus> {
+    match error {
+        BindError::Refused(_, status) => Some(*status),
+        BindError::Each(errors) => errors.iter().rev().find_map(|(_, error)| refusal(error)),
+        _ => None,
+    }
 }
 
 fn mode(kind: BindKind) -> &'static str {
@@ -77,13 +151,18 @@ fn report(account: &Account, kind: BindKind, bound: Bound, out: &mut dyn Write) 
     writeln!(out, "connected to {}", bound.peer)?;
     match &bound.tls {
         None => writeln!(out, "TLS: none; password and messages travel in the clear")?,
-        Some(facts) => show_tls(facts, out)?,
+        Some(facts) => show_tls(facts, account.danger().is_none(), out)?,
     }
     let name = if bound.smsc.is_empty() { "(no name)" } else { &bound.smsc };
     writeln!(out, "bound as {}, SMPP {}; the SMSC calls itself {name}", mode(kind), account.version.name())?;
     match bound.sc_interface_version {
         Some(version) => {
-            writeln!(out, "it announces SMPP {}.{}, and so takes optional parameters", version >> 4, version & 0xF)?;
+            // As a session that sends takes it.
+            let words = match TakesTlvs::AsAnnounced.with(Some(version)) {
+                true => ", and so takes optional parameters",
+                false => ", which has no optional parameters: none are sent without --tlvs yes",
+            };
+            writeln!(out, "it announces SMPP {}.{}{words}", version >> 4, version & 0xF)?;
         }
         None => writeln!(out, "it announces no version: as a rule it takes no optional parameters then")?,
     }
@@ -116,7 +195,7 @@ fn report(account: &Account, kind: BindKind, bound: Bound, out: &mut dyn Write) 
     Ok(())
 }
 
-fn show_tls(facts: &TlsFacts, out: &mut dyn Write) -> Result<(), CliError> {
+fn show_tls(facts: &TlsFacts, is_checked: bool, out: &mut dyn Write) -> Result<(), CliError> {
     writeln!(out, "TLS: {} with {}", facts.version, facts.cipher)?;
     for (n, certificate) in facts.certificates.iter().enumerate() {
         let whose = if n == 0 { "certificate" } else { "  issued by" };
@@ -124,7 +203,17 @@ fn show_tls(facts: &TlsFacts, out: &mut dyn Write) -> Result<(), CliError> {
     }
     if let Some(own) = facts.certificates.first() {
         writeln!(out, "  for: {}", own.names.join(", "))?;
-        writeln!(out, "  to pin its key: --tls-pin-sha256 {}", own.pin())?;
+        let pin = own.pin();
+        match is_checked {
+            true => writeln!(out, "  to pin its key: --tls-pin-sha256 {pin}")?,
+            false => {
+                writeln!(out, "  NOT checked: this may be the certificate of whoever sits between")?;
+                writeln!(
+                    out,
+                    "  its key: {pin}; pin it (--tls-pin-sha256) only if the provider says that it is theirs"
+                )?;
+            }
+        }
     }
     Ok(())
 }
@@ -163,32 +252,30 @@ fn advise(account: &Account, error: &BindError, out: &mut dyn Write) -> Result<(
     let hosts = account.hosts.join(", ");
     let other_port = if account.tls.is_some() { "2778 with TLS" } else { "2777 without TLS, 2778 with" };
     let mut steps = vec![];
-    match error {
-        BindError::Connect(ConnectError::Resolve(..)) => steps.push(format!("--host: is {hosts} spelt right?")),
-        BindError::Connect(ConnectError::Tls(..)) => {
-            steps.push(format!("--port: as a rule {other_port}; it is {}", account.port));
-            steps.push(
-                "the certificate: ask the provider which CA or which key it has (--tls-ca, --tls-pin-sha256)".into(),
-            );
+    let mut step = |words: &str| steps.push(words.to_owned());
+    let whitelisting = "whitelisting: does the provider expect the address that this machine has outside?";
+    let port = format!("--port: as a rule {other_port}; it is {}", account.port);
+    let host = format!("--host: is {hosts} spelt right?");
+    match (error, refusal(error)) {
+        (_, Some(status)) => refused_steps(account, status).iter().for_each(|words| step(words)),
+        (BindError::Connect(ConnectError::Resolve(..)), _) => step(&host),
+        (BindError::Connect(ConnectError::Tls(..)), _) => {
+            step(&port);
+            step("the certificate: ask the provider which CA or which key it has (--tls-ca, --tls-pin-sha256)");
         }
         // Something answers: neither a whitelist nor a firewall is in the way.
-        BindError::Frame(FrameError::LengthTooLarge { hint: Some(Foreign::Tls), .. }) => {
-            steps.push(format!("--tls: this port speaks TLS; as a rule {other_port}, and it is {}", account.port));
+        (BindError::Frame(FrameError::LengthTooLarge { hint: Some(Foreign::Tls), .. }), _) => {
+            step(&format!("--tls: this port speaks TLS; as a rule {other_port}, and it is {}", account.port));
         }
-        BindError::Frame(FrameError::LengthTooLarge { hint: Some(_), .. }) => {
-            steps.push(format!("--port: as a rule {other_port}; it is {}", account.port));
-            steps.push(format!("--host: is {hosts} spelt right?"));
-        }
-        BindError::Refused(..) => {
-            steps.push("--system-id and the password: typed as the provider gave them, no space around them?".into());
-            steps.push("the password's length: over 8 characters, the provider may have to give a shorter one".into());
-            steps.push("whitelisting: does the provider expect the address that this machine has outside?".into());
+        (BindError::Frame(FrameError::LengthTooLarge { hint: Some(_), .. }), _) => {
+            step(&port);
+            step(&host);
         }
         _ => {
-            steps.push(format!("--host and --port: {hosts} and {}; as a rule {other_port}", account.port));
-            steps.push("whitelisting: does the provider expect the address that this machine has outside?".into());
-            steps.push("a firewall on the way: does it let this port out?".into());
-            steps.push("the number of connections: is another session of this account bound already?".into());
+            step(&format!("--host and --port: {hosts} and {}; as a rule {other_port}", account.port));
+            step(whitelisting);
+            step("a firewall on the way: does it let this port out?");
+            step("the number of connections: is another session of this account bound already?");
         }
     }
     writeln!(out, "check, in this order:")?;
@@ -196,4 +283,32 @@ fn advise(account: &Account, error: &BindError, out: &mut dyn Write) -> Result<(
         writeln!(out, "  {}. {step}", n + 1)?;
     }
     Ok(())
+}
+
+/// What to check where the SMSC refused the bind: what the status names first, and then the rest of what SMSCs hide behind it.
+fn refused_steps(account: &Account, status: CommandStatus) -> Vec<String> {
+    let place =
+        format!("--host and --port: is {} port {} the one for this account?", account.hosts.join(", "), account.port);
+    let whitelisting = "whitelisting: does the provider expect the address that this machine has outside?";
+    let tls = match account.tls {
+        Some(_) => "TLS: is this account to use it?",
+        None => "TLS: does the provider ask for it (--tls)?",
+    };
+    let credentials = "--system-id and the password: typed as the provider gave them, no space around them?";
+    let length = "the password's length: over 8 characters, the provider may have to give a shorter one";
+    let system_type = "--system-type: empty, unless the provider gave one; then exactly that";
+    let limit =
+        "the number of connections: is another session of this account bound already, or more than it may have?";
+    let modes = "--bind: which modes has the account? none of them was accepted";
+    let rest = [place.as_str(), whitelisting, tls, credentials, length, limit];
+    let (named, rest): (Vec<&str>, &[&str]) = match status {
+        CommandStatus::INVALID_PASSWORD | CommandStatus::INVALID_SYSTEM_ID => {
+            (vec![credentials, length, whitelisting], &[])
+        }
+        INVALID_SYSTEM_TYPE => (vec![system_type], &rest),
+        ALREADY_BOUND => (vec![limit], &rest),
+        _ => (rest.to_vec(), &[modes]),
+    };
+    let others = rest.iter().filter(|words| !named.contains(words));
+    named.iter().chain(others).map(|words| (*words).to_owned()).collect()
 }

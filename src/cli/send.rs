@@ -183,12 +183,15 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
     display.clear();
     let name = &campaign.name;
     match imported {
-        Imported::New { counts, first_refused } => {
+        Imported::New { counts, first_refused, unused_columns } => {
             display.say(&format!(
                 "{name}: imported {} in {}",
                 count(counts.messages, "message"),
                 count(counts.parts, "part")
             ));
+            if !unused_columns.is_empty() {
+                display.say(&format!("  columns not used: {}", crate::preview::columns(&unused_columns)));
+            }
             let report = |what: &str| {
                 let journal = argument(&journal.to_string_lossy());
                 format!("`smppost report {} {what} --journal {journal}`", argument(name))

@@ -2,18 +2,18 @@
 
 use super::connection::{ConnectionArgs, duration};
 use super::probe::ProbeArgs;
-use super::{CliError, exit};
+use super::{CliError, exit, suggest};
 use crate::address::{Destination, Sender};
 use crate::escape::escape_terminal;
-use crate::pacer::{Pacer, Rate};
+use crate::pacer::Pacer;
 use crate::progress::Display;
 use crate::session::{self, Account, BindMode, Dialogue};
 use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, decode};
-use crate::trial::{self, Findings, IdRule, Receipted, Sent, Trial};
+use crate::trial::{self, Findings, IdRule, Pace, Parts, Receipted, Sent, Trial};
 use crate::wire::ReceiptKind;
 use clap::Args;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -35,7 +35,7 @@ pub struct TrialArgs {
     send_to: Option<String>,
     /// Their sender [default: the SMSC's default sender]
     #[arg(long, value_name = "SENDER")]
-    from: Option<String>,
+    pub from: Option<String>,
     /// So many more short messages, to see what rate and window the SMSC takes, within --rate and --window
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
     measure: u8,
@@ -83,8 +83,12 @@ fn may_overwrite(path: &Path) -> io::Result<bool> {
 pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mut dyn Write) -> Result<u8, CliError> {
     let (args, rate) = (&probe.trial, probe.pace.rate());
     let Some(number) = &args.send_to else { return Ok(exit::OK) };
+    if !account.bind.can_submit() {
+        writeln!(out, "no test message was sent: the SMSC takes only sessions that receive (--bind rx)")?;
+        return Ok(exit::ERROR);
+    }
     let usage = |error: &dyn std::fmt::Display| CliError::Usage(error.to_string());
-    let trial = Trial {
+    let mut trial = Trial {
         destination: Destination::parse(number).map_err(|error| usage(&error))?,
         source: Sender::parse(args.from.as_deref().unwrap_or_default()).map_err(|error| usage(&error))?,
         measured: usize::from(args.measure),
@@ -106,10 +110,21 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
     let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {error}", path.display()));
     let mut record =
         private(&args.record, OpenOptions::new().append(true).create(true)).map_err(|error| at(&args.record, error))?;
-    let bind =
-        |slot| session::bind(account, account.bind.kind(slot)).map_err(|error| CliError::Words(error.to_string()));
-    let mut inward = if account.bind == BindMode::Pairs { Some(Dialogue::new(bind(1)?)) } else { None };
-    let mut outward = Dialogue::new(bind(0)?);
+    let bind = |slot| session::bind(account, account.bind.kind(slot)).map(Dialogue::new);
+    let mut outward = bind(0).map_err(|error| CliError::Words(error.to_string()))?;
+    let mut inward = None;
+    let mut account = Cow::Borrowed(account);
+    if account.bind == BindMode::Pairs {
+        match bind(1) {
+            Ok(dialogue) => inward = Some(dialogue),
+            // Each alone was bound: the account may have no more than one session.
+            Err(error) => {
+                display.say(&format!("no second session, and so no receipts: {error}"));
+                account.to_mut().bind = BindMode::Transmitter;
+                trial.receives = false;
+            }
+        }
+    }
     let references = account.tlvs.with(outward.bound().sc_interface_version);
     let pacer = Pacer::new(rate);
     let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references, &mut record);
@@ -119,7 +134,7 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
     }
     writeln!(out)?;
     report(&findings, &trial, references, out)?;
-    let suggested = suggest(&findings, probe, account, profile.unwrap_or("probed"))?;
+    let suggested = suggest::suggest(&findings, probe, &account, profile.unwrap_or("probed"))?;
     match &args.write {
         None => write!(out, "\nA profile for smppost.toml:\n\n{suggested}")?,
         Some(path) => {
@@ -164,12 +179,15 @@ fn report(findings: &Findings, trial: &Trial<'_>, references: bool, out: &mut dy
         let forms: Vec<String> = forms.into_iter().collect();
         writeln!(out, "ids in answers: {} (such as {example})", forms.join("; "))?;
     }
+    if taken.is_empty() {
+        return Ok(());
+    }
     if trial.receives {
         receipts(findings, references, out)?;
     } else {
         writeln!(out, "receipts: none can come, bound to send only")?;
     }
-    alphabet(out)
+    handset(findings, out)
 }
 
 fn what(number: usize) -> &'static str {
@@ -186,26 +204,21 @@ fn answers(findings: &Findings, trial: &Trial<'_>, out: &mut dyn Write) -> io::R
     let (Some(least), Some(most)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
     let ms = |time: &Duration| time.as_secs_f64() * 1e3;
     writeln!(out, "answers: after {:.1} to {:.1} ms", ms(least), ms(most))?;
-    let throttled = throttled_at(findings);
-    let written = findings.sent.iter().filter(|sent| sent.was_written()).count();
-    let seconds = findings.sending.as_secs_f64();
-    let rate =
-        if seconds > 0.0 { format!("{:.1}/s", (written.saturating_sub(1)) as f64 / seconds) } else { "-".into() };
-    match throttled {
-        Some(number) => writeln!(out, "rate: throttled at message {number}, at about {rate}: set a lower rate")?,
-        None => writeln!(out, "rate: {written} messages at {rate}, none throttled (more was not tried)")?,
+    match findings.pace() {
+        Some(pace @ Pace { throttled: Some(number), .. }) => writeln!(
+            out,
+            "rate: throttled at message {number}; until then about {}/s were accepted, counted over the fullest second, or over \
+             all of it where that is less: set this rate, or ask the provider for it",
+            pace.shown()
+        )?,
+        Some(pace) => writeln!(out, "rate: at least {}/s, none throttled (more was not tried)", pace.shown())?,
+        None => {}
     }
     writeln!(
         out,
         "window: at most {} was outstanding, of {} allowed (a larger one was not tried)",
         findings.outstanding_most, trial.window
     )
-}
-
-fn throttled_at(findings: &Findings) -> Option<usize> {
-    let is_throttled =
-        |sent: &&Sent| sent.answer.is_some_and(|(_, status)| status.class() == crate::wire::StatusClass::Throttled);
-    findings.sent.iter().find(is_throttled).map(|sent| sent.number)
 }
 
 fn receipts(findings: &Findings, references: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -261,10 +274,19 @@ fn receipts(findings: &Findings, references: bool, out: &mut dyn Write) -> io::R
     if !example.text.is_empty() {
         writeln!(out, "  such as: {}", escape_terminal(&String::from_utf8_lossy(&example.text)))?;
     }
-    if let Some(part) = only_for(findings) {
-        writeln!(out, "  of the long message only for its {part} part: see --receipts-for")?;
+    match findings.parts_with_receipts() {
+        Parts::Alike => Ok(()),
+        Parts::Only(part) => writeln!(
+            out,
+            "  of the long message only for its {part} part, and for every other message: if the provider says that this is \
+             always so, --receipts-for {part}"
+        ),
+        Parts::Unclear(part) => writeln!(
+            out,
+            "  of the long message only for its {part} part; not all else was accepted, matched and receipted, so that this says \
+             nothing of --receipts-for"
+        ),
     }
-    Ok(())
 }
 
 /// The loosest rule by which ids of receipts were those of answers.
@@ -281,19 +303,24 @@ fn match_words(all: &[&Receipted]) -> &'static str {
     }
 }
 
-/// The one part of the long message that has a receipt, where there is only one.
-fn only_for(findings: &Findings) -> Option<&'static str> {
-    let has = |number: usize| {
-        findings.sent.iter().any(|sent| sent.number == number && sent.was_taken() && !sent.receipts.is_empty())
-    };
-    match (has(3), has(4)) {
-        (true, false) => Some("first"),
-        (false, true) => Some("last"),
-        _ => None,
+/// What the handset tells, which nobody else can.
+fn handset(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "now look at the handset")?;
+    if findings.took(1) {
+        alphabet(out)?;
     }
+    if findings.took(2) {
+        let shown = trial::UCS2_TEXT.trim_start_matches("smppost test 2: ");
+        writeln!(out, "  message 2 shows {shown}: else UCS2 does not arrive whole")?;
+    }
+    if findings.took(3) && findings.took(4) {
+        let words = "message 3 is one message that ends in \"end\"; two messages: try --concat sar or payload";
+        writeln!(out, "  {words}")?;
+    }
+    Ok(())
 }
 
-/// What the handset tells, which nobody else can.
+/// What the first message shows, by what the SMSC takes its octets for.
 fn alphabet(out: &mut dyn Write) -> io::Result<()> {
     let mut octets = Vec::new();
     if let Ok(mut encoder) = Encoder::new(trial::GSM_TEXT, Encoding::Gsm7, Reference::Whole) {
@@ -304,7 +331,7 @@ fn alphabet(out: &mut dyn Write) -> io::Result<()> {
         let shown: String = text.chars().map(|c| if c.is_control() { '\u{b7}' } else { c }).collect();
         shown
     };
-    writeln!(out, "now look at the handset. What does its message \"smppost test 1\" say?")?;
+    writeln!(out, "  what does its message \"smppost test 1\" say?")?;
     writeln!(out, "  {}   data_coding 0 is GSM 03.38: nothing to set", read(DefaultAlphabet::Gsm7))?;
     writeln!(
         out,
@@ -312,69 +339,5 @@ fn alphabet(out: &mut dyn Write) -> io::Result<()> {
         read(DefaultAlphabet::Latin1)
     )?;
     let packed: String = read(DefaultAlphabet::Gsm7Packed).chars().take(16).collect();
-    writeln!(out, "  {packed}...   septets are packed: default_alphabet = \"gsm7-packed\"")?;
-    writeln!(
-        out,
-        "  message 2 shows {}: else UCS2 does not arrive whole",
-        trial::UCS2_TEXT.trim_start_matches("smppost test 2: ")
-    )?;
-    writeln!(out, "  message 3 is one message that ends in \"end\"; two messages: try --concat sar or payload")
-}
-
-/// A profile that fits what was found.
-fn suggest(findings: &Findings, probe: &ProbeArgs, account: &Account, name: &str) -> Result<String, CliError> {
-    let mut out = String::new();
-    // Strings as TOML writes them, which quotes like Rust for all that can stand here.
-    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let hosts: Vec<String> = account.hosts.iter().map(|host| quoted(host)).collect();
-    let host = if let [host] = hosts.as_slice() { host.clone() } else { format!("[{}]", hosts.join(", ")) };
-    let mut line = |text: &str| {
-        // A String takes whatever is written.
-        let _ = writeln!(out, "{text}");
-    };
-    line(&format!("[{}]", toml_key(name, &quoted)));
-    line(&format!("host = {host}"));
-    line(&format!("port = {}", account.port));
-    line(&format!("tls = {}", account.tls.is_some()));
-    for (key, value) in probe.connection.tls_entries() {
-        line(&format!("{key} = {}", quoted(&value)));
-    }
-    line(&format!("system_id = {}", quoted(&account.system_id)));
-    if !account.system_type.is_empty() {
-        line(&format!("system_type = {}", quoted(&account.system_type)));
-    }
-    line(&format!("smpp_version = {}", quoted(account.version.name())));
-    let bind = match account.bind {
-        BindMode::Transceiver => "trx",
-        BindMode::Transmitter => "tx",
-        BindMode::Receiver => "rx",
-        BindMode::Pairs => "tx+rx",
-    };
-    line(&format!("bind = {}", quoted(bind)));
-    line(&format!("connections = {}", probe.count.connections(account.bind)?));
-    line(&format!("window = {}", account.window));
-    match (probe.pace.rate(), throttled_at(findings)) {
-        (_, Some(number)) => {
-            line(&format!(
-                "rate = 1                    # throttled at message {number}: ask the provider for the rate"
-            ));
-        }
-        (Rate::PerSecond(rate), None) => line(&format!("rate = {rate}")),
-        (Rate::Unlimited, None) => line("rate = \"unlimited\""),
-    }
-    if let Some(from) = &probe.trial.from {
-        line(&format!("from = {}", quoted(from)));
-    }
-    if let Some(part) = only_for(findings) {
-        line(&format!("receipts_for = {}", quoted(part)));
-    }
-    line("# default_alphabet = \"latin1\"    # as the handset showed it; the default is gsm7");
-    line("# password_file = \"password\"      # else SMPPOST_PASSWORD");
-    Ok(out)
-}
-
-/// A table's name, quoted where it has to be.
-fn toml_key(name: &str, quoted: &dyn Fn(&str) -> String) -> String {
-    let is_bare = !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
-    if is_bare { name.to_owned() } else { quoted(name) }
+    writeln!(out, "  {packed}...   septets are packed: default_alphabet = \"gsm7-packed\"")
 }

@@ -199,6 +199,11 @@ fn unknown(key: &str, known: &[String]) -> String {
                 `password_env`"
             .into();
     }
+    // Half a key is more likely meant than one that is a few letters away.
+    let begun = known.iter().filter(|known| key.len() >= 3 && known.starts_with(&format!("{key}_")));
+    if let Some(begun) = begun.min_by_key(|known| known.len()) {
+        return format!("there is no key `{key}`; did you mean `{begun}`?");
+    }
     let nearest = known.iter().map(|known| (distance(key, known), known)).min();
     match nearest {
         Some((distance, nearest)) if distance <= 2 + key.len() / 6 => {
@@ -260,7 +265,9 @@ mod tests {
     use super::*;
 
     fn known() -> Vec<String> {
-        ["host", "port", "window", "tls", "status", "password_file", "tls_ca"].map(str::to_owned).to_vec()
+        ["host", "port", "window", "tls", "status", "password_file", "tls_ca", "tls_pin_sha256"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -292,6 +299,7 @@ mod tests {
     fn f15_what_is_wrong_is_named_with_its_line_and_the_likely_right_key() {
         for (text, words) in [
             ("[a]\nport = 1\nwindw = 5\n", "line 3: there is no key `windw`; did you mean `window`?"),
+            ("[a]\ntls_pin = \"x\"\n", "did you mean `tls_pin_sha256`?"),
             ("[a]\nhots = \"x\"\n", "did you mean `host`?"),
             ("[a]\npassword = \"x\"\n", "line 2: a password does not belong"),
             ("[a]\nfavourite_colour = 1\n", "there is no key `favourite_colour`; keys are"),

@@ -8,7 +8,7 @@ use crate::escape::{name_character, name_value};
 use crate::fields::{Field, FieldError};
 use crate::report::text::count;
 use crate::template::{MissingValue, TemplateError};
-use crate::text::TextError;
+use crate::text::{Encoding, TextError};
 
 /// Why a whole file is refused. Nothing of it is to be kept then.
 #[derive(Debug)]
@@ -199,6 +199,9 @@ impl fmt::Display for Reason {
             Reason::Missing(error) => error.fmt(f),
             Reason::EmptyText => f.write_str("the text is empty"),
             Reason::Nul => f.write_str("the text has a NUL character in it"),
+            Reason::Text(error @ TextError::NotInAlphabet { encoding: Encoding::Ascii | Encoding::Latin1, .. }) => {
+                write!(f, "{error}: replace it, or leave out the data_coding")
+            }
             Reason::Text(error @ TextError::NotInAlphabet { .. }) => {
                 write!(f, "{error}: replace it, or leave out --alphabet gsm7 (or the data_coding that means it)")
             }

@@ -15,7 +15,7 @@ mod tally;
 
 pub use error::{ImportError, Reason, SAR_BESIDE_UDH};
 pub use keys::KeySet;
-pub use reader::{Duplicate, Event, Rejected, Row, RowReader, Settings, TextSource, is_delimiter, policy_for};
+pub use reader::{Duplicate, Event, Rejected, Row, RowReader, Settings, TextSource, is_delimiter};
 pub use source::{FileEncoding, digest_of};
 pub use tally::{EncodingTally, Longest, Rejections, Tally};
 

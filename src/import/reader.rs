@@ -37,6 +37,8 @@ pub struct Settings {
     pub strict: bool,
     /// Fields of every message; columns of the fields' names beat them row by row. Defaults to none.
     pub fields: SubmitFields,
+    /// The data_coding of every message whose fields have none. Defaults to what the encoding says.
+    pub data_coding: Option<u8>,
     /// How texts are encoded. Defaults to automatic, and a UDH with an 8-bit reference.
     pub policy: Policy,
     /// Whether the messages go as data_sm, which lacks some fields. Defaults to false.
@@ -54,6 +56,7 @@ impl Default for Settings {
             allow_duplicates: false,
             strict: false,
             fields: SubmitFields::default(),
+            data_coding: None,
             policy: Policy::default(),
             data_sm: false,
         }
@@ -166,7 +169,10 @@ struct Plan {
     from: Option<String>,
     field_columns: Vec<(usize, Field)>,
     fields: SubmitFields,
-    policy: Policy,
+    /// Without what a data_coding decides, which each row may have of its own.
+    base: Policy,
+    /// That of rows that have none.
+    data_coding: Option<u8>,
     allow_duplicates: bool,
     strict: bool,
 }
@@ -315,14 +321,14 @@ fn check<'a, R: Read>(
     if text.trim_start().is_empty() {
         return Err(Reason::EmptyText);
     }
-    let mut policy = plan.policy;
+    let mut policy = policy_for(plan.base, plan.data_coding);
     if !plan.field_columns.is_empty() {
         let mut fields = plan.fields.clone();
         for &(column, field) in &plan.field_columns {
             fields.set_field(field, value(column)).map_err(Reason::Field)?;
         }
-        policy = policy_for(plan.policy, &fields);
-        if plan.policy.concat == Concat::Sar && fields.esm_class.is_some_and(esm_class::has_udh) {
+        policy = policy_for(plan.base, fields.data_coding.or(plan.data_coding));
+        if plan.base.concat == Concat::Sar && fields.esm_class.is_some_and(esm_class::has_udh) {
             return Err(Reason::SarBesideUdh);
         }
         json.clear();
@@ -334,20 +340,20 @@ fn check<'a, R: Read>(
         text::TextError::NotInAlphabet { character: '\0', .. } => Reason::Nul,
         error => Reason::Text(error),
     })?;
-    // A NUL is in no GSM alphabet, so a text that has one is UCS2 by now.
-    if segmentation.encoding == Encoding::Ucs2 && text.contains('\0') {
+    // A NUL is in no GSM alphabet, so a text that has one is of another by now.
+    if segmentation.encoding != Encoding::Gsm7 && text.contains('\0') {
         return Err(Reason::Nul);
     }
     Ok(Accepted { destination, source, segmentation, alphabet: policy.alphabet })
 }
 
 /// A data_coding that was set by hand decides the encoding, so that the octets are what it says they are.
-pub fn policy_for(policy: Policy, fields: &SubmitFields) -> Policy {
-    let policy = match fields.data_coding {
+fn policy_for(policy: Policy, data_coding: Option<u8>) -> Policy {
+    let policy = match data_coding {
         None | Some(0) => policy,
         Some(_) => Policy { alphabet: DefaultAlphabet::Gsm7, ..policy },
     };
-    match (policy.choice, fields.data_coding.and_then(Encoding::of_data_coding)) {
+    match (policy.choice, data_coding.and_then(Encoding::of_data_coding)) {
         (Choice::Auto, Some(encoding)) => Policy { choice: encoding.into(), ..policy },
         _ => policy,
     }
@@ -402,7 +408,8 @@ impl Plan {
             from_column,
             from: Some(Sender::canonical(from).to_owned()).filter(|from| !from.is_empty()),
             field_columns,
-            policy: policy_for(settings.policy, &settings.fields),
+            base: settings.policy,
+            data_coding: settings.fields.data_coding.or(settings.data_coding),
             fields: settings.fields,
             allow_duplicates: settings.allow_duplicates,
             strict: settings.strict,

@@ -40,8 +40,8 @@ pub struct Tally {
     pub other_senders: u64,
     /// Columns of the file that nothing is taken from.
     pub unused_columns: Vec<String>,
-    gsm7: EncodingTally,
-    ucs2: EncodingTally,
+    /// By [`Encoding::stored`].
+    encodings: [EncodingTally; Encoding::ALL.len()],
     senders: HashMap<String, u64>,
     forced: HashMap<char, u64>,
     /// Those of the message at hand.
@@ -83,7 +83,7 @@ pub struct Longest {
     pub parts: u8,
     /// SMS that they come to on the air.
     pub sms: u8,
-    /// Its length in septets or UCS2 units.
+    /// Its length in septets, UCS2 units or octets.
     pub units: usize,
     /// Its encoding.
     pub encoding: Encoding,
@@ -123,10 +123,7 @@ impl Tally {
 
     /// Messages of one encoding.
     pub fn encoding(&self, encoding: Encoding) -> &EncodingTally {
-        match encoding {
-            Encoding::Gsm7 => &self.gsm7,
-            Encoding::Ucs2 => &self.ucs2,
-        }
+        &self.encodings[usize::from(encoding.stored())]
     }
 
     /// Senders and their messages, the busiest first; the empty one is the SMSC's default.
@@ -157,10 +154,7 @@ impl Tally {
         self.sms += u64::from(segmentation.sms);
         *self.by_parts.entry(segmentation.parts).or_default() += 1;
         self.leading_zeros += u64::from(row.destination.digits().starts_with('0'));
-        let encoding = match segmentation.encoding {
-            Encoding::Gsm7 => &mut self.gsm7,
-            Encoding::Ucs2 => &mut self.ucs2,
-        };
+        let encoding = &mut self.encodings[usize::from(segmentation.encoding.stored())];
         encoding.messages += 1;
         encoding.parts += u64::from(segmentation.parts);
         encoding.sample.get_or_insert_with(|| (row.text.to_owned(), segmentation.forced_by));

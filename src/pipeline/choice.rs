@@ -4,29 +4,37 @@ use super::SendError;
 use crate::journal::books::Books;
 use crate::journal::key::State;
 use crate::journal::{self, JournalError};
-use crate::session::TakesTlvs;
+use crate::session::{NeedsTlvs, TakesTlvs};
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 /// Leaving optional parameters out where there are none would send something else than was asked for.
 pub(super) fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Result<(), SendError> {
     for name in campaigns {
         if let Some(line) = journal::campaign::line_with_tlvs(connection, name)? {
-            let where_ = if line == 0 { "its --field options".to_owned() } else { format!("line {line}") };
             return Err(SendError::Settings(format!(
-                "campaign {name} carries optional parameters ({where_}), which SMPP 3.3 does not have and --tlvs no \
-                 forbids: use --smpp-version 3.4, or leave them out; nothing was sent"
+                "campaign {name} carries optional parameters ({}), which SMPP 3.3 does not have and --tlvs no \
+                 forbids: use --smpp-version 3.4, or leave them out; nothing was sent",
+                place(line)
             )));
         }
     }
     Ok(())
 }
 
-/// The option of the first campaign with something to send that needs optional parameters.
-pub(super) fn needs_tlvs<'a>(
+/// Where `line_with_tlvs` found them.
+fn place(line: i64) -> String {
+    if line == 0 { "its --field options".to_owned() } else { format!("line {line}") }
+}
+
+/// What the campaigns with something to send need optional parameters for.
+pub(super) fn needs_tlvs(
     connection: &rusqlite::Connection,
     takes: TakesTlvs,
-    campaigns: impl Iterator<Item = &'a str>,
-) -> Result<Option<String>, SendError> {
-    for name in campaigns {
+    path: &Path,
+    campaigns: Vec<String>,
+) -> Result<NeedsTlvs, SendError> {
+    for name in &campaigns {
         let Some(option) = journal::campaign::options(connection, name)?.needs_tlvs() else { continue };
         if takes == TakesTlvs::No {
             return Err(SendError::Settings(format!(
@@ -34,9 +42,26 @@ pub(super) fn needs_tlvs<'a>(
                  no forbids them; use --smpp-version 3.4, or import it anew with --concat udh8; nothing was sent"
             )));
         }
-        return Ok(Some(option));
+        return Ok(Arc::new(LazyLock::new(Box::new(move || Some(format!("a campaign with {option} needs"))))));
     }
-    Ok(None)
+    let path = path.to_owned();
+    Ok(Arc::new(LazyLock::new(Box::new(move || carries_tlvs(&path, &campaigns)))))
+}
+
+fn carries_tlvs(path: &Path, campaigns: &[String]) -> Option<String> {
+    let find = || -> Result<Option<String>, JournalError> {
+        let connection = journal::open_read_only(path)?;
+        for name in campaigns {
+            if let Some(line) = journal::campaign::line_with_tlvs(&connection, name)? {
+                return Ok(Some(format!("campaign {name} ({}) carries", place(line))));
+            }
+        }
+        Ok(None)
+    };
+    find().unwrap_or_else(|error| {
+        log::warn!("whether the messages carry optional parameters is not known: {}", error.at(path));
+        None
+    })
 }
 
 /// The indices of the campaigns to send.

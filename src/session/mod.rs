@@ -16,8 +16,8 @@ use crate::pacer::Pacer;
 use crate::wire::BindKind;
 use crossbeam_channel::{Receiver, Sender};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 pub use bind::{BindError, Bound, bind};
@@ -171,6 +171,20 @@ pub struct Account {
     pub receipts: ReceiptReading,
 }
 
+impl Account {
+    /// Why whoever sits between could read all that is sent, where the operator asked for that.
+    pub fn danger(&self) -> Option<&'static str> {
+        self.tls.as_ref().and_then(Tls::warning)
+    }
+
+    /// Says so, for commands that show no notices of connections.
+    pub fn warn_of_danger(&self) {
+        if let Some(danger) = self.danger() {
+            log::warn!("{danger}");
+        }
+    }
+}
+
 /// The timers of a connection. Each error names the one that expired.
 #[derive(Clone, Copy, Debug)]
 pub struct Timers {
@@ -242,6 +256,10 @@ pub enum Notice {
     },
 }
 
+/// What needs optional parameters, as the beginning of a sentence that ends in them; `None`: nothing does. Found out when
+/// it is first asked for, of an SMSC that does not announce them: it may take a look at every message.
+pub type NeedsTlvs = Arc<LazyLock<Option<String>, Box<dyn FnOnce() -> Option<String> + Send>>>;
+
 /// What every connection works with.
 #[derive(Clone, Debug)]
 pub struct Shared {
@@ -257,8 +275,8 @@ pub struct Shared {
     pub answers: Answers,
     /// Whether requests may carry a user_message_reference; cleared by the journal thread when the SMSC refuses it.
     pub references: Arc<AtomicBool>,
-    /// The option of a campaign that needs optional parameters.
-    pub needs_tlvs: Option<String>,
+    /// What is to be sent that needs optional parameters.
+    pub needs_tlvs: NeedsTlvs,
     /// The journal thread.
     pub journal: Sender<ToJournal>,
     /// The program.

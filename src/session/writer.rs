@@ -8,7 +8,7 @@ use super::{Backoff, Notice, Shared};
 use crate::failpoint::reach;
 use crate::journal::events::{Acknowledge, Barred, Item, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
-use crate::link::{Tls, WriteHalf};
+use crate::link::WriteHalf;
 use crate::pacer::{HOLD_LOOK, Hold, LastSecond};
 use crate::window::Window;
 use crate::wire::tlv::Tag;
@@ -51,7 +51,7 @@ pub fn run(slot: usize, shared: &Shared) {
                     let _ = shared.notices.send(Notice::Refused { slot, reason });
                     return;
                 }
-                let warning = shared.account.tls.as_ref().and_then(Tls::warning);
+                let warning = shared.account.danger();
                 let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone(), warning };
                 if shared.notices.send(notice).is_err() {
                     return;
@@ -93,12 +93,12 @@ pub fn run(slot: usize, shared: &Shared) {
 
 /// Why nothing may be sent on a session: what is to go needs optional parameters, and the SMSC does not announce them.
 fn lacks_tlvs(slot: usize, shared: &Shared, bound: &Bound) -> Option<String> {
-    let option = shared.needs_tlvs.as_ref()?;
     if !shared.account.bind.kind(slot).can_submit() || shared.account.tlvs.with(bound.sc_interface_version) {
         return None;
     }
+    let needs = shared.needs_tlvs.as_ref().as_ref()?;
     Some(format!(
-        "a campaign with {option} needs optional parameters, which the SMSC does not announce: if the provider says that it \
+        "{needs} optional parameters, which the SMSC does not announce: if the provider says that it \
          takes them all the same, use --tlvs yes; nothing was sent"
     ))
 }

@@ -99,7 +99,7 @@ impl<'a> Encoder<'a> {
         self.total
     }
 
-    /// Appends the octets of the next part to `out`: at most 160 with its header (140 for UCS2), unless the text stays
+    /// Appends the octets of the next part to `out`: at most 160 with its header (140 but for GSM 7-bit), unless the text stays
     /// whole.
     pub fn next_into(&mut self, out: &mut Vec<u8>) -> Option<PartHeader> {
         let piece = self.split.next()?;
@@ -117,8 +117,10 @@ impl<'a> Encoder<'a> {
                 gsm::encode(piece, &mut self.septets);
                 pack(&self.septets, header_octets, out);
             }
-            // The text has been measured with the alphabet, so that each character has an octet.
-            (Encoding::Gsm7, _) => out.extend(piece.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))),
+            // The text has been measured with the alphabet or the encoding, so that each character has an octet.
+            (Encoding::Gsm7 | Encoding::Ascii | Encoding::Latin1, _) => {
+                out.extend(piece.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')))
+            }
             (Encoding::Ucs2, _) => {
                 out.reserve(2 * piece.len());
                 for unit in piece.encode_utf16() {

@@ -30,16 +30,19 @@ pub enum Encoding {
     Gsm7 = 0,
     /// UTF-16BE, which is what UCS2 is in practice.
     Ucs2 = 1,
+    /// ASCII (IA5), a character in an octet. Only where `data_coding` 1 is set by hand.
+    Ascii = 2,
+    /// Latin-1 (ISO-8859-1), a character in an octet. Only where `data_coding` 3 is set by hand.
+    Latin1 = 3,
 }
 
 impl Encoding {
+    /// All of them, in the order of their integers.
+    pub const ALL: [Encoding; 4] = [Encoding::Gsm7, Encoding::Ucs2, Encoding::Ascii, Encoding::Latin1];
+
     /// The encoding stored as this integer, if there is one.
     pub fn from_stored(stored: u8) -> Option<Encoding> {
-        match stored {
-            0 => Some(Encoding::Gsm7),
-            1 => Some(Encoding::Ucs2),
-            _ => None,
-        }
+        Encoding::ALL.get(usize::from(stored)).copied()
     }
 
     /// The integer that the journal stores.
@@ -47,11 +50,13 @@ impl Encoding {
         self as u8
     }
 
-    /// `gsm7` or `ucs2`, as in reports and options.
+    /// `gsm7`, `ucs2`, `ascii` or `latin1`, as in reports and options.
     pub fn name(self) -> &'static str {
         match self {
             Encoding::Gsm7 => "gsm7",
             Encoding::Ucs2 => "ucs2",
+            Encoding::Ascii => "ascii",
+            Encoding::Latin1 => "latin1",
         }
     }
 
@@ -60,6 +65,8 @@ impl Encoding {
         match self {
             Encoding::Gsm7 => 0x00,
             Encoding::Ucs2 => 0x08,
+            Encoding::Ascii => 0x01,
+            Encoding::Latin1 => 0x03,
         }
     }
 
@@ -69,15 +76,19 @@ impl Encoding {
         match data_coding {
             0x00 | 0x10..=0x13 | 0xF0..=0xF3 => Some(Encoding::Gsm7),
             0x08 | 0x18..=0x1B => Some(Encoding::Ucs2),
+            0x01 => Some(Encoding::Ascii),
+            0x03 => Some(Encoding::Latin1),
             _ => None,
         }
     }
 
-    /// Units that a message of one part holds: 160 septets or 70 UCS2 units.
+    /// Units that a message of one part holds: 160 septets, 70 UCS2 units, or 140 octets (3GPP TS 23.040, 9.2.3.24), since
+    /// an SMSC that makes septets of ASCII or Latin-1 is not to be counted on.
     pub fn units_single(self) -> usize {
         match self {
             Encoding::Gsm7 => 160,
             Encoding::Ucs2 => 70,
+            Encoding::Ascii | Encoding::Latin1 => 140,
         }
     }
 
@@ -89,6 +100,8 @@ impl Encoding {
             (Encoding::Gsm7, _) => 153,
             (Encoding::Ucs2, Concat::Udh16) => 66,
             (Encoding::Ucs2, _) => 67,
+            (Encoding::Ascii | Encoding::Latin1, Concat::Udh16) => 133,
+            (Encoding::Ascii | Encoding::Latin1, _) => 134,
         }
     }
 }
@@ -142,6 +155,10 @@ pub enum Choice {
     Gsm7,
     /// UCS2 always.
     Ucs2,
+    /// ASCII; a character that does not fit is an error.
+    Ascii,
+    /// Latin-1; a character that does not fit is an error.
+    Latin1,
 }
 
 impl From<Encoding> for Choice {
@@ -149,6 +166,8 @@ impl From<Encoding> for Choice {
         match encoding {
             Encoding::Gsm7 => Choice::Gsm7,
             Encoding::Ucs2 => Choice::Ucs2,
+            Encoding::Ascii => Choice::Ascii,
+            Encoding::Latin1 => Choice::Latin1,
         }
     }
 }
@@ -180,7 +199,7 @@ pub struct Segmentation {
     pub parts: u8,
     /// SMS on the air: as many as the parts, unless the SMSC does the splitting.
     pub sms: u8,
-    /// Its length in septets or UCS2 units, without any UDH.
+    /// Its length in septets, UCS2 units or octets, without any UDH.
     pub units: usize,
     /// The first character that made an automatic choice fall on UCS2.
     pub forced_by: Option<char>,
@@ -196,8 +215,10 @@ impl Segmentation {
 /// Why a text cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextError {
-    /// GSM 7-bit was asked for and a character is not in it.
+    /// An encoding was asked for and a character is not in it.
     NotInAlphabet {
+        /// The encoding.
+        encoding: Encoding,
         /// The character.
         character: char,
         /// Its place in the text, in characters from 1.
@@ -215,11 +236,15 @@ pub enum TextError {
 impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TextError::NotInAlphabet { character, position } => write!(
-                f,
-                "character {position} ({}) is not in the GSM alphabet",
-                crate::escape::name_character(*character)
-            ),
+            TextError::NotInAlphabet { encoding, character, position } => {
+                let alphabet = match encoding {
+                    Encoding::Ascii => "ASCII, which data_coding 1 means",
+                    Encoding::Latin1 => "Latin-1, which data_coding 3 means",
+                    Encoding::Gsm7 | Encoding::Ucs2 => "the GSM alphabet",
+                };
+                let named = crate::escape::name_character(*character);
+                write!(f, "character {position} ({named}) is not in {alphabet}")
+            }
             TextError::TooManyParts { units, encoding } => {
                 write!(f, "{units} {encoding} units need more than {MAX_PARTS} parts: shorten the text")
             }
@@ -267,8 +292,11 @@ fn measure(
     choice: Choice,
     alphabet: DefaultAlphabet,
 ) -> Result<(Encoding, usize, Option<char>), TextError> {
-    if choice == Choice::Ucs2 {
-        return Ok((Encoding::Ucs2, ucs2_units(text), None));
+    match choice {
+        Choice::Ucs2 => return Ok((Encoding::Ucs2, ucs2_units(text), None)),
+        Choice::Ascii => return Ok((Encoding::Ascii, characters(text, Encoding::Ascii, '\u{7F}')?, None)),
+        Choice::Latin1 => return Ok((Encoding::Latin1, characters(text, Encoding::Latin1, '\u{FF}')?, None)),
+        Choice::Auto | Choice::Gsm7 => {}
     }
     // What travels as data_coding 0 must be in the GSM alphabet, which is what goes over the air, and in the SMSC's own.
     let at = match (gsm::septets(text), alphabet.first_missing(text)) {
@@ -278,8 +306,19 @@ fn measure(
     };
     let character = text[at..].chars().next().unwrap_or_default();
     match choice {
-        Choice::Gsm7 => Err(TextError::NotInAlphabet { character, position: text[..at].chars().count() + 1 }),
+        Choice::Gsm7 => {
+            let position = text[..at].chars().count() + 1;
+            Err(TextError::NotInAlphabet { encoding: Encoding::Gsm7, character, position })
+        }
         _ => Ok((Encoding::Ucs2, ucs2_units(text), Some(character))),
+    }
+}
+
+/// The characters of a text in an encoding of one octet each, whose octets are the code points up to `last`.
+fn characters(text: &str, encoding: Encoding, last: char) -> Result<usize, TextError> {
+    match text.chars().enumerate().find(|&(_, character)| character > last) {
+        Some((at, character)) => Err(TextError::NotInAlphabet { encoding, character, position: at + 1 }),
+        None => Ok(text.chars().count()),
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Split<'a> {
     text: &'a str,
     at: usize,
     encoding: Encoding,
-    /// Units (septets or UCS2 units) that a part holds; no limit where all of them fit into one.
+    /// Units (septets, UCS2 units or octets) that a part holds; no limit where all of them fit into one.
     capacity: usize,
     /// An empty text is still one part.
     started: bool,
@@ -65,6 +65,7 @@ fn fitting(text: &str, encoding: Encoding, capacity: usize) -> usize {
         units += match encoding {
             Encoding::Gsm7 => 1 + usize::from(gsm::code(c) >= 0x80),
             Encoding::Ucs2 => c.len_utf16(),
+            Encoding::Ascii | Encoding::Latin1 => 1,
         };
         if units > capacity {
             return at;

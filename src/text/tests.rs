@@ -101,14 +101,45 @@ fn the_choice_of_encoding() {
         assert_eq!(segment(text, Choice::Ucs2.into()).unwrap().encoding, Encoding::Ucs2);
     }
     let error = gsm("Zoë’s café").unwrap_err();
-    assert_eq!(error, TextError::NotInAlphabet { character: 'ë', position: 3 });
+    assert_eq!(error, TextError::NotInAlphabet { encoding: Encoding::Gsm7, character: 'ë', position: 3 });
     assert!(error.to_string().starts_with("character 3 ('ë', U+00EB) is not in the GSM alphabet"), "{error}");
+}
+
+#[test]
+fn an_encoding_of_octets_takes_what_is_in_it_and_nothing_else() {
+    for (choice, text, expected) in [
+        (Choice::Ascii, "a@b_c {x}`", Ok((Encoding::Ascii, 1, 10))),
+        (Choice::Latin1, "Caf\u{e9} \u{e7}@", Ok((Encoding::Latin1, 1, 7))),
+        (Choice::Ascii, &"x".repeat(140), Ok((Encoding::Ascii, 1, 140))),
+        (Choice::Latin1, &"\u{fc}".repeat(141), Ok((Encoding::Latin1, 2, 141))),
+        (Choice::Latin1, &"\u{fc}".repeat(269), Ok((Encoding::Latin1, 3, 269))),
+        (Choice::Ascii, "Caf\u{e9}", Err((Encoding::Ascii, '\u{e9}', 4))),
+        (Choice::Latin1, "5 \u{20ac}", Err((Encoding::Latin1, '\u{20ac}', 3))),
+    ] {
+        let found = segment(text, choice.into()).map(|told| (told.encoding, told.parts, told.units));
+        let expected = expected.map_err(|(encoding, character, position)| TextError::NotInAlphabet {
+            encoding,
+            character,
+            position,
+        });
+        assert_eq!(found, expected, "{text}");
+    }
+    for (stored, encoding) in Encoding::ALL.into_iter().enumerate() {
+        assert_eq!(Encoding::from_stored(stored as u8), Some(encoding));
+        assert_eq!(
+            (encoding.stored(), Encoding::of_data_coding(encoding.data_coding())),
+            (stored as u8, Some(encoding))
+        );
+    }
+    assert_eq!(Encoding::from_stored(4), None);
 }
 
 #[test]
 fn octets_on_the_wire() {
     for (text, encoding, expected) in [
         ("@a€", Encoding::Gsm7, &[0x00, 0x61, 0x1B, 0x65][..]),
+        ("a@_$", Encoding::Ascii, &[0x61, 0x40, 0x5F, 0x24]),
+        ("\u{e9}@", Encoding::Latin1, &[0xE9, 0x40]),
         ("{Ω}", Encoding::Gsm7, &[0x1B, 0x28, 0x15, 0x1B, 0x29]),
         ("aж👋", Encoding::Ucs2, &[0x00, 0x61, 0x04, 0x36, 0xD8, 0x3D, 0xDC, 0x4B]),
     ] {

@@ -24,7 +24,7 @@ pub struct MessageRow {
     pub source: String,
     /// What it says.
     pub text: String,
-    /// `gsm7` or `ucs2`.
+    /// `gsm7`, `ucs2`, `ascii` or `latin1`.
     pub encoding: &'static str,
     /// How many parts it makes.
     pub parts: i64,

@@ -11,6 +11,7 @@ use smppost::journal::events::{Answer, Batch, ReceiptEvent, Sent, SessionFacts, 
 use smppost::journal::intake::{Intake, Kept, NewMessage};
 use smppost::journal::keeper::{Board, Keeper, KeeperSettings};
 use smppost::journal::recover::{Recovery, recover};
+use smppost::journal::retry::RetryRules;
 use smppost::journal::{now_ms, open_existing};
 use smppost::wire::MessageState;
 use std::path::Path;
@@ -46,7 +47,7 @@ fn journal() -> Journal {
     let path = folder.path().join("journal.db");
     import(&path);
     let connection = open_existing(&path).unwrap();
-    let Recovery { connection, books, .. } = recover(connection, &path).unwrap();
+    let Recovery { connection, books, .. } = recover(connection, &path, &RetryRules::default()).unwrap();
     let settings = KeeperSettings {
         path,
         active: vec![0],

@@ -387,7 +387,16 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                    AND a.outcome = 2
                    AND NOT EXISTS (SELECT 1 FROM answer b
                                     WHERE b.attempt > a.attempt AND b.attempt < ((a.attempt >> 12) + 1) << 12)
-                 ORDER BY a.attempt DESC LIMIT 1))
+                 ORDER BY a.attempt DESC LIMIT 1),
+               -- Some parts were taken, no receipt says more, and nothing was refused or given up.
+               CASE WHEN f.state = 5 AND f.parts > 1
+                     AND NOT EXISTS (SELECT 1 FROM receipt r
+                                      WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1
+                                        AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id))
+                     AND NOT EXISTS (SELECT 1 FROM receipt_match x JOIN receipt_fact r ON r.id = x.receipt_id
+                                      WHERE x.attempt >= (f.message << 12) AND x.attempt < ((f.message + f.parts) << 12)
+                                        AND r.attempt = x.attempt AND r.final = 1)
+                    THEN 'cancelled before all of its parts were sent' END)
        END AS error,
        strftime('%Y-%m-%dT%H:%M:%fZ', f.queued_at / 1000.0, 'unixepoch') AS queued_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', f.sent_at / 1000.0, 'unixepoch') AS sent_at,

@@ -450,7 +450,9 @@ impl Slot {
                 .take()
                 .or(self.matched_error.take())
                 .or(given_up.filter(|_| state == State::Failed))
-                .or(self.standing.filter(|_| took_some).map(|(_, status)| status_words(status))),
+                .or(self.standing.filter(|_| took_some).map(|(_, status)| status_words(status)))
+                .or((state == State::Failed && self.row.parts > 1 && self.done_at.is_none())
+                    .then(|| "cancelled before all of its parts were sent".into())),
         };
         let answered_at = self.row.answered_at;
         self.row.done_at = match state {

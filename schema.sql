@@ -282,14 +282,24 @@ CREATE VIEW message_fact AS
 SELECT c.id AS campaign_id, c.name AS campaign, m.id AS message, m.line, m.destination,
        coalesce(m.source, c.source) AS source, m.text, m.encoding, m.parts,
        c.imported_at AS queued_at,
-       -- The first write; of a first part that was never answered only the claim is known, unless it was not written.
-       CASE WHEN EXISTS (SELECT 1 FROM answer a WHERE a.attempt = (m.id << 12))
-              OR EXISTS (SELECT 1 FROM verdict v WHERE v.attempt = (m.id << 12) AND v.kind = 2) THEN
-           coalesce(
-               (SELECT min(a.answered_at - a.answer_ms) FROM answer a
-                 WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)),
-               (SELECT CASE WHEN k.first_part + k.parts > m.id THEN k.claimed_at END FROM claim k
-                 WHERE k.try = 0 AND k.first_part <= m.id ORDER BY k.first_part DESC LIMIT 1))
+       -- The first write; of a first part that was never answered only the claim is known.
+       CASE WHEN EXISTS (SELECT 1 FROM answer a WHERE a.attempt = (m.id << 12)) THEN
+           (SELECT min(a.answered_at - a.answer_ms) FROM answer a
+             WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12))
+       WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.attempt = (m.id << 12) AND v.kind = 2) THEN
+           -- It was claimed and not written: of each part the first try counts, and each that follows one not written,
+           -- unless it was not written either.
+           (SELECT min(coalesce(
+                       (SELECT a.answered_at - a.answer_ms FROM answer a WHERE a.attempt = w.attempt),
+                       CASE WHEN NOT EXISTS (SELECT 1 FROM verdict v WHERE v.attempt = w.attempt AND v.kind = 2) THEN
+                           (SELECT CASE WHEN k.first_part + k.parts > (w.attempt >> 12) THEN k.claimed_at END FROM claim k
+                             WHERE k.try = (w.attempt & 4095) AND k.first_part <= (w.attempt >> 12)
+                             ORDER BY k.first_part DESC LIMIT 1)
+                       END))
+              FROM (SELECT (m.id + p.n - 1) << 12 AS attempt FROM part_number p WHERE p.n <= m.parts
+                    UNION ALL
+                    SELECT v.attempt + 1 FROM verdict v
+                     WHERE v.attempt >= (m.id << 12) AND v.attempt < ((m.id + m.parts) << 12) AND v.kind = 2) w)
        ELSE
            (SELECT CASE WHEN k.first_part + k.parts > m.id THEN
                        min(k.claimed_at,
@@ -379,7 +389,16 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                    AND a.outcome = 2
                    AND NOT EXISTS (SELECT 1 FROM answer b
                                     WHERE b.attempt > a.attempt AND b.attempt < ((a.attempt >> 12) + 1) << 12)
-                 ORDER BY a.attempt DESC LIMIT 1))
+                 ORDER BY a.attempt DESC LIMIT 1),
+               -- Some parts were taken, no receipt says more, and nothing was refused or given up.
+               CASE WHEN f.state = 5 AND f.parts > 1
+                     AND NOT EXISTS (SELECT 1 FROM receipt r
+                                      WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1
+                                        AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id))
+                     AND NOT EXISTS (SELECT 1 FROM receipt_match x JOIN receipt_fact r ON r.id = x.receipt_id
+                                      WHERE x.attempt >= (f.message << 12) AND x.attempt < ((f.message + f.parts) << 12)
+                                        AND r.attempt = x.attempt AND r.final = 1)
+                    THEN 'cancelled before all of its parts were sent' END)
        END AS error,
        strftime('%Y-%m-%dT%H:%M:%fZ', f.queued_at / 1000.0, 'unixepoch') AS queued_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', f.sent_at / 1000.0, 'unixepoch') AS sent_at,

@@ -167,3 +167,42 @@ fn f27_a_refused_message_that_is_to_be_sent_again_goes() {
     let found = states(&journal, "c");
     assert_eq!(found.get("accepted"), Some(&400), "{found:?}\n{}", ended.said());
 }
+
+#[test]
+fn f37_a_message_that_went_out_only_in_part_is_not_called_done() {
+    for receipts in ["none", "failures", "all"] {
+        // Refuses every second part, and sends no receipts.
+        let port = smsc(Box::new(move |stream, _, submits| {
+            for (number, body) in submits {
+                match part_of(&body) {
+                    2 => stream.write_all(&pdu(SUBMIT_SM_RESP, INVALID_DESTINATION, number, b""))?,
+                    _ => stream.write_all(&accepted(number))?,
+                }
+            }
+            Ok(true)
+        }));
+        let smppost = Smppost::new();
+        let csv = rows_with(2, |row| if row == 0 { "long ".repeat(80) } else { "short".into() });
+        let more = ["--receipts", receipts, "--wait-receipts", "100ms"];
+        let state = if receipts == "all" { "accepted" } else { "failed" };
+        for _ in 0..2 {
+            let ended = smppost.send(&csv, port, &more);
+            ended.assert_code(3);
+            let words = ended.said().split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains("1 message went out only in part, since the rest was refused"), "{words}");
+            assert!(!words.contains("all is done"), "{words}");
+        }
+        let sql = "SELECT count(*) FROM message_status WHERE line = 2 AND error = 'ESME_RINVDSTADR' AND state = ";
+        assert_eq!(one(&smppost.journal(), &format!("{sql}'{state}'")), 1, "{receipts}");
+        for (command, words) in [
+            (&["report", "c"][..], "1 message went out only in part"),
+            (&["report", "c", "--format", "json"], "\"sent_in_part\":1"),
+            (&["list"], "1 message went out only in part"),
+            (&["list", "--format", "json"], "\"sent_in_part\":1"),
+        ] {
+            let said = smppost.run(command).assert_code(0).said();
+            assert!(said.contains(words), "{command:?}: {said}");
+        }
+        smppost.run(&["verify"]).assert_code(0);
+    }
+}

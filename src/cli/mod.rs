@@ -149,7 +149,7 @@ pub mod exit {
     pub const ERROR: u8 = 1;
     /// Typed wrong.
     pub const USAGE: u8 = 2;
-    /// Finished, but some messages were rejected, failed, partly delivered or are in doubt.
+    /// Finished, but some messages were rejected, failed, partly delivered, went out only in part or are in doubt.
     pub const INCOMPLETE: u8 = 3;
     /// Another sender holds the journal.
     pub const HELD: u8 = 75;

@@ -367,6 +367,10 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             }
             _ if counts.of(State::InDoubt) > 0 => "what is in doubt waits for your decision".into(),
             _ if exhausted.is_some() => "what is queued cannot be tried again".into(),
+            _ if summary.has_sent_in_part() => {
+                "what is not sent yet of messages that went out in part never will be".into()
+            }
+            _ if outcome.campaigns.is_empty() => "every campaign has come to its end".into(),
             _ => "all is done".into(),
         };
         writeln!(words, "nothing to send: {why}")?;

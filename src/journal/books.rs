@@ -4,7 +4,7 @@
 use super::JournalError;
 use super::facts::{MessageFacts, message_of, stored_state};
 use super::key::State;
-use super::state::ReceiptsFor;
+use super::state::Awaited;
 use hashbrown::HashMap;
 use rusqlite::Connection;
 
@@ -40,8 +40,8 @@ pub struct CampaignBook {
     pub numbers_once: bool,
     /// For what is in doubt.
     pub in_doubt: InDoubtPolicy,
-    /// For which parts of a long message receipts come.
-    pub receipts_for: ReceiptsFor,
+    /// Which receipts say what became of its messages.
+    pub awaited: Awaited,
     /// Messages by state, as of the transaction that runs.
     pub counts: [i64; State::COUNT],
     written: [i64; State::COUNT],
@@ -90,7 +90,7 @@ impl Books {
                     awaits_receipts: options.receipts == super::campaign::Receipts::All,
                     numbers_once: !options.allow_duplicates,
                     in_doubt: options.in_doubt,
-                    receipts_for: options.receipts_for,
+                    awaited: options.awaited(),
                     counts,
                     written: counts,
                     sent_at: None,
@@ -151,7 +151,7 @@ impl Books {
     pub fn touch_as_found(&mut self, connection: &Connection, part: i64) -> Result<(), JournalError> {
         self.touch_with(connection, part, |message, parts, campaign| {
             let facts = MessageFacts::load(connection, message, parts)?;
-            Ok(facts.state(campaign.cancelled, campaign.receipts_for))
+            Ok(facts.state(campaign.cancelled, campaign.awaited))
         })
     }
 
@@ -196,7 +196,7 @@ impl Books {
             for (message, touched) in &touched {
                 let facts = MessageFacts::load(connection, *message, touched.parts)?;
                 let Some(campaign) = self.campaign(touched.campaign) else { continue };
-                let mut state = facts.state(campaign.cancelled, campaign.receipts_for);
+                let mut state = facts.state(campaign.cancelled, campaign.awaited);
                 if state == State::Queued && touched.before == State::Suppressed {
                     state = State::Suppressed;
                 }

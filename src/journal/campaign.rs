@@ -3,7 +3,7 @@
 
 use super::JournalError;
 use super::books::InDoubtPolicy;
-use super::state::ReceiptsFor;
+use super::state::{Awaited, ReceiptsFor};
 use crate::text::{Concat, DefaultAlphabet};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,16 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl CampaignOptions {
+    /// Which receipts its messages ask for: a field of the whole campaign beats the option, one of a row is not looked at.
+    pub fn awaited(&self) -> Awaited {
+        let field = self.fields.as_ref().and_then(|fields| fields.get("registered_delivery")?.as_u64());
+        let of_success = match field {
+            Some(field) => matches!(field & 0b11, 1 | 3),
+            None => self.receipts == Receipts::All,
+        };
+        Awaited { of_success, parts: self.receipts_for }
+    }
+
     /// The option for which the SMSC must take optional parameters, as typed, if there is one.
     pub fn needs_tlvs(&self) -> Option<String> {
         if self.via == Via::DataSm {
@@ -153,6 +163,24 @@ pub fn line_with_tlvs(connection: &Connection, name: &str) -> Result<Option<i64>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn receipts_of_success_are_asked_for_by_the_option_or_the_field() {
+        for (receipts, field, expected) in [
+            (Receipts::All, None, true),
+            (Receipts::Failures, None, false),
+            (Receipts::None, None, false),
+            (Receipts::None, Some(1), true),
+            (Receipts::None, Some(17), true),
+            (Receipts::All, Some(0), false),
+            (Receipts::All, Some(2), false),
+            (Receipts::Failures, Some(3), true),
+        ] {
+            let fields = field.map(|field| serde_json::json!({ "registered_delivery": field }));
+            let options = CampaignOptions { receipts, fields, ..Default::default() };
+            assert_eq!(options.awaited().of_success, expected, "{options:?}");
+        }
+    }
 
     #[test]
     fn f11_differences_are_named() {

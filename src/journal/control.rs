@@ -339,7 +339,7 @@ fn expect_receipts_for(
     which: ReceiptsFor,
 ) -> Result<(), JournalError> {
     let Some(book) = books.campaigns.get_mut(index as usize) else { return Ok(()) };
-    book.receipts_for = which;
+    book.awaited.parts = which;
     let (id, first, end) = (book.id, book.first_id, book.end_id);
     let options: String = connection.query_row("SELECT options FROM campaign WHERE id = ?1", [id], |row| row.get(0))?;
     let wrong = |error: serde_json::Error| JournalError::Inconsistent(format!("the options of campaign {id}: {error}"));

@@ -2,7 +2,7 @@
 
 use super::JournalError;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
-use super::state::{AttemptFacts, ReceiptsFor, is_possible_duplicate, message_state};
+use super::state::{AttemptFacts, Awaited, is_possible_duplicate, message_state};
 use rusqlite::{Connection, OptionalExtension};
 
 /// A message and what is known of each attempt of each of its parts.
@@ -98,8 +98,8 @@ impl MessageFacts {
     }
 
     /// The message's state.
-    pub fn state(&self, cancelled: bool, receipts_for: ReceiptsFor) -> State {
-        message_state(self.parts.iter().map(Vec::as_slice), cancelled, receipts_for)
+    pub fn state(&self, cancelled: bool, awaited: Awaited) -> State {
+        message_state(self.parts.iter().map(Vec::as_slice), cancelled, awaited)
     }
 
     /// Whether it may have arrived twice.

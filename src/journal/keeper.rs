@@ -41,6 +41,8 @@ use std::time::{Duration, Instant};
 const EVENTS_PER_COMMIT_MAX: usize = 256;
 /// How often the journal's file and the decisions of other processes are looked at when nothing else happens.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
+/// How long the last checkpoint waits for those who read: what it cannot fold back then stays in the -wal, where it is safe.
+const LAST_CHECKPOINT_WAIT: Duration = Duration::from_secs(1);
 /// "For ever", as a wait.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -195,6 +197,7 @@ impl Keeper {
         }
         // Folded back into the one file, so that what is left behind can be copied as it is.
         reach("checkpoint")?;
+        self.connection.busy_timeout(LAST_CHECKPOINT_WAIT)?;
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         Ok(())
     }
@@ -468,6 +471,24 @@ mod tests {
         bench.keeper().look_after_file().unwrap();
         std::fs::remove_file(beside(&bench.path, "-lock")).unwrap();
         assert_eq!(gone(&mut bench), beside(&bench.path, "-lock"));
+    }
+
+    #[test]
+    fn a_reader_does_not_hold_up_the_end() {
+        let mut bench = bench();
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        let reader = super::super::open_read_only(&bench.path).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM message").unwrap();
+        bench.answer(session, sent[0], 0, "1");
+        let keeper = bench.keeper.take().unwrap();
+        let (events, received) = bounded(1);
+        drop(events);
+        let begun = Instant::now();
+        keeper.run(received).unwrap();
+        assert!(begun.elapsed() < 5 * LAST_CHECKPOINT_WAIT, "{:?}", begun.elapsed());
+        reader.execute_batch("COMMIT").unwrap();
+        assert_eq!(bench.states(), ["accepted", "sending"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 mod campaign;
 pub(in crate::journal) mod chunk;
+mod in_part;
 mod kinds;
 mod latency;
 mod logs;
@@ -21,6 +22,7 @@ mod tests;
 mod told;
 
 pub use campaign::{campaign_report, rejections};
+pub use in_part::sent_in_part;
 pub use logs::{
     AttemptRow, InboundRow, ReceiptRow, SkippedRow, Strays, attempts, inbound, receipts, skipped_rows, strays,
     unmatched,
@@ -130,9 +132,9 @@ pub struct CampaignSummary {
     pub cancelled_at: Option<Stamp>,
     /// Which receipts it asks for.
     pub receipts_asked: Receipts,
-    /// For which parts of a long message it expects them.
+    /// Which of them say what became of its messages.
     #[serde(skip)]
-    pub receipts_for: crate::journal::state::ReceiptsFor,
+    pub awaited: crate::journal::state::Awaited,
     /// Its messages' numbers are `first_id..end_id`.
     #[serde(skip)]
     pub first_id: i64,
@@ -180,7 +182,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<CampaignSummary> {
         imported_at: Stamp(row.get(20)?),
         cancelled_at: stamp(row, 21)?,
         receipts_asked: options.receipts,
-        receipts_for: options.receipts_for,
+        awaited: options.awaited(),
         first_id: row.get(23)?,
         end_id: row.get(24)?,
     })

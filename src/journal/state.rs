@@ -58,15 +58,12 @@ impl Part {
 /// The state of a message from the attempts of each of its parts, in order. `cancelled`: what was not sent shall not be.
 ///
 /// In this order: any part in doubt, or that was and is not sent again after all: in doubt. Any part on its way, or to be sent while others went: sending. Any part
-/// taken without a final receipt: accepted. All delivered: delivered; some: partly delivered; none, though some were
-/// taken or given up: failed; none taken: rejected. A rejected or abandoned part keeps the unsent rest from being sent.
+/// taken without a final receipt: accepted, if one was asked for, or if no part came to a bad end. All delivered:
+/// delivered; some: partly delivered; none, though some were taken or given up: failed; none taken: rejected. A rejected
+/// or abandoned part keeps the unsent rest from being sent.
 ///
 /// Where the SMSC sends a receipt for one part only, it stands for all parts that were taken.
-pub fn message_state<'a>(
-    parts: impl Iterator<Item = &'a [AttemptFacts]>,
-    cancelled: bool,
-    receipts_for: ReceiptsFor,
-) -> State {
+pub fn message_state<'a>(parts: impl Iterator<Item = &'a [AttemptFacts]>, cancelled: bool, awaited: Awaited) -> State {
     let mut count = [0usize; Part::COUNT];
     let mut total = 0;
     let mut speaker = None;
@@ -74,7 +71,7 @@ pub fn message_state<'a>(
         let state = part_state(attempts);
         count[state as usize] += 1;
         total += 1;
-        match receipts_for {
+        match awaited.parts {
             ReceiptsFor::All => {}
             ReceiptsFor::First if n > 0 => {}
             ReceiptsFor::First | ReceiptsFor::Last => speaker = Some(state),
@@ -91,6 +88,8 @@ pub fn message_state<'a>(
     // A doubt that was to be sent again, and never will be, is still one.
     let resends_given_up = if is_over { number(Part::ToResend) } else { 0 };
     let taken = number(Part::Accepted) + number(Part::Delivered) + number(Part::Failed);
+    // No receipt will come for what went out: that the rest never did is then the last word.
+    let is_outstanding = awaited.of_success || number(Part::Accepted) + number(Part::Delivered) == total;
     if number(Part::InDoubt) + number(Part::RejectedInDoubt) + resends_given_up > 0 {
         State::InDoubt
     } else if number(Part::Underway) > 0 {
@@ -99,7 +98,7 @@ pub fn message_state<'a>(
         if cancelled { State::Cancelled } else { State::Queued }
     } else if to_send > 0 {
         State::Sending
-    } else if number(Part::Accepted) > 0 {
+    } else if number(Part::Accepted) > 0 && is_outstanding {
         State::Accepted
     } else if number(Part::Delivered) == total {
         State::Delivered
@@ -110,6 +109,15 @@ pub fn message_state<'a>(
     } else {
         State::Rejected
     }
+}
+
+/// Which receipts a campaign waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Awaited {
+    /// Whether the SMSC was asked to tell of success, too.
+    pub of_success: bool,
+    /// For which parts of a long message they come.
+    pub parts: ReceiptsFor,
 }
 
 /// For which parts of a long message the SMSC sends receipts.
@@ -136,6 +144,14 @@ pub fn is_possible_duplicate<'a>(mut parts: impl Iterator<Item = &'a [AttemptFac
         let came_back = |attempt: &AttemptFacts| attempt.is_known_taken() && attempt.verdict == Some(Verdict::Abandon);
         attempts.iter().any(came_back) || attempts.iter().filter(may_be_taken).nth(1).is_some()
     })
+}
+
+/// Whether some parts were taken and others were not: of a message of which nothing more is sent, that it went out only in
+/// part.
+pub fn is_in_part(parts: &[Vec<AttemptFacts>]) -> bool {
+    let is_taken =
+        |attempts: &Vec<AttemptFacts>| matches!(part_state(attempts), Part::Accepted | Part::Delivered | Part::Failed);
+    parts.iter().any(is_taken) && !parts.iter().all(is_taken)
 }
 
 /// Whether the parts that were never sent, or are to be tried again, may still go.
@@ -229,6 +245,9 @@ fn part_state(attempts: &[AttemptFacts]) -> Part {
 mod tests {
     use super::*;
 
+    const ALL: Awaited = Awaited { of_success: true, parts: ReceiptsFor::All };
+    const NONE: Awaited = Awaited { of_success: false, parts: ReceiptsFor::All };
+
     /// A part in a letter: what its only attempt came to.
     fn facts(letter: char) -> Vec<AttemptFacts> {
         let attempt = |answer, verdict, receipt: Option<bool>| {
@@ -256,7 +275,7 @@ mod tests {
 
     fn check(parts: &str, expected: State) {
         let parts: Vec<_> = parts.chars().map(facts).collect();
-        assert_eq!(message_state(parts.iter().map(Vec::as_slice), false, ReceiptsFor::All), expected, "{parts:?}");
+        assert_eq!(message_state(parts.iter().map(Vec::as_slice), false, ALL), expected, "{parts:?}");
     }
 
     #[test]
@@ -312,11 +331,11 @@ mod tests {
     #[test]
     fn a_part_taken_once_stays_taken() {
         let both = [facts('a'), facts('r')].concat();
-        assert_eq!(message_state([both.as_slice()].into_iter(), false, ReceiptsFor::All), State::Accepted);
+        assert_eq!(message_state([both.as_slice()].into_iter(), false, ALL), State::Accepted);
         let resent = [facts('f'), facts('d')].concat();
-        assert_eq!(message_state([resent.as_slice()].into_iter(), false, ReceiptsFor::All), State::Delivered);
+        assert_eq!(message_state([resent.as_slice()].into_iter(), false, ALL), State::Delivered);
         let resent = [facts('f'), facts('a')].concat();
-        assert_eq!(message_state([resent.as_slice()].into_iter(), false, ReceiptsFor::All), State::Accepted);
+        assert_eq!(message_state([resent.as_slice()].into_iter(), false, ALL), State::Accepted);
     }
 
     #[test]
@@ -334,8 +353,55 @@ mod tests {
             ("dr-", ReceiptsFor::First, State::PartlyDelivered),
         ] {
             let facts: Vec<_> = parts.chars().map(facts).collect();
-            let found = message_state(facts.iter().map(Vec::as_slice), false, receipts_for);
+            let awaited = Awaited { parts: receipts_for, ..ALL };
+            let found = message_state(facts.iter().map(Vec::as_slice), false, awaited);
             assert_eq!(found, state, "{parts} {receipts_for:?}");
+        }
+    }
+
+    #[test]
+    fn f37_a_message_that_went_out_in_part_has_failed_where_no_receipt_will_come() {
+        for (parts, cancelled, state, when_awaited) in [
+            ("aaa", false, State::Accepted, State::Accepted),
+            ("aaa", true, State::Accepted, State::Accepted),
+            ("ada", false, State::Accepted, State::Accepted),
+            ("ar-", false, State::Failed, State::Accepted),
+            ("=r", false, State::Failed, State::Accepted),
+            ("ax", false, State::Failed, State::Accepted),
+            ("at-", true, State::Failed, State::Accepted),
+            ("an", true, State::Failed, State::Accepted),
+            ("af", false, State::Failed, State::Accepted),
+            ("adr", false, State::PartlyDelivered, State::Accepted),
+            ("at-", false, State::Sending, State::Sending),
+            ("ar?", false, State::InDoubt, State::InDoubt),
+            ("rr", false, State::Rejected, State::Rejected),
+            ("tt", true, State::Cancelled, State::Cancelled),
+        ] {
+            let facts: Vec<_> = parts.chars().map(facts).collect();
+            let state_where = |awaited| message_state(facts.iter().map(Vec::as_slice), cancelled, awaited);
+            assert_eq!((state_where(NONE), state_where(ALL)), (state, when_awaited), "{parts}, cancelled: {cancelled}");
+        }
+    }
+
+    #[test]
+    fn what_went_out_in_part_is_known_by_its_parts() {
+        for (parts, expected) in [
+            ("aaa", false),
+            ("dff", false),
+            ("rr-", false),
+            ("xr", false),
+            ("---", false),
+            ("r", false),
+            ("a", false),
+            ("ar-", true),
+            ("dr", true),
+            ("fx", true),
+            ("a-", true),
+            ("at", true),
+            ("=n", true),
+        ] {
+            let facts: Vec<_> = parts.chars().map(facts).collect();
+            assert_eq!(is_in_part(&facts), expected, "{parts}");
         }
     }
 
@@ -359,7 +425,7 @@ mod tests {
     #[test]
     fn an_intermediate_receipt_settles_a_doubt() {
         let noticed = AttemptFacts { verdict: Some(Verdict::InDoubt), noticed: true, ..Default::default() };
-        assert_eq!(message_state([[noticed].as_slice()].into_iter(), false, ReceiptsFor::All), State::Accepted);
+        assert_eq!(message_state([[noticed].as_slice()].into_iter(), false, ALL), State::Accepted);
     }
 
     #[test]
@@ -368,14 +434,14 @@ mod tests {
             [("-", State::Cancelled), ("tn", State::Cancelled), ("a-", State::Accepted), ("c", State::Sending)]
         {
             let parts: Vec<_> = parts.chars().map(facts).collect();
-            assert_eq!(message_state(parts.iter().map(Vec::as_slice), true, ReceiptsFor::All), state);
+            assert_eq!(message_state(parts.iter().map(Vec::as_slice), true, ALL), state);
         }
     }
 
     /// Parts are divided by commas, the tries of one are in order.
     fn state_of(parts: &str, cancelled: bool) -> State {
         let parts: Vec<Vec<_>> = parts.split(',').map(|part| part.chars().flat_map(facts).collect()).collect();
-        message_state(parts.iter().map(Vec::as_slice), cancelled, ReceiptsFor::All)
+        message_state(parts.iter().map(Vec::as_slice), cancelled, ALL)
     }
 
     #[test]

@@ -108,6 +108,23 @@ struct WholeReport<'a> {
     sender_running: Option<bool>,
 }
 
+/// A campaign of the list as JSON.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    summary: &'a CampaignSummary,
+    sent_in_part: i64,
+}
+
+impl Record for Listed<'_> {
+    const COLUMNS: &'static [&'static str] = CampaignSummary::COLUMNS;
+    const TABLE: &'static [usize] = CampaignSummary::TABLE;
+
+    fn cell(&self, column: usize, to: &mut String) {
+        self.summary.cell(column, to);
+    }
+}
+
 impl ListArgs {
     /// Shows the campaigns.
     pub fn run(&self, journal: &Path, out: &mut dyn Write) -> Result<Exit, ReportError> {
@@ -116,14 +133,22 @@ impl ListArgs {
             let campaigns = query::campaigns(&connection)?;
             match self.format {
                 Format::Table => {
-                    page::write_list(out, &campaigns, &Surroundings::of(journal, &campaigns, Strays::default()))?;
+                    let around = Surroundings::of(journal, &campaigns, Strays::default());
+                    page::write_list(out, &campaigns, &around)?;
+                    for campaign in &campaigns {
+                        let in_part = query::sent_in_part(&connection, campaign)?;
+                        if in_part > 0 {
+                            let words = page::in_part(&campaign.campaign, in_part, &around.journal_option);
+                            text::wrapped(out, around.width, "\n", 0, &words)?;
+                        }
+                    }
                 }
                 Format::Json => {
-                    let mut rows = Rows::begin::<CampaignSummary>(out, Format::Json, self.raw, 0)?;
-                    for campaign in &campaigns {
-                        rows.add(campaign)?;
+                    let mut rows = Rows::begin::<Listed<'_>>(out, Format::Json, self.raw, 0)?;
+                    for summary in &campaigns {
+                        rows.add(&Listed { summary, sent_in_part: query::sent_in_part(&connection, summary)? })?;
                     }
-                    rows.end::<CampaignSummary>("")?;
+                    rows.end::<Listed<'_>>("")?;
                 }
                 Format::Csv => summaries(out, &campaigns, self.raw)?,
             }

@@ -32,7 +32,7 @@ pub enum Exit {
     Done,
     /// 1: something that was to be shown is wrong.
     Failed,
-    /// 3: finished, but some messages were rejected, failed, partly delivered or are in doubt.
+    /// 3: finished, but some messages were rejected, failed, partly delivered, went out only in part or are in doubt.
     Unfinished,
 }
 

@@ -47,6 +47,9 @@ pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings
             &format!("No sender is running; `smppost resume {}{options}` goes on.", argument(&summary.campaign)),
         )?;
     }
+    if report.sent_in_part > 0 {
+        wrapped(out, width, "  ", 2, &in_part(&summary.campaign, report.sent_in_part, options))?;
+    }
     doubts(out, width, (&summary.campaign, options), summary.counts.of(State::InDoubt), &report.doubts)?;
     rejections(out, width, &report.rejections)?;
     failures(out, report, width)?;
@@ -118,7 +121,10 @@ fn meaning(state: State, receipts: Receipts) -> &'static str {
         },
         State::Delivered => "delivered",
         State::PartlyDelivered => "some parts delivered, others not",
-        State::Failed => "taken and not delivered, or given up",
+        State::Failed => match receipts {
+            Receipts::All => "taken and not delivered, or given up",
+            Receipts::Failures | Receipts::None => "not delivered, given up, or sent only in part",
+        },
         State::Rejected => "refused by the SMSC",
         State::InDoubt => "sent and never answered: nobody can know",
         State::Cancelled => "taken back before being sent",
@@ -163,6 +169,15 @@ pub(super) fn what_to_do_in_doubt(name: &str, options: &str) -> String {
 /// The command that decides about messages in doubt.
 pub(super) fn how_to_decide(name: &str, options: &str) -> String {
     format!("To decide: `smppost resolve {} --resend|--assume-sent|--abandon{options}`.", argument(name))
+}
+
+/// That messages went out without their rest, and what tells which parts.
+pub(super) fn in_part(name: &str, messages: i64, options: &str) -> String {
+    format!(
+        "{} went out only in part, since the rest was refused, given up or cancelled: `smppost report {} --attempts{options}`",
+        count(messages, "message"),
+        argument(name)
+    )
 }
 
 /// What can be done about receipts that are outstanding.

@@ -1,7 +1,7 @@
 //! The words at the end of `send` and `resume`, and the exit code that goes with them.
 
 use super::page::{
-    how_to_decide, list_command, outstanding, receipts_only_for, rejections as write_rejections, states,
+    how_to_decide, in_part, list_command, outstanding, receipts_only_for, rejections as write_rejections, states,
     what_to_do_in_doubt,
 };
 use super::text::{argument, count, duration, number, rate, wrapped};
@@ -10,7 +10,7 @@ use crate::escape::escape_terminal;
 use crate::journal::JournalError;
 use crate::journal::campaign::Receipts;
 use crate::journal::key::State;
-use crate::journal::query::{CampaignSummary, Counts, Rejection, campaign, rejections};
+use crate::journal::query::{CampaignSummary, Counts, Rejection, campaign, rejections, sent_in_part};
 use crate::journal::receipts_query;
 use crate::journal::state::ReceiptsFor;
 use rusqlite::Connection;
@@ -42,6 +42,7 @@ pub struct RunFacts {
 struct Hints {
     receipts_only_for: Option<ReceiptsFor>,
     possible_duplicates: i64,
+    sent_in_part: i64,
 }
 
 /// How the campaigns of a run stand at its end.
@@ -81,6 +82,7 @@ impl SendSummary {
             let hints = Hints {
                 receipts_only_for: receipts_query::receipts_only_for(connection, first, end)?,
                 possible_duplicates: receipts_query::possible_duplicates(connection, first, end)?,
+                sent_in_part: sent_in_part(connection, &summary)?,
             };
             found.push((summary, reasons, hints));
         }
@@ -96,9 +98,15 @@ impl SendSummary {
         counts
     }
 
+    /// Whether a message went out only in part.
+    pub fn has_sent_in_part(&self) -> bool {
+        self.campaigns.iter().any(|(.., hints)| hints.sent_in_part > 0)
+    }
+
     /// The exit code, unless the run was interrupted or failed.
     pub fn exit(&self) -> Exit {
-        exit_of(&self.counts(), self.run.receipts_awaited)
+        // Whatever receipts are awaited: the rest of such a message never arrives.
+        if self.has_sent_in_part() { Exit::Unfinished } else { exit_of(&self.counts(), self.run.receipts_awaited) }
     }
 
     /// Writes it in words. `width`: columns of the terminal.
@@ -152,6 +160,9 @@ fn write_campaign(
     if !reasons.is_empty() {
         write_rejections(out, width, reasons)?;
         wrapped(out, width, "  ", 2, &format!("which ones: {}", list_command(name, State::Rejected, options)))?;
+    }
+    if hints.sent_in_part > 0 {
+        wrapped(out, width, "  ", 2, &in_part(name, hints.sent_in_part, options))?;
     }
     let in_doubt = counts.of(State::InDoubt);
     if in_doubt > 0 {

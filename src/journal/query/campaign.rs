@@ -1,6 +1,7 @@
 //! Everything that the report of one campaign shows, in one pass over the ranges of its claims, answers and receipts.
 
 use super::chunk::{ClaimRun, Matches, claims, tries};
+use super::in_part::sent_in_part;
 use super::kinds::{ABANDONED, Kinds};
 use super::latency::Histogram;
 use super::told::{
@@ -438,6 +439,7 @@ impl<'a> Scan<'a> {
         };
         let (first, end) = (summary.first_id, summary.end_id);
         Ok(CampaignReport {
+            sent_in_part: sent_in_part(self.connection, &summary)?,
             possible_duplicates: possible_duplicates(self.connection, first, end)?,
             receipts_only_for: receipts_only_for(self.connection, first, end)?,
             attempts: self.attempts,

@@ -157,6 +157,7 @@ impl Chunk {
         self.load_answers(&snapshot, from, end)?;
         self.load_verdicts(&snapshot, from, end)?;
         self.load_receipts(&snapshot, from, end)?;
+        self.load_first_writes(&snapshot)?;
         drop(snapshot);
         let mut cursor = ClaimCursor::default();
         for slot in &mut self.slots[..self.used] {
@@ -292,6 +293,15 @@ impl Chunk {
         Ok(())
     }
 
+    /// Of messages whose first part was claimed once without being written, few as they are, the view knows what was.
+    fn load_first_writes(&mut self, snapshot: &Connection) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached("SELECT sent_at FROM message_fact WHERE message = ?1")?;
+        for slot in self.slots[..self.used].iter_mut().filter(|slot| slot.is_unwritten()) {
+            slot.row.sent_at = statement.query_row([slot.id], |row| row.get::<_, Option<i64>>(0))?.map(Stamp);
+        }
+        Ok(())
+    }
+
     /// Final receipts: those stored under the message's own numbers, then those matched to it otherwise.
     fn load_receipts(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
         let mut statement = snapshot.prepare_cached(
@@ -391,15 +401,21 @@ impl Slot {
         *self = Self { row, ..Self::new("") };
     }
 
+    /// Whether its first part was claimed, not written, and not answered for all that.
+    fn is_unwritten(&self) -> bool {
+        self.not_written && self.first_outcome.is_none()
+    }
+
     /// Works out what follows from the facts.
     fn finish(&mut self, claimed_at: Option<i64>, cancelled: bool) {
         // Without an answer, the time of the claim is the nearest that is known.
-        let claimed = claimed_at.map(Stamp);
-        let is_written = self.first_outcome.is_some() || self.not_written;
-        self.row.sent_at = match (self.row.sent_at, claimed) {
-            (Some(written), Some(claimed)) if !is_written => Some(written.min(claimed)),
-            (written, claimed) => written.or(claimed),
-        };
+        if self.first_outcome.is_none() && !self.not_written {
+            let claimed = claimed_at.map(Stamp);
+            self.row.sent_at = match (self.row.sent_at, claimed) {
+                (Some(written), Some(claimed)) => Some(written.min(claimed)),
+                (written, claimed) => written.or(claimed),
+            };
+        }
         self.told_ids.sort_unstable();
         self.told_ids.dedup();
         for (_, id) in &self.told_ids {
@@ -434,7 +450,9 @@ impl Slot {
                 .take()
                 .or(self.matched_error.take())
                 .or(given_up.filter(|_| state == State::Failed))
-                .or(self.standing.filter(|_| took_some).map(|(_, status)| status_words(status))),
+                .or(self.standing.filter(|_| took_some).map(|(_, status)| status_words(status)))
+                .or((state == State::Failed && self.row.parts > 1 && self.done_at.is_none())
+                    .then(|| "cancelled before all of its parts were sent".into())),
         };
         let answered_at = self.row.answered_at;
         self.row.done_at = match state {

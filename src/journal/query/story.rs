@@ -213,7 +213,9 @@ impl Story {
             return State::Suppressed;
         }
         let facts = MessageFacts::load(&self.connection, message, parts).unwrap();
-        let state = facts.state(cancelled, crate::journal::state::ReceiptsFor::All);
+        let campaign =
+            campaigns(&self.connection).unwrap().into_iter().find(|campaign| message < campaign.end_id).unwrap();
+        let state = facts.state(cancelled, campaign.awaited);
         let unusual: bool = self
             .connection
             .query_row(

@@ -267,6 +267,96 @@ fn stamps_are_those_of_sqlite() {
 }
 
 #[test]
+fn a_message_was_sent_when_it_was_first_written() {
+    use crate::journal::key::Outcome::{Accepted, Retry};
+    use crate::journal::key::Verdict::{InDoubt, NotWritten};
+    let mut story = Story::new();
+    let s = &mut story;
+    s.campaign("c");
+    let id = s.message(1, "claimed, not written, written later and never answered");
+    s.claim(id, 1, 0, 1_000).verdict(id, 0, NotWritten, "").claim(id, 1, 1, 13_000).verdict(id, 1, InDoubt, "");
+    let id = s.message(1, "not written twice, then on its way");
+    s.claim(id, 1, 0, 1_000).verdict(id, 0, NotWritten, "").claim(id, 1, 1, 2_000).verdict(id, 1, NotWritten, "");
+    s.claim(id, 1, 2, 14_000);
+    let id = s.message(1, "never written");
+    s.claim(id, 1, 0, 1_000).verdict(id, 0, NotWritten, "");
+    let id = s.message(2, "the second part was written at once");
+    s.claim(id, 2, 0, 1_000).verdict(id, 0, NotWritten, "").verdict(id + 1, 0, InDoubt, "");
+    s.claim(id, 1, 1, 15_000).answer(id, 1, 0, Accepted, 15_010);
+    let id = s.message(1, "throttled, and never answered then");
+    s.claim(id, 1, 0, 1_000).verdict(id, 0, NotWritten, "").claim(id, 1, 1, 16_000).answer(id, 1, 0x58, Retry, 16_010);
+    s.claim(id, 1, 2, 17_000).verdict(id, 2, InDoubt, "");
+    let id = s.message(1, "written, not written, in doubt");
+    s.claim(id, 1, 0, 1_000).answer(id, 0, 0x58, Retry, 1_010).claim(id, 1, 1, 2_000).verdict(id, 1, NotWritten, "");
+    s.claim(id, 1, 2, 18_000).verdict(id, 2, InDoubt, "");
+    s.settle();
+    let connection = open_read_only(&story.path).unwrap();
+    let mut found = Vec::new();
+    messages(&connection, "c", &[], keep::<MessageRow>(&mut found)).unwrap();
+    assert_eq!(found, view(&connection, "SELECT * FROM message_status"));
+    let column = MessageRow::COLUMNS.iter().position(|column| *column == "sent_at").unwrap();
+    let sent: Vec<_> = found.iter().map(|row| row[column].clone()).collect();
+    let at = |ms: i64| Stamp(START + ms).to_string();
+    assert_eq!(sent, [at(13_000), at(14_000), String::new(), at(1_000), at(16_000), at(1_000)]);
+}
+
+#[test]
+fn f37_what_went_out_in_part_has_failed_where_no_receipt_will_come_and_is_counted_where_one_may() {
+    use crate::journal::key::Outcome::{Accepted, Rejected, Retry};
+    use crate::journal::key::Verdict;
+    for (receipts, state) in [("none", State::Failed), ("failures", State::Failed), ("all", State::Accepted)] {
+        let mut story = Story::new();
+        let s = &mut story;
+        s.campaign("c");
+        s.connection.execute("UPDATE campaign SET options = json_object('receipts', ?1)", [receipts]).unwrap();
+        let id = s.message(3, "refused");
+        s.claim(id, 3, 0, 1_000).answer(id, 0, 0, Accepted, 1_010).answer(id + 1, 0, 0x0B, Rejected, 1_020);
+        s.verdict(id + 2, 0, Verdict::NotWritten, "");
+        let id = s.message(2, "given up");
+        s.claim(id, 2, 0, 1_000).answer(id, 0, 0, Accepted, 1_010);
+        s.verdict(id + 1, 0, Verdict::InDoubt, "").verdict(id + 1, 0, Verdict::Abandon, "resolve --abandon");
+        let id = s.message(2, "whole");
+        s.claim(id, 2, 0, 1_000).answer(id, 0, 0, Accepted, 1_010).answer(id + 1, 0, 0, Accepted, 1_020);
+        let id = s.message(2, "whole, as the operator says");
+        s.claim(id, 2, 0, 1_000).answer(id, 0, 0, Accepted, 1_010);
+        s.verdict(id + 1, 0, Verdict::InDoubt, "").verdict(id + 1, 0, Verdict::AssumeSent, "");
+        let id = s.message(1, "short");
+        s.claim(id, 1, 0, 1_000).answer(id, 0, 0, Accepted, 1_010);
+        s.campaign("cancelled");
+        s.connection.execute("UPDATE campaign SET options = json_object('receipts', ?1)", [receipts]).unwrap();
+        let id = s.message(2, "throttled");
+        s.claim(id, 2, 0, 1_000).answer(id, 0, 0, Accepted, 1_010).answer(id + 1, 0, 0x58, Retry, 1_020);
+        s.connection.execute("UPDATE campaign SET cancelled_at = ?1 WHERE name = 'cancelled'", [START]).unwrap();
+        s.settle();
+        let connection = open_read_only(&story.path).unwrap();
+        let mut found = Vec::new();
+        for name in ["c", "cancelled"] {
+            messages(&connection, name, &[], keep::<MessageRow>(&mut found)).unwrap();
+        }
+        assert_eq!(found, view(&connection, "SELECT * FROM message_status"));
+        let column = |name| MessageRow::COLUMNS.iter().position(|column| *column == name).unwrap();
+        let told: Vec<_> =
+            found.iter().map(|row| (row[column("state")].as_str(), row[column("error")].as_str())).collect();
+        let failed = |error: &'static str| (state.name(), if receipts == "all" { "" } else { error });
+        let cancelled = failed("cancelled before all of its parts were sent");
+        let whole = ("accepted", "");
+        let refused = (state.name(), "ESME_RINVDSTADR");
+        assert_eq!(told, [refused, failed("resolve --abandon"), whole, whole, whole, cancelled], "{receipts}");
+        for (name, expected) in [("c", 2), ("cancelled", 1)] {
+            assert_eq!(sent_in_part(&connection, &campaign(&connection, name).unwrap()).unwrap(), expected);
+            assert_eq!(campaign_report(&connection, name).unwrap().sent_in_part, expected, "{receipts}");
+        }
+        assert!(
+            crate::journal::verify::verify(&connection)
+                .unwrap()
+                .checks
+                .iter()
+                .all(|check| { !check.what.starts_with("messages") || check.problems == 0 })
+        );
+    }
+}
+
+#[test]
 fn what_only_a_part_or_a_receipt_tells_is_told() {
     use crate::journal::key::Outcome::{Accepted, Rejected};
     use crate::journal::key::{Attempt, Verdict};

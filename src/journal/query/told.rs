@@ -29,6 +29,8 @@ pub struct CampaignReport {
     pub latency: Latency,
     /// Receipts by how they were matched.
     pub receipts: Vec<RuleCount>,
+    /// Messages of which some parts were taken and the rest is not sent any more.
+    pub sent_in_part: i64,
     /// Messages that may have arrived twice.
     pub possible_duplicates: i64,
     /// The one part of long messages for which receipts seem to come.

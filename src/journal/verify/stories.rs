@@ -154,7 +154,7 @@ impl<'a> Stories<'a> {
             found.messages += 1;
             self.story(message, parts, &mut rest);
             let cancelled = campaign.cancelled_at.is_some();
-            let by_rule = message_state(self.parts.iter().map(Vec::as_slice), cancelled, campaign.receipts_for);
+            let by_rule = message_state(self.parts.iter().map(Vec::as_slice), cancelled, campaign.awaited);
             let stored = rest.stored(message);
             let read = stored.unwrap_or_else(|| self.plain_state(cancelled));
             // A suppressed number is a decision and not a fact of an attempt. It settles no doubt.

@@ -57,10 +57,10 @@ impl Part {
 
 /// The state of a message from the attempts of each of its parts, in order. `cancelled`: what was not sent shall not be.
 ///
-/// In this order: any part in doubt, or that was and is not sent again after all: in doubt. Any part on its way, or to be sent while others went: sending. Any part
-/// taken without a final receipt: accepted, if one was asked for, or if no part came to a bad end. All delivered:
-/// delivered; some: partly delivered; none, though some were taken or given up: failed; none taken: rejected. A rejected
-/// or abandoned part keeps the unsent rest from being sent.
+/// In this order: any part in doubt, or that was and is not sent again after all: in doubt. Any part on its way, or to be
+/// sent while others went: sending. Any part taken without a final receipt: accepted, if one was asked for, or if no part
+/// came to a bad end. All delivered: delivered; some: partly delivered; none, though some were taken or given up: failed;
+/// none taken: rejected. A rejected or abandoned part keeps the unsent rest from being sent.
 ///
 /// Where the SMSC sends a receipt for one part only, it stands for all parts that were taken.
 pub fn message_state<'a>(parts: impl Iterator<Item = &'a [AttemptFacts]>, cancelled: bool, awaited: Awaited) -> State {

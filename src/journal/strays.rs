@@ -3,7 +3,7 @@
 //!
 //! In memory are so many of them, by every spelling of their id and by the numbers in them; table `stray` lists all. What
 //! comes while as many wait as are remembered is left to the table, and read back once nothing is outstanding of what it
-//! may belong to ([`super::left_out`]).
+//! may belong to (module `left_out`).
 
 use super::JournalError;
 use super::equivalent::in_other_radix;

@@ -18,6 +18,8 @@ pub struct Window {
     refused: HashMap<i64, Refusal>,
     /// The same, of some time ago.
     refused_before: HashMap<i64, Refusal>,
+    /// Refusals of which the journal has not been told.
+    untold: usize,
     /// The writer waits for a slot.
     starved: bool,
 }
@@ -42,6 +44,7 @@ impl Window {
             late: HashMap::new(),
             refused: HashMap::new(),
             refused_before: HashMap::new(),
+            untold: 0,
             starved: false,
         }
     }
@@ -106,13 +109,24 @@ impl Window {
         expired.into_iter().map(|(_, (sent, _))| sent).collect()
     }
 
-    /// This attempt at a part of a longer message was refused for good, which the journal has been told.
+    /// This attempt at a part of a longer message was refused for good, which the journal is [told](Self::told) next.
     pub fn refuse(&mut self, sent: &Sent) {
         if self.refused.len() >= REFUSED_MIN {
             self.refused_before = std::mem::take(&mut self.refused);
         }
         self.refused_before.remove(&sent.message);
         self.refused.insert(sent.message, Refusal { attempt: sent.attempt, withheld: Vec::new() });
+        self.untold += 1;
+    }
+
+    /// The journal was told of so many refusals.
+    pub fn told(&mut self, refusals: usize) {
+        self.untold = self.untold.saturating_sub(refusals);
+    }
+
+    /// Whether the journal was told of every refusal: it may hear of what was withheld for them.
+    pub fn is_all_told(&self) -> bool {
+        self.untold == 0
     }
 
     /// Whether a claimed part is not to be written, since another of its message was refused. Each part is withheld once:
@@ -167,6 +181,9 @@ mod tests {
         let part = |part, tried| Sent { message: 10, attempt: Attempt::new(part, tried), ..sent(1) };
         assert!(!window.withholds(&part(11, 0)));
         window.refuse(&part(11, 0));
+        assert!(!window.is_all_told());
+        window.told(1);
+        assert!(window.is_all_told());
         assert!(window.withholds(&part(12, 0)));
         assert!(!window.withholds(&Sent { message: 20, ..part(20, 0) }), "another message");
         // What is tried again of it was claimed by one who knows.

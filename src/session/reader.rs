@@ -4,7 +4,7 @@
 use super::{ReceiptReading, Timers};
 use crate::failpoint::reach;
 use crate::journal::answers::Notes;
-use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, Sent, ToJournal};
+use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
 use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
 use crate::link::ReadHalf;
@@ -237,10 +237,10 @@ impl Reader {
             outcome = outcome.and(Err(STOPPED.into()));
         }
         self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())?;
-        if !refused.is_empty() {
-            // After the journal was told, and not before: see `Window::withholds`.
-            let mut window = self.window.lock();
-            refused.iter().for_each(|sent| window.refuse(sent));
+        if refused > 0 {
+            self.window.lock().told(refused);
+            // A wake-up for what was withheld meanwhile.
+            let _ = self.writer.try_send(FromReader::Freed);
         }
         outcome
     }
@@ -301,9 +301,9 @@ impl Reader {
     }
 
     /// Finds out whose answers these are: one look at the window for all of them. Returns how many slots they held, and
-    /// which parts of longer messages are refused for good.
-    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) -> (usize, Vec<Sent>) {
-        let (mut slots, mut refused) = (0, Vec::new());
+    /// how many parts of longer messages are refused for good: before their slots are free, their messages are barred.
+    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) -> (usize, usize) {
+        let (mut slots, mut refused) = (0, 0);
         if found.is_empty() {
             return (slots, refused);
         }
@@ -324,7 +324,8 @@ impl Reader {
                 _ if sent.is_refused_for_reference(status) => {}
                 class @ (StatusClass::Temporary | StatusClass::Account | StatusClass::Permanent) => {
                     if !sent.plain {
-                        refused.push(sent);
+                        window.refuse(&sent);
+                        refused += 1;
                     }
                     if class == StatusClass::Account {
                         // The journal is about to stop everything; until it has, nothing more is to be refused alike.

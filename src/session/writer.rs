@@ -272,6 +272,7 @@ impl<'a> Session<'a> {
     /// One round: writes what may be written, asks for what is wanted. Returns how long nothing more is to be done.
     fn step(&mut self) -> Result<Duration, String> {
         let mut ready_in = self.write_parts()?;
+        self.tell_withheld();
         if self.shared.pacer.hold() != Hold::No {
             self.withdraw_queue("not written: nothing may be sent for the time being");
             ready_in = ready_in.min(HOLD_LOOK);
@@ -312,7 +313,6 @@ impl<'a> Session<'a> {
             if left > 0 {
                 self.shared.pacer.give_back(left);
             }
-            self.tell_withheld();
         }
     }
 
@@ -364,9 +364,9 @@ impl<'a> Session<'a> {
         Ok(granted)
     }
 
-    /// Gives back what the rest of its message was withheld for.
+    /// Gives back what was withheld, once the journal knows why.
     fn tell_withheld(&mut self) {
-        if !self.withheld.is_empty() {
+        if !self.withheld.is_empty() && self.window.lock().is_all_told() {
             let sent = std::mem::take(&mut self.withheld);
             let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent, reason: WITHHELD });
         }

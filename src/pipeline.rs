@@ -14,7 +14,7 @@ use crate::journal::keeper::{Board, Keeper, KeeperSettings, Status};
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::marks::Marks;
-use crate::journal::recover::{Recovery, recover, settle_marks as settle};
+use crate::journal::recover::{self, Recovery, recover};
 use crate::journal::{self, JournalError};
 use crate::pacer::{Hold, Pacer, Rate};
 use crate::session::{self, NeedsTlvs, Notice, Shared, TakesTlvs};
@@ -125,13 +125,13 @@ pub fn send(
 /// Settles the write marks after an orderly end: they speak against an older copy of this journal from then on, and against
 /// no other that takes its place. Where that fails the next start does it.
 fn settle_marks(path: &std::path::Path) {
-    let settled = || -> Result<(), JournalError> {
+    let settle = || -> Result<(), JournalError> {
         let open = "SELECT EXISTS (SELECT 1 FROM session WHERE closed_at IS NULL)";
         let connection = journal::open_existing(path)?;
         let is_open: bool = connection.query_row(open, [], |row| row.get(0))?;
-        if is_open { Ok(()) } else { settle(&connection, path, &Marks::open(path)?) }
+        if is_open { Ok(()) } else { recover::settle_marks(&connection, path, &Marks::open(path)?) }
     };
-    if let Err(error) = settled() {
+    if let Err(error) = settle() {
         log::debug!("the write marks stay: {}", error.at(path));
     }
 }

@@ -132,13 +132,9 @@ impl Window {
     /// Whether a claimed part is not to be written, since another of its message was refused. Each part is withheld once:
     /// the journal knows of the refusal before it hears of that, so what it claims of the message from then on is meant to go.
     pub fn withholds(&mut self, sent: &Sent) -> bool {
-        let refusal = match self.refused.get_mut(&sent.message) {
-            Some(refusal) => refusal,
-            None => match self.refused_before.get_mut(&sent.message) {
-                Some(refusal) => refusal,
-                None => return false,
-            },
-        };
+        let before = &mut self.refused_before;
+        let found = self.refused.get_mut(&sent.message).or_else(|| before.get_mut(&sent.message));
+        let Some(refusal) = found else { return false };
         let part = sent.attempt.part();
         if part == refusal.attempt.part() && sent.attempt.tried() > refusal.attempt.tried()
             || refusal.withheld.contains(&part)

@@ -1,11 +1,11 @@
-//! What becomes of the other parts when one is refused for good, and of a stream that is never at rest between two PDUs:
-//! against SMSCs that do just that.
+//! What becomes of the other parts when one is refused for good, what an operator makes of refusals and doubts, and a stream
+//! that is never at rest between two PDUs: against SMSCs that do just that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails fails its test.
 
 mod common;
 
 use common::independent_smsc::pdu;
-use common::{Smppost, one, open, rows, rows_with, states};
+use common::{Smppost, expected, one, open, rows, rows_with, states};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
@@ -205,4 +205,43 @@ fn f37_a_message_that_went_out_only_in_part_is_not_called_done() {
         }
         smppost.run(&["verify"]).assert_code(0);
     }
+}
+
+#[test]
+fn f27_an_operator_decides_line_by_line() {
+    // Lines 2 to 4 are not answered, 5 and 6 are refused, each with a status of its own, the first time.
+    let mut seen = std::collections::HashMap::new();
+    let port = smsc(Box::new(move |stream, _, submits| {
+        for (number, body) in submits {
+            let row = (0..5).find(|row| {
+                let number = common::number(*row);
+                body.windows(number.len()).any(|octets| octets == number.as_bytes())
+            });
+            let times = seen.entry(row).or_insert(0);
+            *times += 1;
+            match (row, *times) {
+                (Some(0..3), 1) => {}
+                (Some(3), 1) => stream.write_all(&pdu(SUBMIT_SM_RESP, INVALID_DESTINATION, number, b""))?,
+                (Some(4), 1) => stream.write_all(&pdu(SUBMIT_SM_RESP, 0x66, number, b""))?,
+                _ => stream.write_all(&accepted(number))?,
+            }
+        }
+        Ok(true)
+    }));
+    let smppost = Smppost::new();
+    let more = ["--response-timeout", "500ms", "--wait-receipts", "100ms"];
+    smppost.send(&rows(5), port, &more).assert_code(3);
+    let found = || states(&smppost.journal(), "c");
+    assert_eq!(found(), expected([("in_doubt", 3), ("rejected", 2)]));
+    smppost.run(&["resolve", "c", "--assume-sent", "--line", "2"]).assert_code(0);
+    smppost.run(&["resolve", "c", "--abandon", "--line", "3"]).assert_code(0);
+    smppost.run(&["resolve", "c", "--resend", "--line", "4"]).assert_code(0);
+    assert_eq!(found(), expected([("accepted", 1), ("failed", 1), ("queued", 1), ("rejected", 2)]));
+    let port = port.to_string();
+    let resume =
+        ["resume", "c", "--host", "127.0.0.1", "--port", &port, "--system-id", "test", "--wait-receipts", "100ms"];
+    let only = ["--retry-rejected", "--code", "0x0B"];
+    smppost.run(&[&resume[..], &only].concat());
+    assert_eq!(found(), expected([("accepted", 3), ("failed", 1), ("rejected", 1)]));
+    smppost.run(&["verify"]).assert_code(0);
 }

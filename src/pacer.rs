@@ -1,8 +1,9 @@
 //! The account's token bucket: how many PDUs may be written when, over all connections.
 //!
 //! [`Bucket`] is pure: time is an argument. [`Pacer`] shares it among the writers behind a lock that is held for the
-//! arithmetic only. No sliding second holds more than the rate and 1%, or below 100 a second the rate and one. Tokens are taken when the octets are about to be written, not when parts are claimed, so that a slow
-//! disk does not bunch up what the SMSC sees.
+//! arithmetic only. No sliding second holds more than the rate and 1%, or below 100 a second the rate and one. Tokens are
+//! taken when the octets are about to be written, not when parts are claimed, so that a slow disk does not bunch up what
+//! the SMSC sees.
 
 use parking_lot::Mutex;
 use std::collections::VecDeque;

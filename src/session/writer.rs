@@ -1,12 +1,13 @@
 //! The writing half of a session, and the life of its connection: bind, send, settle, reconnect.
 
 mod keep;
+mod runs;
 
 use super::bind::{Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::{Backoff, Notice, Shared};
 use crate::failpoint::reach;
-use crate::journal::events::{Acknowledge, Barred, Item, Run, Sent, SessionFacts, ToJournal, ToSession};
+use crate::journal::events::{Acknowledge, Barred, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::journal::marks::Mark;
 use crate::link::WriteHalf;
 use crate::pacer::{HOLD_LOOK, Hold, LastSecond};
@@ -17,6 +18,7 @@ use crate::wire::{
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
 use parking_lot::Mutex;
+use runs::{advance, sent_of, without_barred};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -558,60 +560,3 @@ enum Event {
     Journal(Option<ToSession>),
     Reader(Option<FromReader>),
 }
-
-/// The first part of a run, as it will be remembered.
-fn sent_of(run: &Run) -> Sent {
-    let item = &run.chunk.items[run.items.start];
-    Sent {
-        attempt: item.attempt,
-        message: item.message,
-        sequence_number: run.first_sequence_number,
-        campaign: item.campaign,
-        plain: item.is_plain(),
-        refused: item.refused,
-        late: false,
-        referenced: false,
-        generation: run.generation,
-        destination: item.destination,
-    }
-}
-
-/// Drops the first part of a run.
-fn advance(run: &mut Run) {
-    run.items.start += 1;
-    run.first_serial += 1;
-    run.first_sequence_number += 1;
-}
-
-/// The runs that are left without what is barred, and what that was. Order, serials and sequence numbers stay as they are.
-fn without_barred(queue: VecDeque<Run>, barred: &[Arc<Barred>]) -> (VecDeque<Run>, Vec<Sent>) {
-    // Parts of a message stand side by side in their chunk, and what stands before the queue's first is through.
-    let begun = queue.front().and_then(|run| {
-        let before = run.chunk.items.get(run.items.start.checked_sub(1)?)?.message;
-        run.chunk.items.get(run.items.start).map(|item| item.message).filter(|&message| message == before)
-    });
-    let is_barred = |item: &Item| {
-        Some(item.message) != begun && barred.iter().any(|barred| barred.bars(item.campaign, item.destination))
-    };
-    let (mut left, mut sent) = (VecDeque::with_capacity(queue.len()), Vec::new());
-    for mut run in queue {
-        while !run.items.is_empty() {
-            let goes = |item: &&Item| !is_barred(item);
-            let count = run.chunk.items[run.items.clone()].iter().take_while(goes).count();
-            if count == 0 {
-                sent.push(sent_of(&run));
-                advance(&mut run);
-                continue;
-            }
-            let end = run.items.start + count;
-            left.push_back(Run { items: run.items.start..end, ..run.clone() });
-            run.items.start = end;
-            run.first_serial += count as i64;
-            run.first_sequence_number += count as u32;
-        }
-    }
-    (left, sent)
-}
-
-#[cfg(test)]
-mod tests;

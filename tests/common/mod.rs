@@ -144,6 +144,8 @@ impl Smppost {
             .env("SMPPOST_JOURNAL", self.journal())
             .env("HOME", self.dir.path())
             .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_DATA_HOME")
+            .env_remove("XDG_STATE_HOME")
             .env_remove("RUST_LOG")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .envs(environment.iter().copied())

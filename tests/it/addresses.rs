@@ -1,0 +1,1 @@
+//! Host names, addresses, and runs that never bind.

@@ -1,0 +1,1 @@
+//! Opt-out lists, reports and checks.

@@ -1,0 +1,15 @@
+//! The program as its users run it: one binary for all such tests, a module for each area.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails fails its test.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod addresses;
+mod lists;
+mod numbers;
+mod patterns;
+mod place;
+mod restraint;
+mod said;
+mod terminal;
+mod zones;

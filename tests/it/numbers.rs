@@ -1,0 +1,1 @@
+//! The look-up by number.

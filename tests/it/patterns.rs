@@ -1,0 +1,1 @@
+//! Patterns of traffic that must not make the journal stand still.

@@ -1,0 +1,1 @@
+//! Where the journal lies, which file it is, and whose settings count.

@@ -1,0 +1,1 @@
+//! A run that stops itself, and files that are not what they seem.

@@ -1,0 +1,1 @@
+//! Terminals, signals, outputs that block, and paths.

@@ -1,0 +1,1 @@
+//! Time zones, moments and SMPP times.

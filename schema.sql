@@ -187,6 +187,23 @@ CREATE TABLE spilled_run (
     filter BLOB NOT NULL                        -- a Bloom filter of its hashes
 ) STRICT;
 
+-- The look-up by number: runs of messages sorted by a keyed hash of their numbers. No number stands in them, and each hit
+-- counts only if the message itself agrees. A chunk has the number of its run and its place in it (run << 24 | n) as id,
+-- and up to 500 entries of 8 octets, little-endian: 40 bits of hash, and the message's distance from first_id. A chunk whose
+-- run has no row is left over. The key of the hash is in meta.
+CREATE TABLE number_run (
+    run      INTEGER PRIMARY KEY,
+    first_id INTEGER NOT NULL,                  -- it covers the ids first_id <= id < end_id
+    end_id   INTEGER NOT NULL,
+    entries  INTEGER NOT NULL,
+    CHECK (first_id <= end_id)
+) STRICT;
+
+CREATE TABLE number_chunk (
+    id      INTEGER PRIMARY KEY,
+    entries BLOB NOT NULL
+) STRICT;
+
 -- query_sm, cancel_sm and replace_sm: what was asked about a part that the SMSC has. Committed before it is written, so
 -- that one without an answer may have been done or not.
 CREATE TABLE operation (

@@ -2,12 +2,15 @@
 //! tally alone.
 
 mod batch;
+mod sent;
 mod transfer;
 
 use crate::address::Sender;
 use crate::escape::{escape_terminal, hex};
 use crate::fields::SubmitFields;
-use crate::import::{FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of};
+use crate::import::{
+    Event, FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, SentBy, Settings, Tally, TextSource, digest_of,
+};
 use crate::journal::campaign::{CampaignOptions, Via};
 use crate::journal::intake::{Counts, Intake, existing};
 use crate::journal::{self, JournalError};
@@ -19,6 +22,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use transfer::{TransferError, transfer};
 
 /// A campaign as the operator describes it.
@@ -91,6 +95,8 @@ pub struct Reading {
     pub encoding: FileEncoding,
     /// Refuse the file at its first bad row.
     pub strict: bool,
+    /// The time of the options' `skip_sent_within`.
+    pub skip_sent_within: Option<Duration>,
 }
 
 /// What can go wrong with a campaign's file.
@@ -193,6 +199,10 @@ pub enum Imported {
         first_refused: Option<(u64, String)>,
         /// Columns of the file that nothing is taken from.
         unused_columns: Vec<String>,
+        /// Campaigns that sent to its numbers in the last 24 hours.
+        sent_lately: Vec<SentBy>,
+        /// Campaigns that sent to the numbers whose rows were left out for that.
+        left_out: Vec<SentBy>,
     },
     /// The very same campaign was there already, with so many messages.
     Already(i64),
@@ -209,17 +219,20 @@ pub fn import(
     journal: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Imported, CampaignError> {
-    let suppressed = match journal::open_existing(journal) {
+    let (suppressed, mut left_out) = match journal::open_existing(journal) {
         Ok(connection) => {
             if let Some(already) = compare(campaign, &connection)? {
                 return Ok(already);
             }
-            journal::control::suppressed(&connection)?
+            (journal::control::suppressed(&connection)?, sent::left_out(campaign, &connection, journal)?)
         }
         Err(JournalError::Missing(_)) => Default::default(),
         Err(error) => return Err(error.into()),
     };
-    let reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let told = std::mem::take(&mut left_out.told);
+    let reader = reader(campaign, campaign.open()?)?
+        .with_suppressed(move |key| suppressed.contains(&key))
+        .with_left_out(move |key| left_out.reason(key));
     let unused_columns = reader.unused_columns().map(str::to_owned).collect();
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let from = Sender::canonical(&campaign.options.from);
@@ -247,7 +260,8 @@ pub fn import(
                 intake.abandon()?;
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
-            Ok(Imported::New { counts: intake.finish(&hex(&digest))?, first_refused, unused_columns })
+            let (counts, sent_lately) = intake.finish(&hex(&digest))?;
+            Ok(Imported::New { counts, first_refused, unused_columns, sent_lately, left_out: told })
         }
         // A file without rows is an error of its own, so that there is none here.
         (Ok(_), None) => Err(CampaignError::Import(campaign.path.clone(), ImportError::HeaderOnly)),
@@ -282,17 +296,34 @@ fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Im
 }
 
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
-/// suppression list only.
+/// suppression list, and for what other campaigns sent to the numbers lately.
 pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignError> {
-    let suppressed = match journal::open_read_only(journal) {
-        Ok(connection) => journal::control::suppressed(&connection)?,
-        Err(_) => Default::default(),
-    };
-    let mut reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let connection = journal::open_read_only(journal).ok();
+    let mut reader = reader(campaign, campaign.open()?)?;
+    let mut counting = None;
+    if let Some(connection) = &connection {
+        let suppressed = journal::control::suppressed(connection)?;
+        let left_out = sent::left_out(campaign, connection, journal)?;
+        reader =
+            reader.with_suppressed(move |key| suppressed.contains(&key)).with_left_out(move |key| left_out.reason(key));
+        counting = sent::counting(campaign, connection)?.map(|count| (count, connection));
+    }
     let mut tally = Tally::new();
     tally.unused_columns = reader.unused_columns().map(str::to_owned).collect();
     while let Some(event) = reader.next().map_err(|error| CampaignError::Import(campaign.path.clone(), error))? {
         tally.note(&event);
+        if let (Some((count, connection)), Event::Row(row)) = (&mut counting, &event)
+            && !row.suppressed
+        {
+            count.add(row.destination.same_key());
+            if count.is_full() {
+                count.ask(connection, |_, _| ())?;
+            }
+        }
+    }
+    if let Some((mut count, connection)) = counting {
+        count.ask(connection, |_, _| ())?;
+        tally.sent_lately = count.told();
     }
     Ok(tally)
 }

@@ -17,7 +17,7 @@ pub use error::{ImportError, Reason, SAR_BESIDE_UDH};
 pub use keys::KeySet;
 pub use reader::{Duplicate, Event, Rejected, Row, RowReader, Settings, TextSource, is_delimiter};
 pub use source::{FileEncoding, digest_of};
-pub use tally::{EncodingTally, Longest, Rejections, Tally};
+pub use tally::{EncodingTally, Longest, Rejections, SentBy, Tally};
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@
 //!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator
 //!   says a receipt is
 //! - [`operations`] what is asked of the SMSC about messages that it has
+//! - [`numbers`] the look-up by number, and [`lately`] what was sent to numbers lately
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`events`] what sessions and the journal thread say to each other
 
@@ -43,11 +44,13 @@ pub mod intake;
 pub mod keeper;
 pub mod key;
 mod ladder;
+pub mod lately;
 mod left_out;
 mod load;
 pub mod lock;
 pub mod marks;
 mod noted;
+pub mod numbers;
 pub mod operations;
 pub mod query;
 pub mod recall;

@@ -20,6 +20,7 @@ use crate::journal::JournalError;
 use crate::pipeline::SendError;
 use crate::report::ReportError;
 use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
+use crate::report::find::FindArgs;
 use crate::smsc::cli::SmscArgs;
 use clap::{Parser, Subcommand};
 use probe::ProbeArgs;
@@ -64,6 +65,8 @@ enum Command {
     List(ListArgs),
     /// What became of a campaign's messages
     Report(ReportArgs),
+    /// Every message to a number, of all campaigns, and what became of it
+    Find(FindArgs),
     /// Ask the SMSC what became of messages (query_sm)
     Query(operations::QueryArgs),
     /// Give messages that the SMSC has not delivered yet another text (replace_sm)
@@ -238,7 +241,9 @@ impl Command {
             Self::Send(_) | Self::Import(_) | Self::Resume(_) | Self::Query(_) | Self::Replace(_) => true,
             Self::Cancel(_) | Self::Listen(_) | Self::Resolve(_) => true,
             Self::Suppress(args) => args.changes_list(),
-            Self::Check(_) | Self::List(_) | Self::Report(_) | Self::Verify(_) | Self::Upgrade(_) => false,
+            Self::Check(_) | Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) | Self::Upgrade(_) => {
+                false
+            }
             Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) => false,
         }
     }
@@ -253,6 +258,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Resume(args) => send::resume(args, journal),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Report(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Find(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Query(args) => operations::query(args, journal, &mut out),
         Command::Replace(args) => operations::replace(args, journal, &mut out),
         Command::Cancel(args) => send::cancel(args, journal, &mut out),

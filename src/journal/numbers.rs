@@ -336,21 +336,13 @@ impl Cursor<'_> {
 
     /// Goes to the first later chunk that ends with this hash or a later one.
     fn leap(&mut self, hash: u64) -> Result<(), JournalError> {
-        let (mut low, mut high) = (self.chunk + 1, self.run.chunks());
-        // Hashes are spread evenly, unless a number occurs very often.
-        let expected = ((u128::from(hash) * high as u128) >> HASH_BITS) as i64;
-        let mut guesses = [expected + NEAR_CHUNKS, expected - NEAR_CHUNKS].into_iter();
-        while low < high {
-            let guess = guesses.next().filter(|guess| (low..high).contains(guess));
-            let middle = guess.unwrap_or(low + (high - low) / 2);
-            self.load(middle)?;
-            if self.reaches(hash) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        if self.chunk == low { Ok(()) } else { self.load(low) }
+        let chunks = self.run.chunks();
+        let expected = ((u128::from(hash) * chunks as u128) >> HASH_BITS) as i64;
+        let chunk = first_chunk(self.chunk + 1..chunks, expected, |n| {
+            self.load(n)?;
+            Ok(self.reaches(hash))
+        })?;
+        if self.chunk == chunk { Ok(()) } else { self.load(chunk) }
     }
 
     fn load(&mut self, chunk: i64) -> Result<(), JournalError> {
@@ -375,6 +367,26 @@ impl Cursor<'_> {
             ))),
         }
     }
+}
+
+/// The first of the sorted chunks of a range that `reaches` what is sought; the range's end: none does. Hashes are spread
+/// evenly, unless one occurs very often, so that the chunk is as a rule near to where it is `expected`.
+pub(super) fn first_chunk(
+    chunks: Range<i64>,
+    expected: i64,
+    mut reaches: impl FnMut(i64) -> Result<bool, JournalError>,
+) -> Result<i64, JournalError> {
+    let (mut low, mut high) = (chunks.start, chunks.end);
+    let mut guesses = [expected + NEAR_CHUNKS, expected - NEAR_CHUNKS].into_iter();
+    while low < high {
+        let guess = guesses.next().filter(|guess| (low..high).contains(guess));
+        let middle = guess.unwrap_or(low + (high - low) / 2);
+        match reaches(middle)? {
+            true => high = middle,
+            false => low = middle + 1,
+        }
+    }
+    Ok(low)
 }
 
 fn unpack(octets: &[u8], entries: &mut Vec<u64>) {

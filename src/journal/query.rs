@@ -27,7 +27,7 @@ pub use logs::{
     AttemptRow, InboundRow, ReceiptRow, SkippedRow, Strays, attempts, inbound, receipts, skipped_rows, strays,
     unmatched,
 };
-pub use messages::{MessageRow, messages};
+pub use messages::{MessageRow, messages, messages_to};
 pub use told::{
     CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
 };

@@ -39,6 +39,23 @@ impl CampaignFile {
         File::open(&self.path).map_err(|error| CampaignError::Open(self.path.clone(), error))
     }
 
+    /// A time in its options that has come would go out with every message. A campaign that is in the journal already may
+    /// have one: what of it is not sent by then is not sent any more.
+    fn refuse_passed(&self, now_ms: i64) -> Result<(), CampaignError> {
+        match self.fields()?.passed(now_ms) {
+            Some(passed) => Err(CampaignError::Options(format!("--field: {passed}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn fields(&self) -> Result<SubmitFields, CampaignError> {
+        match &self.options.fields {
+            Some(fields) => serde_json::from_value(fields.clone())
+                .map_err(|error| CampaignError::Options(format!("--field: {error}"))),
+            None => Ok(SubmitFields::default()),
+        }
+    }
+
     /// What its options come to, once they are held against each other: all that can be known without the file.
     pub fn settings(&self) -> Result<Settings, CampaignError> {
         let options = &self.options;
@@ -49,10 +66,7 @@ impl CampaignFile {
             Some(other) => return Err(CampaignError::Options(format!("--alphabet {other}: use auto, gsm7 or ucs2"))),
         };
         let wrong = |words: String| CampaignError::Options(format!("--field: {words}"));
-        let fields: SubmitFields = match &options.fields {
-            Some(fields) => serde_json::from_value(fields.clone()).map_err(|error| wrong(error.to_string()))?,
-            None => SubmitFields::default(),
-        };
+        let fields = self.fields()?;
         let data_sm = options.via == Via::DataSm;
         if let Some(field) = fields.beyond_data_sm().filter(|_| data_sm) {
             return Err(wrong(format!("data_sm has no field {field}: leave it out, or use --via submit_sm")));
@@ -78,6 +92,7 @@ impl CampaignFile {
             policy,
             data_coding: fields.data_coding,
             data_sm,
+            now_ms: journal::now_ms(),
         })
     }
 }
@@ -298,6 +313,7 @@ pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignE
 }
 
 fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, CampaignError> {
+    campaign.refuse_passed(journal::now_ms())?;
     RowReader::open(file, campaign.settings()?).map_err(|error| CampaignError::Import(campaign.path.clone(), error))
 }
 

@@ -1,1 +1,3 @@
 //! A run that stops itself, and files that are not what they seem.
+
+mod times;

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and what each command does with it. stdout is data, stderr is words.
 
+pub mod ask;
 mod campaign;
 mod connection;
 mod listen;

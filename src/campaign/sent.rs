@@ -1,5 +1,6 @@
 //! What other campaigns sent to a file's numbers lately: told by `check`, and left out with `--skip-sent-within`.
 
+use super::standing::{Standing, no_file};
 use super::{CampaignError, CampaignFile, reader};
 use crate::import::{Event, ImportError, Reason, SentBy};
 use crate::journal::lately::{Count, Lately};
@@ -7,7 +8,6 @@ use crate::journal::lock::ImportLock;
 use crate::journal::numbers::{Numbers, index};
 use crate::journal::{self, JournalError, now_ms};
 use rusqlite::Connection;
-use std::fs;
 use std::path::Path;
 
 /// Numbers whose rows are left out, with the campaign that sent to each last.
@@ -36,9 +36,9 @@ pub fn left_out(campaign: &CampaignFile, connection: &Connection, journal: &Path
     let (Some(within), Some(words)) = (campaign.reading.skip_sent_within, &campaign.options.skip_sent_within) else {
         return Ok(LeftOut::default());
     };
-    if !fs::metadata(&campaign.path).is_ok_and(|file| file.is_file()) && campaign.path.exists() {
+    if let Some(what) = no_file(&campaign.path) {
         return Err(CampaignError::Options(format!(
-            "--skip-sent-within reads the file twice, and {} can be read once: write it to a file first",
+            "--skip-sent-within reads the file twice, and {} is {what}: write it to a file first",
             campaign.path.display()
         )));
     }
@@ -46,7 +46,8 @@ pub fn left_out(campaign: &CampaignFile, connection: &Connection, journal: &Path
     let Some(lately) = Lately::since(connection, now_ms() - within.as_millis() as i64)? else { return Ok(left_out) };
     catch_up(connection, journal)?;
     let mut count = Count::new(lately, campaign.options.allow_duplicates);
-    let mut reader = reader(campaign, campaign.open()?)?;
+    let standing = Standing::open(&campaign.path)?;
+    let mut reader = reader(campaign, standing.file())?;
     let unreadable = |error| CampaignError::Import(campaign.path.clone(), error);
     loop {
         let is_over = match reader.next() {

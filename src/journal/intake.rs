@@ -7,6 +7,7 @@ use super::lately::{Count, Lately};
 use super::lock::ImportLock;
 use super::numbers::index::{self, Indexer};
 use super::numbers::key_of;
+use super::twins::{self, Contents, Twin};
 use super::{JournalError, in_transaction, now_ms, open_or_create};
 use crate::failpoint::reach;
 use crate::import::SentBy;
@@ -282,6 +283,19 @@ impl Intake {
         self.first_refused.clone()
     }
 
+    /// Campaigns of other names that are the same again as this one, all of which is stored by now. From here on the
+    /// journal is not kept from others until [`finish`](Self::finish) or [`abandon`](Self::abandon), and the rows stay hidden.
+    pub fn twins(&mut self, name: &str, options: &CampaignOptions, digest: &str) -> Result<Vec<Twin>, JournalError> {
+        let at_path = |error: JournalError| error.at(&self.path);
+        let store = "UPDATE campaign SET end_id = ?2 WHERE id = ?1";
+        let stored = self.connection.execute(store, (self.campaign, self.next_id));
+        stored.and_then(|_| self.connection.execute_batch("COMMIT")).map_err(|error| at_path(error.into()))?;
+        let contents = Contents { digest, messages: self.counts.messages, parts: self.counts.parts };
+        let (first, end) = (self.next_id - self.counts.parts, self.next_id);
+        let mut sum = || twins::sum_of(&self.connection, first, end);
+        twins::find(&self.connection, name, options, contents, &mut sum).map_err(at_path)
+    }
+
     /// Makes the campaign whole: from this commit on it is there. Returns, too, which campaigns sent to its numbers in the
     /// last 24 hours.
     pub fn finish(mut self, digest: &str) -> Result<(Counts, Vec<SentBy>), JournalError> {
@@ -296,8 +310,12 @@ impl Intake {
     fn complete(&mut self, digest: &str) -> Result<(), JournalError> {
         self.indexer.sort();
         if self.lately.is_some() {
-            self.commit()?;
+            if !self.connection.is_autocommit() {
+                self.commit()?;
+            }
             self.ask_lately()?;
+        }
+        if self.connection.is_autocommit() {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
         }
         self.indexer.write(&self.connection)?;

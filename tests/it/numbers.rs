@@ -63,7 +63,7 @@ fn an_import_says_what_others_sent_to_lately_and_leaves_it_out_where_that_is_ask
     let import = smppost.run(&arguments("import", june.to_str().unwrap(), &journal));
     assert!(!import.assert_code(0).stderr.contains("sent to"), "{}", import.said());
 
-    let skip = [journal[0], journal[1], "--campaign", "may 2", "--skip-sent-within", "24h"];
+    let skip = [journal[0], journal[1], "--campaign", "may 2", "--allow-same", "--skip-sent-within", "24h"];
     let import = smppost.run(&arguments("import", file, &skip));
     assert!(import.assert_code(0).stderr.contains("21 rows left out"), "{}", import.said());
     assert!(!import.stderr.contains("refused"), "{}", import.said());
@@ -97,6 +97,7 @@ fn rows_are_left_out_of_what_is_sent_and_a_pipe_is_refused_for_it() {
     let pipe = smppost.path("pipe.csv");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
     assert!(made.success());
+    let skip = ["--campaign", "piped", "--skip-sent-within", "2h"];
     let refused = smppost.run(&smppost.send_arguments(pipe.to_str().unwrap(), &port, &skip));
     assert!(refused.assert_code(2).stderr.contains("reads the file twice"), "{}", refused.said());
     assert_eq!(smsc.ledger().len(), 8);

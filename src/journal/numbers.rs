@@ -31,6 +31,9 @@ const NEAR_CHUNKS: i64 = 4;
 const HITS_MAX: usize = 1 << 20;
 const _: () = assert!(SPAN_MAX / (CHUNK_ENTRIES as i64) < 1 << CHUNK_BITS);
 
+/// Whether to go on with what was found.
+pub type Flow = Result<ControlFlow<()>, JournalError>;
+
 /// The key of the hashes, in the notes of the journal.
 const KEY: &str = "number_key";
 
@@ -139,7 +142,7 @@ impl Numbers {
         connection: &Connection,
         number: u64,
         within: &Range<i64>,
-        each: &mut dyn FnMut(i64) -> Result<ControlFlow<()>, JournalError>,
+        each: &mut dyn FnMut(i64) -> Flow,
     ) -> Result<(), JournalError> {
         let asked = self.sorted([number].into());
         let mut is_to = connection.prepare_cached(
@@ -177,7 +180,7 @@ impl Numbers {
         connection: &Connection,
         asked: &[Asked],
         within: &[Range<i64>],
-        each: &mut dyn FnMut(&mut Vec<Hit>) -> Result<ControlFlow<()>, JournalError>,
+        each: &mut dyn FnMut(&mut Vec<Hit>) -> Flow,
     ) -> Result<(), JournalError> {
         let mut hits = Hits { within, found: Vec::new(), each };
         let (mut runs, mut gaps) = (self.runs.iter().peekable(), self.gaps.iter().peekable());
@@ -207,13 +210,7 @@ impl Numbers {
     }
 
     /// Reads all messages of a range that no run covers.
-    fn read(
-        &self,
-        connection: &Connection,
-        gap: &Range<i64>,
-        asked: &[Asked],
-        hits: &mut Hits<'_>,
-    ) -> Result<ControlFlow<()>, JournalError> {
+    fn read(&self, connection: &Connection, gap: &Range<i64>, asked: &[Asked], hits: &mut Hits<'_>) -> Flow {
         let mut statement =
             connection.prepare_cached("SELECT id, destination FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
         for range in hits.within {
@@ -236,11 +233,11 @@ impl Numbers {
 struct Hits<'h> {
     within: &'h [Range<i64>],
     found: Vec<Hit>,
-    each: &'h mut dyn FnMut(&mut Vec<Hit>) -> Result<ControlFlow<()>, JournalError>,
+    each: &'h mut dyn FnMut(&mut Vec<Hit>) -> Flow,
 }
 
 impl Hits<'_> {
-    fn add(&mut self, message: i64, asked: usize) -> Result<ControlFlow<()>, JournalError> {
+    fn add(&mut self, message: i64, asked: usize) -> Flow {
         let after = self.within.partition_point(|range| range.end <= message);
         if self.within.get(after).is_none_or(|range| message < range.start) {
             return Ok(ControlFlow::Continue(()));
@@ -249,7 +246,7 @@ impl Hits<'_> {
         if self.found.len() >= HITS_MAX { self.flush() } else { Ok(ControlFlow::Continue(())) }
     }
 
-    fn flush(&mut self) -> Result<ControlFlow<()>, JournalError> {
+    fn flush(&mut self) -> Flow {
         if self.found.is_empty() {
             return Ok(ControlFlow::Continue(()));
         }
@@ -261,12 +258,7 @@ impl Hits<'_> {
 }
 
 /// Looks for numbers in a run.
-fn search(
-    connection: &Connection,
-    run: &Run,
-    asked: &[Asked],
-    hits: &mut Hits<'_>,
-) -> Result<ControlFlow<()>, JournalError> {
+fn search(connection: &Connection, run: &Run, asked: &[Asked], hits: &mut Hits<'_>) -> Flow {
     let mut cursor = Cursor { connection, run, chunk: -1, entries: Vec::new(), at: 0 };
     for (n, sought) in asked.iter().enumerate() {
         // Different numbers of one hash: the first of them has looked for all.

@@ -5,6 +5,8 @@ mod campaign;
 mod connection;
 mod listen;
 mod operations;
+mod plan;
+mod prepare;
 mod probe;
 mod profile;
 mod resolve;

@@ -51,6 +51,11 @@ pub struct SendArgs {
 }
 
 impl SendArgs {
+    /// Whether nothing is to be written.
+    pub fn is_dry_run(&self) -> bool {
+        self.run.dry_run
+    }
+
     /// Checks all that can be checked without the file and without connecting, and says what would be done.
     pub fn describe(&self) -> Result<String, CliError> {
         let words = self.sessions.describe().map_err(CliError::Usage)?;
@@ -414,6 +419,11 @@ fn how(settings: &SendSettings) -> How<'_> {
 }
 
 impl ResumeArgs {
+    /// Whether nothing is to be written.
+    pub fn is_dry_run(&self) -> bool {
+        self.run.dry_run
+    }
+
     /// All that stands before sending; `None`: it was not meant.
     fn begin(&self, journal: &Path) -> Result<Option<Begun>, CliError> {
         let account = self.sessions.resolve_to_send()?;

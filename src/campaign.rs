@@ -2,21 +2,27 @@
 //! tally alone.
 
 mod batch;
+mod standing;
 mod transfer;
 
 use crate::address::Sender;
 use crate::escape::{escape_terminal, hex};
 use crate::fields::SubmitFields;
-use crate::import::{FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of};
+use crate::import::{
+    Event, FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of,
+};
 use crate::journal::campaign::{CampaignOptions, Via};
 use crate::journal::intake::{Intake, existing};
 use crate::journal::key::State;
 use crate::journal::query::Counts;
+use crate::journal::twins::{self, Contents, Sum, Twin};
 use crate::journal::{self, JournalError, intake};
-use crate::report::text::{argument, cannot_open, count, number};
+use crate::report::text::{argument, cannot_open, count, moment, number};
 use crate::text::{Choice, Concat, Policy};
 use crate::wire::values::esm_class;
 use rusqlite::Connection;
+use standing::Standing;
+pub use standing::no_file;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -37,8 +43,21 @@ pub struct CampaignFile {
 }
 
 impl CampaignFile {
-    fn open(&self) -> Result<File, CampaignError> {
-        File::open(&self.path).map_err(|error| CampaignError::Open(self.path.clone(), error))
+    /// A time in its options that has come would go out with every message. A campaign that is in the journal already may
+    /// have one: what of it is not sent by then is not sent any more.
+    fn refuse_passed(&self, now_ms: i64) -> Result<(), CampaignError> {
+        match self.fields()?.passed(now_ms) {
+            Some(passed) => Err(CampaignError::Options(format!("--field: {passed}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn fields(&self) -> Result<SubmitFields, CampaignError> {
+        match &self.options.fields {
+            Some(fields) => serde_json::from_value(fields.clone())
+                .map_err(|error| CampaignError::Options(format!("--field: {error}"))),
+            None => Ok(SubmitFields::default()),
+        }
     }
 
     /// What its options come to, once they are held against each other: all that can be known without the file.
@@ -51,10 +70,7 @@ impl CampaignFile {
             Some(other) => return Err(CampaignError::Options(format!("--alphabet {other}: use auto, gsm7 or ucs2"))),
         };
         let wrong = |words: String| CampaignError::Options(format!("--field: {words}"));
-        let fields: SubmitFields = match &options.fields {
-            Some(fields) => serde_json::from_value(fields.clone()).map_err(|error| wrong(error.to_string()))?,
-            None => SubmitFields::default(),
-        };
+        let fields = self.fields()?;
         let data_sm = options.via == Via::DataSm;
         if let Some(field) = fields.beyond_data_sm().filter(|_| data_sm) {
             return Err(wrong(format!("data_sm has no field {field}: leave it out, or use --via submit_sm")));
@@ -80,6 +96,7 @@ impl CampaignFile {
             policy,
             data_coding: fields.data_coding,
             data_sm,
+            now_ms: journal::now_ms(),
         })
     }
 }
@@ -105,18 +122,7 @@ pub enum CampaignError {
     /// The journal.
     Journal(JournalError),
     /// A campaign of that name exists and differs.
-    Differs {
-        /// Its name.
-        name: String,
-        /// In what: option, recorded and wanted value.
-        differences: Vec<(String, String, String)>,
-        /// How the messages of the recorded one stand.
-        counts: Counts,
-        /// A name like it that is free.
-        free: String,
-        /// What cancels the recorded one, and what sends this under that name, as they are typed.
-        commands: Option<(String, String)>,
-    },
+    Differs(Box<Differs>),
     /// It was imported, and its file is wanted again and is not there.
     Gone {
         /// Its name.
@@ -137,41 +143,66 @@ pub enum CampaignError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is changed while it is read, or was a moment before.
+    Moving(PathBuf),
+    /// Another campaign has brought, or will bring, the same message to everybody.
+    Same {
+        /// The file.
+        path: PathBuf,
+        /// That campaign.
+        twin: Box<Twin>,
+        /// Somebody was asked and said no.
+        asked: bool,
+    },
     /// The options contradict themselves.
     Options(String),
+}
+
+/// A campaign that is in the journal, and differs from one of its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Differs {
+    /// Its name.
+    pub name: String,
+    /// In what: option, recorded and wanted value.
+    pub differences: Vec<(String, String, String)>,
+    /// How the messages of the recorded one stand.
+    pub counts: Counts,
+    /// A name like it that is free.
+    pub free: String,
+    /// What cancels the recorded one, and what sends this under that name, as they are typed.
+    pub commands: Option<(String, String)>,
+}
+
+/// What is to be done where another campaign is the same again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Again {
+    /// Import all the same.
+    GoOn,
+    /// Do not, and say how it can be had.
+    Refuse,
+    /// Do not: somebody was asked, and said no.
+    Declined,
+}
+
+/// A twin, in words: its name, when it was imported, and how many of it were sent.
+pub fn twin_words(twin: &Twin) -> String {
+    format!(
+        "campaign {} (imported {}, {} of {} sent{})",
+        argument(&twin.name),
+        moment(crate::journal::query::Stamp(twin.imported_at)),
+        number(twin.sent),
+        count(twin.messages, "message"),
+        if twin.queued > 0 { format!(", {} queued", number(twin.queued)) } else { String::new() }
+    )
 }
 
 impl fmt::Display for CampaignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // No file of that name, which elsewhere stands for standard input.
-            Self::Open(path, _) if path.as_os_str() == "-" => {
-                f.write_str("-: a file is needed, standard input is not read")
-            }
             Self::Open(path, error) => write!(f, "{}: {}", path.display(), cannot_open(error)),
             Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Journal(error) => error.fmt(f),
-            Self::Differs { name, differences, counts, free, commands } => {
-                write!(f, "campaign {name:?} is in the journal already, and differs:")?;
-                for (option, recorded, wanted) in differences {
-                    write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
-                }
-                write!(f, "\nNothing was changed. Of the recorded one: {}.", standing(counts))?;
-                let (cancel, again) = match commands {
-                    Some((cancel, again)) => (cancel.clone(), format!("\n  {again}")),
-                    None => (format!("smppost cancel {}", argument(name)), format!(" --campaign {}", argument(free))),
-                };
-                if counts.of(State::Queued) + counts.of(State::Sending) > 0 {
-                    write!(
-                        f,
-                        "\nIf this is to go instead of what is left of it, cancel that first (what was sent stays sent):\n  \
-                         {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `smppost resume {}`",
-                        argument(name)
-                    )
-                } else {
-                    write!(f, "\nTo send this as another campaign, also to whoever got the recorded one:{again}")
-                }
-            }
+            Self::Differs(differs) => differs.fmt(f),
             Self::Gone { name, path, error } => write!(
                 f,
                 "{}: {}. Campaign {name:?} was imported and needs its file no more: `smppost resume {}` goes on with it",
@@ -186,7 +217,55 @@ impl fmt::Display for CampaignError {
                 count(*rows, "row"),
                 escape_terminal(reason)
             ),
+            Self::Moving(path) => write!(
+                f,
+                "{}: the file is being written: it was changed less than 2 s ago, or while it was read. Nothing was \
+                 imported. Run the same command again when it is whole",
+                path.display()
+            ),
+            Self::Same { path, twin, asked } => {
+                write!(
+                    f,
+                    "{}: these are the messages of {}: everybody would get the same message a second time. Nothing was \
+                     imported",
+                    path.display(),
+                    twin_words(twin)
+                )?;
+                match asked {
+                    true => Ok(()),
+                    false => write!(
+                        f,
+                        ". To go on with that one: `smppost resume {}`. To send all of it again: --allow-same-file",
+                        argument(&twin.name)
+                    ),
+                }
+            }
             Self::Options(words) => f.write_str(words),
+        }
+    }
+}
+
+impl fmt::Display for Differs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, differences, counts, free, commands } = self;
+        write!(f, "campaign {name:?} is in the journal already, and differs:")?;
+        for (option, recorded, wanted) in differences {
+            write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
+        }
+        write!(f, "\nNothing was changed. Of the recorded one: {}.", standing(counts))?;
+        let (cancel, again) = match commands {
+            Some((cancel, again)) => (cancel.clone(), format!("\n  {again}")),
+            None => (format!("smppost cancel {}", argument(name)), format!(" --campaign {}", argument(free))),
+        };
+        if counts.of(State::Queued) + counts.of(State::Sending) > 0 {
+            write!(
+                f,
+                "\nIf this is to go instead of what is left of it, cancel that first (what was sent stays sent):\n  \
+                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `smppost resume {}`",
+                argument(name)
+            )
+        } else {
+            write!(f, "\nTo send this as another campaign, also to whoever got the recorded one:{again}")
         }
     }
 }
@@ -246,8 +325,9 @@ pub fn import(
     campaign: &CampaignFile,
     journal: &Path,
     progress: &mut dyn FnMut(u64, u64),
+    about_twins: &mut dyn FnMut(&[Twin]) -> Again,
 ) -> Result<Imported, CampaignError> {
-    match prepare(campaign, journal, None, progress)? {
+    match prepare(campaign, journal, None, progress, about_twins)? {
         Prepared::Already(messages) => Ok(Imported::Already(messages)),
         Prepared::New(pending) => pending.release(),
     }
@@ -295,6 +375,7 @@ pub fn prepare(
     journal: &Path,
     account: Option<&str>,
     progress: &mut dyn FnMut(u64, u64),
+    about_twins: &mut dyn FnMut(&[Twin]) -> Again,
 ) -> Result<Prepared, CampaignError> {
     let suppressed = match journal::open_existing(journal) {
         Ok(connection) => {
@@ -306,7 +387,8 @@ pub fn prepare(
         Err(JournalError::Missing(_)) => Default::default(),
         Err(error) => return Err(error.into()),
     };
-    let reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let standing = Standing::open(&campaign.path)?;
+    let reader = reader(campaign, standing.file())?.with_suppressed(move |key| suppressed.contains(&key));
     let unused_columns = reader.unused_columns().map(str::to_owned).collect();
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let from = Sender::canonical(&campaign.options.from);
@@ -326,7 +408,7 @@ pub fn prepare(
         Ok(())
     });
     match (outcome, intake) {
-        (Ok(digest), Some(intake)) => {
+        (Ok(digest), Some(mut intake)) => {
             let first_refused = intake.first_refused();
             if let (0, Some((line, reason))) = (intake.counts().messages, &first_refused) {
                 // Its name would be taken, and the mended file be refused under it.
@@ -334,7 +416,22 @@ pub fn prepare(
                 undo(Some(intake));
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
-            intake.seal(&hex(&digest))?;
+            let digest = hex(&digest);
+            let twins = intake.twins(&campaign.name, &campaign.options, &digest)?;
+            // Nothing is locked meanwhile but other imports, so that the answer may take its time.
+            let again = if twins.is_empty() { Again::GoOn } else { about_twins(&twins) };
+            let refused = match (again, twins.into_iter().find(Twin::repeats)) {
+                (Again::Refuse | Again::Declined, Some(twin)) => {
+                    let (path, asked) = (campaign.path.clone(), again == Again::Declined);
+                    Err(CampaignError::Same { path, twin: Box::new(twin), asked })
+                }
+                _ => standing.check(&campaign.path),
+            };
+            if let Err(refused) = refused {
+                undo(Some(intake));
+                return Err(refused);
+            }
+            intake.seal(&digest)?;
             Ok(Prepared::New(Box::new(Pending { intake, first_refused, unused_columns })))
         }
         // A file without rows is an error of its own, so that there is none here.
@@ -353,7 +450,12 @@ pub fn prepare(
 pub fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<i64>, CampaignError> {
     let Some(recorded) = existing(connection, &campaign.name)? else { return Ok(None) };
     let gone = |error| CampaignError::Gone { name: campaign.name.clone(), path: campaign.path.clone(), error };
-    let digest = hex(&File::open(&campaign.path).and_then(digest_of).map_err(gone)?);
+    let standing = Standing::open(&campaign.path).map_err(|error| match error {
+        CampaignError::Open(_, error) => gone(error),
+        other => other,
+    })?;
+    let digest = hex(&digest_of(standing.file()).map_err(gone)?);
+    standing.check(&campaign.path)?;
     let mut differences = recorded.options.differences(&campaign.options);
     if recorded.digest != digest {
         differences.insert(0, ("contents of the file".into(), short(&recorded.digest), short(&digest)));
@@ -363,13 +465,8 @@ pub fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Optio
     }
     let summary = journal::query::campaign(connection, &campaign.name)?;
     let free = free_name(connection, &campaign.name)?;
-    Err(CampaignError::Differs {
-        name: campaign.name.clone(),
-        differences,
-        counts: summary.counts,
-        free,
-        commands: None,
-    })
+    let (name, counts, commands) = (campaign.name.clone(), summary.counts, None);
+    Err(CampaignError::Differs(Box::new(Differs { name, differences, counts, free, commands })))
 }
 
 /// A name like this one that no campaign has.
@@ -385,21 +482,38 @@ fn free_name(connection: &Connection, name: &str) -> Result<String, JournalError
 
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
 /// suppression list only.
-pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignError> {
-    let suppressed = match journal::open_untouched(journal) {
-        Ok(connection) => journal::control::suppressed(&connection)?,
-        Err(_) => Default::default(),
+pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Vec<Twin>), CampaignError> {
+    let journal = journal::open_untouched(journal).ok();
+    let suppressed = match &journal {
+        Some(connection) => journal::control::suppressed(connection)?,
+        None => Default::default(),
     };
-    let mut reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let standing = Standing::open(&campaign.path)?;
+    let from = Sender::canonical(&campaign.options.from);
+    let (mut sum, mut messages, mut parts) = (Sum::default(), 0, 0);
+    let mut reader = reader(campaign, standing.file())?.with_suppressed(move |key| suppressed.contains(&key));
     let mut tally = Tally::new();
     tally.unused_columns = reader.unused_columns().map(str::to_owned).collect();
     while let Some(event) = reader.next().map_err(|error| CampaignError::Import(campaign.path.clone(), error))? {
         tally.note(&event);
+        if let Event::Row(row) = &event {
+            (messages, parts) = (messages + 1, parts + i64::from(row.segmentation.parts));
+            let (source, fields) = (row.source.unwrap_or(from), row.fields.unwrap_or_default());
+            sum.add(row.destination.digits(), source, row.text, fields);
+        }
     }
-    Ok(tally)
+    standing.check(&campaign.path)?;
+    let digest = reader.digest().map(|digest| hex(&digest)).unwrap_or_default();
+    let contents = Contents { digest: &digest, messages, parts };
+    let twins = match &journal {
+        Some(connection) => twins::find(connection, &campaign.name, &campaign.options, contents, &mut || Ok(sum))?,
+        None => Vec::new(),
+    };
+    Ok((tally, twins))
 }
 
-fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, CampaignError> {
+fn reader<'a>(campaign: &CampaignFile, file: &'a File) -> Result<RowReader<&'a File>, CampaignError> {
+    campaign.refuse_passed(journal::now_ms())?;
     RowReader::open(file, campaign.settings()?).map_err(|error| CampaignError::Import(campaign.path.clone(), error))
 }
 

@@ -5,9 +5,8 @@ use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::operations::{self, OperationArgs};
 use super::plan::{self, How, Line};
 use super::sessions::SessionArgs;
-use super::{CliError, exit};
-use super::{ask, prepare};
-use crate::campaign::{self, CampaignError, CampaignFile, Imported, Prepared};
+use super::{CliError, ask, exit, prepare};
+use crate::campaign::{self, Again, CampaignError, CampaignFile, Imported, Prepared, twin_words};
 use crate::escape::escape_terminal;
 use crate::hours::{self, Between, Days, Hours};
 use crate::journal::control::Decision;
@@ -16,6 +15,7 @@ use crate::journal::lock::SenderLock;
 use crate::journal::operations::Operation;
 use crate::journal::recover::{Recovery, recover};
 use crate::journal::retry::RetryRules;
+use crate::journal::twins::Twin;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
@@ -33,6 +33,8 @@ use std::time::Duration;
 
 /// Campaigns that are named where several are not sent.
 const CAMPAIGNS_NAMED: usize = 10;
+/// Campaigns that are told of when they are the same again: the newest.
+const TWINS_SHOWN: usize = 5;
 
 /// `send`.
 #[derive(Debug, Args)]
@@ -79,6 +81,11 @@ impl ImportArgs {
     /// The campaign as typed.
     pub fn campaign(&self) -> Result<CampaignFile, CliError> {
         self.campaign.campaign(&self.alphabet)
+    }
+
+    /// Whether it may be the same again as another one.
+    pub fn allows_same(&self) -> bool {
+        self.campaign.allow_same_file
     }
 }
 
@@ -198,9 +205,13 @@ impl RunArgs {
 }
 
 /// Imports, and says what went in.
-pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
+pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
-    let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows))
+    let mut about_twins = |twins: &[Twin]| {
+        display.clear();
+        again(twins, allow_same, &display)
+    };
+    let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows), &mut about_twins)
         .map_err(|error| with_commands(error, journal))?;
     display.clear();
     say_imported(&campaign.name, journal, &imported, &display);
@@ -209,10 +220,10 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
 
 /// Puts the commands to a refusal that lead on from it.
 fn with_commands(mut error: CampaignError, journal: &Path) -> CampaignError {
-    if let CampaignError::Differs { name, free, commands, .. } = &mut error {
-        let cancel = format!("smppost cancel {}{}", argument(name), journal_option(journal));
+    if let CampaignError::Differs(differs) = &mut error {
+        let cancel = format!("smppost cancel {}{}", argument(&differs.name), journal_option(journal));
         let typed: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-        *commands = Some((cancel, typed_under(&typed, free)));
+        differs.commands = Some((cancel, typed_under(&typed, &differs.free)));
     }
     error
 }
@@ -276,10 +287,41 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
     }
 }
 
+/// Says which campaigns are the same again, and asks where somebody would get the same message twice.
+fn again(twins: &[Twin], allow_same: bool, display: &Display) -> Again {
+    for twin in twins.iter().take(TWINS_SHOWN) {
+        display.say(&twin_note(twin));
+    }
+    match twins.iter().find(|twin| twin.repeats()) {
+        None => Again::GoOn,
+        Some(_) if allow_same => Again::GoOn,
+        Some(_) if !ask::on_terminal() => Again::Refuse,
+        Some(_) if ask::yes("Send all of it again, under this name too?", false) => Again::GoOn,
+        Some(_) => Again::Declined,
+    }
+}
+
+/// What is said of a campaign that has the same file or the same messages.
+fn twin_note(twin: &Twin) -> String {
+    let words = twin_words(twin);
+    match twin {
+        twin if twin.repeats() => format!("note: everybody gets the same message by {words}"),
+        twin if twin.is_same => format!("note: these are the messages of {words}"),
+        _ => format!("note: the same file is that of {words}, with another text or sender"),
+    }
+}
+
 /// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too.
 pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.alphabet)?;
-    let tally = campaign::check(&campaign, journal)?;
+    let (tally, twins) = campaign::check(&campaign, journal)?;
+    let display = Display::new();
+    for twin in twins.iter().take(TWINS_SHOWN) {
+        display.say(&twin_note(twin));
+    }
+    if twins.iter().any(Twin::repeats) && !args.campaign.allow_same_file {
+        display.say("  `send` and `import` ask about that, or refuse it without --allow-same-file");
+    }
     let rate = match args.rate {
         Rate::PerSecond(rate) => Some(rate),
         Rate::Unlimited => None,
@@ -627,7 +669,15 @@ impl SendArgs {
         prepare::judge(journal, &settings.account_name)?;
         let display = Display::new();
         let account = Some(settings.account_name.as_str());
-        let prepared = campaign::prepare(campaign, journal, account, &mut |rows, _| display.importing(rows));
+        let mut asked = false;
+        let mut about_twins = |twins: &[Twin]| {
+            display.clear();
+            let again = again(twins, self.campaign.allow_same_file, &display);
+            asked = again == Again::GoOn && !self.campaign.allow_same_file && twins.iter().any(Twin::repeats);
+            again
+        };
+        let mut progress = |rows, _| display.importing(rows);
+        let prepared = campaign::prepare(campaign, journal, account, &mut progress, &mut about_twins);
         display.clear();
         let pending = match prepared.map_err(|error| with_commands(error, journal))? {
             Prepared::Already(messages) => {
@@ -638,7 +688,7 @@ impl SendArgs {
         };
         // Only now: before, the first Ctrl-C is to end the import.
         let interrupts = crate::signals::interrupts()?;
-        match (self.is_meant(&settings, &interrupts), pending) {
+        match (self.is_meant(&settings, asked, &interrupts), pending) {
             (Ok(true), pending) => {
                 if let Some(pending) = pending {
                     say_imported(&campaign.name, journal, &pending.release()?, &display);
@@ -662,8 +712,8 @@ impl SendArgs {
         }
     }
 
-    /// Judges what is in the journal now, says what would go, and asks where that is to be asked.
-    fn is_meant(&self, settings: &SendSettings, interrupts: &Receiver<()>) -> Result<bool, CliError> {
+    /// Judges what is in the journal now, says what would go, and asks where that is to be asked and was not yet.
+    fn is_meant(&self, settings: &SendSettings, asked: bool, interrupts: &Receiver<()>) -> Result<bool, CliError> {
         let connection = journal::open_read_only(&settings.journal)?;
         if settings.account.tlvs == TakesTlvs::No {
             pipeline::refuse_tlvs(&connection, &settings.campaigns)?;
@@ -676,7 +726,7 @@ impl SendArgs {
             return Ok(true);
         }
         plan::say(&lines, &how(settings))?;
-        Ok(plan::is_meant(&lines, false, self.run.yes, &|| !interrupts.is_empty()))
+        Ok(plan::is_meant(&lines, false, self.run.yes || asked, &|| !interrupts.is_empty()))
     }
 
     /// Says what would go, and touches nothing.
@@ -702,7 +752,11 @@ impl SendArgs {
         let line = match recorded {
             Some(line) => line,
             None => {
-                let tally = campaign::check(campaign, journal)?;
+                let (tally, twins) = campaign::check(campaign, journal)?;
+                if let Some(twin) = twins.into_iter().find(Twin::repeats).filter(|_| !self.campaign.allow_same_file) {
+                    let (path, twin) = (campaign.path.clone(), Box::new(twin));
+                    return Err(CampaignError::Same { path, twin, asked: false }.into());
+                }
                 if !tally.has_messages() {
                     return Err(CliError::Words(format!(
                         "{}: no row can be sent: `smppost check` says why",

@@ -47,7 +47,7 @@ fn several_campaigns_that_nobody_named_are_not_sent() {
     let port = smsc.port().to_string();
     smppost.file("a.csv", rows(3));
     for name in ["a", "b c"] {
-        smppost.run(&["import", "a.csv", "--campaign", name]).assert_code(0);
+        smppost.run(&["import", "a.csv", "--campaign", name, "--allow-same-file"]).assert_code(0);
     }
     let resume =
         |more: &[&str]| smppost.run(&[&["resume", "--wait-receipts", "1ms"][..], &account(&port), more].concat());
@@ -67,7 +67,7 @@ fn several_campaigns_that_nobody_named_are_not_sent() {
     // The only one left is the one that is meant.
     resume(&[]).assert_code(0);
     for name in ["d", "e"] {
-        smppost.run(&["import", "a.csv", "--campaign", name]).assert_code(0);
+        smppost.run(&["import", "a.csv", "--campaign", name, "--allow-same-file"]).assert_code(0);
     }
     resume(&["--all"]).assert_code(0);
     assert_eq!(smsc.ledger().len(), 12);
@@ -81,7 +81,7 @@ fn on_a_terminal_several_campaigns_are_asked_about() {
     let port = smsc.port().to_string();
     smppost.file("a.csv", rows(3));
     for name in ["a", "b"] {
-        smppost.run(&["import", "a.csv", "--campaign", name]).assert_code(0);
+        smppost.run(&["import", "a.csv", "--campaign", name, "--allow-same-file"]).assert_code(0);
     }
     let resume = [&["resume", "--wait-receipts", "1ms"][..], &account(&port)].concat();
     for (typed, code) in [("\r", 130), ("n\r", 130), ("\x04", 130), ("\x03", 130), ("y\r", 0)] {
@@ -139,7 +139,7 @@ fn many_messages_are_asked_about_once_and_a_no_leaves_nothing() {
     let (code, said) = smppost.at_terminal(&few).wait();
     assert!(code == Some(0) && !said.contains("[y/N]"), "{said}");
     // Without a terminal nothing is asked.
-    smppost.run(&[&arguments[..], &["--campaign", "more"]].concat()).assert_code(0);
+    smppost.run(&[&arguments[..], &["--campaign", "more", "--allow-same-file"]].concat()).assert_code(0);
     assert_eq!(smsc.ledger().len(), 2 + 1_001 + 1_000 + 1_001);
 }
 
@@ -150,7 +150,7 @@ fn a_question_in_the_background_stops_nothing() {
     let port = smsc.port().to_string();
     smppost.file("a.csv", rows(3));
     for name in ["a", "b"] {
-        smppost.run(&["import", "a.csv", "--campaign", name]).assert_code(0);
+        smppost.run(&["import", "a.csv", "--campaign", name, "--allow-same-file"]).assert_code(0);
     }
     // Started in the background: there is nobody to ask.
     let resume = format!("resume --host 127.0.0.1 --port {port} --system-id test");

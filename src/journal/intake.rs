@@ -8,7 +8,7 @@ use super::lock::ImportLock;
 use super::numbers::index::{self, Indexer};
 use super::numbers::key_of;
 use super::twins::{self, Contents, Twin};
-use super::{JournalError, in_transaction, now_ms, open_or_create};
+use super::{JournalError, beside, in_transaction, now_ms, open_or_create};
 use crate::failpoint::reach;
 use crate::import::SentBy;
 use rusqlite::{Connection, OptionalExtension};
@@ -106,7 +106,9 @@ pub struct Intake {
     indexer: Indexer,
     /// Where other campaigns sent lately: to which of the numbers.
     lately: Option<Count>,
-    _lock: ImportLock,
+    /// There was no journal before.
+    is_new: bool,
+    lock: ImportLock,
 }
 
 /// What went in so far.
@@ -129,9 +131,29 @@ pub struct Counts {
 impl Intake {
     /// Begins to import a campaign of a new name. Undoes what earlier imports left unfinished.
     pub fn begin(path: &Path, name: &str, file: &str, options: &CampaignOptions) -> Result<Self, JournalError> {
+        Self::begin_for(path, name, file, options, None)
+    }
+
+    /// As [`begin`](Self::begin), and notes with the first row the account that a new journal serves: from then on no run
+    /// of another kind (rehearsed or real) takes its rows for its own.
+    pub fn begin_for(
+        path: &Path,
+        name: &str,
+        file: &str,
+        options: &CampaignOptions,
+        account: Option<&str>,
+    ) -> Result<Self, JournalError> {
         let lock = ImportLock::take(path)?;
+        let is_new = !path.exists();
         let connection = open_or_create(path)?;
-        Self::begin_with(connection, path, lock, name, file, options).map_err(|error| error.at(path))
+        let intake = Self::begin_with(connection, path, lock, name, file, options).and_then(|mut intake| {
+            intake.is_new = is_new;
+            if let Some(account) = account {
+                super::note_account(&intake.connection, account)?;
+            }
+            Ok(intake)
+        });
+        intake.map_err(|error| error.at(path))
     }
 
     fn begin_with(
@@ -178,7 +200,8 @@ impl Intake {
             pending: 0,
             indexer,
             lately: lately.map(|lately| Count::new(lately, may_repeat)),
-            _lock: lock,
+            is_new: false,
+            lock,
         })
     }
 
@@ -296,15 +319,21 @@ impl Intake {
         twins::find(&self.connection, name, options, contents, &mut sum).map_err(at_path)
     }
 
-    /// Makes the campaign whole: from this commit on it is there. Returns, too, which campaigns sent to its numbers in the
-    /// last 24 hours.
-    pub fn finish(mut self, digest: &str) -> Result<(Counts, Vec<SentBy>), JournalError> {
-        self.complete(digest).map_err(|error| error.at(&self.path))?;
-        // The look-up is right without it, only slower.
-        if let Err(error) = index::tidy(&self.connection) {
-            log::warn!("the look-up by number is left as it is: {error}");
-        }
-        Ok((self.counts, self.lately.as_ref().map(Count::told).unwrap_or_default()))
+    /// Makes the campaign whole: from this commit on it is there.
+    pub fn finish(mut self, digest: &str) -> Result<Counts, JournalError> {
+        self.seal(digest)?;
+        self.release()
+    }
+
+    /// Campaigns that sent to its numbers in the last 24 hours: all that are known once it is sealed.
+    pub fn sent_lately(&self) -> Vec<SentBy> {
+        self.lately.as_ref().map(Count::told).unwrap_or_default()
+    }
+
+    /// Puts all of the campaign on disk, still hidden: [`release`](Self::release) shows it, [`abandon`](Self::abandon)
+    /// takes it back, and so does the next start after a crash.
+    pub fn seal(&mut self, digest: &str) -> Result<(), JournalError> {
+        self.complete(digest).map_err(|error| error.at(&self.path))
     }
 
     fn complete(&mut self, digest: &str) -> Result<(), JournalError> {
@@ -332,11 +361,22 @@ impl Intake {
         // A commit with FULL syncs the whole WAL, and with it every commit before.
         self.connection.execute_batch("COMMIT; PRAGMA synchronous = FULL")?;
         reach("import-finished")?;
-        self.connection.execute("UPDATE campaign SET imported_at = ?2 WHERE id = ?1", (self.campaign, now_ms()))?;
         Ok(())
     }
 
-    /// Takes everything back.
+    /// Shows the campaign that was sealed.
+    pub fn release(self) -> Result<Counts, JournalError> {
+        self.connection
+            .execute("UPDATE campaign SET imported_at = ?2 WHERE id = ?1", (self.campaign, now_ms()))
+            .map_err(|error| JournalError::from(error).at(&self.path))?;
+        // The look-up is right without it, only slower.
+        if let Err(error) = index::tidy(&self.connection) {
+            log::warn!("the look-up by number is left as it is: {error}");
+        }
+        Ok(self.counts)
+    }
+
+    /// Takes everything back; a journal that was made for this import goes, too.
     pub fn abandon(self) -> Result<(), JournalError> {
         let undo = || {
             // A full disk, among others, has ended the transaction already.
@@ -345,7 +385,25 @@ impl Intake {
             }
             undo_all_unfinished(&self.connection)
         };
+        if self.is_new && self.is_alone().unwrap_or(false) {
+            drop(self.connection);
+            for suffix in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(beside(&self.path, suffix));
+            }
+            self.lock.leave_nothing();
+            return Ok(());
+        }
         undo().map(|_| ()).map_err(|error| error.at(&self.path))
+    }
+
+    /// Whether nothing but this import is in the journal.
+    fn is_alone(&self) -> rusqlite::Result<bool> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        let others = "SELECT EXISTS (SELECT 1 FROM campaign WHERE id <> ?1) OR EXISTS (SELECT 1 FROM suppression)
+                          OR EXISTS (SELECT 1 FROM session)";
+        self.connection.query_row(others, [self.campaign], |row| row.get(0)).map(|others: bool| !others)
     }
 }
 
@@ -446,7 +504,7 @@ mod tests {
         let path = folder.path().join("journal.db");
         let mut whole = begin(&path, "whole");
         whole.store(rows(1_000)).unwrap();
-        let (counts, _) = whole.finish("digest").unwrap();
+        let counts = whole.finish("digest").unwrap();
         assert_eq!((counts.messages, counts.parts, counts.suppressed), (900, 229_500, 300));
         assert_eq!((counts.duplicates, counts.rejected), (50, 50));
         let tables = ["message", "message_state", "skipped_row", "campaign", "campaign_count"];
@@ -496,7 +554,7 @@ mod tests {
             for _ in 0..10 {
                 intake.store(rows(25_000)).unwrap();
             }
-            intake.finish("digest").unwrap().0
+            intake.finish("digest").unwrap()
         });
         let mut commits = 0;
         while !importing.is_finished() {

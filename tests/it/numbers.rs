@@ -27,9 +27,11 @@ fn an_import_says_what_others_sent_to_lately_and_leaves_it_out_where_that_is_ask
     // Numbers 0 to 49 are sent to; of a second campaign all but one stay queued.
     let first = smppost.file("march.csv", rows(50));
     let port = smsc.port().to_string();
-    smppost.run(&smppost.send_arguments(first.to_str().unwrap(), &port, &["--wait-receipts", "1s"])).assert_code(0);
+    smppost
+        .run(&smppost.send_arguments(first.to_str().unwrap(), &port, &["--campaign", "march", "--wait-receipts", "1s"]))
+        .assert_code(0);
     let second = smppost.file("april.csv", some_rows(50, 60));
-    let send = ["--limit", "1", "--wait-receipts", "1s"];
+    let send = ["--campaign", "april", "--limit", "1", "--wait-receipts", "1s"];
     smppost.run(&smppost.send_arguments(second.to_str().unwrap(), &port, &send)).assert_code(0);
 
     let file = smppost.file("may.csv", some_rows(30, 70));
@@ -87,11 +89,12 @@ fn rows_are_left_out_of_what_is_sent_and_a_pipe_is_refused_for_it() {
     let first = smppost.file("first.csv", rows(5));
     smppost.run(&smppost.send_arguments(first.to_str().unwrap(), &port, &["--wait-receipts", "1s"])).assert_code(0);
     let second = smppost.file("second.csv", rows(8));
-    let skip = ["--skip-sent-within", "2h", "--wait-receipts", "1s"];
+    let skip = ["--campaign", "second", "--skip-sent-within", "2h", "--wait-receipts", "1s"];
     smppost.run(&smppost.send_arguments(second.to_str().unwrap(), &port, &skip)).assert_code(0);
     assert_eq!(smsc.ledger().len(), 8, "5 and the 3 that nobody had sent to");
     // Nobody is left: nothing is imported.
     let third = smppost.file("third.csv", rows(5));
+    let skip = ["--campaign", "third", "--skip-sent-within", "2h"];
     let none = smppost.run(&smppost.send_arguments(third.to_str().unwrap(), &port, &skip));
     assert!(none.assert_code(1).stderr.contains("no row can be sent"), "{}", none.said());
     let pipe = smppost.path("pipe.csv");

@@ -3,8 +3,10 @@
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::operations::{self, OperationArgs};
+use super::restraint::{RestraintArgs, refuse_unreceipted};
 use super::sessions::SessionArgs;
 use super::{CliError, ask, exit};
+use crate::address::Destination;
 use crate::campaign::{self, Again, CampaignFile, Imported, twin_words};
 use crate::escape::escape_terminal;
 use crate::hours::{self, Between, Days, Hours};
@@ -14,13 +16,15 @@ use crate::journal::lock::SenderLock;
 use crate::journal::operations::Operation;
 use crate::journal::recover::{Recovery, recover};
 use crate::journal::retry::RetryRules;
+use crate::journal::test_message::{self, NoTest};
 use crate::journal::twins::Twin;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, Outcome, SendSettings};
+use crate::pipeline::{self, Ended, Outcome, SendError, SendSettings};
 use crate::progress::Display;
 use crate::report::text::{argument, count, journal_option};
 use crate::report::{Exit, RunFacts, SendSummary};
+use crate::restraint::Restraint;
 use crate::session::Account;
 use crate::wire::CommandStatus;
 use clap::{Args, ValueEnum};
@@ -143,6 +147,8 @@ struct RunArgs {
     /// Send only the first N messages of the campaign (a canary); the rest stays queued
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+    #[command(flatten)]
+    restraint: RestraintArgs,
     /// Send only between these hours, as in 09:00-20:00; outside them the program waits
     #[arg(long, value_name = "HH:MM-HH:MM")]
     between: Option<Between>,
@@ -286,7 +292,11 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     refuse_without_tlvs(&args.sessions.connection, &campaign)?;
     // Before anything else, so that of many that start at once all but one end here.
     let lock = SenderLock::take(journal)?;
+    let restraint = args.run.restraint.restraint();
+    let is_asked_for = Some((campaign.name.as_str(), &campaign.options));
     if args.simulate {
+        let account = args.sessions.account("127.0.0.1", "simulated")?;
+        refuse_unreceipted(&restraint, &account, is_asked_for)?;
         import(&campaign, args.campaign.allow_same_file, journal)?;
         let simulator = simulator(&args.sessions)?;
         let mut account = args.sessions.account("127.0.0.1", "simulated")?;
@@ -294,11 +304,13 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
         let mut settings = args.settings(account, hours, journal, &campaign.name)?;
         settings.account_name = "the built-in simulator".into();
         settings.old_receipts_come = false;
-        return conduct(&settings, &lock);
+        return conduct_after_test(&settings, &args.run.restraint, &campaign.name, &lock);
     }
     let account = args.sessions.resolve_to_send()?;
+    refuse_unreceipted(&restraint, &account, is_asked_for)?;
     import(&campaign, args.campaign.allow_same_file, journal)?;
-    conduct(&args.settings(account, hours, journal, &campaign.name)?, &lock)
+    let settings = args.settings(account, hours, journal, &campaign.name)?;
+    conduct_after_test(&settings, &args.run.restraint, &campaign.name, &lock)
 }
 
 /// What the version cannot carry is refused before anything is imported under the campaign's name.
@@ -337,7 +349,21 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         let decision = Decision::RetryRejected { code: args.code };
         journal::control::request(&connection, campaign, &decision).map_err(|error| error.at(journal))?;
     }
+    let restraint = args.run.restraint.restraint();
+    let options = match &args.campaign {
+        Some(name) => {
+            let connection = journal::open_existing(journal)?;
+            journal::campaign_id(&connection, name)?;
+            Some((name.as_str(), journal::campaign::options(&connection, name)?))
+        }
+        None if args.run.restraint.test_to.is_some() => {
+            return Err(CliError::Usage("--test-to: name the campaign of which the test message is".into()));
+        }
+        None => None,
+    };
+    refuse_unreceipted(&restraint, &account, options.as_ref().map(|(name, options)| (*name, options)))?;
     let settings = SendSettings {
+        restraint,
         journal: journal.into(),
         account_name: account_name(&account),
         connections: args.sessions.connections()?,
@@ -353,15 +379,63 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         listen: None,
         account,
     };
-    conduct(&settings, &lock)
+    conduct_after_test(&settings, &args.run.restraint, args.campaign.as_deref().unwrap_or_default(), &lock)
+}
+
+/// Sends the test message first, where one is asked for, and the campaign only if somebody says then that it goes.
+fn conduct_after_test(
+    settings: &SendSettings,
+    args: &RestraintArgs,
+    campaign: &str,
+    lock: &SenderLock,
+) -> Result<u8, CliError> {
+    let Some(to) = &args.test_to else { return conduct(settings, lock) };
+    let number = Destination::parse(to).map_err(|error| CliError::Usage(format!("--test-to: {error}")))?;
+    let name =
+        test_message::import(&settings.journal, campaign, args.test_line, number).map_err(|error| match error {
+            NoTest::Suppressed => {
+                CliError::Words(format!("--test-to: {to} is on the suppression list: nothing is sent to it"))
+            }
+            NoTest::NoLine => {
+                CliError::Usage(format!("--test-line: campaign {} has no such message", argument(campaign)))
+            }
+            NoTest::Journal(error) => error.into(),
+        })?;
+    let display = Display::new();
+    display.say(&format!("the test message to {to} is campaign {}", argument(&name)));
+    let test = SendSettings { campaigns: vec![name], limit: None, restraint: Restraint::default(), ..settings.clone() };
+    let code = conduct(&test, lock)?;
+    let question = format!("Has it arrived as it should, and is campaign {} to be sent now?", argument(campaign));
+    if code == exit::OK && ask::on_terminal() && ask::yes(&question, false) {
+        return conduct(settings, lock);
+    }
+    display.say(&format!(
+        "of campaign {0} itself nothing was sent: the same command without --test-to, or `smppost resume {0}`, sends it",
+        argument(campaign)
+    ));
+    Ok(code)
 }
 
 /// Sends, shows how it goes, and says what came of it.
 fn conduct(settings: &SendSettings, lock: &SenderLock) -> Result<u8, CliError> {
     let interrupt = crate::signals::interrupts()?;
     let display = Display::new();
-    let outcome = pipeline::send(settings, lock, &interrupt, &mut |progress| display.sending(progress))?;
-    display.clear();
+    let send = |settings: &SendSettings| {
+        let outcome = pipeline::send(settings, lock, &interrupt, &mut |progress| display.sending(progress));
+        display.clear();
+        outcome
+    };
+    let outcome = match send(settings) {
+        Err(SendError::Journal(stopped @ JournalError::Stopped { .. })) if ask::on_terminal() => {
+            display.say(&stopped.to_string());
+            if !ask::yes("Go on all the same?", false) {
+                return Ok(exit::INCOMPLETE);
+            }
+            let restraint = Restraint { override_stop: true, ..settings.restraint.clone() };
+            send(&SendSettings { restraint, ..settings.clone() })?
+        }
+        outcome => outcome?,
+    };
     conclude(settings, &outcome, &display)
 }
 
@@ -388,11 +462,15 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     let mut halted = None;
     match &outcome.ended {
         Ended::Halted(why) => halted = Some(format!("{why}; the rest stays queued")),
+        Ended::Stopped(why) => {
+            halted = Some(format!("{why}; the rest stays queued"));
+        }
         Ended::Refused(why) => writeln!(words, "no connection: {why}")?,
         Ended::Interrupted | Ended::Done | Ended::NothingToDo => {}
     }
     let exhausted = outcome.status.exhausted.as_deref();
     let run = RunFacts {
+        restrained: matches!(outcome.ended, Ended::Stopped(_)),
         sending: outcome.sending,
         accepted: outcome.status.accepted,
         throttled: outcome.status.throttled,
@@ -427,6 +505,7 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     Ok(match &outcome.ended {
         Ended::Interrupted => exit::INTERRUPTED,
         Ended::Halted(_) | Ended::Refused(_) => exit::ERROR,
+        Ended::Stopped(_) => Exit::Unfinished.code(),
         Ended::Done | Ended::NothingToDo if exhausted.is_some() => Exit::Unfinished.code(),
         Ended::Done | Ended::NothingToDo => summary.exit().code(),
     })
@@ -481,6 +560,7 @@ impl SendArgs {
         campaign: &str,
     ) -> Result<SendSettings, CliError> {
         Ok(SendSettings {
+            restraint: self.run.restraint.restraint(),
             journal: journal.into(),
             account_name: account_name(&account),
             connections: self.sessions.connections()?,

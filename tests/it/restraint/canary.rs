@@ -35,7 +35,7 @@ fn the_others_wait_for_its_receipts() {
 fn one_that_fails_stops_the_campaign() {
     let smppost = Smppost::new();
     let half: Arc<dyn Fn(&crate::common::judge::Submit) -> Outcome + Send + Sync> =
-        Arc::new(|submit| if submit.nth % 2 == 0 { Outcome::Undeliverable } else { Outcome::Delivered });
+        Arc::new(|submit| if submit.nth.is_multiple_of(2) { Outcome::Undeliverable } else { Outcome::Delivered });
     let smsc = IndependentSmsc::start(Settings { outcome: half, ..Settings::default() });
     let canary = ["--canary", "20", "--go-on-when", RULE];
     let ended = smppost.send(&rows(100), smsc.port(), &canary);

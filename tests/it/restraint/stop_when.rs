@@ -23,7 +23,10 @@ pub fn resume(smppost: &Smppost, smsc: &IndependentSmsc, more: &[&str]) -> Ended
 #[test]
 fn rejections_stop_it_and_nothing_leaves_after_the_decision() {
     let smppost = Smppost::new();
-    let bad = Settings { status: Arc::new(|submit| if submit.nth % 5 == 0 { 0x0B } else { 0 }), ..Settings::default() };
+    let bad = Settings {
+        status: Arc::new(|submit| if submit.nth.is_multiple_of(5) { 0x0B } else { 0 }),
+        ..Settings::default()
+    };
     let smsc = IndependentSmsc::start(bad);
     let rule = ["--stop-when", "failed>90%", "--stop-when", "rejected>10%"];
     let ended = smppost.send(&rows(1_000), smsc.port(), &[&rule[..], &["--window", "1", "--rate", "100"]].concat());
@@ -108,7 +111,7 @@ fn throttling_and_a_few_answers_do_not_stop_it() {
 #[test]
 fn what_a_killed_run_had_counted_counts() {
     let smppost = Smppost::new();
-    let status = Arc::new(|submit: &crate::common::judge::Submit| if submit.nth % 2 == 0 { 0x0B } else { 0 });
+    let status = Arc::new(|submit: &crate::common::judge::Submit| if submit.nth.is_multiple_of(2) { 0x0B } else { 0 });
     let smsc = IndependentSmsc::start(Settings { status, ..Settings::default() });
     // Without the rule, so that it does not stop.
     let run = smppost.spawn_send(&rows(1_000), smsc.port(), &["--rate", "100"]);
@@ -163,7 +166,8 @@ fn rules_that_say_nothing_are_refused() {
 #[test]
 fn at_a_terminal_it_is_asked_whether_to_go_on() {
     let smppost = Smppost::new();
-    let bad = Settings { status: Arc::new(|submit| u32::from(submit.nth % 2 == 0) * 0x0B), ..Settings::default() };
+    let bad =
+        Settings { status: Arc::new(|submit| u32::from(submit.nth.is_multiple_of(2)) * 0x0B), ..Settings::default() };
     let smsc = IndependentSmsc::start(bad);
     smppost.send(&rows(100), smsc.port(), &["--stop-when", "rejected>10%", "--rate", "100"]).assert_code(3);
     let sent = smsc.ledger().len();

@@ -202,6 +202,12 @@ fn write_campaign(
     if left > 0 && summary.cancelled_at.is_none() {
         let how = match run.rehearsal {
             true => "`smppost send --simulate` with the same file goes on".to_owned(),
+            false if run.accepted == 0 && !run.restrained => {
+                format!(
+                    "`smppost resume {0}{options}` goes on, `smppost cancel {0}{options}` cancels it",
+                    argument(name)
+                )
+            }
             false => {
                 let overriding = if run.restrained { " --override-stop" } else { "" };
                 format!("`smppost resume {}{options}{overriding}` goes on", argument(name))

@@ -220,6 +220,7 @@ impl Run {
             marks,
             answers,
             references,
+            trust: Arc::new(session::Trust::new(settings.connections)),
             needs_tlvs,
             journal: journal.clone(),
             notices: notice,

@@ -17,6 +17,9 @@ use std::time::Instant;
 
 /// So many equal rejections in a row condemn the campaign's settings, not its messages.
 const EQUAL_REJECTIONS_MAX: u32 = 50;
+/// So many sessions in a row on which nothing was accepted, and messages were refused as on one that is not bound, stop
+/// sending.
+const UNBOUND_SESSIONS_MAX: u32 = 8;
 
 impl Keeper {
     /// Writes down one batch.
@@ -75,6 +78,7 @@ impl Keeper {
         let class = self.rules.class(status);
         let retry_in = match class {
             StatusClass::Throttled => Some(0),
+            StatusClass::Session => Some(0),
             StatusClass::Temporary => self.rules.delay_ms(status, sent.refused),
             _ => None,
         };
@@ -104,6 +108,7 @@ impl Keeper {
         match outcome {
             Outcome::Accepted => {
                 self.streak = (0, 0);
+                self.unbound = (0, 0);
                 self.status.accepted += 1;
                 if plain {
                     self.books.shift(sent.campaign, State::Sending, State::Accepted, 1);
@@ -122,6 +127,9 @@ impl Keeper {
                 if class == StatusClass::Throttled {
                     self.status.throttled += 1;
                     self.again(sent, throttled_delay(&self.connection, &self.rules, sent.attempt)?)?;
+                } else if class == StatusClass::Session {
+                    self.not_bound(session, status);
+                    self.again(sent, 0)?;
                 } else if sent.is_refused_for_reference(status) {
                     super::retry::ban_reference(&self.connection, &self.references)?;
                     self.again(sent, 0)?;
@@ -139,6 +147,21 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// The SMSC says of a session that it is not bound. Its connection binds anew; where that never helps, sending stops.
+    fn not_bound(&mut self, session: i64, status: CommandStatus) {
+        let (last, sessions) = self.unbound;
+        if last != session {
+            self.unbound = (session, sessions + 1);
+        }
+        if self.unbound.1 >= UNBOUND_SESSIONS_MAX {
+            self.halt(format!(
+                "{UNBOUND_SESSIONS_MAX} sessions in a row were bound, and then refused messages as not bound: {}; ask the \
+                 provider whether the account may send with this bind mode",
+                words(status)
+            ));
+        }
     }
 
     /// Sending stops when the account or its settings are what the SMSC refuses.

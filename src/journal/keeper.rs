@@ -143,6 +143,8 @@ pub struct Keeper {
     /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
     pub(super) barred: Barred,
     pub(super) streak: (u32, u32),
+    /// The last session on which the SMSC refused messages as not bound, and how many such in a row.
+    pub(super) unbound: (i64, u32),
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
     /// Sessions that are entered once the transaction is committed.

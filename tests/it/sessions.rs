@@ -30,9 +30,11 @@ fn a_connection_that_dies_before_any_answer_costs_few_messages() {
         let options = ["--window", "20", "--connections", "2", "--response-timeout", "2s"];
         let (binds, submits, said) = until_binds(&smsc, &smppost, 12, &options);
         assert!(submits <= 3 + binds / 4, "{name}: {submits} messages in {binds} sessions\n{said}");
+        assert!(submits > 0 || after.is_some(), "{name}: nothing was tried");
         let doubts = states(&smppost.journal(), "c").get("in_doubt").copied().unwrap_or_default();
         assert!(doubts as usize <= 3 + binds / 4, "{name}: {doubts} in doubt after {binds} sessions\n{said}");
-        assert!(said.contains("in a row ended without one answer"), "{name}: {said}");
+        // Where nothing was at stake there is nothing to say.
+        assert!(submits == 0 || said.contains("in a row ended without one answer"), "{name}: {said}");
     }
 }
 
@@ -58,7 +60,7 @@ fn after_the_first_answer_the_window_opens_at_once() {
     let smsc = IndependentSmsc::start(Settings { answer_delay: delay, ..Settings::default() });
     let smppost = Smppost::new();
     let started = Instant::now();
-    smppost.send(&rows(500), smsc.port(), &["--window", "100", "--wait-receipts", "0s"]).assert_code(0);
+    smppost.send(&rows(500), smsc.port(), &["--window", "100", "--receipts", "none"]).assert_code(0);
     // One at a time would be 50 s; 1, 2, 4 ... 64, 100 take 8 rounds, and the rest 4 or 5.
     assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
     // The very first travels alone, and no later one before its answer.

@@ -13,6 +13,7 @@ mod sessions;
 mod suggest;
 mod suppress;
 mod trial;
+mod upgrade;
 
 use crate::campaign::CampaignError;
 use crate::journal::JournalError;
@@ -79,6 +80,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Check a journal against itself
     Verify(VerifyArgs),
+    /// Bring a journal that an older smppost made up to date; commands that write to it do so by themselves
+    Upgrade(upgrade::UpgradeArgs),
     /// Connect, bind, measure, unbind: shows what the SMSC says of itself, or what to check when it says nothing; with
     /// --send-to, what it does with messages, and a profile for it
     Probe(ProbeArgs),
@@ -176,7 +179,8 @@ impl CliError {
             Self::Journal(JournalError::Held(_) | JournalError::ImportHeld(_))
             | Self::Send(SendError::Journal(JournalError::Held(_)))
             | Self::Campaign(CampaignError::Journal(JournalError::ImportHeld(_))) => exit::HELD,
-            Self::Campaign(CampaignError::Options(_)) | Self::Report(ReportError::Usage(_)) => exit::USAGE,
+            Self::Campaign(CampaignError::Options(_) | CampaignError::Same { asked: false, .. })
+            | Self::Report(ReportError::Usage(_)) => exit::USAGE,
             _ => exit::ERROR,
         }
     }
@@ -222,14 +226,30 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         cli.journal.clone().unwrap_or_else(|| PathBuf::from(default))
     };
     let path = journal(matches!(&cli.command, Command::Send(args) if args.simulate));
+    if cli.command.writes_to_journal() {
+        upgrade::upgrade(&path, true)?;
+    }
     command(cli, &path).map_err(|error| error.at(&path))
+}
+
+impl Command {
+    /// Whether it changes a journal, so that one of an older program has to be brought up to date before.
+    fn writes_to_journal(&self) -> bool {
+        match self {
+            Self::Send(_) | Self::Import(_) | Self::Resume(_) | Self::Query(_) | Self::Replace(_) => true,
+            Self::Cancel(_) | Self::Listen(_) | Self::Resolve(_) => true,
+            Self::Suppress(args) => args.changes_list(),
+            Self::Check(_) | Self::List(_) | Self::Report(_) | Self::Verify(_) | Self::Upgrade(_) => false,
+            Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) => false,
+        }
+    }
 }
 
 fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
     let mut out = io::stdout().lock();
     match &cli.command {
         Command::Send(args) => send::send(args, journal),
-        Command::Import(args) => send::import(&args.campaign()?, journal).map(|()| exit::OK),
+        Command::Import(args) => send::import(&args.campaign()?, args.allows_same(), journal).map(|()| exit::OK),
         Command::Check(args) => send::check(args, journal, &mut out),
         Command::Resume(args) => send::resume(args, journal),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
@@ -242,6 +262,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Suppress(args) => suppress::suppress(args, journal, &mut out).map(|()| exit::OK),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Upgrade(args) => args.run(journal),
         Command::Probe(args) => probe::run(args, cli.profile.as_deref(), &mut out),
         Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
         Command::Smsc(args) => {

@@ -145,6 +145,8 @@ pub struct Keeper {
     pub(super) streak: (u32, u32),
     /// The last session on which the SMSC refused messages as not bound, and how many such in a row.
     pub(super) unbound: (i64, u32),
+    /// Parts that the last claims passed by, since their time had passed.
+    pub(super) passed_by: usize,
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
     /// Sessions that are entered once the transaction is committed.
@@ -217,7 +219,7 @@ impl Keeper {
     }
 
     fn wait(&self) -> Duration {
-        if self.strays.has_drained(&self.generations) {
+        if self.strays.has_drained(&self.generations) || self.has_more_to_pass_by() {
             return Duration::ZERO;
         }
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {

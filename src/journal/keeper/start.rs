@@ -140,6 +140,7 @@ impl Keeper {
             barred: Barred::default(),
             streak: (0, 0),
             unbound: (0, 0),
+            passed_by: 0,
             limit_end: HashMap::new(),
             after_commit: Vec::new(),
             opened: Vec::new(),

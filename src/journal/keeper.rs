@@ -12,12 +12,13 @@ pub use start::KeeperSettings;
 
 use super::JournalError;
 use super::books::Books;
+use super::doubts::Doubts;
 use super::events::{Barred, Chunk, SessionNumber, ToJournal, ToSession};
 use super::feed::Feeder;
 use super::generations::Generations;
 use super::ids::Ids;
+use super::judging::{ToJudge, Work};
 use super::key::State;
-use super::ladder::Doubts;
 use super::now_ms;
 use super::reserve::Reserve;
 use super::retry::{Retries, RetryRules};
@@ -115,10 +116,8 @@ pub struct Keeper {
     pub(super) spill: Spill,
     pub(super) strays: super::strays::Strays,
     pub(super) doubts: Doubts,
-    /// What bears upon strays that were judged already: the hash of an id's spelling, a number.
-    pub(super) to_judge: Vec<(u64, u64)>,
-    /// All that are not decided are to be judged anew.
-    pub(super) judge_all: bool,
+    pub(super) to_judge: ToJudge,
+    pub(super) work: Work,
     /// A receipt of the account had the id of an answer: ids mean the same in both.
     pub(super) ids_match: bool,
     /// Some message was taken without being given an id.
@@ -139,6 +138,8 @@ pub struct Keeper {
     pub(super) active: Vec<u32>,
     pub(super) claiming: bool,
     data_version: i64,
+    /// Decisions are applied in part, and the rest in the next transactions.
+    pub(super) decisions_left: bool,
     pub(super) suppressed: HashSet<u64>,
     /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
     pub(super) barred: Barred,
@@ -215,7 +216,7 @@ impl Keeper {
     }
 
     fn wait(&self) -> Duration {
-        if self.strays.has_drained(&self.generations) {
+        if self.has_to_judge() || self.decisions_left {
             return Duration::ZERO;
         }
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {
@@ -282,11 +283,13 @@ impl Keeper {
             }
         }
         let may_claim = self.may_claim()?;
-        let to_judge = self.strays.has_drained(&self.generations);
-        if to_write || to_judge || may_claim || (housekeeping && self.others_wrote()?) {
+        let is_left = self.has_to_judge() || self.decisions_left;
+        if to_write || is_left || may_claim || (housekeeping && self.others_wrote()?) {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             if self.others_wrote()? {
                 self.heed_others()?;
+            } else if self.decisions_left {
+                self.apply_decisions()?;
             }
             inbox.iter().try_for_each(|event| self.apply(event))?;
             self.judge_strays(now_ms())?;
@@ -410,12 +413,17 @@ impl Keeper {
         Ok(data_version(&self.connection)? != self.data_version)
     }
 
-    /// Honours what `cancel`, `suppress` and `resolve` appended meanwhile.
+    /// Applies the cancels, suppressions and decisions that other processes committed.
     fn heed_others(&mut self) -> Result<(), JournalError> {
         self.data_version = data_version(&self.connection)?;
         let suppressed = super::control::suppressed(&self.connection)?;
         let before = std::mem::replace(&mut self.suppressed, suppressed);
         self.barred.numbers.extend(self.suppressed.difference(&before));
+        self.apply_decisions()
+    }
+
+    /// Applies what was decided, as far as one transaction goes.
+    fn apply_decisions(&mut self) -> Result<(), JournalError> {
         let is_cancelled = |books: &Books, index| books.campaign(index).is_none_or(|book| book.cancelled);
         let alive: Vec<u32> = self.active.iter().copied().filter(|&index| !is_cancelled(&self.books, index)).collect();
         let applied = super::control::apply(&self.connection, &mut self.books)?;
@@ -423,10 +431,8 @@ impl Keeper {
         for assigned in &applied.assigned {
             self.note_assigned(assigned)?;
         }
-        if applied.decisions > 0 {
-            self.load_retries()?;
-        }
-        Ok(())
+        self.decisions_left = applied.is_left;
+        self.queue_again(&applied.again)
     }
 }
 

@@ -60,7 +60,7 @@ impl Keeper {
     /// A receipt had the id of an answer: what could not be decided without knowing that is looked at once more.
     pub(super) fn note_ids_match(&mut self) {
         if !std::mem::replace(&mut self.ids_match, true) {
-            self.judge_all = true;
+            self.to_judge.everything();
         }
     }
 

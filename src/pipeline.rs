@@ -183,6 +183,8 @@ struct Run {
     lost: Option<String>,
     /// The journal cannot be written: that was said.
     blocked: bool,
+    /// The -wal grows: that was said.
+    unfolded: bool,
     verdict: Verdict,
 }
 
@@ -257,6 +259,7 @@ impl Run {
             unbound_since: Instant::now(),
             lost: None,
             blocked: false,
+            unfolded: false,
             verdict: Verdict::Open,
         })
     }
@@ -274,6 +277,8 @@ impl Run {
         loop {
             select! {
                 recv(interrupt) -> _ => {
+                    // The connections first: they write nothing more, however busy the journal thread is.
+                    self.finish = None;
                     self.tell_journal(ToJournal::StopClaiming);
                     self.words.push("interrupted: waiting for the answers that are outstanding (again to exit at once)".into());
                     return Ended::Interrupted;
@@ -369,6 +374,12 @@ impl Run {
                 None => "the journal can be written again: going on".into(),
             });
         }
+        if std::mem::replace(&mut self.unfolded, status.unfolded.is_some()) != status.unfolded.is_some() {
+            self.words.push(match &status.unfolded {
+                Some(words) => words.clone(),
+                None => "the journal's -wal file is small again".into(),
+            });
+        }
         let progress = Progress {
             status,
             bound: self.bound.iter().filter(|bound| **bound).count(),
@@ -434,8 +445,8 @@ impl Run {
     /// Ends the threads: connections first, each of which settles and unbinds; then the journal, when all have said their
     /// last.
     fn end(mut self, show: &mut dyn FnMut(&Progress)) -> Result<Status, SendError> {
-        self.tell_journal(ToJournal::StopClaiming);
         self.finish = None;
+        self.tell_journal(ToJournal::StopClaiming);
         let connections = std::mem::take(&mut self.connections);
         while !connections.iter().all(JoinHandle::is_finished) {
             match self.notices.recv_timeout(LOOK) {

@@ -107,6 +107,7 @@ impl Keeper {
             Outcome::Accepted => {
                 self.streak = (0, 0);
                 self.status.accepted += 1;
+                self.note_taken(sent.destination);
                 if plain {
                     self.books.shift(sent.campaign, State::Sending, State::Accepted, 1);
                 } else {

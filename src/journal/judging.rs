@@ -41,7 +41,6 @@ impl Work {
     }
 
     /// All that was ever done.
-    #[cfg(test)]
     pub fn done(&self) -> u64 {
         self.done.get()
     }
@@ -52,6 +51,8 @@ impl Work {
 pub(super) struct ToJudge {
     /// Minus their numbers.
     queue: BTreeSet<i64>,
+    /// Those that wait until it is known which messages go to their number ([`super::rivals`]).
+    postponed: BTreeSet<i64>,
     /// Hashes of ids whose receipts are to be judged.
     spellings: HashSet<u64>,
     /// All that came after this one (minus its number) are to be judged.
@@ -83,7 +84,7 @@ impl ToJudge {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.spellings.is_empty() && self.all_after.is_none()
+        self.queue.is_empty() && self.postponed.is_empty() && self.spellings.is_empty() && self.all_after.is_none()
     }
 }
 
@@ -96,6 +97,7 @@ impl Keeper {
     /// Judges receipts as far as one transaction goes. What was judged before has the first half of that for itself, so
     /// that what comes without end does not hold it up.
     pub(super) fn judge_strays(&mut self, now: i64) -> Result<(), JournalError> {
+        self.read_rivals()?;
         self.work.allow(STEPS_PER_COMMIT_MAX / 2);
         self.judge_again(now)?;
         self.work.allow(STEPS_PER_COMMIT_MAX / 2);
@@ -109,6 +111,16 @@ impl Keeper {
         }
         self.judge_again(now)?;
         self.note_left()
+    }
+
+    /// Reads on which messages go to which number. Once that is known, the receipts that wait for it are judged.
+    fn read_rivals(&mut self) -> Result<(), JournalError> {
+        let table = self.rivals.get_mut();
+        table.read_on(&self.connection)?;
+        if !table.is_reading() {
+            self.to_judge.queue.append(&mut self.to_judge.postponed);
+        }
+        Ok(())
     }
 
     /// Judges anew the receipts that what happened bears upon.
@@ -146,6 +158,7 @@ impl Keeper {
     pub(super) fn load_judging(&mut self) -> Result<(), JournalError> {
         let is_noted = super::note(&self.connection, JUDGING_LEFT)?.is_some();
         self.to_judge.queue.clear();
+        self.to_judge.postponed.clear();
         self.to_judge.spellings.clear();
         (self.to_judge.all_after, self.to_judge.is_noted) = (None, is_noted);
         if is_noted {
@@ -165,8 +178,13 @@ impl Keeper {
         if matches!(stray.rule, Rule::Exact | Rule::Operator) {
             return Ok(());
         }
-        let judgement = self.judge(&stray)?;
-        self.give(&stray, judgement, now)
+        match self.judge(&stray)? {
+            Some(judgement) => self.give(&stray, judgement, now),
+            None => {
+                self.to_judge.postponed.insert(-receipt);
+                Ok(())
+            }
+        }
     }
 
     /// An attempt is in doubt from now on.

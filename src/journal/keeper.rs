@@ -22,6 +22,7 @@ use super::key::State;
 use super::now_ms;
 use super::reserve::Reserve;
 use super::retry::{Retries, RetryRules};
+use super::rivals::Table;
 use super::sequence::Sequence;
 use super::spill::Spill;
 use crate::broken;
@@ -31,6 +32,7 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use std::cell::RefCell;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,8 @@ const EVENTS_PER_COMMIT_MAX: usize = 256;
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// How long the last checkpoint waits for those who read: what it cannot fold back then stays in the -wal, where it is safe.
 const LAST_CHECKPOINT_WAIT: Duration = Duration::from_secs(1);
+/// How long receipts are judged at the end, when nothing more comes.
+const LAST_JUDGING: Duration = Duration::from_secs(1);
 /// "For ever", as a wait.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -84,6 +88,12 @@ pub struct Status {
     pub stopped: u64,
     /// Transactions committed in this run.
     pub commits: u64,
+    /// The longest that something waited for the next commit.
+    pub longest_pause: Duration,
+    /// Statements and rows that it took to tell whose receipts are.
+    pub steps: u64,
+    /// Why the -wal grows and is not folded back into the journal, where it is large.
+    pub unfolded: Option<String>,
 }
 
 /// Where [`Status`] is read.
@@ -118,6 +128,7 @@ pub struct Keeper {
     pub(super) doubts: Doubts,
     pub(super) to_judge: ToJudge,
     pub(super) work: Work,
+    pub(super) rivals: RefCell<Table>,
     /// A receipt of the account had the id of an answer: ids mean the same in both.
     pub(super) ids_match: bool,
     /// Some message was taken without being given an id.
@@ -187,19 +198,40 @@ impl Keeper {
                 recv(feed) -> chunk => self.take_chunk(chunk.ok())?,
                 default(wait) => {}
             }
+            let (begun, commits) = (Instant::now(), self.status.commits);
             let housekeeping = self.looked_at.elapsed() >= HOUSEKEEPING;
             if housekeeping {
                 self.look_after_file()?;
+                self.status.unfolded = super::wal::unfolded(&self.path);
             }
             if let Err(error) = self.transact_in_turn(&mut inbox, housekeeping) {
                 self.disown(&mut inbox);
                 return Err(error.at(&self.path));
             }
+            if self.status.commits > commits {
+                self.status.longest_pause = self.status.longest_pause.max(begun.elapsed());
+            }
         }
+        self.judge_the_rest()?;
+        log::debug!(
+            "the journal thread: {} transactions, the longest {} ms, {} steps to judge receipts",
+            self.status.commits,
+            self.status.longest_pause.as_millis(),
+            self.work.done()
+        );
         // Folded back into the one file, so that what is left behind can be copied as it is.
         reach("checkpoint")?;
         self.connection.busy_timeout(LAST_CHECKPOINT_WAIT)?;
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        Ok(())
+    }
+
+    /// Judges what is left when all has come, as far as that goes in a moment: the next sender does the rest.
+    fn judge_the_rest(&mut self) -> Result<(), JournalError> {
+        let until = Instant::now() + LAST_JUDGING;
+        while (self.has_to_judge() || self.decisions_left) && Instant::now() < until {
+            self.transact(&mut Vec::new(), false).map_err(|error| error.at(&self.path))?;
+        }
         Ok(())
     }
 
@@ -386,6 +418,7 @@ impl Keeper {
         self.status.awaiting_receipts = awaiting;
         self.status.doubts_awaiting_receipts = doubts;
         self.status.blocked = None;
+        self.status.steps = self.work.done();
         self.status.late_answers = self.held.values().map(HashSet::len).sum();
         // The end of the feed shows by itself only when something is asked for.
         if self.chunk.is_none()

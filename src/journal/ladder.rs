@@ -168,8 +168,8 @@ impl Keeper {
         }
     }
 
-    /// Whose the receipt is by rules 2 to 4, as far as is known now.
-    pub(super) fn judge(&self, stray: &Stray) -> Result<Judgement, JournalError> {
+    /// Whose the receipt is by rules 2 to 4, as far as is known now. `None`: what it takes to tell is still being read.
+    pub(super) fn judge(&self, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
         let mut fitting = self.equivalent(stray)?;
         let mut rule = Rule::Equivalent;
         if fitting.is_empty()
@@ -193,22 +193,22 @@ impl Keeper {
         }
         let [only] = fitting[..] else {
             let rule = if fitting.is_empty() { Rule::None } else { Rule::Ambiguous };
-            return Ok(Judgement { rule, owner: None, rivalled: None });
+            return Ok(Some(Judgement { rule, owner: None, rivalled: None }));
         };
         let is_rivalled = match rule {
-            Rule::Doubt if self.doubts.id_of(only) == Some(stray.marks.key.exact) => false,
+            Rule::Doubt if self.doubts.id_of(only) == Some(stray.marks.key.exact) => Some(false),
             Rule::Doubt if !self.ids_match || self.nameless => {
                 let number = Parties::of(&self.connection, only.part())?.map_or(0, |parties| parties.number);
                 self.has_rival(only, number, self.ids_match)?
             }
             // It names the number of a message whose id nobody knows.
             Rule::Exact if self.nameless => self.is_rivalled(only, stray.marks.numbers)?,
-            _ => false,
+            _ => Some(false),
         };
-        Ok(match is_rivalled {
+        Ok(is_rivalled.map(|is_rivalled| match is_rivalled {
             true => Judgement { rule: Rule::Ambiguous, owner: None, rivalled: Some(only) },
             false => Judgement { rule, owner: Some(only), rivalled: None },
-        })
+        }))
     }
 
     /// Attempts with exactly the receipt's id, although it names other numbers.

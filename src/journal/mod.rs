@@ -71,6 +71,7 @@ pub mod state;
 pub mod strays;
 pub mod suppression;
 pub mod verify;
+pub mod wal;
 
 pub use came::words;
 

@@ -9,6 +9,7 @@ use crate::journal::strays::Stray;
 use crate::wire::MessageState::Delivered;
 use proptest::prelude::*;
 use rusqlite::Connection;
+use std::time::Duration;
 
 const A: &str = "491700000001";
 const B: &str = "491700000002";
@@ -161,9 +162,18 @@ fn end_of(events: &[Happening], is_naive: bool, ids_match: bool) -> (Vec<String>
     bench.keeper().ids_match = ids_match;
     for (at, event) in events.iter().enumerate() {
         if at % 3 == 0 && sent.len() < 7 {
-            let more = bench.send(session, if sent.is_empty() { 3 } else { 2 }.min(7 - sent.len()));
-            sent.extend(more.into_iter().map(Some));
+            let wanted = sent.len() + if sent.is_empty() { 3 } else { 2 }.min(7 - sent.len());
+            // The feeder reads on a thread of its own, which a busy machine can keep waiting.
+            for _ in 0..20 {
+                let more = bench.send(session, wanted - sent.len());
+                sent.extend(more.into_iter().map(Some));
+                if sent.len() == wanted {
+                    break;
+                }
+            }
         }
+        // No two things happen in one millisecond: after a restart times tell what came first.
+        std::thread::sleep(Duration::from_millis(2));
         match *event {
             Happening::Answer(n) => {
                 if let Some(sent) = sent.get_mut(n).and_then(Option::take) {
@@ -202,6 +212,7 @@ fn end_of(events: &[Happening], is_naive: bool, ids_match: bool) -> (Vec<String>
             }
         }
         bench.rest();
+        std::thread::sleep(Duration::from_millis(2));
     }
     let whose = bench.query("SELECT receipt, rule, line FROM receipt_log ORDER BY receipt", |row| {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))

@@ -19,6 +19,7 @@ use crate::journal::{JournalError, beside, control};
 use crate::text::DefaultAlphabet;
 use hashbrown::HashMap;
 use rusqlite::Connection;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -118,6 +119,7 @@ impl Keeper {
             doubts,
             to_judge: ToJudge::default(),
             work: Work::default(),
+            rivals: RefCell::default(),
             ids_match,
             nameless: rivals::some_are_nameless(&connection)?,
             generations: Generations::default(),

@@ -2,19 +2,27 @@
 //! tally alone.
 
 mod batch;
+mod standing;
 mod transfer;
 
 use crate::address::Sender;
 use crate::escape::{escape_terminal, hex};
 use crate::fields::SubmitFields;
-use crate::import::{FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of};
+use crate::import::{
+    Event, FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of,
+};
 use crate::journal::campaign::{CampaignOptions, Via};
-use crate::journal::intake::{Counts, Intake, existing};
-use crate::journal::{self, JournalError};
-use crate::report::text::{argument, cannot_open, count};
+use crate::journal::intake::{Intake, existing};
+use crate::journal::key::State;
+use crate::journal::query::Counts;
+use crate::journal::twins::{self, Contents, Sum, Twin};
+use crate::journal::{self, JournalError, intake};
+use crate::report::text::{argument, cannot_open, count, moment, number};
 use crate::text::{Choice, Concat, Policy};
 use crate::wire::values::esm_class;
 use rusqlite::Connection;
+use standing::Standing;
+pub use standing::no_file;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -35,8 +43,21 @@ pub struct CampaignFile {
 }
 
 impl CampaignFile {
-    fn open(&self) -> Result<File, CampaignError> {
-        File::open(&self.path).map_err(|error| CampaignError::Open(self.path.clone(), error))
+    /// A time in its options that has come would go out with every message. A campaign that is in the journal already may
+    /// have one: what of it is not sent by then is not sent any more.
+    fn refuse_passed(&self, now_ms: i64) -> Result<(), CampaignError> {
+        match self.fields()?.passed(now_ms) {
+            Some(passed) => Err(CampaignError::Options(format!("--field: {passed}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn fields(&self) -> Result<SubmitFields, CampaignError> {
+        match &self.options.fields {
+            Some(fields) => serde_json::from_value(fields.clone())
+                .map_err(|error| CampaignError::Options(format!("--field: {error}"))),
+            None => Ok(SubmitFields::default()),
+        }
     }
 
     /// What its options come to, once they are held against each other: all that can be known without the file.
@@ -49,10 +70,7 @@ impl CampaignFile {
             Some(other) => return Err(CampaignError::Options(format!("--alphabet {other}: use auto, gsm7 or ucs2"))),
         };
         let wrong = |words: String| CampaignError::Options(format!("--field: {words}"));
-        let fields: SubmitFields = match &options.fields {
-            Some(fields) => serde_json::from_value(fields.clone()).map_err(|error| wrong(error.to_string()))?,
-            None => SubmitFields::default(),
-        };
+        let fields = self.fields()?;
         let data_sm = options.via == Via::DataSm;
         if let Some(field) = fields.beyond_data_sm().filter(|_| data_sm) {
             return Err(wrong(format!("data_sm has no field {field}: leave it out, or use --via submit_sm")));
@@ -78,6 +96,7 @@ impl CampaignFile {
             policy,
             data_coding: fields.data_coding,
             data_sm,
+            now_ms: journal::now_ms(),
         })
     }
 }
@@ -103,12 +122,7 @@ pub enum CampaignError {
     /// The journal.
     Journal(JournalError),
     /// A campaign of that name exists and differs.
-    Differs {
-        /// Its name.
-        name: String,
-        /// In what: option, recorded and wanted value.
-        differences: Vec<(String, String, String)>,
-    },
+    Differs(Box<Differs>),
     /// It was imported, and its file is wanted again and is not there.
     Gone {
         /// Its name.
@@ -129,32 +143,66 @@ pub enum CampaignError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is changed while it is read, or was a moment before.
+    Moving(PathBuf),
+    /// Another campaign has brought, or will bring, the same message to everybody.
+    Same {
+        /// The file.
+        path: PathBuf,
+        /// That campaign.
+        twin: Box<Twin>,
+        /// Somebody was asked and said no.
+        asked: bool,
+    },
     /// The options contradict themselves.
     Options(String),
+}
+
+/// A campaign that is in the journal, and differs from one of its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Differs {
+    /// Its name.
+    pub name: String,
+    /// In what: option, recorded and wanted value.
+    pub differences: Vec<(String, String, String)>,
+    /// How the messages of the recorded one stand.
+    pub counts: Counts,
+    /// A name like it that is free.
+    pub free: String,
+    /// What cancels the recorded one, and what sends this under that name, as they are typed.
+    pub commands: Option<(String, String)>,
+}
+
+/// What is to be done where another campaign is the same again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Again {
+    /// Import all the same.
+    GoOn,
+    /// Do not, and say how it can be had.
+    Refuse,
+    /// Do not: somebody was asked, and said no.
+    Declined,
+}
+
+/// A twin, in words: its name, when it was imported, and how many of it were sent.
+pub fn twin_words(twin: &Twin) -> String {
+    format!(
+        "campaign {} (imported {}, {} of {} sent{})",
+        argument(&twin.name),
+        moment(crate::journal::query::Stamp(twin.imported_at)),
+        number(twin.sent),
+        count(twin.messages, "message"),
+        if twin.queued > 0 { format!(", {} queued", number(twin.queued)) } else { String::new() }
+    )
 }
 
 impl fmt::Display for CampaignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // No file of that name, which elsewhere stands for standard input.
-            Self::Open(path, _) if path.as_os_str() == "-" => {
-                f.write_str("-: a file is needed, standard input is not read")
-            }
             Self::Open(path, error) => write!(f, "{}: {}", path.display(), cannot_open(error)),
             Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Journal(error) => error.fmt(f),
-            Self::Differs { name, differences } => {
-                write!(f, "campaign {name:?} is in the journal already, and differs:")?;
-                for (option, recorded, wanted) in differences {
-                    write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
-                }
-                write!(
-                    f,
-                    "\nNothing was changed. To go on with the recorded one: `smppost resume {}`. To send this as another \
-                     campaign: --campaign NEW-NAME",
-                    argument(name)
-                )
-            }
+            Self::Differs(differs) => differs.fmt(f),
             Self::Gone { name, path, error } => write!(
                 f,
                 "{}: {}. Campaign {name:?} was imported and needs its file no more: `smppost resume {}` goes on with it",
@@ -169,9 +217,76 @@ impl fmt::Display for CampaignError {
                 count(*rows, "row"),
                 escape_terminal(reason)
             ),
+            Self::Moving(path) => write!(
+                f,
+                "{}: the file is being written: it was changed less than 2 s ago, or while it was read. Nothing was \
+                 imported. Run the same command again when it is whole",
+                path.display()
+            ),
+            Self::Same { path, twin, asked } => {
+                write!(
+                    f,
+                    "{}: these are the messages of {}: everybody would get the same message a second time. Nothing was \
+                     imported",
+                    path.display(),
+                    twin_words(twin)
+                )?;
+                match asked {
+                    true => Ok(()),
+                    false => write!(
+                        f,
+                        ". To go on with that one: `smppost resume {}`. To send all of it again: --allow-same-file",
+                        argument(&twin.name)
+                    ),
+                }
+            }
             Self::Options(words) => f.write_str(words),
         }
     }
+}
+
+impl fmt::Display for Differs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, differences, counts, free, commands } = self;
+        write!(f, "campaign {name:?} is in the journal already, and differs:")?;
+        for (option, recorded, wanted) in differences {
+            write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
+        }
+        write!(f, "\nNothing was changed. Of the recorded one: {}.", standing(counts))?;
+        let (cancel, again) = match commands {
+            Some((cancel, again)) => (cancel.clone(), format!("\n  {again}")),
+            None => (format!("smppost cancel {}", argument(name)), format!(" --campaign {}", argument(free))),
+        };
+        if counts.of(State::Queued) + counts.of(State::Sending) > 0 {
+            write!(
+                f,
+                "\nIf this is to go instead of what is left of it, cancel that first (what was sent stays sent):\n  \
+                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `smppost resume {}`",
+                argument(name)
+            )
+        } else {
+            write!(f, "\nTo send this as another campaign, also to whoever got the recorded one:{again}")
+        }
+    }
+}
+
+/// How the messages of a campaign stand, in words.
+fn standing(counts: &Counts) -> String {
+    let taken = [State::Accepted, State::Delivered, State::PartlyDelivered, State::Failed];
+    let sent: i64 = taken.iter().map(|&state| counts.of(state)).sum();
+    let left = counts.of(State::Queued) + counts.of(State::Sending);
+    let mut words = vec![format!("{} sent", count(sent, "message")), format!("{} queued", number(left))];
+    for (state, word) in [
+        (State::InDoubt, "in doubt"),
+        (State::Rejected, "rejected"),
+        (State::Cancelled, "cancelled"),
+        (State::Suppressed, "suppressed"),
+    ] {
+        if counts.of(state) > 0 {
+            words.push(format!("{} {word}", number(counts.of(state))));
+        }
+    }
+    words.join(", ")
 }
 
 impl std::error::Error for CampaignError {}
@@ -188,7 +303,7 @@ pub enum Imported {
     /// The campaign is new.
     New {
         /// What went in.
-        counts: Counts,
+        counts: intake::Counts,
         /// The line of the first row refused, and why.
         first_refused: Option<(u64, String)>,
         /// Columns of the file that nothing is taken from.
@@ -198,6 +313,8 @@ pub enum Imported {
     Already(i64),
 }
 
+/// Names that are tried in search of one that is free.
+const NAMES_TRIED: u32 = 1_000;
 /// Rows between two calls of an import's `progress`.
 const ROWS_PER_PROGRESS: u64 = 65_536;
 
@@ -208,18 +325,70 @@ pub fn import(
     campaign: &CampaignFile,
     journal: &Path,
     progress: &mut dyn FnMut(u64, u64),
+    about_twins: &mut dyn FnMut(&[Twin]) -> Again,
 ) -> Result<Imported, CampaignError> {
+    match prepare(campaign, journal, None, progress, about_twins)? {
+        Prepared::Already(messages) => Ok(Imported::Already(messages)),
+        Prepared::New(pending) => pending.release(),
+    }
+}
+
+/// A campaign that can be sent, or nearly.
+pub enum Prepared {
+    /// It was there already, with so many messages.
+    Already(i64),
+    /// It is in the journal, whole and hidden.
+    New(Box<Pending>),
+}
+
+/// A campaign that is in the journal, whole and hidden until it is released. Where it is dropped instead, or the process
+/// ends, the next start undoes it.
+pub struct Pending {
+    intake: Intake,
+    first_refused: Option<(u64, String)>,
+    unused_columns: Vec<String>,
+}
+
+impl Pending {
+    /// Shows it to all: from now on it is imported.
+    pub fn release(self) -> Result<Imported, CampaignError> {
+        let Self { intake, first_refused, unused_columns } = self;
+        Ok(Imported::New { counts: intake.release()?, first_refused, unused_columns })
+    }
+
+    /// Takes it back, and with it the journal if that was made for it.
+    pub fn abandon(self) {
+        undo(Some(self.intake));
+    }
+}
+
+/// Takes an import back. The next start would undo it as well; an operator who looks now should find nothing of it.
+fn undo(intake: Option<Intake>) {
+    if let Err(error) = intake.map_or(Ok(()), Intake::abandon) {
+        log::warn!("what was imported is hidden, and undone at the next start: {error}");
+    }
+}
+
+/// As [`import`], but leaves a new campaign hidden. `account`: for whom it is, where that is known.
+pub fn prepare(
+    campaign: &CampaignFile,
+    journal: &Path,
+    account: Option<&str>,
+    progress: &mut dyn FnMut(u64, u64),
+    about_twins: &mut dyn FnMut(&[Twin]) -> Again,
+) -> Result<Prepared, CampaignError> {
     let suppressed = match journal::open_existing(journal) {
         Ok(connection) => {
-            if let Some(already) = compare(campaign, &connection)? {
-                return Ok(already);
+            if let Some(messages) = compare(campaign, &connection)? {
+                return Ok(Prepared::Already(messages));
             }
             journal::control::suppressed(&connection)?
         }
         Err(JournalError::Missing(_)) => Default::default(),
         Err(error) => return Err(error.into()),
     };
-    let reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let standing = Standing::open(&campaign.path)?;
+    let reader = reader(campaign, standing.file())?.with_suppressed(move |key| suppressed.contains(&key));
     let unused_columns = reader.unused_columns().map(str::to_owned).collect();
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let from = Sender::canonical(&campaign.options.from);
@@ -228,7 +397,7 @@ pub fn import(
     let outcome = transfer(reader, from, |batch| {
         let intake = match &mut intake {
             Some(intake) => intake,
-            none => none.insert(Intake::begin(journal, &campaign.name, &file, &campaign.options)?),
+            none => none.insert(Intake::begin_for(journal, &campaign.name, &file, &campaign.options, account)?),
         };
         intake.store(batch.kept())?;
         rows += batch.len() as u64;
@@ -239,24 +408,36 @@ pub fn import(
         Ok(())
     });
     match (outcome, intake) {
-        (Ok(digest), Some(intake)) => {
+        (Ok(digest), Some(mut intake)) => {
             let first_refused = intake.first_refused();
             if let (0, Some((line, reason))) = (intake.counts().messages, &first_refused) {
                 // Its name would be taken, and the mended file be refused under it.
                 let (rows, reason) = (intake.counts().rejected, reason.clone());
-                intake.abandon()?;
+                undo(Some(intake));
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
-            Ok(Imported::New { counts: intake.finish(&hex(&digest))?, first_refused, unused_columns })
+            let digest = hex(&digest);
+            let twins = intake.twins(&campaign.name, &campaign.options, &digest)?;
+            // Nothing is locked meanwhile but other imports, so that the answer may take its time.
+            let again = if twins.is_empty() { Again::GoOn } else { about_twins(&twins) };
+            let refused = match (again, twins.into_iter().find(Twin::repeats)) {
+                (Again::Refuse | Again::Declined, Some(twin)) => {
+                    let (path, asked) = (campaign.path.clone(), again == Again::Declined);
+                    Err(CampaignError::Same { path, twin: Box::new(twin), asked })
+                }
+                _ => standing.check(&campaign.path),
+            };
+            if let Err(refused) = refused {
+                undo(Some(intake));
+                return Err(refused);
+            }
+            intake.seal(&digest)?;
+            Ok(Prepared::New(Box::new(Pending { intake, first_refused, unused_columns })))
         }
         // A file without rows is an error of its own, so that there is none here.
         (Ok(_), None) => Err(CampaignError::Import(campaign.path.clone(), ImportError::HeaderOnly)),
         (Err(error), intake) => {
-            // The next start would undo it as well; an operator who looks now should find nothing of it.
-            let undone = intake.map_or(Ok(()), Intake::abandon);
-            if let Err(undone) = undone {
-                log::warn!("what was imported is hidden, and undone at the next start: {undone}");
-            }
+            undo(intake);
             Err(match error {
                 TransferError::Read(error) => CampaignError::Import(campaign.path.clone(), error),
                 TransferError::Journal(error) => error.into(),
@@ -265,39 +446,74 @@ pub fn import(
     }
 }
 
-/// What the journal says to a campaign of that name, where it has one.
-fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Imported>, CampaignError> {
+/// How many messages the campaign of that name has, where the journal has one; one that differs is refused.
+pub fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<i64>, CampaignError> {
     let Some(recorded) = existing(connection, &campaign.name)? else { return Ok(None) };
     let gone = |error| CampaignError::Gone { name: campaign.name.clone(), path: campaign.path.clone(), error };
-    let digest = hex(&File::open(&campaign.path).and_then(digest_of).map_err(gone)?);
+    let standing = Standing::open(&campaign.path).map_err(|error| match error {
+        CampaignError::Open(_, error) => gone(error),
+        other => other,
+    })?;
+    let digest = hex(&digest_of(standing.file()).map_err(gone)?);
+    standing.check(&campaign.path)?;
     let mut differences = recorded.options.differences(&campaign.options);
     if recorded.digest != digest {
         differences.insert(0, ("contents of the file".into(), short(&recorded.digest), short(&digest)));
     }
     if differences.is_empty() {
-        Ok(Some(Imported::Already(recorded.messages)))
-    } else {
-        Err(CampaignError::Differs { name: campaign.name.clone(), differences })
+        return Ok(Some(recorded.messages));
     }
+    let summary = journal::query::campaign(connection, &campaign.name)?;
+    let free = free_name(connection, &campaign.name)?;
+    let (name, counts, commands) = (campaign.name.clone(), summary.counts, None);
+    Err(CampaignError::Differs(Box::new(Differs { name, differences, counts, free, commands })))
+}
+
+/// A name like this one that no campaign has.
+fn free_name(connection: &Connection, name: &str) -> Result<String, JournalError> {
+    for n in 2..NAMES_TRIED {
+        let free = format!("{name}-{n}");
+        if existing(connection, &free)?.is_none() {
+            return Ok(free);
+        }
+    }
+    Ok(format!("{name}-{}", journal::now_ms()))
 }
 
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
 /// suppression list only.
-pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignError> {
-    let suppressed = match journal::open_read_only(journal) {
-        Ok(connection) => journal::control::suppressed(&connection)?,
-        Err(_) => Default::default(),
+pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Vec<Twin>), CampaignError> {
+    let journal = journal::open_untouched(journal).ok();
+    let suppressed = match &journal {
+        Some(connection) => journal::control::suppressed(connection)?,
+        None => Default::default(),
     };
-    let mut reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let standing = Standing::open(&campaign.path)?;
+    let from = Sender::canonical(&campaign.options.from);
+    let (mut sum, mut messages, mut parts) = (Sum::default(), 0, 0);
+    let mut reader = reader(campaign, standing.file())?.with_suppressed(move |key| suppressed.contains(&key));
     let mut tally = Tally::new();
     tally.unused_columns = reader.unused_columns().map(str::to_owned).collect();
     while let Some(event) = reader.next().map_err(|error| CampaignError::Import(campaign.path.clone(), error))? {
         tally.note(&event);
+        if let Event::Row(row) = &event {
+            (messages, parts) = (messages + 1, parts + i64::from(row.segmentation.parts));
+            let (source, fields) = (row.source.unwrap_or(from), row.fields.unwrap_or_default());
+            sum.add(row.destination.digits(), source, row.text, fields);
+        }
     }
-    Ok(tally)
+    standing.check(&campaign.path)?;
+    let digest = reader.digest().map(|digest| hex(&digest)).unwrap_or_default();
+    let contents = Contents { digest: &digest, messages, parts };
+    let twins = match &journal {
+        Some(connection) => twins::find(connection, &campaign.name, &campaign.options, contents, &mut || Ok(sum))?,
+        None => Vec::new(),
+    };
+    Ok((tally, twins))
 }
 
-fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, CampaignError> {
+fn reader<'a>(campaign: &CampaignFile, file: &'a File) -> Result<RowReader<&'a File>, CampaignError> {
+    campaign.refuse_passed(journal::now_ms())?;
     RowReader::open(file, campaign.settings()?).map_err(|error| CampaignError::Import(campaign.path.clone(), error))
 }
 

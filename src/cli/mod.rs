@@ -5,6 +5,8 @@ mod campaign;
 mod connection;
 mod listen;
 mod operations;
+mod plan;
+mod prepare;
 mod probe;
 mod profile;
 mod resolve;
@@ -179,7 +181,8 @@ impl CliError {
             Self::Journal(JournalError::Held(_) | JournalError::ImportHeld(_))
             | Self::Send(SendError::Journal(JournalError::Held(_)))
             | Self::Campaign(CampaignError::Journal(JournalError::ImportHeld(_))) => exit::HELD,
-            Self::Campaign(CampaignError::Options(_)) | Self::Report(ReportError::Usage(_)) => exit::USAGE,
+            Self::Campaign(CampaignError::Options(_) | CampaignError::Same { asked: false, .. })
+            | Self::Report(ReportError::Usage(_)) => exit::USAGE,
             _ => exit::ERROR,
         }
     }
@@ -235,7 +238,9 @@ impl Command {
     /// Whether it changes a journal, so that one of an older program has to be brought up to date before.
     fn writes_to_journal(&self) -> bool {
         match self {
-            Self::Send(_) | Self::Import(_) | Self::Resume(_) | Self::Query(_) | Self::Replace(_) => true,
+            Self::Send(args) => !args.is_dry_run(),
+            Self::Resume(args) => !args.is_dry_run(),
+            Self::Import(_) | Self::Query(_) | Self::Replace(_) => true,
             Self::Cancel(_) | Self::Listen(_) | Self::Resolve(_) => true,
             Self::Suppress(args) => args.changes_list(),
             Self::Check(_) | Self::List(_) | Self::Report(_) | Self::Verify(_) | Self::Upgrade(_) => false,
@@ -248,7 +253,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
     let mut out = io::stdout().lock();
     match &cli.command {
         Command::Send(args) => send::send(args, journal),
-        Command::Import(args) => send::import(&args.campaign()?, journal).map(|()| exit::OK),
+        Command::Import(args) => send::import(&args.campaign()?, args.allows_same(), journal).map(|()| exit::OK),
         Command::Check(args) => send::check(args, journal, &mut out),
         Command::Resume(args) => send::resume(args, journal),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),

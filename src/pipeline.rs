@@ -162,16 +162,17 @@ fn gather(rate: Rate, slots: usize) -> Duration {
     }
 }
 
-/// Honours what other commands appended while no sender ran.
-pub fn apply_controls(
-    connection: &rusqlite::Connection,
-    books: &mut Books,
-) -> Result<journal::control::Applied, JournalError> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let applied = journal::control::apply(connection, books)?;
-    books.settle(connection)?;
-    connection.execute_batch("COMMIT")?;
-    Ok(applied)
+/// Honours what other commands appended while no sender ran: a slice in each transaction, as a sender does.
+pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> Result<(), JournalError> {
+    loop {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let applied = journal::control::apply(connection, books)?;
+        books.settle(connection)?;
+        connection.execute_batch("COMMIT")?;
+        if !applied.is_left {
+            return Ok(());
+        }
+    }
 }
 
 /// The threads of a run, and what keeps them going.
@@ -200,6 +201,8 @@ struct Run {
     blocked: bool,
     /// What was said of a canary last.
     decided: Option<String>,
+    /// The -wal grows: that was said.
+    unfolded: bool,
     verdict: Verdict,
 }
 
@@ -276,6 +279,7 @@ impl Run {
             lost: None,
             blocked: false,
             decided: None,
+            unfolded: false,
             verdict: Verdict::Open,
         })
     }
@@ -293,6 +297,8 @@ impl Run {
         loop {
             select! {
                 recv(interrupt) -> _ => {
+                    // The connections first: they write nothing more, however busy the journal thread is.
+                    self.finish = None;
                     self.tell_journal(ToJournal::StopClaiming);
                     self.words.push("interrupted: waiting for the answers that are outstanding (again to exit at once)".into());
                     return Ended::Interrupted;
@@ -398,6 +404,12 @@ impl Run {
             self.decided.clone_from(&status.restraint);
             self.words.extend(status.restraint.clone());
         }
+        if std::mem::replace(&mut self.unfolded, status.unfolded.is_some()) != status.unfolded.is_some() {
+            self.words.push(match &status.unfolded {
+                Some(words) => words.clone(),
+                None => "the journal's -wal file is small again".into(),
+            });
+        }
         let progress = Progress {
             status,
             bound: self.bound.iter().filter(|bound| **bound).count(),
@@ -463,8 +475,8 @@ impl Run {
     /// Ends the threads: connections first, each of which settles and unbinds; then the journal, when all have said their
     /// last.
     fn end(mut self, show: &mut dyn FnMut(&Progress)) -> Result<Status, SendError> {
-        self.tell_journal(ToJournal::StopClaiming);
         self.finish = None;
+        self.tell_journal(ToJournal::StopClaiming);
         let connections = std::mem::take(&mut self.connections);
         while !connections.iter().all(JoinHandle::is_finished) {
             match self.notices.recv_timeout(LOOK) {

@@ -189,23 +189,37 @@ impl Bench {
     }
 
     pub fn receipt(&mut self, session: i64, told: &Told<'_>) {
+        self.receipts(session, std::slice::from_ref(told), SENDER);
+    }
+
+    /// Receipts that come together, for messages from this sender.
+    pub fn receipts(&mut self, session: i64, told: &[Told<'_>], sender: &str) {
         let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
-        let tlvs = told
-            .reference
-            .map_or_else(Vec::new, |reference| [&[0x02, 0x04, 0, 2][..], &reference.to_be_bytes()].concat());
-        let event = ReceiptEvent {
-            message_id: batch.keep(told.id.as_bytes()),
-            state: Some(told.state),
-            is_final: told.is_final,
-            error: batch.keep(b""),
-            text: batch.keep(b"text"),
-            tlvs: batch.keep(&tlvs),
-            source: batch.keep(told.from.as_bytes()),
-            destination: batch.keep(SENDER.as_bytes()),
-        };
-        batch.receipts.push(event);
+        for told in told {
+            let tlvs = told
+                .reference
+                .map_or_else(Vec::new, |reference| [&[0x02, 0x04, 0, 2][..], &reference.to_be_bytes()].concat());
+            let event = ReceiptEvent {
+                message_id: batch.keep(told.id.as_bytes()),
+                state: Some(told.state),
+                is_final: told.is_final,
+                error: batch.keep(b""),
+                text: batch.keep(b"text"),
+                tlvs: batch.keep(&tlvs),
+                source: batch.keep(told.from.as_bytes()),
+                destination: batch.keep(sender.as_bytes()),
+            };
+            batch.receipts.push(event);
+        }
         batch.acknowledge.deliver.push(1);
         self.tell(ToJournal::Came { session, batch });
+    }
+
+    /// Has the journal thread do what it left to its next transactions.
+    pub fn rest(&mut self) {
+        while self.keeper().has_to_judge() {
+            self.keeper().transact(&mut Vec::new(), true).unwrap();
+        }
     }
 
     /// A final receipt.

@@ -6,7 +6,7 @@ use super::facts::receipts_of;
 use super::ids::{Found, IdKey};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
-use super::ladder::{Named, may_be_for};
+use super::ladder::{Judgement, Named, may_be_for};
 use super::retry::throttled_delay;
 use super::strays::{Rule, Stray, fingerprint};
 use crate::address::Destination;
@@ -20,6 +20,8 @@ const EQUAL_REJECTIONS_MAX: u32 = 50;
 /// So many sessions in a row on which nothing was accepted, and messages were refused as on one that is not bound, stop
 /// sending.
 const UNBOUND_SESSIONS_MAX: u32 = 8;
+/// So many receipts are given to the attempt whose answer names their id; where there are more, they are judged.
+const NAMING_MAX: usize = 1_000;
 
 impl Keeper {
     /// Writes down one batch.
@@ -110,6 +112,7 @@ impl Keeper {
                 self.streak = (0, 0);
                 self.unbound = (0, 0);
                 self.status.accepted += 1;
+                self.note_taken(sent.destination);
                 if plain {
                     self.books.shift(sent.campaign, State::Sending, State::Accepted, 1);
                 } else {
@@ -188,14 +191,19 @@ impl Keeper {
         if self.strays.is_empty() {
             return Ok(());
         }
-        for receipt in self.strays.naming(key, sent.generation) {
-            let Some(stray) = self.strays.get(receipt).cloned() else { continue };
-            if sent.destination != 0 && !may_be_for(stray.numbers, sent.destination) {
+        let naming = self.strays.naming(key, sent.generation).take(NAMING_MAX);
+        let naming: Vec<Stray> = naming.cloned().collect();
+        if naming.len() == NAMING_MAX {
+            self.to_judge.spelled(key.folded);
+        }
+        for stray in naming {
+            self.work.note(1);
+            if sent.destination != 0 && !may_be_for(stray.marks.numbers, sent.destination) {
                 // It names another number: what else it may belong to is looked at first.
-                self.to_judge.push((key.folded, 0));
+                self.to_judge.spelled(key.folded);
                 continue;
             }
-            self.give(&stray, Rule::Exact, Some(attempt), now)?;
+            self.give(&stray, Judgement::exact(attempt), now)?;
         }
         Ok(())
     }
@@ -356,18 +364,17 @@ impl Keeper {
                 self.status.unmatched += 1;
                 self.connection.prepare_cached("INSERT INTO stray (receipt) VALUES (?1)")?.execute([number])?;
                 if rule == Rule::None {
-                    let (key, spellings, numbers) = fingerprint(&self.ids, id.as_bytes(), [&source, &destination]);
                     self.strays.add(Stray {
                         id: number,
-                        key,
-                        spellings,
-                        numbers,
+                        marks: fingerprint(&self.ids, id.as_bytes(), [&source, &destination], tlvs),
                         is_final: receipt.is_final,
+                        received_at: now,
                         generation: self.generations.current(),
                         serial: Some(self.next_serial),
                         owner: None,
                         rule,
                         judged: false,
+                        rivalled: None,
                     });
                 }
             }

@@ -228,6 +228,13 @@ impl Ids {
         hasher.finish()
     }
 
+    /// A hash, by the journal's own keys, of things that belong together; not 0.
+    pub fn keyed(&self, things: &[&[u8]]) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.keys.0, !self.keys.1);
+        things.iter().for_each(|thing| hasher.write(thing));
+        hasher.finish().max(1)
+    }
+
     /// Notes that `key` is the id of `attempt`, of which no receipt came yet.
     /// `destination` is where it went to, 0 if that is not at hand.
     pub fn insert(&mut self, key: IdKey, attempt: Attempt, plain: bool, destination: u64) {

@@ -181,6 +181,19 @@ pub(super) fn writer(journal: &Path) -> Option<String> {
     let index = fs::metadata(beside(journal, "-shm")).ok()?.ino();
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let process = holder(&locks, index, 120)?;
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let name = named(process);
+    Some(if status.lines().any(|line| line.starts_with("State:\tT")) {
+        format!(
+            "{name}, which is stopped: let it go on (`kill -CONT {process}`, or `fg` where it was started) or end it"
+        )
+    } else {
+        format!("{name}: wait for it or end it")
+    })
+}
+
+/// A process by its number and its command.
+pub(super) fn named(process: u32) -> String {
     let command = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     let mut words = command.split(|&octet| octet == 0).map(String::from_utf8_lossy);
     let program = words.next().unwrap_or_default();
@@ -188,16 +201,7 @@ pub(super) fn writer(journal: &Path) -> Option<String> {
     // No more of its arguments: they are nobody's business.
     let command: String =
         [program, &words.next().unwrap_or_default()].join(" ").chars().filter(|c| !c.is_control()).take(60).collect();
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    Some(if status.lines().any(|line| line.starts_with("State:\tT")) {
-        format!(
-            "process {process} ({}), which is stopped: let it go on (`kill -CONT {process}`, or `fg` where it was started) \
-             or end it",
-            command.trim()
-        )
-    } else {
-        format!("process {process} ({}): wait for it or end it", command.trim())
-    })
+    format!("process {process} ({})", command.trim())
 }
 
 /// The process that has a write lock of fcntl(2) on that octet of that file.

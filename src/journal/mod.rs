@@ -36,6 +36,7 @@ mod came;
 pub mod campaign;
 mod claims;
 pub mod control;
+pub mod doubts;
 pub mod equivalent;
 pub mod events;
 pub mod facts;
@@ -44,6 +45,7 @@ pub mod generations;
 pub mod ids;
 mod inbound;
 pub mod intake;
+mod judging;
 pub mod keeper;
 pub mod key;
 mod ladder;
@@ -72,6 +74,7 @@ pub mod suppression;
 pub mod test_message;
 pub mod twins;
 pub mod verify;
+pub mod wal;
 
 pub use came::words;
 

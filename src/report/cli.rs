@@ -331,6 +331,7 @@ impl Surroundings {
             now_ms: now_ms(),
             width: text::width(),
             journal_option: text::journal_option(journal),
+            unfolded: crate::journal::wal::unfolded(journal),
         }
     }
 }

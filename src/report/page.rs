@@ -27,6 +27,8 @@ pub struct Surroundings {
     pub width: usize,
     /// What the commands that are suggested need to find the journal, such as ` --journal other.db`; empty: nothing.
     pub journal_option: String,
+    /// Why the journal's -wal file grows ([`crate::journal::wal::unfolded`]).
+    pub unfolded: Option<String>,
 }
 
 /// Writes the page of a campaign.
@@ -55,7 +57,16 @@ pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings
     failures(out, report, width)?;
     receipts(out, report, around)?;
     times(out, report, width)?;
-    statuses(out, report, width)
+    statuses(out, report, width)?;
+    grown(out, around)
+}
+
+/// Who keeps the journal's -wal file from being folded back.
+fn grown(out: &mut dyn Write, around: &Surroundings) -> Result<(), ReportError> {
+    match &around.unfolded {
+        Some(words) => Ok(wrapped(out, around.width, "", 0, &format!("Note: {}", escape_terminal(words)))?),
+        None => Ok(()),
+    }
 }
 
 fn heading(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Result<()> {
@@ -393,7 +404,7 @@ pub fn write_list(
         let words = format!("No sender is running; `smppost resume{}` goes on.", around.journal_option);
         wrapped(out, around.width, "", 0, &words)?;
     }
-    Ok(())
+    grown(out, around)
 }
 
 fn list_row(campaign: &CampaignSummary) -> [String; 8] {

@@ -24,6 +24,7 @@ fn page(journal: &Path, name: &str, width: usize, sender_running: bool) -> Strin
         now_ms: 1_774_760_000_000,
         width,
         journal_option: String::new(),
+        unfolded: None,
     };
     let mut out = Vec::new();
     page::write(&mut out, &report, &around).unwrap();

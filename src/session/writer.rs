@@ -148,7 +148,8 @@ struct Session<'a> {
     from_journal: Receiver<ToSession>,
     from_reader: Receiver<FromReader>,
     credits: Receiver<()>,
-    reader: std::thread::JoinHandle<String>,
+    /// Taken when it is joined.
+    reader: Option<std::thread::JoinHandle<String>>,
     /// Claimed parts, in the order in which they are to be written.
     queue: VecDeque<Run>,
     queued: usize,
@@ -239,7 +240,7 @@ impl<'a> Session<'a> {
             from_journal,
             from_reader,
             credits,
-            reader,
+            reader: Some(reader),
             queue: VecDeque::new(),
             queued: 0,
             withheld: Vec::new(),
@@ -547,8 +548,10 @@ impl<'a> Session<'a> {
         // A reader that waits for a credit or for room sees that nobody is there any more.
         self.credits = never();
         self.from_reader = never();
-        let reader = std::mem::replace(&mut self.reader, std::thread::spawn(String::new));
-        let said = reader.join().unwrap_or_else(|_| "the reader panicked".into());
+        let said = self
+            .reader
+            .take()
+            .map_or_else(String::new, |reader| reader.join().unwrap_or_else(|_| "the reader panicked".into()));
         let end = match end {
             End::Lost(reason) if reason.is_empty() && self.unbinding => End::Finished,
             End::Lost(reason) if reason == UNBOUND => End::Finished,

@@ -13,6 +13,7 @@
 //! - [`operations`] what is asked of the SMSC about messages that it has
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`migrate`] what brings the journal of an older program up to date
+//! - [`identity`] which file a journal is, [`known`] the notes of a user's journals, [`adopt`] a copy made the one that sends
 //! - [`events`] what sessions and the journal thread say to each other
 
 use crate::failpoint;
@@ -27,6 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::report::text::journal_option;
 use migrate::Age;
 
+pub mod adopt;
 pub mod answers;
 pub mod assign;
 #[cfg(test)]
@@ -41,11 +43,13 @@ pub mod events;
 pub mod facts;
 pub mod feed;
 pub mod generations;
+pub mod identity;
 pub mod ids;
 mod inbound;
 pub mod intake;
 pub mod keeper;
 pub mod key;
+pub mod known;
 mod ladder;
 mod left_out;
 mod load;

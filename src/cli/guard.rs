@@ -25,14 +25,15 @@ pub struct AdoptArgs {
     nothing_sent_since: bool,
 }
 
-/// Refuses a journal that is a copy or an older state, or makes it the one that is sent from where that was typed.
+/// Refuses a journal that is a copy or an older state, or makes it the one that is sent from where that was typed. Nothing
+/// else is written.
 pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result<(), CliError> {
     if !journal.is_file() {
         return Ok(());
     }
-    let connection = journal::open_existing(journal)?;
+    let connection = journal::open_read_only(journal)?;
     let file = FileMark::of(journal)?;
-    let noted = notes.find(&identity::id(&connection)?);
+    let noted = identity::id_so_far(&connection)?.and_then(|id| notes.find(&id));
     let Some(strange) = identity::standing(&connection, file, noted)? else {
         if let Some(code) = args.adopt.as_deref()
             && !adopt::was_adopted(&connection, code)?
@@ -42,12 +43,14 @@ pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result
         return Ok(());
     };
     let code = identity::code(&connection, file, noted)?;
+    drop(connection);
     let original = noted.map(|noted| noted.path.as_path()).filter(|original| !is_same(original, journal));
     if args.adopt.as_deref() != Some(&code) {
         return Err(refusal(journal, strange, original, &code));
     }
     let _sender = SenderLock::take(journal)?;
     let _import = ImportLock::take(journal)?;
+    let connection = journal::open_existing(journal)?;
     if identity::standing(&connection, file, noted)?.is_none() {
         return Ok(());
     }
@@ -89,8 +92,10 @@ fn refusal(journal: &Path, strange: Strange, original: Option<&Path>, code: &str
              get everything twice"
         ),
         Strange::Older => format!(
-            "journal {shown} is older than it was: a backup was put in its place, and what was sent since is not in it{seen}. \
-             If it were sent from, that would be sent again"
+            "journal {shown} is older than it was{seen}: its {}-wal was removed, or a backup was put in its place, and what \
+             was sent since is not in it. If it were sent from, that would be sent again. Put what was in use back, if it is \
+             there still",
+            journal.file_name().unwrap_or_default().to_string_lossy()
         ),
     };
     CliError::Words(format!(
@@ -103,7 +108,10 @@ fn refusal(journal: &Path, strange: Strange, original: Option<&Path>, code: &str
 /// Numbers that are suppressed in another journal of the account are suppressed in this one.
 pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Result<(), CliError> {
     let Some(name) = account.first() else { return Ok(()) };
-    let own = if journal.is_file() { Some(identity::id(&journal::open_existing(journal)?)?) } else { None };
+    let own = match journal.is_file() {
+        true => identity::id_so_far(&journal::open_read_only(journal)?)?,
+        false => None,
+    };
     let mut gone = Vec::new();
     for note in notes.of(account) {
         if own.as_ref() == Some(&note.id) || is_same(&note.path, journal) {
@@ -122,7 +130,10 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
         };
         let other = journal::open_read_only(&note.path).map_err(unread)?;
         let from = note.path.to_string_lossy();
-        if own.is_none() && suppression::own_numbers(&other).map_err(unread)? == 0 {
+        // No journal is made for nothing, and none is written to.
+        if !journal.is_file() && suppression::own_numbers(&other).map_err(unread)? == 0
+            || journal.is_file() && !suppression::differs(&journal::open_read_only(journal)?, &other, &from)?
+        {
             continue;
         }
         let connection = journal::open_or_create(journal)?;
@@ -148,14 +159,14 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
     Ok(())
 }
 
-/// Notes that a command changed the journal.
-pub fn after(journal: &Path, notes: &Notes, account: &[String], sending: Option<bool>) {
+/// Notes that a command changed the journal, which is told by an older state of it from then on.
+pub fn after(journal: &Path, notes: &Notes, account: &[String]) {
     let record = || -> Result<(), JournalError> {
         if !journal.is_file() {
             return Ok(());
         }
         let connection = journal::open_existing(journal)?;
-        known::record(&connection, journal, notes, account, sending)
+        known::record(&connection, journal, notes, account, None)
     };
     if let Err(error) = record() {
         log::debug!("the journal is not noted: {}", error.at(journal));

@@ -237,6 +237,7 @@ fn start_log() {
 fn run(cli: &Cli) -> Result<u8, CliError> {
     let folders = Folders::of_environment();
     let notes = || Notes::read(folders.state.as_deref());
+    crate::journal::known::keep_in(folders.state.clone());
     if let Command::Journals(args) = &cli.command {
         return args.run(&notes(), &mut io::stdout().lock());
     }
@@ -247,21 +248,20 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
     let path = place::find(Wanted { named, account, simulated, to }, &folders, &notes(), &mut place::say)?;
     let at = |error: CliError| error.at(&path);
     // A rehearsal leaves a journal of real messages alone, and what is not upgraded is not noted.
-    let writes = matches!(to, Use::Make | Use::Change) && !simulated && !matches!(&cli.command, Command::Upgrade(_));
-    if writes {
+    let writes = matches!(to, Use::Make | Use::Change) && !simulated;
+    if writes && !matches!(&cli.command, Command::Upgrade(_)) {
         upgrade::upgrade(&path, true)?;
     }
     let adopt = cli.command.sends_from_journal().filter(|_| writes);
     if let Some(adopt) = adopt {
         guard::before_sending(&path, &notes(), adopt).map_err(at)?;
         guard::bring_suppressed(&path, &notes(), account).map_err(at)?;
-        guard::after(&path, &notes(), account, Some(true));
     }
-    let outcome = command(cli, &path).map_err(at);
+    let code = command(cli, &path).map_err(at)?;
     if writes {
-        guard::after(&path, &notes(), account, adopt.map(|_| false));
+        guard::after(&path, &notes(), account);
     }
-    outcome
+    Ok(code)
 }
 
 impl Command {

@@ -3,6 +3,7 @@
 //! 1. What was named: `--journal`, `SMPPOST_JOURNAL`, or the profile's `journal`.
 //! 2. `./smppost.db` where it is there, belongs to the user or root, and nobody else may write it.
 //! 3. The account's default: `ACCOUNT.db` in a service's state folder (`STATE_DIRECTORY`), else in the user's data folder.
+//!    What is imported before any account is known goes to `smppost.db` there, which is of the account that sends from it first.
 //! 4. What the notes of this user know ([`crate::journal::known`]): a command that reads, or that knows no account, takes the
 //!    only journal there is; one that sends or imports names it, and makes no second one.
 
@@ -12,7 +13,7 @@ pub use folders::Folders;
 
 use super::CliError;
 use crate::config::owner::{Stranger, stranger};
-use crate::journal::JournalError;
+use crate::journal;
 use crate::journal::known::{Note, Notes};
 use crate::report::text::argument;
 use std::io::{self, Write};
@@ -89,10 +90,9 @@ pub fn find(
     }
 }
 
-/// What is made anew is announced before.
+/// A second one is warned of.
 fn found(path: PathBuf, wanted: Wanted<'_>, notes: &Notes, say: &mut dyn FnMut(&str)) -> Result<PathBuf, CliError> {
     if wanted.to == Use::Make && !folders::is_there(&path) {
-        say(&format!("new journal: {}", path.display()));
         let others = if wanted.simulated { Vec::new() } else { notes.of(wanted.account) };
         if let (Some(account), [first, ..]) = (wanted.account.first(), &others[..]) {
             say(&format!(
@@ -118,6 +118,13 @@ fn of_account(
     if let Some(default) = defaults.find(|default| folders::is_there(default)) {
         return Ok(default);
     }
+    // What was imported before the account was known is its own, or nobody's yet.
+    if let Some(unclaimed) =
+        folders.of_nobody().filter(|path| folders::is_there(path) && may_serve(path, wanted.account))
+    {
+        say(&format!("journal: {}", unclaimed.display()));
+        return Ok(unclaimed);
+    }
     let default = folders.default_of(account);
     let known = notes.of(wanted.account);
     if let (Use::Read | Use::Look, [only]) = (wanted.to, &known[..])
@@ -137,6 +144,17 @@ fn of_account(
             }
         )));
     }
+    default_or_none(default, wanted, folders, notes, say)
+}
+
+/// A default journal, with its folder where it is to be made.
+fn default_or_none(
+    default: Option<PathBuf>,
+    wanted: Wanted<'_>,
+    folders: &Folders,
+    notes: &Notes,
+    say: &mut dyn FnMut(&str),
+) -> Result<PathBuf, CliError> {
     match default {
         Some(default) if wanted.to == Use::Make => {
             folders.make_for(&default).map_err(|error| {
@@ -155,6 +173,12 @@ fn of_account(
     }
 }
 
+/// Whether the journal is of this account, or of none yet. One that cannot be read says so when it is used.
+fn may_serve(path: &Path, account: &[String]) -> bool {
+    let recorded = journal::open_read_only(path).and_then(|connection| journal::note(&connection, "account"));
+    recorded.map_or(true, |recorded| recorded.is_none_or(|recorded| account.contains(&recorded)))
+}
+
 /// The only one there is, where no account is known.
 fn of_nobody(
     wanted: Wanted<'_>,
@@ -163,16 +187,15 @@ fn of_nobody(
     say: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, CliError> {
     let known: Vec<&Note> = notes.all().iter().filter(|note| note.is_there()).collect();
-    const HOW: &str =
-        "name one with --journal, or its account (--account, --profile, or SMPPOST_HOST and SMPPOST_SYSTEM_ID)";
     match &known[..] {
         [only] => Ok(said(only, say)),
+        [] => default_or_none(folders.of_nobody(), wanted, folders, notes, say),
         _ if wanted.to == Use::Look => Ok(folders.here.join(HERE)),
-        [] if wanted.to == Use::Make => Err(CliError::Usage(format!(
-            "which journal? The account is not known here, and each account has a journal of its own: {HOW}"
+        several => Err(CliError::Usage(format!(
+            "which journal? There are {}: name one with --journal, or its account (--account, --profile, or SMPPOST_HOST and \
+             SMPPOST_SYSTEM_ID)",
+            named(several)
         ))),
-        [] => Err(JournalError::Missing(folders.here.join(HERE)).into()),
-        several => Err(CliError::Usage(format!("which journal? There are {}: {HOW}", named(several)))),
     }
 }
 

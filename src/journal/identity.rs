@@ -60,11 +60,19 @@ pub enum Strange {
     Older,
 }
 
-/// A journal's own number, which its copies have as well.
+/// A journal's own number, which its copies have as well; made where there is none yet.
 pub fn id(connection: &Connection) -> Result<String, JournalError> {
-    let (first, second) = super::ids::hash_keys(connection)?;
-    Ok(crate::report::text::hex_digest(format!("smppost journal {first:016x}{second:016x}").as_bytes())[..16]
-        .to_owned())
+    Ok(id_of(super::ids::hash_keys(connection)?))
+}
+
+/// As [`id`]; `None`: there is none yet, and so no copy that matters.
+pub fn id_so_far(connection: &Connection) -> Result<Option<String>, JournalError> {
+    Ok(super::ids::hash_keys_so_far(connection)?.map(id_of))
+}
+
+fn id_of((first, second): (u64, u64)) -> String {
+    let words = format!("smppost journal {first:016x}{second:016x}");
+    crate::report::text::hex_digest(words.as_bytes())[..16].to_owned()
 }
 
 /// How the journal, being this file, stands to what it says and what was noted of it; `None`: it is what it was.
@@ -98,7 +106,7 @@ pub fn is_last_state(connection: &Connection, noted: Option<&Note>) -> Result<bo
 /// What has to be typed to say that nothing else sends from the journal: another one for every copy and every older state.
 pub fn code(connection: &Connection, file: FileMark, noted: Option<&Note>) -> Result<String, JournalError> {
     let generation = noted.map_or(generation(connection)?, |noted| noted.generation);
-    let words = format!("{} {} {generation}", id(connection)?, file.text());
+    let words = format!("{} {} {generation}", id_so_far(connection)?.unwrap_or_default(), file.text());
     Ok(crate::report::text::hex_digest(words.as_bytes())[..8].to_owned())
 }
 

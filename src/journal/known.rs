@@ -11,6 +11,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Octets of a note that are read: one of a few hundred is usual.
 const OCTETS_MAX: u64 = 64 * 1024;
@@ -54,7 +55,20 @@ pub struct Notes {
     all: Vec<Note>,
 }
 
+/// The user's state folder, as the command line found it.
+static STATE: OnceLock<Option<PathBuf>> = OnceLock::new();
+
+/// Says where notes are kept in this run, once; before, none are.
+pub fn keep_in(state: Option<PathBuf>) {
+    let _ = STATE.set(state);
+}
+
 impl Notes {
+    /// Reads the notes where this run keeps them; `None`: it keeps none.
+    pub fn of_run() -> Option<Self> {
+        STATE.get().map(|state| Self::read(state.as_deref()))
+    }
+
     /// Reads the notes in a state folder. What cannot be read is as good as not there.
     pub fn read(state: Option<&Path>) -> Self {
         let Some(folder) = state.map(|state| state.join(FOLDER)) else { return Self::default() };

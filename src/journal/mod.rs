@@ -416,11 +416,18 @@ pub fn now_ms() -> i64 {
 pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
     // Made by us, so that it is private from its first octet; SQLite gives its side files the same permissions.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => {}
+        Ok(_) => announce(path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(JournalError::Io(path.into(), error)),
     }
     open_existing(path)
+}
+
+/// Says that a journal is made anew, and where, before anything is put into it: who expected one that is there looks up.
+fn announce(path: &Path) {
+    use io::Write;
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let _ = writeln!(io::stderr(), "new journal: {}", path.display());
 }
 
 /// Opens the journal at `path` for writing; it must be there.

@@ -54,6 +54,11 @@ impl Folders {
         self.data.as_ref().map(|data| data.join(file_name(account)))
     }
 
+    /// The journal of a user whose account is not known yet.
+    pub fn of_nobody(&self) -> Option<PathBuf> {
+        self.data.as_ref().map(|data| data.join("smppost.db"))
+    }
+
     /// Makes the folder of a default journal, for this user alone.
     pub fn make_for(&self, journal: &Path) -> io::Result<()> {
         let Some(folder) = journal.parent() else { return Ok(()) };

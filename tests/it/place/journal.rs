@@ -60,12 +60,12 @@ fn a_journal_here_is_used_if_it_is_ones_own_alone() {
         return;
     }
     let foreign = user.with_account("one", &["resume", "c"]);
-    foreign.assert(2, "is not used, since it belongs to another user (number 12345)");
+    foreign.assert(1, "is not used, since it belongs to another user (number 12345)");
     assert_eq!(user.got(), [""; 0]);
     // What somebody else put there is sent to nobody, a link to it neither.
     std::fs::create_dir(user.path("two")).unwrap();
     std::os::unix::fs::symlink(&here, user.path("two/smppost.db")).unwrap();
-    user.with_account("two", &["resume"]).assert(2, "belongs to another user");
+    user.with_account("two", &["resume"]).assert(1, "belongs to another user");
     assert_eq!(user.got(), [""; 0]);
 }
 
@@ -128,14 +128,22 @@ fn where_one_is_known_no_second_one_is_made() {
 }
 
 #[test]
-fn without_an_account_none_is_made() {
+fn what_is_imported_before_the_account_is_known_is_of_the_first_that_sends() {
     let user = User::new();
     user.rows("one");
-    user.run("one", &["import", "c.csv"]).assert(2, "which journal? The account is not known here");
-    user.run("one", &["list"]).assert(1, "no journal at ");
+    let journal = user.path(".local/share/smppost/smppost.db");
+    let said = format!("no journal at {}", journal.display());
+    user.run("one", &["list"]).assert(1, &said);
     user.run("one", &["check", "c.csv"]).assert(0, "");
     assert!(!user.path("one/smppost.db").exists() && !user.path(".local").exists());
-    user.run("one", &["import", "c.csv", "--account", "shop"]).assert(0, "/.local/share/smppost/shop.db");
+    user.run("one", &["import", "c.csv"]).assert(0, &format!("new journal: {}", journal.display()));
+    user.with_account("two", &["resume", "c"]).assert(0, &format!("journal: {}", journal.display()));
+    assert_eq!(user.got(), ALL);
+    user.run("two", &["import", "../one/c.csv"]).assert(0, "in the journal already");
+    // Another account has its own.
+    let port = user.smsc.port().to_string();
+    let other = ["send", "c.csv", "--host", "127.0.0.1", "--port", &port, "--system-id", "other"];
+    user.run("one", &other).assert(0, "/other@localhost.db");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::journal::suppression;
 use crate::journal::{self, JournalError};
 use crate::report::text::{argument, count, journal_option};
 use clap::Args;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// About a journal that is not the file that it was.
@@ -28,7 +29,9 @@ pub struct AdoptArgs {
 /// Refuses a journal that is a copy or an older state, or makes it the one that is sent from where that was typed. Nothing
 /// else is written.
 pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result<(), CliError> {
-    if !journal.is_file() {
+    // One with several names is refused when it is opened, or is held: what is newest may stand beside another name.
+    let names = std::fs::metadata(journal).map_or(0, |meta| if meta.is_file() { meta.nlink() } else { 0 });
+    if names != 1 {
         return Ok(());
     }
     let connection = journal::open_read_only(journal)?;

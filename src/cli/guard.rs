@@ -34,7 +34,7 @@ pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result
     if names != 1 {
         return Ok(());
     }
-    let connection = journal::open_read_only(journal)?;
+    let connection = journal::open_untouched(journal)?;
     let file = FileMark::of(journal)?;
     let noted = identity::id_so_far(&connection)?.and_then(|id| notes.find(&id));
     let Some(strange) = identity::standing(&connection, file, noted)? else {
@@ -112,7 +112,7 @@ fn refusal(journal: &Path, strange: Strange, original: Option<&Path>, code: &str
 pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Result<(), CliError> {
     let Some(name) = account.first() else { return Ok(()) };
     let own = match journal.is_file() {
-        true => identity::id_so_far(&journal::open_read_only(journal)?)?,
+        true => identity::id_so_far(&journal::open_untouched(journal)?)?,
         false => None,
     };
     let mut gone = Vec::new();
@@ -131,11 +131,11 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
                 note.id
             ))
         };
-        let other = journal::open_read_only(&note.path).map_err(unread)?;
+        let other = journal::open_untouched(&note.path).map_err(unread)?;
         let from = note.path.to_string_lossy();
         // No journal is made for nothing, and none is written to.
         if !journal.is_file() && suppression::own_numbers(&other).map_err(unread)? == 0
-            || journal.is_file() && !suppression::differs(&journal::open_read_only(journal)?, &other, &from)?
+            || journal.is_file() && !suppression::differs(&journal::open_untouched(journal)?, &other, &from)?
         {
             continue;
         }

@@ -8,6 +8,8 @@ mod journals;
 mod listen;
 mod operations;
 mod place;
+mod plan;
+mod prepare;
 mod probe;
 mod profile;
 mod resolve;
@@ -248,7 +250,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
     let path = place::find(Wanted { named, account, simulated, to }, &folders, &notes(), &mut place::say)?;
     let at = |error: CliError| error.at(&path);
     // A rehearsal leaves a journal of real messages alone, and what is not upgraded is not noted.
-    let writes = matches!(to, Use::Make | Use::Change) && !simulated;
+    let writes = matches!(to, Use::Make | Use::Change) && !simulated && !cli.command.is_dry_run();
     if writes && !matches!(&cli.command, Command::Upgrade(_)) {
         upgrade::upgrade(&path, true)?;
     }
@@ -268,6 +270,7 @@ impl Command {
     /// What it does with a journal; `None`: nothing.
     fn use_of_journal(&self) -> Option<Use> {
         Some(match self {
+            Self::Send(_) if self.is_dry_run() => Use::Change,
             Self::Send(_) | Self::Import(_) => Use::Make,
             Self::Resume(_) | Self::Query(_) | Self::Replace(_) | Self::Cancel(_) | Self::Listen(_) => Use::Change,
             Self::Resolve(_) | Self::Upgrade(_) => Use::Change,
@@ -276,6 +279,15 @@ impl Command {
             Self::Check(_) => Use::Look,
             Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) | Self::Journals(_) => return None,
         })
+    }
+
+    /// Whether it only says what it would do.
+    fn is_dry_run(&self) -> bool {
+        match self {
+            Self::Send(args) => args.is_dry_run(),
+            Self::Resume(args) => args.is_dry_run(),
+            _ => false,
+        }
     }
 
     /// What was typed about a copied journal, where it would send or listen.

@@ -175,7 +175,7 @@ fn default_or_none(
 
 /// Whether the journal is of this account, or of none yet. One that cannot be read says so when it is used.
 fn may_serve(path: &Path, account: &[String]) -> bool {
-    let recorded = journal::open_read_only(path).and_then(|connection| journal::note(&connection, "account"));
+    let recorded = journal::open_untouched(path).and_then(|connection| journal::note(&connection, "account"));
     recorded.map_or(true, |recorded| recorded.is_none_or(|recorded| account.contains(&recorded)))
 }
 

@@ -15,12 +15,14 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 11] = [
+const NOT_KEYS: [&str; 13] = [
     "campaign",
     "limit",
     "simulate",
     "adopt",
     "nothing_sent_since",
+    "yes",
+    "dry_run",
     "config",
     "profile",
     "help",

@@ -258,6 +258,16 @@ CREATE TABLE restraint (
 ) STRICT;
 CREATE INDEX restraint_by_campaign ON restraint (campaign_id);
 
+-- When a copy of a journal, or an older state of it, was said to be the one that is sent from now on.
+CREATE TABLE adoption (
+    id       INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    code     TEXT NOT NULL,                     -- as it was typed
+    file     TEXT NOT NULL,                     -- which file it is since
+    queued   TEXT NOT NULL CHECK (queued IN ('InDoubt', 'NothingSent', 'LastState')),
+    in_doubt INTEGER NOT NULL                   -- messages that are in doubt for it
+) STRICT;
+
 CREATE TABLE state (
     id   INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE

@@ -59,6 +59,7 @@ pub fn send(
     let Recovery { connection, mut books, recovered, marks, answers } =
         recover(connection, path, &settings.rules).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
+    note_run(&connection, settings, true)?;
     let active = match settings.listen {
         Some(_) => Vec::new(),
         None => choose(&connection, &books, &settings.campaigns)?,
@@ -126,6 +127,9 @@ pub fn send(
     let found_rate = pacer.found();
     let status = run.end(show)?;
     settle_marks(path);
+    if let Err(error) = journal::open_existing(path).and_then(|connection| note_run(&connection, settings, false)) {
+        log::debug!("the end of the run is not noted: {}", error.at(path));
+    }
     if found_rate.is_some() || found_before.is_some() {
         // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
         let found = found_rate.map(|rate| format!("{rate:.1}"));
@@ -136,6 +140,14 @@ pub fn send(
         }
     }
     Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
+}
+
+/// Notes that a run begins or ends with this journal; a rehearsal's is nobody's.
+fn note_run(connection: &rusqlite::Connection, settings: &SendSettings, begins: bool) -> Result<(), JournalError> {
+    let (true, Some(notes)) = (settings.old_receipts_come, journal::known::Notes::of_run()) else { return Ok(()) };
+    let account = std::slice::from_ref(&settings.account_name);
+    let noted = journal::known::record(connection, &settings.journal, &notes, account, Some(begins));
+    noted.map_err(|error| error.at(&settings.journal))
 }
 
 /// Settles the write marks after an orderly end: they speak against an older copy of this journal from then on, and against

@@ -183,9 +183,13 @@ enum BindArg {
 
 /// The account's name in the journal.
 pub fn account_name(account: &Account) -> String {
-    let host = account.hosts.first().map_or("", String::as_str);
+    name_of(&account.system_id, account.hosts.first().map_or("", String::as_str))
+}
+
+/// The name of an account with this system_id at this host.
+pub fn name_of(system_id: &str, host: &str) -> String {
     let host = if crate::link::is_loopback(host) { "localhost" } else { host };
-    format!("{} at {host}", account.system_id)
+    format!("{system_id} at {host}")
 }
 
 impl ConnectionArgs {

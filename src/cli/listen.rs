@@ -1,6 +1,7 @@
 //! `listen`: bound to receive (as a receiver unless `--bind` says otherwise), for receipts that come late and messages from handsets.
 
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::guard::AdoptArgs;
 use super::sessions::{CountArgs, KeepArgs};
 use super::{CliError, exit};
 use crate::hours::Hours;
@@ -29,6 +30,8 @@ pub struct ListenArgs {
     keep: KeepArgs,
     #[command(flatten)]
     inbound: InboundArgs,
+    #[command(flatten)]
+    pub adopt: AdoptArgs,
 }
 
 /// Listens until it is told to stop: that is how it ends, so that a signal is no failure.

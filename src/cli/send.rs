@@ -2,6 +2,7 @@
 
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::guard::AdoptArgs;
 use super::operations::{self, OperationArgs};
 use super::plan::{self, How, Line};
 use super::restraint::{RestraintArgs, refuse_unreceipted};
@@ -51,6 +52,8 @@ pub struct SendArgs {
     inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    pub adopt: AdoptArgs,
     /// Send to a simulator started for this run instead of to an SMSC
     #[arg(long)]
     pub simulate: bool,
@@ -133,6 +136,8 @@ pub struct ResumeArgs {
     inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    pub adopt: AdoptArgs,
 }
 
 /// `cancel`.

@@ -1,6 +1,7 @@
 //! `suppress`: the list of numbers that are never sent to.
 
 use super::CliError;
+use super::place::Use;
 use crate::address::Destination;
 use crate::escape::{csv_cell, escape_terminal};
 use crate::journal::suppression::{self, Suppressed};
@@ -66,9 +67,13 @@ enum ListFormat {
 }
 
 impl SuppressArgs {
-    /// Whether it does more than show the list.
-    pub fn changes_list(&self) -> bool {
-        !matches!(self.action, Action::List { .. })
+    /// What it does with the journal.
+    pub fn use_of_journal(&self) -> Use {
+        match self.action {
+            Action::Add { .. } | Action::Import { .. } => Use::Make,
+            Action::Remove { .. } => Use::Change,
+            Action::List { .. } => Use::Read,
+        }
     }
 }
 

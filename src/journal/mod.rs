@@ -13,6 +13,7 @@
 //! - [`operations`] what is asked of the SMSC about messages that it has
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`migrate`] what brings the journal of an older program up to date
+//! - [`identity`] which file a journal is, [`known`] the notes of a user's journals, [`adopt`] a copy made the one that sends
 //! - [`events`] what sessions and the journal thread say to each other
 
 use crate::failpoint;
@@ -27,6 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::report::text::journal_option;
 use migrate::Age;
 
+pub mod adopt;
 pub mod answers;
 pub mod assign;
 #[cfg(test)]
@@ -42,12 +44,14 @@ pub mod events;
 pub mod facts;
 pub mod feed;
 pub mod generations;
+pub mod identity;
 pub mod ids;
 mod inbound;
 pub mod intake;
 mod judging;
 pub mod keeper;
 pub mod key;
+pub mod known;
 mod ladder;
 mod left_out;
 mod load;
@@ -445,11 +449,18 @@ pub fn now_ms() -> i64 {
 pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
     // Made by us, so that it is private from its first octet; SQLite gives its side files the same permissions.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => {}
+        Ok(_) => announce(path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(JournalError::Io(path.into(), error)),
     }
     open_existing(path)
+}
+
+/// Says that a journal is made anew, and where, before anything is put into it: who expected one that is there looks up.
+fn announce(path: &Path) {
+    use io::Write;
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let _ = writeln!(io::stderr(), "new journal: {}", path.display());
 }
 
 /// Opens the journal at `path` for writing; it must be there.

@@ -58,6 +58,63 @@ pub fn remove_all<'n>(
     })
 }
 
+/// How a number is marked that is on the list since it is on that of another journal.
+const ELSEWHERE: &str = "suppressed in ";
+/// Numbers that one transaction brings over.
+const NUMBERS_PER_TRANSACTION: usize = 10_000;
+
+/// How many numbers are on the list that were not brought from another journal.
+pub fn own_numbers(connection: &Connection) -> Result<i64, JournalError> {
+    let sql = "SELECT count(*) FROM suppression WHERE substr(reason, 1, length(?1)) <> ?1";
+    Ok(connection.query_row(sql, [ELSEWHERE], |row| row.get(0))?)
+}
+
+/// Whether [`bring_over`] would change anything.
+pub fn differs(connection: &Connection, other: &Connection, name: &str) -> Result<bool, JournalError> {
+    let (new, gone) = compare(connection, other, name)?;
+    Ok(!new.is_empty() || !gone.is_empty())
+}
+
+/// Puts the numbers on the list that are on the `other` journal's, and takes those off that came from there and are not on it
+/// any more. What that journal has from others is left to them. Returns how many are new.
+pub fn bring_over(connection: &Connection, other: &Connection, name: &str) -> Result<usize, JournalError> {
+    let (new, gone) = compare(connection, other, name)?;
+    let parse = |number| Destination::parse(number).ok();
+    for numbers in gone.chunks(NUMBERS_PER_TRANSACTION) {
+        remove_all(connection, numbers.iter().filter_map(|number| parse(number.as_str())))?;
+    }
+    let reason = format!("{ELSEWHERE}{name}");
+    let mut brought = 0;
+    for numbers in new.chunks(NUMBERS_PER_TRANSACTION) {
+        brought += add_all(connection, numbers.iter().filter_map(|number| parse(number.as_str())), &reason)?;
+    }
+    Ok(brought)
+}
+
+/// The numbers that are new in the other journal, and those that came from there and are gone.
+fn compare(
+    connection: &Connection,
+    other: &Connection,
+    name: &str,
+) -> Result<(Vec<String>, Vec<String>), JournalError> {
+    let reason = format!("{ELSEWHERE}{name}");
+    let mut there = hashbrown::HashSet::new();
+    list::<JournalError>(other, |number| {
+        if !number.reason.starts_with(ELSEWHERE) {
+            there.insert(number.number);
+        }
+        Ok(())
+    })?;
+    let mut gone = Vec::new();
+    list::<JournalError>(connection, |number| {
+        if !there.remove(&number.number) && number.reason == reason {
+            gone.push(number.number);
+        }
+        Ok(())
+    })?;
+    Ok((there.into_iter().collect(), gone))
+}
+
 /// Calls `each` with every number on the list, in order.
 pub fn list<E: From<JournalError>>(
     connection: &Connection,

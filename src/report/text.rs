@@ -87,11 +87,20 @@ pub fn argument(name: &str) -> String {
     format!("'{}'", escape_terminal(name).replace('\'', "'\\''"))
 }
 
-/// What a command needs to be about the same journal: ` --journal FILE`, or nothing.
+/// What a command needs to be about the same journal: ` --journal FILE`, or nothing where the environment names it.
 pub fn journal_option(journal: &Path) -> String {
-    let is_found =
-        journal == Path::new("smppost.db") || std::env::var_os("SMPPOST_JOURNAL").is_some_and(|path| path == journal);
-    if is_found { String::new() } else { format!(" --journal {}", argument(&journal.to_string_lossy())) }
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let named = std::env::var_os("SMPPOST_JOURNAL").filter(|path| !path.is_empty());
+    if named.is_some_and(|path| absolute(Path::new(&path)) == absolute(journal)) {
+        return String::new();
+    }
+    format!(" --journal {}", argument(&journal.to_string_lossy()))
+}
+
+/// The SHA-256 of octets, in hex.
+pub fn hex_digest(octets: &[u8]) -> String {
+    use sha2::Digest;
+    crate::escape::hex(&sha2::Sha256::digest(octets))
 }
 
 /// Writes `text` in lines of at most `width` columns, the first after `first`, the others indented as far as `indent`.

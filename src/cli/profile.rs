@@ -134,8 +134,12 @@ fn uses_profiles(command: &Command) -> bool {
 fn keys() -> Vec<String> {
     let command = Cli::command();
     let send = command.find_subcommand("send").into_iter().flat_map(clap::Command::get_arguments);
-    let options = send.chain(command.get_arguments()).filter_map(|argument| argument.get_long());
-    let mut keys: Vec<String> = options.map(|long| long.replace('-', "_")).collect();
+    let mut keys = Vec::new();
+    for argument in send.chain(command.get_arguments()) {
+        // Older names are keys as well.
+        let names = argument.get_long().into_iter().chain(argument.get_all_aliases().unwrap_or_default());
+        keys.extend(names.map(|long| long.replace('-', "_")));
+    }
     keys.retain(|key| !NOT_KEYS.contains(&key.as_str()));
     keys
 }
@@ -149,7 +153,10 @@ fn as_typed(
 ) -> Vec<OsString> {
     let own = TABLES.iter().find(|(key, _)| *key == entry.key).map(|(_, own)| *own);
     let long = own.unwrap_or(&entry.key).replace('_', "-");
-    let named = |argument: &&clap::Arg| argument.get_long() == Some(&long);
+    let named = |argument: &&clap::Arg| {
+        argument.get_long() == Some(&long)
+            || argument.get_all_aliases().is_some_and(|names| names.contains(&long.as_str()))
+    };
     let Some(argument) = command.get_arguments().chain(root.get_arguments()).find(named) else { return Vec::new() };
     let beaten = is_typed(argument.get_id().as_str())
         || command.get_arg_conflicts_with(argument).iter().any(|other| is_typed(other.get_id().as_str()));

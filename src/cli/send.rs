@@ -305,7 +305,8 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         campaigns: args.campaign.iter().cloned().collect(),
         old_receipts_come: true,
         default_alphabet: args.inbound.alphabet.alphabet(),
-        stop_words: args.inbound.stop_words(),
+        opt_out_words: args.inbound.opt_out_words(),
+        opt_in_words: args.inbound.opt_in_words(),
         listen: None,
         account,
     };
@@ -448,7 +449,8 @@ impl SendArgs {
             campaigns: vec![campaign.into()],
             old_receipts_come: true,
             default_alphabet: self.inbound.alphabet.alphabet(),
-            stop_words: self.inbound.stop_words(),
+            opt_out_words: self.inbound.opt_out_words(),
+            opt_in_words: self.inbound.opt_in_words(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },
         })

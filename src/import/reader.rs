@@ -460,7 +460,10 @@ pub fn is_delimiter(octet: u8) -> bool {
 }
 
 /// The delimiter under which the header has the number's column or, failing that, the most columns.
-fn detect_delimiter<R: Read>(mut records: Records<R>, to_column: &str) -> Result<(u8, Records<R>), ImportError> {
+pub(super) fn detect_delimiter<R: Read>(
+    mut records: Records<R>,
+    to_column: &str,
+) -> Result<(u8, Records<R>), ImportError> {
     let mut best = (DELIMITERS[0], false, 0);
     let mut failed = None;
     for delimiter in DELIMITERS {

@@ -81,6 +81,8 @@ pub struct Status {
     pub inbound: u64,
     /// Numbers that a stop word put on the suppression list in this run.
     pub stopped: u64,
+    /// Numbers that an opt-in word took off it in this run.
+    pub opted_in: u64,
     /// Transactions committed in this run.
     pub commits: u64,
 }
@@ -139,7 +141,7 @@ pub struct Keeper {
     pub(super) active: Vec<u32>,
     pub(super) claiming: bool,
     data_version: i64,
-    pub(super) suppressed: HashSet<u64>,
+    pub(super) suppressed: super::suppression::Suppressions,
     /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
     pub(super) barred: Barred,
     pub(super) streak: (u32, u32),
@@ -152,7 +154,8 @@ pub struct Keeper {
     reserve: Option<Reserve>,
     looked_at: Instant,
     pub(super) references: Arc<AtomicBool>,
-    pub(super) stop_words: Vec<String>,
+    pub(super) opt_out_words: Vec<String>,
+    pub(super) opt_in_words: Vec<String>,
     pub(super) default_alphabet: DefaultAlphabet,
     gather: Duration,
     committed_at: Instant,
@@ -413,9 +416,8 @@ impl Keeper {
     /// Honours what `cancel`, `suppress` and `resolve` appended meanwhile.
     fn heed_others(&mut self) -> Result<(), JournalError> {
         self.data_version = data_version(&self.connection)?;
-        let suppressed = super::control::suppressed(&self.connection)?;
-        let before = std::mem::replace(&mut self.suppressed, suppressed);
-        self.barred.numbers.extend(self.suppressed.difference(&before));
+        let fresh = self.suppressed.read_on(&self.connection)?;
+        self.barred.numbers.extend(fresh);
         let is_cancelled = |books: &Books, index| books.campaign(index).is_none_or(|book| book.cancelled);
         let alive: Vec<u32> = self.active.iter().copied().filter(|&index| !is_cancelled(&self.books, index)).collect();
         let applied = super::control::apply(&self.connection, &mut self.books)?;

@@ -142,7 +142,9 @@ fn check_minds_the_suppression_list_of_a_journal_and_leaves_it_alone() {
     let desk = desk();
     desk.run(&["import", "spring.csv"]).says(0, &[]);
     let journal = rusqlite::Connection::open(desk.path("smppost.db")).unwrap();
-    journal.execute("INSERT INTO suppression VALUES ('447700900002', 0, 'asked')", []).unwrap();
+    journal
+        .execute("INSERT INTO suppression (destination, added_at, reason) VALUES ('447700900002', 0, 'asked')", [])
+        .unwrap();
     drop(journal);
     let ran = desk.run(&["check", "spring.csv"]).says(0, &[]);
     assert!(

@@ -1,1 +1,3 @@
 //! Opt-out lists, reports and checks.
+
+mod suppress;

@@ -14,7 +14,8 @@ use crate::journal::rivals;
 use crate::journal::sequence::Sequence;
 use crate::journal::spill::Spill;
 use crate::journal::strays::{STRAYS_MAX, Strays};
-use crate::journal::{JournalError, beside, control};
+use crate::journal::suppression::Suppressions;
+use crate::journal::{JournalError, beside};
 use crate::text::DefaultAlphabet;
 use hashbrown::HashMap;
 use rusqlite::Connection;
@@ -37,7 +38,9 @@ pub struct KeeperSettings {
     /// Whether requests carry a user_message_reference; cleared when the SMSC refuses it.
     pub references: Arc<AtomicBool>,
     /// Messages from handsets that put their number on the suppression list, as [`stop_word`](super::stop_word) folds them.
-    pub stop_words: Vec<String>,
+    pub opt_out_words: Vec<String>,
+    /// Those that take it off again.
+    pub opt_in_words: Vec<String>,
     /// What data_coding 0 means in them.
     pub default_alphabet: DefaultAlphabet,
     /// What statuses mean.
@@ -81,7 +84,8 @@ impl Keeper {
         keeper.active = settings.active;
         keeper.ids_in_memory = settings.ids_in_memory;
         keeper.references = settings.references;
-        keeper.stop_words = settings.stop_words;
+        keeper.opt_out_words = settings.opt_out_words;
+        keeper.opt_in_words = settings.opt_in_words;
         keeper.default_alphabet = settings.default_alphabet;
         keeper.rules = settings.rules;
         keeper.gather = settings.gather;
@@ -120,7 +124,8 @@ impl Keeper {
             nameless: rivals::some_are_nameless(&connection)?,
             generations: Generations::default(),
             references: Arc::default(),
-            stop_words: Vec::new(),
+            opt_out_words: Vec::new(),
+            opt_in_words: Vec::new(),
             default_alphabet: DefaultAlphabet::default(),
             retries: Retries::default(),
             rules: Arc::default(),
@@ -136,7 +141,7 @@ impl Keeper {
             active: Vec::new(),
             claiming: false,
             data_version: data_version(&connection)?,
-            suppressed: control::suppressed(&connection)?,
+            suppressed: Suppressions::load(&connection)?,
             barred: Barred::default(),
             streak: (0, 0),
             limit_end: HashMap::new(),

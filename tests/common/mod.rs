@@ -6,6 +6,7 @@
 
 pub mod independent_smsc;
 pub mod judge;
+pub mod pty;
 
 use judge::Submit;
 use rusqlite::{Connection, OpenFlags};

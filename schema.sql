@@ -35,6 +35,7 @@ CREATE TABLE campaign (
     cancelled_at   INTEGER,
     duplicate_rows INTEGER NOT NULL DEFAULT 0,
     rejected_rows  INTEGER NOT NULL DEFAULT 0,
+    header         TEXT,                        -- of the file, as it was written; NULL: an older program did not keep it
     CHECK (first_id <= end_id)
 ) STRICT;
 CREATE INDEX campaign_by_first_id ON campaign (first_id);
@@ -482,7 +483,9 @@ SELECT c.name AS campaign, m.line, (o.attempt >> 12) - m.id + 1 AS part, o.kind 
        CASE a.state WHEN 0 THEN 'SCHEDULED' WHEN 1 THEN 'ENROUTE' WHEN 2 THEN 'DELIVERED' WHEN 3 THEN 'EXPIRED'
                     WHEN 4 THEN 'DELETED' WHEN 5 THEN 'UNDELIVERABLE' WHEN 6 THEN 'ACCEPTED' WHEN 7 THEN 'UNKNOWN'
                     WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' ELSE a.state END AS state,
-       a.final_date, a.error_code, o.text
+       a.final_date, a.error_code, o.text,
+       CASE WHEN a.command_status = 0 THEN 'done' WHEN a.command_status IS NOT NULL THEN 'refused'
+            ELSE 'not answered' END AS outcome
   FROM operation o
   LEFT JOIN operation_answer a ON a.operation = o.id
   LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (o.attempt >> 12) ORDER BY q.id DESC LIMIT 1)

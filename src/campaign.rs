@@ -221,6 +221,7 @@ pub fn import(
     };
     let reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
     let unused_columns = reader.unused_columns().map(str::to_owned).collect();
+    let header = reader.header_row().to_owned();
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let from = Sender::canonical(&campaign.options.from);
     let mut intake = None;
@@ -247,6 +248,7 @@ pub fn import(
                 intake.abandon()?;
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
+            intake.keep_header(&header)?;
             Ok(Imported::New { counts: intake.finish(&hex(&digest))?, first_refused, unused_columns })
         }
         // A file without rows is an error of its own, so that there is none here.
@@ -281,12 +283,29 @@ fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Im
     }
 }
 
+/// How a campaign's name stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is free.
+    No,
+    /// This very campaign is there, with so many messages.
+    Same(i64),
+    /// Another one is there, and this one would be refused.
+    Differs {
+        /// In what: option, recorded and wanted value.
+        differences: Vec<(String, String, String)>,
+        /// All of what the refusal says.
+        words: String,
+    },
+}
+
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
-/// suppression list only.
-pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignError> {
-    let suppressed = match journal::open_read_only(journal) {
-        Ok(connection) => journal::control::suppressed(&connection)?,
-        Err(_) => Default::default(),
+/// suppression list and for a campaign of that name only.
+pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Taken), CampaignError> {
+    let (suppressed, taken) = match journal::open_read_only(journal) {
+        Ok(connection) => (journal::control::suppressed(&connection)?, taken(campaign, &connection)?),
+        Err(JournalError::Missing(_)) => (Default::default(), Taken::No),
+        Err(error) => return Err(error.into()),
     };
     let mut reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
     let mut tally = Tally::new();
@@ -294,7 +313,25 @@ pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignE
     while let Some(event) = reader.next().map_err(|error| CampaignError::Import(campaign.path.clone(), error))? {
         tally.note(&event);
     }
-    Ok(tally)
+    Ok((tally, taken))
+}
+
+fn taken(campaign: &CampaignFile, connection: &Connection) -> Result<Taken, CampaignError> {
+    // That the file is not there is said when it is read.
+    if !campaign.path.exists() {
+        return Ok(Taken::No);
+    }
+    match compare(campaign, connection) {
+        Ok(None) => Ok(Taken::No),
+        Ok(Some(Imported::Already(messages))) => Ok(Taken::Same(messages)),
+        Ok(Some(Imported::New { counts, .. })) => Ok(Taken::Same(counts.messages)),
+        Err(error @ CampaignError::Differs { .. }) => {
+            let words = error.to_string();
+            let CampaignError::Differs { differences, .. } = error else { return Ok(Taken::No) };
+            Ok(Taken::Differs { differences, words })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, CampaignError> {

@@ -232,10 +232,27 @@ impl ConnectionArgs {
 
     /// The account as typed, if messages can be sent with it.
     pub fn resolve_to_send(&self) -> Result<Account, CliError> {
-        if !self.bind_mode().can_submit() {
-            return Err(CliError::Usage("--bind rx receives only: to send, use trx, tx or tx+rx".into()));
-        }
+        self.refuse_to_receive_only()?;
         self.resolve()
+    }
+
+    /// Checks what is typed, as far as it is.
+    pub fn judge(&self) -> Result<(), CliError> {
+        self.refuse_to_receive_only()?;
+        let hosts = if self.hosts.is_empty() { &["127.0.0.1".to_owned()][..] } else { &self.hosts };
+        self.account(hosts, self.system_id.as_deref().unwrap_or_default(), Secret::default())?;
+        self.tls.settings().map_err(CliError::Usage)?;
+        if let Some(path) = &self.password_file {
+            crate::config::check_private(path).map_err(|words| CliError::Usage(format!("--password-file {words}")))?;
+        }
+        Ok(())
+    }
+
+    fn refuse_to_receive_only(&self) -> Result<(), CliError> {
+        match self.bind_mode().can_submit() {
+            true => Ok(()),
+            false => Err(CliError::Usage("--bind rx receives only: to send, use trx, tx or tx+rx".into())),
+        }
     }
 
     /// The account as typed, without its password: all that can be checked without connecting.

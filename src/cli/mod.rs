@@ -3,6 +3,7 @@
 pub mod ask;
 mod campaign;
 mod connection;
+mod help;
 mod listen;
 mod operations;
 mod probe;
@@ -53,10 +54,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Import a campaign (once) and send it; run again, it goes on where it stopped
+    #[command(after_help = help::SEND)]
     Send(SendArgs),
     /// Import a campaign without sending it
     Import(ImportArgs),
-    /// Show what a campaign would come to: parts, encodings, rejects, time. Writes nothing
+    /// Show what a campaign would come to: parts, encodings, rejects, time. Takes what `send` takes, and writes nothing
     Check(CheckArgs),
     /// Go on with what is not finished
     Resume(ResumeArgs),
@@ -65,6 +67,9 @@ enum Command {
     /// What became of a campaign's messages
     Report(ReportArgs),
     /// Ask the SMSC what became of messages (query_sm)
+    ///
+    /// This connects to the SMSC. What the journal knows is shown by `smppost report`, and by its views: sqlite3 -readonly
+    /// JOURNAL 'SELECT * FROM message_status'.
     Query(operations::QueryArgs),
     /// Give messages that the SMSC has not delivered yet another text (replace_sm)
     Replace(operations::ReplaceArgs),
@@ -224,7 +229,9 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         let default = if simulated { "smppost-simulated.db" } else { "smppost.db" };
         cli.journal.clone().unwrap_or_else(|| PathBuf::from(default))
     };
-    let path = journal(matches!(&cli.command, Command::Send(args) if args.simulate));
+    let path = journal(
+        matches!(&cli.command, Command::Send(args) | Command::Check(send::CheckArgs { send: args, .. }) if args.simulate),
+    );
     if cli.command.writes_to_journal() {
         upgrade::upgrade(&path, true)?;
     }

@@ -48,7 +48,7 @@ pub enum Parsed {
 
 /// Reads the command line, and below it the profile.
 pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
-    let matches = match Cli::command().try_get_matches_from(arguments) {
+    let matches = match super::help::command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return Ok(Parsed::Clap(error)),
     };
@@ -83,8 +83,8 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
     };
     let simulated = matches!(&cli.command, Command::Send(args) if args.simulate);
     let named = profile.entries.iter().find(|entry| entry.key == "password_env").and_then(|entry| entry.values.first());
-    let has_password =
-        is_typed("password_env") || std::env::var_os(named.map_or(PASSWORD_VARIABLE, |name| name)).is_some();
+    let has_password = is_typed("password_env")
+        || std::env::var_os(named.map_or(PASSWORD_VARIABLE, |name| name)).is_some_and(|password| !password.is_empty());
     let mut more = Vec::new();
     for entry in &profile.entries {
         // A rehearsal has a journal of its own; a password in the environment beats a file that the profile names, and a

@@ -71,15 +71,11 @@ impl ImportArgs {
     }
 }
 
+/// `check`: what is typed for `send` can be tried with it.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     #[command(flatten)]
-    campaign: CampaignArgs,
-    #[command(flatten)]
-    alphabet: AlphabetArgs,
-    /// The rate at which it would be sent, in messages (parts) a second
-    #[arg(long, default_value = "30", value_name = "N", allow_negative_numbers = true)]
-    rate: Rate,
+    pub send: SendArgs,
     /// How to show it
     #[arg(long, value_enum, default_value_t = CheckFormat::Table)]
     format: CheckFormat,
@@ -131,7 +127,7 @@ struct RunArgs {
     /// How long to wait for receipts, counted from the last answer or receipt
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     wait_receipts: Duration,
-    /// Send only the first N messages of the campaign (a canary); the rest stays queued
+    /// Send only the first N messages of the campaign; the rest stays queued
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Send only between these hours, as in 09:00-20:00; outside them the program waits
@@ -220,19 +216,25 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too.
+/// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too, or the name is taken.
 pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
-    let campaign = args.campaign.campaign(&args.alphabet)?;
-    let tally = campaign::check(&campaign, journal)?;
-    let rate = match args.rate {
+    let send = &args.send;
+    let campaign = send.campaign.campaign(&send.inbound.alphabet)?;
+    campaign.settings()?;
+    refuse_without_tlvs(&send.sessions.connection, &campaign)?;
+    send.run.hours()?;
+    send.sessions.judge()?;
+    let (tally, taken) = campaign::check(&campaign, journal)?;
+    let rate = match send.sessions.pace.rate() {
         Rate::PerSecond(rate) => Some(rate),
         Rate::Unlimited => None,
     };
     match args.format {
-        CheckFormat::Table => crate::preview::table(&campaign.name, &campaign.options, &tally, rate, out)?,
-        CheckFormat::Json => crate::preview::json(&campaign.name, &campaign.options, &tally, rate, out)?,
+        CheckFormat::Table => crate::preview::table(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?,
+        CheckFormat::Json => crate::preview::json(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?,
     }
-    Ok(if tally.has_messages() { exit::OK } else { exit::ERROR })
+    let is_refused = !tally.has_messages() || matches!(taken, campaign::Taken::Differs { .. });
+    Ok(if is_refused { exit::ERROR } else { exit::OK })
 }
 
 /// Imports and sends.
@@ -371,6 +373,7 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             _ if summary.has_sent_in_part() => {
                 "what is not sent yet of messages that went out in part never will be".into()
             }
+            _ if summary.is_cancelled() => "what is not sent yet was cancelled".into(),
             _ if outcome.campaigns.is_empty() => "every campaign has come to its end".into(),
             _ => "all is done".into(),
         };

@@ -150,6 +150,7 @@ type Suppressed = Box<dyn Fn(u64) -> bool + Send>;
 pub struct RowReader<R> {
     records: Records<R>,
     header: Vec<String>,
+    header_row: String,
     plan: Plan,
     seen: KeySet,
     suppressed: Option<Suppressed>,
@@ -195,6 +196,7 @@ impl<R: Read> RowReader<R> {
     pub fn open(input: R, settings: Settings) -> Result<RowReader<R>, ImportError> {
         let records = Records::new(input, settings.file_encoding, DELIMITERS[0], CHUNK_OCTETS);
         let (records, header) = read_header(records, settings.delimiter, &settings.to_column)?;
+        let header_row = records.raw().to_owned();
         let plan = Plan::new(&header, settings)?;
         let mut json = Vec::new();
         if !plan.fields.is_empty() {
@@ -203,6 +205,7 @@ impl<R: Read> RowReader<R> {
         Ok(RowReader {
             records,
             header,
+            header_row,
             plan,
             seen: KeySet::new(),
             suppressed: None,
@@ -222,6 +225,11 @@ impl<R: Read> RowReader<R> {
     /// The names of the columns.
     pub fn header(&self) -> &[String] {
         &self.header
+    }
+
+    /// The header as it was written, without its line end.
+    pub fn header_row(&self) -> &str {
+        &self.header_row
     }
 
     /// The names of the columns that nothing is taken from. A name misspelt is among them.

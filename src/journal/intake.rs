@@ -238,6 +238,14 @@ impl Intake {
         self.first_refused.clone()
     }
 
+    /// Keeps the file's header as it was written, so that its rows can be given back below it.
+    pub fn keep_header(&self, header: &str) -> Result<(), JournalError> {
+        self.connection
+            .execute("UPDATE campaign SET header = ?2 WHERE id = ?1", (self.campaign, header))
+            .map_err(|error| JournalError::from(error).at(&self.path))?;
+        Ok(())
+    }
+
     /// Makes the campaign whole: from this commit on it is there.
     pub fn finish(self, digest: &str) -> Result<Counts, JournalError> {
         let at_path = |error: rusqlite::Error| JournalError::from(error).at(&self.path);

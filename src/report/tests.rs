@@ -1,4 +1,4 @@
-use super::cli::{ListArgs, ReportArgs, WordsOrJson};
+use super::cli::{ListArgs, ReportArgs, ReportFormat, WordsOrJson};
 use super::page::Surroundings;
 use super::rows::{Format, Record, Rows};
 use super::*;
@@ -43,9 +43,10 @@ fn all_args() -> Vec<ReportArgs> {
         ReportArgs { unmatched: true, ..base.clone() },
         ReportArgs { rejected_rows: true, ..base.clone() },
         ReportArgs { duplicates: true, ..base.clone() },
+        ReportArgs { operations: true, ..base.clone() },
         ReportArgs { inbound: true, ..base },
     ];
-    for format in [Format::Json, Format::Csv] {
+    for format in [ReportFormat::Json, ReportFormat::Csv] {
         let others: Vec<_> = all.iter().map(|args| ReportArgs { format, ..args.clone() }).collect();
         all.extend(others);
     }
@@ -55,7 +56,7 @@ fn all_args() -> Vec<ReportArgs> {
 #[test]
 fn f52_nothing_foreign_reaches_a_terminal_as_it_came() {
     let story = Story::all_kinds();
-    for args in all_args().iter().filter(|args| args.format != Format::Csv) {
+    for args in all_args().iter().filter(|args| args.format != ReportFormat::Csv) {
         let out = shown(args, &story.path);
         let bad = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
         assert!(!out.contains(bad), "{args:?}\n{out}");
@@ -67,7 +68,7 @@ fn f52_nothing_foreign_reaches_a_terminal_as_it_came() {
 #[test]
 fn f52_cells_are_neutralised_unless_raw() {
     let story = Story::all_kinds();
-    let csv = ReportArgs { campaign: Some("spring".into()), format: Format::Csv, ..Default::default() };
+    let csv = ReportArgs { campaign: Some("spring".into()), format: ReportFormat::Csv, ..Default::default() };
     let safe = shown(&csv, &story.path);
     let raw = shown(&ReportArgs { raw: true, ..csv }, &story.path);
     assert!(safe.contains(",'=1+1,") && safe.contains(",'+441,"), "{safe}");
@@ -86,7 +87,7 @@ fn json_has_the_names_of_the_views() {
         assert_eq!(value.is_array(), args.campaign.is_none(), "{args:?}");
         let rows = if value.is_array() { value.as_array().cloned().unwrap() } else { vec![value] };
         assert!(!rows.is_empty(), "{args:?}");
-        let csv = shown(&ReportArgs { format: Format::Csv, ..args.clone() }, &story.path);
+        let csv = shown(&ReportArgs { format: ReportFormat::Csv, ..args.clone() }, &story.path);
         let header: Vec<_> = csv.lines().next().unwrap().split(',').map(ToOwned::to_owned).collect();
         for row in &rows {
             let names: Vec<_> = row.as_object().unwrap().keys().cloned().collect();
@@ -96,7 +97,7 @@ fn json_has_the_names_of_the_views() {
             }
         }
     }
-    let one = ReportArgs { campaign: Some("spring".into()), format: Format::Json, ..Default::default() };
+    let one = ReportArgs { campaign: Some("spring".into()), format: ReportFormat::Json, ..Default::default() };
     let report: serde_json::Value = serde_json::from_str(&shown(&one, &story.path)).unwrap();
     for name in [
         "campaign",

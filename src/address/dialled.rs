@@ -14,6 +14,8 @@ use crate::escape::name_character;
 const SHORT_CODE_DIGITS: usize = 6;
 /// Digits that a number of its own has at least, where several may stand in one cell.
 const ONE_OF_SEVERAL_DIGITS: usize = 7;
+/// Digits that a national number has at most, its trunk prefix counted.
+const NATIONAL_DIGITS_MAX: usize = 13;
 /// Decimals that an amount has at most.
 const DECIMALS_MAX: usize = 2;
 
@@ -192,7 +194,10 @@ fn abroad<'d>(digits: &'d str, has_plus: bool, country: Option<Country>) -> Opti
     let own = country.into_iter().flat_map(|country| &country.plan().abroad);
     // A trunk prefix or a number may begin with the same digits: what follows must be a number abroad.
     let own = own.filter_map(|prefix| digits.strip_prefix(prefix)).find(|rest| plan::is_plausible(rest));
-    own.or_else(|| digits.strip_prefix("00").filter(is_code))
+    own.or_else(|| digits.strip_prefix("00").filter(is_code)).or_else(|| {
+        // As in North America: no national number is so long.
+        digits.strip_prefix("011").filter(|rest| digits.len() > NATIONAL_DIGITS_MAX && plan::is_plausible(rest))
+    })
 }
 
 /// International digits of a number that has nothing before it that says so.
@@ -402,6 +407,9 @@ mod tests {
             ("202-555-0123", "US", Some("12025550123")),
             ("1 (202) 555-0123", "US", Some("12025550123")),
             ("011 44 7700 900126", "US", Some("447700900126")),
+            ("011447700900126", "GB", Some("447700900126")),
+            ("011447700900126", "", Some("447700900126")),
+            ("01144770090", "GB", Some("441144770090")),
             ("0011 44 7700 900126", "AU", Some("447700900126")),
             ("0412 345 678", "AU", Some("61412345678")),
             ("8 916 123-45-67", "RU", Some("79161234567")),
@@ -412,7 +420,7 @@ mod tests {
         ] {
             assert_eq!(digits(typed, country).ok().as_deref(), expected, "{typed} in {country}");
         }
-        for typed in ["07700900202", "07700 900202", "(020) 7946 0001", "+07700900202", "011447700900126"] {
+        for typed in ["07700900202", "07700 900202", "(020) 7946 0001", "+07700900202", "01144770090012"] {
             assert_eq!(digits(typed, ""), Err(DialledError::National), "{typed}");
         }
     }

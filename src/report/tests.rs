@@ -81,7 +81,7 @@ fn f52_cells_are_neutralised_unless_raw() {
 #[test]
 fn json_has_the_names_of_the_views() {
     let story = Story::all_kinds();
-    for args in all_args().into_iter().filter(|args| args.format == Format::Json) {
+    for args in all_args().into_iter().filter(|args| args.format == ReportFormat::Json) {
         let out = shown(&args, &story.path);
         let value: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
         assert_eq!(value.is_array(), args.campaign.is_none(), "{args:?}");
@@ -126,9 +126,9 @@ fn an_empty_journal_has_nothing_to_show_and_says_so() {
     for args in all_args().into_iter().filter(|args| args.campaign.is_none()) {
         let out = shown(&args, &story.path);
         match args.format {
-            Format::Json => assert_eq!(out.trim(), "[]", "{args:?}"),
-            Format::Csv => assert_eq!(out.lines().count(), 1, "{args:?}"),
-            Format::Table => assert_eq!(out.lines().count(), 1, "{args:?} {out}"),
+            ReportFormat::Json => assert_eq!(out.trim(), "[]", "{args:?}"),
+            ReportFormat::Csv => assert_eq!(out.lines().count(), 1, "{args:?}"),
+            ReportFormat::Table | ReportFormat::File => assert_eq!(out.lines().count(), 1, "{args:?} {out}"),
         }
     }
     let missing = ReportArgs::default().run(Path::new("/nowhere/x.db"), &mut Vec::new());

@@ -2,7 +2,7 @@
 
 use crate::common::independent_smsc::{Fate, IndependentSmsc, Outcome, Settings};
 use crate::common::judge::{Rules, Submit};
-use crate::common::{Smppost, open, rows};
+use crate::common::{Smppost, open, rows, rows_with};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -266,7 +266,7 @@ fn a_list_shows_every_message_also_cancelled_and_suppressed_ones() {
     let smppost = Smppost::new();
     smppost.run(&["suppress", "add", &crate::common::number(0)]).assert_code(0);
     for name in ["a.csv", "b.csv"] {
-        smppost.file(name, rows(5));
+        smppost.file(name, rows_with(5, |n| format!("message {n} of {name}")));
         smppost.run(&["import", name]).assert_code(0);
     }
     smppost.run(&["cancel", "a"]).assert_code(0);

@@ -80,11 +80,9 @@ fn the_report_knows_what_was_asked_of_the_smsc() {
     let port = loop {
         assert!(patience.elapsed() < crate::common::PATIENCE, "{}", smsc.stderr());
         let said = smsc.stderr() + &std::fs::read_to_string(smppost.path("stdout-1")).unwrap_or_default();
-        if let Some((_, rest)) = said.split_once("127.0.0.1:") {
-            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            if !port.is_empty() {
-                break port;
-            }
+        let ports = said.split("127.0.0.1:").skip(1).filter_map(|rest| rest.split_once(|c: char| !c.is_ascii_digit()));
+        if let Some((port, _)) = ports.into_iter().find(|(port, _)| !port.is_empty() && *port != "0") {
+            break port.to_owned();
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     };

@@ -58,19 +58,13 @@ fn lists_as_people_have_them_are_taken() {
             "national.csv",
             &[],
             3,
-            &["447700900104", "447700900105", "7700900102"],
-            &[
-                "5 lines were NOT taken",
-                "line 2: 07700 900101,a: ",
-                "--country GB",
-                "line 3: 7700900102",
-                "no country's",
-            ],
+            &["447700900104", "447700900105", "447700900106", "7700900102"],
+            &["4 lines were NOT taken", "line 2: 07700 900101,a: ", "--country GB", "line 3: 7700900102", "no country's"],
         ),
         (
             "national.csv",
             &["--country", "gb"],
-            3,
+            0,
             &[
                 "442079460001",
                 "447700900101",
@@ -78,9 +72,10 @@ fn lists_as_people_have_them_are_taken() {
                 "447700900103",
                 "447700900104",
                 "447700900105",
+                "447700900106",
                 "44900123456",
             ],
-            &["1 line was NOT taken", "line 7: 011447700900126,f"],
+            &["8 numbers read: 8 added"],
         ),
         (
             "eaten-by-a-spreadsheet.csv",
@@ -99,9 +94,7 @@ fn lists_as_people_have_them_are_taken() {
         let smppost = Smppost::new();
         let ended = import(&smppost, &[&[&*data(file)], more].concat());
         ended.assert_code(code);
-        if !numbers.contains(&"44900123456") {
-            assert_eq!(listed(&smppost), numbers, "{file} {more:?}\n{}", ended.said());
-        }
+        assert_eq!(listed(&smppost), numbers, "{file} {more:?}\n{}", ended.said());
         for words in words {
             assert!(ended.stderr.contains(words), "{file} {more:?}: {words:?} is missing\n{}", ended.said());
         }
@@ -114,7 +107,7 @@ fn who_opted_out_gets_nothing_however_the_list_was_written() {
     smppost.file("campaign.csv", "to,text\n447700900201,Hi\n+447700900202,Hi\n00447700900203,Hi\n447700900204,Hi\n");
     smppost.file("out.txt", "name;phone\nAnn;+44 7700 900201\nBob;(0044) 7700-900202\nCy;07700 900203\n");
     import(&smppost, &["out.txt", "--country", "GB"]).assert_code(0);
-    let sent = smppost.run(&["send", "campaign.csv", "--simulate", "--rate", "unlimited", "--wait-receipts", "0s"]);
+    let sent = smppost.run(&["send", "campaign.csv", "--simulate", "--rate", "unlimited", "--wait-receipts", "1s"]);
     sent.assert_code(0);
     let journal = smppost.run(&["report", "campaign", "--state", "suppressed", "--format", "csv"]);
     assert_eq!(journal.stdout.lines().count(), 1 + 3, "{}", journal.said());

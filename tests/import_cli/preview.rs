@@ -80,9 +80,17 @@ fn check_names_columns_that_nothing_uses() {
     let desk = Desk::new();
     desk.file("a.csv", "to,from,text,name,priority_flag,tlv:0x1400,dest_addr_tonn,\n447700900001,,a,Ann,1,x,1,\n");
     let ran = desk.run(&["check", "a.csv"]).says(0, &[]);
-    assert!(ran.out.contains("  columns not used: name, dest_addr_tonn (did you mean dest_addr_ton?)\n"), "{}", ran.out);
+    assert!(
+        ran.out.contains("  columns not used: name, dest_addr_tonn (did you mean dest_addr_ton?)\n"),
+        "{}",
+        ran.out
+    );
     let ran = desk.run(&["check", "a.csv", "--text", "Hi {name}"]).says(0, &[]);
-    assert!(ran.out.contains("  columns not used: text, dest_addr_tonn (did you mean dest_addr_ton?)\n"), "{}", ran.out);
+    assert!(
+        ran.out.contains("  columns not used: text, dest_addr_tonn (did you mean dest_addr_ton?)\n"),
+        "{}",
+        ran.out
+    );
     desk.file("a.csv", "to,text\n447700900001,a\n");
     assert!(!desk.run(&["check", "a.csv"]).says(0, &[]).out.contains("columns"));
 }

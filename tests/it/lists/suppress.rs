@@ -59,7 +59,13 @@ fn lists_as_people_have_them_are_taken() {
             &[],
             3,
             &["447700900104", "447700900105", "447700900106", "7700900102"],
-            &["4 lines were NOT taken", "line 2: 07700 900101,a: ", "--country GB", "line 3: 7700900102", "no country's"],
+            &[
+                "4 lines were NOT taken",
+                "line 2: 07700 900101,a: ",
+                "--country GB",
+                "line 3: 7700900102",
+                "no country's",
+            ],
         ),
         (
             "national.csv",

@@ -390,6 +390,7 @@ pub fn prepare(
     let standing = Standing::open(&campaign.path)?;
     let reader = reader(campaign, standing.file())?.with_suppressed(move |key| suppressed.contains(&key));
     let unused_columns = reader.unused_columns().map(str::to_owned).collect();
+    let header = reader.header_row().to_owned();
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let from = Sender::canonical(&campaign.options.from);
     let mut intake = None;
@@ -416,6 +417,7 @@ pub fn prepare(
                 undo(Some(intake));
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
+            intake.keep_header(&header)?;
             let digest = hex(&digest);
             let twins = intake.twins(&campaign.name, &campaign.options, &digest)?;
             // Nothing is locked meanwhile but other imports, so that the answer may take its time.
@@ -480,13 +482,44 @@ fn free_name(connection: &Connection, name: &str) -> Result<String, JournalError
     Ok(format!("{name}-{}", journal::now_ms()))
 }
 
+/// How a campaign's name stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is free.
+    No,
+    /// This very campaign is there, with so many messages.
+    Same(i64),
+    /// Another one is there, and this one would be refused.
+    Differs {
+        /// In what: option, recorded and wanted value.
+        differences: Vec<(String, String, String)>,
+        /// All of what the refusal says.
+        words: String,
+    },
+}
+
+/// What [`check`] found.
+#[derive(Debug)]
+pub struct Checked {
+    /// What the file comes to.
+    pub tally: Tally,
+    /// How its name stands in the journal.
+    pub taken: Taken,
+    /// Campaigns of other names that are the same again.
+    pub twins: Vec<Twin>,
+}
+
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
-/// suppression list only.
-pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Vec<Twin>), CampaignError> {
-    let journal = journal::open_untouched(journal).ok();
-    let suppressed = match &journal {
-        Some(connection) => journal::control::suppressed(connection)?,
-        None => Default::default(),
+/// suppression list and for campaigns of that name or with these messages only.
+pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Checked, CampaignError> {
+    let journal = match journal::open_untouched(journal) {
+        Ok(connection) => Some(connection),
+        Err(JournalError::Missing(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let (suppressed, taken) = match &journal {
+        Some(connection) => (journal::control::suppressed(connection)?, taken(campaign, connection)?),
+        None => (Default::default(), Taken::No),
     };
     let standing = Standing::open(&campaign.path)?;
     let from = Sender::canonical(&campaign.options.from);
@@ -509,7 +542,24 @@ pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Vec<Twin
         Some(connection) => twins::find(connection, &campaign.name, &campaign.options, contents, &mut || Ok(sum))?,
         None => Vec::new(),
     };
-    Ok((tally, twins))
+    Ok(Checked { tally, taken, twins })
+}
+
+fn taken(campaign: &CampaignFile, connection: &Connection) -> Result<Taken, CampaignError> {
+    // That the file is not there is said when it is read.
+    if !campaign.path.exists() {
+        return Ok(Taken::No);
+    }
+    match compare(campaign, connection) {
+        Ok(None) => Ok(Taken::No),
+        Ok(Some(messages)) => Ok(Taken::Same(messages)),
+        Err(error @ CampaignError::Differs(_)) => {
+            let words = error.to_string();
+            let CampaignError::Differs(differs) = error else { return Ok(Taken::No) };
+            Ok(Taken::Differs { differences: differs.differences, words })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn reader<'a>(campaign: &CampaignFile, file: &'a File) -> Result<RowReader<&'a File>, CampaignError> {

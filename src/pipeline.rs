@@ -90,7 +90,8 @@ pub fn send(
         limit: settings.limit,
         ids_in_memory: IDS_IN_MEMORY,
         references: Arc::clone(&references),
-        stop_words: settings.stop_words.clone(),
+        opt_out_words: settings.opt_out_words.clone(),
+        opt_in_words: settings.opt_in_words.clone(),
         default_alphabet: settings.default_alphabet,
         rules: Arc::clone(&settings.rules),
         stop_when: settings.restraint.stop_when.clone(),
@@ -394,6 +395,11 @@ impl Run {
         self.pacer.set_hold(hold_of(verdict, now));
         if std::mem::replace(&mut self.verdict, verdict) != verdict {
             match verdict {
+                // Where there are no hours it was --start-at that was waited for.
+                Verdict::Open if !hours.has_hours() => self.words.push("--start-at has come: sending".into()),
+                Verdict::Closed(until) if hours.start_at == Some(until) => {
+                    self.words.push(format!("waiting for --start-at until {}", hours.show(until)));
+                }
                 Verdict::Open => self.words.push("the sending hours have begun: going on".into()),
                 Verdict::Closed(until) => {
                     self.words.push(format!("outside the sending hours: waiting until {}", hours.show(until)));

@@ -282,7 +282,8 @@ fn template(typed: &str) -> Result<String, String> {
     Template::parse(typed).map(|_| typed.to_owned()).map_err(|error| error.to_string())
 }
 
-fn delimiter(typed: &str) -> Result<u8, String> {
+/// Reads a delimiter as it is typed.
+pub fn delimiter(typed: &str) -> Result<u8, String> {
     match typed.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         &[octet] if is_delimiter(octet) => Ok(octet),

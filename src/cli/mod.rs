@@ -4,6 +4,7 @@ pub mod ask;
 mod campaign;
 mod connection;
 mod guard;
+mod help;
 mod journals;
 mod listen;
 mod operations;
@@ -68,10 +69,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Import a campaign (once) and send it; run again, it goes on where it stopped
+    #[command(after_help = help::SEND)]
     Send(SendArgs),
     /// Import a campaign without sending it
     Import(ImportArgs),
-    /// Show what a campaign would come to: parts, encodings, rejects, time. Writes nothing
+    /// Show what a campaign would come to: parts, encodings, rejects, time. Takes what `send` takes, and writes nothing
     Check(CheckArgs),
     /// Go on with what is not finished
     Resume(ResumeArgs),
@@ -80,6 +82,9 @@ enum Command {
     /// What became of a campaign's messages
     Report(ReportArgs),
     /// Ask the SMSC what became of messages (query_sm)
+    ///
+    /// This connects to the SMSC. What the journal knows is shown by `smppost report`, and by its views: sqlite3 -readonly
+    /// JOURNAL 'SELECT * FROM message_status'.
     Query(operations::QueryArgs),
     /// Give messages that the SMSC has not delivered yet another text (replace_sm)
     Replace(operations::ReplaceArgs),
@@ -246,7 +251,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         return args.run(&notes(), &mut io::stdout().lock());
     }
     let Some(to) = cli.command.use_of_journal() else { return command(cli, Path::new("")) };
-    let simulated = matches!(&cli.command, Command::Send(args) if args.simulate);
+    let simulated = matches!(&cli.command, Command::Send(args) | Command::Check(send::CheckArgs { send: args, .. }) if args.simulate);
     let account = if simulated { &[][..] } else { &cli.known_account };
     let named = cli.journal.as_deref().filter(|path| !path.as_os_str().is_empty());
     let path = place::find(Wanted { named, account, simulated, to }, &folders, &notes(), &mut place::say)?;
@@ -317,7 +322,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Cancel(args) => send::cancel(args, journal, &mut out),
         Command::Listen(args) => listen::listen(args, journal),
         Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),
-        Command::Suppress(args) => suppress::suppress(args, journal, &mut out).map(|()| exit::OK),
+        Command::Suppress(args) => suppress::suppress(args, journal, &mut out),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Upgrade(args) => args.run(journal),
@@ -352,7 +357,7 @@ mod tests {
             ("replace", "receipt_codes_in_state", "Receipts"),
             ("cancel", "accepted_is_final", "Receipts"),
             ("send", "accepted_is_final", "Receipts and inbound messages"),
-            ("send", "stop_words", "Receipts and inbound messages"),
+            ("send", "opt_out_words", "Receipts and inbound messages"),
             ("query", "journal", EVERYWHERE),
             ("list", "config", EVERYWHERE),
             ("suppress", "profile", EVERYWHERE),

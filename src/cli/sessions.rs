@@ -162,6 +162,12 @@ impl SessionArgs {
         Arc::new(rules)
     }
 
+    /// Checks what is typed of the account, as far as it is typed: what is missing may come from elsewhere later.
+    pub fn judge(&self) -> Result<(), CliError> {
+        self.connections()?;
+        self.connection.judge()
+    }
+
     /// Checks all that can be checked without connecting, and says what would be done.
     pub fn describe(&self) -> Result<String, String> {
         let account = self.complete(self.connection.check()?);

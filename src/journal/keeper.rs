@@ -94,6 +94,8 @@ pub struct Status {
     pub inbound: u64,
     /// Numbers that a stop word put on the suppression list in this run.
     pub stopped: u64,
+    /// Numbers that an opt-in word took off it in this run.
+    pub opted_in: u64,
     /// Transactions committed in this run.
     pub commits: u64,
     /// The longest that something waited for the next commit.
@@ -159,7 +161,7 @@ pub struct Keeper {
     data_version: i64,
     /// Decisions are applied in part, and the rest in the next transactions.
     pub(super) decisions_left: bool,
-    pub(super) suppressed: HashSet<u64>,
+    pub(super) suppressed: super::suppression::Suppressions,
     /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
     pub(super) barred: Barred,
     pub(super) streak: (u32, u32),
@@ -177,7 +179,8 @@ pub struct Keeper {
     reserve: Option<Reserve>,
     looked_at: Instant,
     pub(super) references: Arc<AtomicBool>,
-    pub(super) stop_words: Vec<String>,
+    pub(super) opt_out_words: Vec<String>,
+    pub(super) opt_in_words: Vec<String>,
     pub(super) default_alphabet: DefaultAlphabet,
     gather: Duration,
     committed_at: Instant,
@@ -467,9 +470,8 @@ impl Keeper {
     /// Applies the cancels, suppressions and decisions that other processes committed.
     fn heed_others(&mut self) -> Result<(), JournalError> {
         self.data_version = data_version(&self.connection)?;
-        let suppressed = super::control::suppressed(&self.connection)?;
-        let before = std::mem::replace(&mut self.suppressed, suppressed);
-        self.barred.numbers.extend(self.suppressed.difference(&before));
+        let fresh = self.suppressed.read_on(&self.connection)?;
+        self.barred.numbers.extend(fresh);
         self.apply_decisions()
     }
 

@@ -148,7 +148,7 @@ pub enum JournalError {
     /// The file or its folder cannot be written.
     ReadOnly(PathBuf),
     /// Another sender holds the journal.
-    Held(PathBuf),
+    Held(lock::HeldBy),
     /// Another import is running on the journal.
     ImportHeld(PathBuf),
     /// The journal belongs to another account.
@@ -293,10 +293,11 @@ impl fmt::Display for JournalError {
                 "journal {} cannot be written: check the permissions of the file and its folder (reports still work)",
                 path.display()
             ),
-            Self::Held(path) => write!(
+            Self::Held(lock::HeldBy { journal, by }) => write!(
                 f,
-                "another smppost is sending or listening with journal {}: wait for it, stop it, or use another journal",
-                path.display()
+                "another smppost is sending or listening with journal {}{}: wait for it, stop it, or use another journal",
+                journal.display(),
+                by.as_deref().map_or_else(String::new, |by| format!(" ({by})"))
             ),
             Self::ImportHeld(path) => {
                 write!(f, "another import into journal {} is running: wait for it to end", path.display())
@@ -434,10 +435,19 @@ impl JournalError {
             Some(Code::SystemIoFailure) => Self::Disk(path.into(), error.to_string()),
             Some(Code::DatabaseCorrupt) => Self::Damaged(path.into(), error.to_string()),
             Some(Code::NotADatabase) => Self::Foreign(path.into()),
+            Some(Code::CannotOpen) if is_forbidden(path) => {
+                let words = "permission denied: it belongs to somebody else, or its mode does not let you read it";
+                Self::Io(path.into(), io::Error::new(io::ErrorKind::PermissionDenied, words))
+            }
             Some(Code::CannotOpen) => Self::Io(path.into(), io::Error::other(error.to_string())),
             _ => Self::Sqlite(error),
         }
     }
+}
+
+/// Whether this user may not read a file. Asked without opening it: to close it would cost the process its locks on it.
+fn is_forbidden(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::READ_OK) == Err(rustix::io::Errno::ACCESS)
 }
 
 /// Milliseconds since 1970, UTC: the journal's clock.

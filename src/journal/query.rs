@@ -25,8 +25,8 @@ mod told;
 pub use campaign::{campaign_report, rejections};
 pub use in_part::sent_in_part;
 pub use logs::{
-    AttemptRow, InboundRow, ReceiptRow, SkippedRow, Strays, attempts, inbound, receipts, skipped_rows, strays,
-    unmatched,
+    AttemptRow, InboundRow, OperationCount, OperationRow, ReceiptRow, SkippedRow, Strays, attempts, header, inbound,
+    operation_counts, operations, receipts, skipped_rows, strays, unmatched,
 };
 pub use messages::{MessageRow, messages};
 pub use plan::{Plan, SENDERS_OF, plan, unfinished};

@@ -17,7 +17,8 @@ use crate::journal::rivals;
 use crate::journal::sequence::Sequence;
 use crate::journal::spill::Spill;
 use crate::journal::strays::{STRAYS_MAX, Strays};
-use crate::journal::{JournalError, beside, control};
+use crate::journal::suppression::Suppressions;
+use crate::journal::{JournalError, beside};
 use crate::restraint::StopWhen;
 use crate::text::DefaultAlphabet;
 use hashbrown::HashMap;
@@ -42,7 +43,9 @@ pub struct KeeperSettings {
     /// Whether requests carry a user_message_reference; cleared when the SMSC refuses it.
     pub references: Arc<AtomicBool>,
     /// Messages from handsets that put their number on the suppression list, as [`stop_word`](super::stop_word) folds them.
-    pub stop_words: Vec<String>,
+    pub opt_out_words: Vec<String>,
+    /// Those that take it off again.
+    pub opt_in_words: Vec<String>,
     /// What data_coding 0 means in them.
     pub default_alphabet: DefaultAlphabet,
     /// What statuses mean.
@@ -92,7 +95,8 @@ impl Keeper {
         keeper.active = settings.active;
         keeper.ids_in_memory = settings.ids_in_memory;
         keeper.references = settings.references;
-        keeper.stop_words = settings.stop_words;
+        keeper.opt_out_words = settings.opt_out_words;
+        keeper.opt_in_words = settings.opt_in_words;
         keeper.default_alphabet = settings.default_alphabet;
         keeper.rules = settings.rules;
         keeper.gather = settings.gather;
@@ -133,7 +137,8 @@ impl Keeper {
             nameless: rivals::some_are_nameless(&connection)?,
             generations: Generations::default(),
             references: Arc::default(),
-            stop_words: Vec::new(),
+            opt_out_words: Vec::new(),
+            opt_in_words: Vec::new(),
             default_alphabet: DefaultAlphabet::default(),
             retries: Retries::default(),
             rules: Arc::default(),
@@ -150,7 +155,7 @@ impl Keeper {
             claiming: false,
             data_version: data_version(&connection)?,
             decisions_left: false,
-            suppressed: control::suppressed(&connection)?,
+            suppressed: Suppressions::load(&connection)?,
             barred: Barred::default(),
             streak: (0, 0),
             unbound: (0, 0),

@@ -184,7 +184,9 @@ CREATE TABLE stray (
 ) STRICT;
 
 -- Message ids of old parts by the keyed hash of their folded form, in sorted runs (the newer ones are in memory while
--- a sender runs). The keys of the hash and the part before which ids are here are in meta.
+-- a sender runs). The keys of the hash and the part before which ids are here are in meta. Ids that came late, and runs of
+-- older programs, are rows of spilled_id; other runs are chunks of up to 166 ids, of 24 octets each, little-endian: hash,
+-- attempt with `plain` as its highest bit, exact, tag. A chunk's id is run << 24 | its place in the run.
 CREATE TABLE spilled_id (
     run     INTEGER NOT NULL,                   -- 0: came after the run of its part was written
     hash    INTEGER NOT NULL,
@@ -197,7 +199,30 @@ CREATE TABLE spilled_id (
 
 CREATE TABLE spilled_run (
     run    INTEGER PRIMARY KEY,
-    filter BLOB NOT NULL                        -- a Bloom filter of its hashes
+    filter BLOB NOT NULL,                       -- a Bloom filter of its hashes
+    ids    INTEGER NOT NULL DEFAULT 0           -- how many there are in chunks; 0: they are rows of spilled_id
+) STRICT;
+
+CREATE TABLE spilled_chunk (
+    id  INTEGER PRIMARY KEY,
+    ids BLOB NOT NULL
+) STRICT;
+
+-- The look-up by number: runs of messages sorted by a keyed hash of their numbers. No number stands in them, and each hit
+-- counts only if the message itself agrees. A chunk has the number of its run and its place in it (run << 24 | n) as id,
+-- and up to 500 entries of 8 octets, little-endian: 40 bits of hash, and the message's distance from first_id. A chunk whose
+-- run has no row is left over. The key of the hash is in meta.
+CREATE TABLE number_run (
+    run      INTEGER PRIMARY KEY,
+    first_id INTEGER NOT NULL,                  -- it covers the ids first_id <= id < end_id
+    end_id   INTEGER NOT NULL,
+    entries  INTEGER NOT NULL,
+    CHECK (first_id <= end_id)
+) STRICT;
+
+CREATE TABLE number_chunk (
+    id      INTEGER PRIMARY KEY,
+    entries BLOB NOT NULL
 ) STRICT;
 
 -- query_sm, cancel_sm and replace_sm: what was asked about a part that the SMSC has. Committed before it is written, so

@@ -4,9 +4,10 @@ use crate::campaign::Taken;
 use crate::config::file::distance;
 use crate::escape::{escape_terminal, name_value};
 use crate::fields::FIELD_NAMES;
-use crate::import::Tally;
+use crate::import::{SentBy, Tally};
 use crate::journal::campaign::{CampaignOptions, Via};
-use crate::report::text::{count, number};
+use crate::journal::query::Stamp;
+use crate::report::text::{count, moment, number};
 use crate::text::{Concat, Encoding};
 use serde_json::json;
 use std::io::{self, Write};
@@ -118,6 +119,9 @@ pub fn table(
     if tally.suppressed > 0 {
         writeln!(out, "  {} to suppressed numbers will not be sent", many(tally.suppressed, "message"))?;
     }
+    if !tally.sent_lately.is_empty() {
+        writeln!(out, "  {}", sent_lately(&tally.sent_lately))?;
+    }
     if tally.duplicates > 0 {
         writeln!(
             out,
@@ -204,6 +208,8 @@ pub fn json(
         "duplicate_rows": tally.duplicates,
         "duplicate_lines": tally.duplicate_lines,
         "suppressed": tally.suppressed,
+        "sent_lately": tally.sent_lately.iter().map(|sent| json!({
+            "campaign": sent.campaign, "numbers": sent.numbers, "last": Stamp(sent.last).to_string() })).collect::<Vec<_>>(),
         "rejected_rows": tally.rejected_rows(),
         "rejected": rejected,
         "in_journal": in_journal,
@@ -229,6 +235,26 @@ fn meant(column: &str) -> Option<&'static str> {
     let folded = column.trim().to_ascii_lowercase().replace([' ', '-'], "_");
     let near = FIELD_NAMES.iter().map(|(name, _)| (distance(&folded, name), *name)).min()?;
     (near.0 <= EDITS_MAX).then_some(near.1)
+}
+
+/// Which campaigns sent to numbers of a file in the last 24 hours, in words.
+pub fn sent_lately(sent: &[SentBy]) -> String {
+    let numbers = sent.iter().map(|sent| sent.numbers).sum();
+    let its = if numbers == 1 { "was" } else { "were" };
+    format!("{} of it {its} sent to in the last 24 hours: {}", count(numbers, "number"), sent_by(sent))
+}
+
+/// Campaigns with how many numbers each was the last to send to, and when.
+pub fn sent_by(sent: &[SentBy]) -> String {
+    let words: Vec<_> = sent
+        .iter()
+        .take(SHOWN)
+        .map(|sent| {
+            let (numbers, last) = (number(sent.numbers), moment(Stamp(sent.last)));
+            format!("{numbers} by {} (the last at {last} UTC)", escape_terminal(&sent.campaign))
+        })
+        .collect();
+    format!("{}{}", words.join(", "), more(sent.len(), SHOWN))
 }
 
 /// How long texts travel, in words.

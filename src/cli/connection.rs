@@ -442,6 +442,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration as [`duration`] reads it, in the greatest unit that says it whole.
+pub fn duration_text(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    match units.into_iter().find(|(_, unit)| ms.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{}{name}", ms / unit),
+        None => format!("{ms}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

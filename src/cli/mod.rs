@@ -28,6 +28,7 @@ use crate::journal::known::Notes;
 use crate::pipeline::SendError;
 use crate::report::ReportError;
 use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
+use crate::report::find::FindArgs;
 use crate::smsc::cli::SmscArgs;
 use clap::{Parser, Subcommand};
 use place::{Folders, Use, Wanted};
@@ -81,6 +82,8 @@ enum Command {
     List(ListArgs),
     /// What became of a campaign's messages
     Report(ReportArgs),
+    /// Every message to a number, of all campaigns, and what became of it
+    Find(FindArgs),
     /// Ask the SMSC what became of messages (query_sm)
     ///
     /// This connects to the SMSC. What the journal knows is shown by `smppost report`, and by its views: sqlite3 -readonly
@@ -282,7 +285,7 @@ impl Command {
             Self::Resume(_) | Self::Query(_) | Self::Replace(_) | Self::Cancel(_) | Self::Listen(_) => Use::Change,
             Self::Resolve(_) | Self::Upgrade(_) => Use::Change,
             Self::Suppress(args) => args.use_of_journal(),
-            Self::List(_) | Self::Report(_) | Self::Verify(_) => Use::Read,
+            Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) => Use::Read,
             Self::Check(_) => Use::Look,
             Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) | Self::Journals(_) => return None,
         })
@@ -317,6 +320,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Resume(args) => send::resume(args, journal),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Report(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Find(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Query(args) => operations::query(args, journal, &mut out),
         Command::Replace(args) => operations::replace(args, journal, &mut out),
         Command::Cancel(args) => send::cancel(args, journal, &mut out),

@@ -258,7 +258,7 @@ fn typed_under(typed: &[String], name: &str) -> String {
 /// Says what an import did.
 fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Display) {
     match imported {
-        Imported::New { counts, first_refused, unused_columns } => {
+        Imported::New { counts, first_refused, unused_columns, sent_lately, left_out } => {
             display.say(&format!(
                 "{name}: imported {} in {}",
                 count(counts.messages, "message"),
@@ -274,10 +274,21 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
             if let Some((line, reason)) = first_refused {
                 display.say(&format!(
                     "  {} refused: {}\n    the first: line {line}: {}",
-                    count(counts.rejected, "row"),
+                    count(counts.rejected - counts.sent_lately, "row"),
                     report("--rejected-rows"),
                     escape_terminal(reason)
                 ));
+            }
+            if counts.sent_lately > 0 {
+                display.say(&format!(
+                    "  {} left out, since other campaigns sent to the same numbers (--skip-sent-within): {}\n    {}",
+                    count(counts.sent_lately, "row"),
+                    report("--rejected-rows"),
+                    crate::preview::sent_by(&left_out)
+                ));
+            }
+            if !sent_lately.is_empty() {
+                display.say(&format!("  {}", crate::preview::sent_lately(&sent_lately)));
             }
             if counts.duplicates > 0 {
                 let duplicates = count(counts.duplicates, "duplicate row");

@@ -182,6 +182,13 @@ pub enum Reason {
     Field(FieldError),
     /// Its esm_class announces a user data header, and its parts are numbered by SAR TLVs.
     SarBesideUdh,
+    /// Nothing is wrong with it: its number was sent to within a time that the operator gave.
+    SentLately {
+        /// The time, as in `24h`.
+        within: String,
+        /// The campaign that sent to it last.
+        campaign: String,
+    },
 }
 
 impl Reason {
@@ -198,6 +205,7 @@ impl Reason {
             Reason::Text(TextError::NotInAlphabet { .. }) => "text_alphabet",
             Reason::Text(TextError::TooManyParts { .. }) => "text_long",
             Reason::Field(_) | Reason::SarBesideUdh => "field",
+            Reason::SentLately { .. } => "sent_lately",
         }
     }
 }
@@ -224,6 +232,9 @@ impl fmt::Display for Reason {
             Reason::Text(error) => error.fmt(f),
             Reason::Field(error) => error.fmt(f),
             Reason::SarBesideUdh => f.write_str(SAR_BESIDE_UDH),
+            Reason::SentLately { within, campaign } => {
+                write!(f, "campaign {campaign:?} sent to its number in the last {within} (--skip-sent-within)")
+            }
         }
     }
 }

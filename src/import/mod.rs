@@ -19,7 +19,7 @@ pub use keys::KeySet;
 pub use list::{Entry, ListReader, ListSettings, Refusal};
 pub use reader::{Duplicate, Event, Rejected, Row, RowReader, Settings, TextSource, is_delimiter};
 pub use source::{FileEncoding, digest_of};
-pub use tally::{EncodingTally, Longest, Rejections, Tally};
+pub use tally::{EncodingTally, Longest, Rejections, SentBy, Tally};
 
 #[cfg(test)]
 mod tests;

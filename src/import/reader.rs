@@ -132,6 +132,8 @@ pub struct Duplicate<'a> {
 
 /// Says of a [`Destination::same_key`] whether it must not be sent to.
 type Suppressed = Box<dyn Fn(u64) -> bool + Send>;
+/// Says of a [`Destination::same_key`] why its rows are left out, if they are.
+type LeftOut = Box<dyn Fn(u64) -> Option<Reason> + Send>;
 
 /// Reads a campaign file row by row.
 ///
@@ -157,6 +159,7 @@ pub struct RowReader<R> {
     plan: Plan,
     seen: KeySet,
     suppressed: Option<Suppressed>,
+    left_out: Option<LeftOut>,
     /// The text of the current row, where it comes from a template.
     rendered: String,
     /// The fields of the current row as JSON; those of the campaign while no column sets any.
@@ -213,6 +216,7 @@ impl<R: Read> RowReader<R> {
             plan,
             seen: KeySet::new(),
             suppressed: None,
+            left_out: None,
             rendered: String::new(),
             json,
             rows: 0,
@@ -223,6 +227,13 @@ impl<R: Read> RowReader<R> {
     /// Asks of every message, by [`Destination::same_key`], whether it must not be sent.
     pub fn with_suppressed(mut self, suppressed: impl Fn(u64) -> bool + Send + 'static) -> RowReader<R> {
         self.suppressed = Some(Box::new(suppressed));
+        self
+    }
+
+    /// Asks of every good row, by [`Destination::same_key`], whether it is to be left out, and why. Such rows are told as
+    /// rejected ones, whatever [`Settings::strict`] says.
+    pub fn with_left_out(mut self, left_out: impl Fn(u64) -> Option<Reason> + Send + 'static) -> RowReader<R> {
+        self.left_out = Some(Box::new(left_out));
         self
     }
 
@@ -278,6 +289,9 @@ impl<R: Read> RowReader<R> {
                 return Ok(Some(Event::Rejected(Rejected { line, reason, row: self.records.raw() })));
             }
         };
+        if let Some(reason) = self.left_out.as_ref().and_then(|left_out| left_out(destination.same_key())) {
+            return Ok(Some(Event::Rejected(Rejected { line, reason, row: self.records.raw() })));
+        }
         // Only a message takes its number: a row that was refused must not cost the next one its place.
         if !self.plan.allow_duplicates && !self.seen.insert(destination.same_key()) {
             return Ok(Some(Event::Duplicate(Duplicate { line, destination, row: self.records.raw() })));

@@ -41,6 +41,8 @@ pub struct Tally {
     pub other_senders: u64,
     /// Columns of the file that nothing is taken from.
     pub unused_columns: Vec<String>,
+    /// Campaigns that sent to its numbers in the last 24 hours.
+    pub sent_lately: Vec<SentBy>,
     /// Destination and text of the first message that would be sent.
     pub first: Option<(String, String)>,
     /// By [`Encoding::stored`].
@@ -85,6 +87,17 @@ pub struct Longest {
     pub units: usize,
     /// Its encoding.
     pub encoding: Encoding,
+}
+
+/// What another campaign sent to, of the numbers of a file. Who sent to a number last counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SentBy {
+    /// Its name.
+    pub campaign: String,
+    /// To how many of the numbers.
+    pub numbers: i64,
+    /// When last, in milliseconds since 1970.
+    pub last: i64,
 }
 
 impl Tally {

@@ -67,6 +67,9 @@ pub struct CampaignOptions {
     /// Send to a number as often as it stands in the file.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_duplicates: bool,
+    /// Leave out numbers that another campaign sent to within this time before the import, as in `24h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_sent_within: Option<String>,
     /// `auto`, `gsm7` or `ucs2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alphabet: Option<String>,

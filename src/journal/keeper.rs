@@ -238,6 +238,9 @@ impl Keeper {
         // Folded back into the one file, so that what is left behind can be copied as it is.
         reach("checkpoint")?;
         self.connection.busy_timeout(LAST_CHECKPOINT_WAIT)?;
+        if let Err(error) = super::load::spill_at_end(&self.connection, &mut self.ids, &mut self.spill) {
+            log::debug!("the next start reads all ids back: {error}");
+        }
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         Ok(())
     }

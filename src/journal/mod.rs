@@ -11,6 +11,7 @@
 //!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator
 //!   says a receipt is
 //! - [`operations`] what is asked of the SMSC about messages that it has
+//! - [`numbers`] the look-up by number, and [`lately`] what was sent to numbers lately
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`migrate`] what brings the journal of an older program up to date
 //! - [`identity`] which file a journal is, [`known`] the notes of a user's journals, [`adopt`] a copy made the one that sends
@@ -53,12 +54,14 @@ pub mod keeper;
 pub mod key;
 pub mod known;
 mod ladder;
+pub mod lately;
 mod left_out;
 mod load;
 pub mod lock;
 pub mod marks;
 pub mod migrate;
 mod noted;
+pub mod numbers;
 pub mod operations;
 pub mod query;
 pub mod recall;

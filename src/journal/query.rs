@@ -28,7 +28,7 @@ pub use logs::{
     AttemptRow, InboundRow, OperationCount, OperationRow, ReceiptRow, SkippedRow, Strays, attempts, header, inbound,
     operation_counts, operations, receipts, skipped_rows, strays, unmatched,
 };
-pub use messages::{MessageRow, messages};
+pub use messages::{MessageRow, messages, messages_to};
 pub use plan::{Plan, SENDERS_OF, plan, unfinished};
 pub use told::{
     CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,

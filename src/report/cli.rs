@@ -417,7 +417,7 @@ fn summaries(out: &mut dyn Write, campaigns: &[CampaignSummary], raw: bool) -> R
 }
 
 /// Runs a command on a buffer, and takes a reader that went away for an end.
-fn buffered(
+pub(super) fn buffered(
     out: &mut dyn Write,
     show: impl FnOnce(&mut dyn Write) -> Result<Exit, ReportError>,
 ) -> Result<Exit, ReportError> {

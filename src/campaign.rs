@@ -11,8 +11,9 @@ use crate::import::{FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settin
 use crate::journal::campaign::{CampaignOptions, Via};
 use crate::journal::intake::{Counts, Intake, existing};
 use crate::journal::{self, JournalError};
-use crate::report::text::{argument, cannot_open, count};
+use crate::report::text::{command, count};
 use crate::text::{Choice, Concat, Policy};
+use crate::trouble::{shown, words as cannot_open};
 use crate::wire::values::esm_class;
 use rusqlite::Connection;
 use std::fmt;
@@ -150,17 +151,17 @@ impl fmt::Display for CampaignError {
                 }
                 write!(
                     f,
-                    "\nNothing was changed. To go on with the recorded one: `smppost resume {}`. To send this as another \
-                     campaign: --campaign NEW-NAME",
-                    argument(name)
+                    "\nNothing was changed. To go on with the recorded one: `{}`. To send this as another campaign: \
+                     --campaign NEW-NAME",
+                    command("smppost resume", name, "")
                 )
             }
             Self::Gone { name, path, error } => write!(
                 f,
-                "{}: {}. Campaign {name:?} was imported and needs its file no more: `smppost resume {}` goes on with it",
-                path.display(),
+                "{}: {}. Campaign {name:?} was imported and needs its file no more: `{}` goes on with it",
+                shown(path),
                 cannot_open(error),
-                argument(name)
+                command("smppost resume", name, "")
             ),
             Self::NothingGood { path, rows, line, reason } => write!(
                 f,

@@ -184,7 +184,19 @@ impl CliError {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    let code = until_shown();
+    crate::screen::stderr().set_line(None);
+    crate::screen::stderr().flush(crate::screen::FAREWELL);
+    code
+}
+
+fn until_shown() -> ExitCode {
+    // Before any thread is started.
+    let signals = crate::signals::start();
     start_log();
+    if let Err(error) = signals {
+        log::warn!("signals have their usual effects: {error}");
+    }
     let arguments: Vec<_> = std::env::args_os().collect();
     let outcome = match profile::parse(&arguments) {
         Ok(Parsed::Cli(cli)) => run(&cli),
@@ -199,7 +211,7 @@ pub fn main() -> ExitCode {
         // Whoever read our output has enough of it.
         Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "smppost: {error}");
+            crate::screen::say(&format!("smppost: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
@@ -208,12 +220,21 @@ pub fn main() -> ExitCode {
 /// Warnings look like whatever else is said. With RUST_LOG somebody looks for a fault, and wants moments and modules.
 fn start_log() {
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"));
+    builder.target(env_logger::Target::Pipe(Box::new(crate::screen::stderr().clone())));
+    if crate::screen::may_colour() {
+        builder.write_style(env_logger::WriteStyle::Always);
+    }
     if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
         builder.format(|out, record| {
             writeln!(out, "{}: {}", record.level().as_str().to_lowercase().replace("warn", "warning"), record.args())
         });
     }
     builder.init();
+    // A panic in a thread must not wait for a terminal either.
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        crate::screen::say(&format!("thread {}: {panic}", thread.name().unwrap_or("without a name")));
+    }));
 }
 
 fn run(cli: &Cli) -> Result<u8, CliError> {

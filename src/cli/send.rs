@@ -18,7 +18,7 @@ use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
-use crate::report::text::{argument, count, journal_option};
+use crate::report::text::{argument, command, count, journal_option};
 use crate::report::{Exit, RunFacts, SendSummary};
 use crate::session::Account;
 use crate::wire::CommandStatus;
@@ -179,9 +179,11 @@ impl RunArgs {
 /// Imports, and says what went in.
 pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
+    crate::signals::standing("the import counts for nothing, it is whole or not there; run the same command again");
     let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows))?;
     display.clear();
-    let name = &campaign.name;
+    crate::signals::standing("");
+    let name = &escape_terminal(&campaign.name).into_owned();
     match imported {
         Imported::New { counts, first_refused, unused_columns } => {
             display.say(&format!(
@@ -194,7 +196,7 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
             }
             let report = |what: &str| {
                 let journal = argument(&journal.to_string_lossy());
-                format!("`smppost report {} {what} --journal {journal}`", argument(name))
+                format!("`{}`", command("smppost report", &campaign.name, &format!(" {what} --journal {journal}")))
             };
             if let Some((line, reason)) = first_refused {
                 display.say(&format!(
@@ -322,17 +324,6 @@ fn conduct(settings: &SendSettings, lock: &SenderLock) -> Result<u8, CliError> {
 }
 
 fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Result<u8, CliError> {
-    let recovered = outcome.recovered;
-    if recovered.sessions > 0 {
-        display.say(&format!(
-            "an earlier run had ended without a word: {} messages of it are in doubt, {} had never left and were queued again, \
-             {} answers that it had noted were taken in",
-            recovered.in_doubt, recovered.requeued, recovered.answered,
-        ));
-    }
-    if recovered.undone_imports > 0 {
-        display.say("an import that was cut short was undone: import that file again");
-    }
     let mut words = Vec::new();
     if let Some(found) = outcome.found_rate {
         writeln!(
@@ -419,10 +410,12 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
                 (0, _) => format!("nothing is left to cancel ({} cancelled before){sent}", count(in_all, "message")),
                 (fresh, _) => format!("{} cancelled{sent}", count(fresh, "message")),
             };
-            display.say(&format!("{}: {words}", args.campaign));
+            display.say(&format!("{}: {words}", escape_terminal(&args.campaign)));
         }
-        Err(JournalError::Held(_)) => display
-            .say(&format!("{}: cancelled; the running sender takes back what it has not written yet", args.campaign)),
+        Err(JournalError::Held(_)) => {
+            let name = escape_terminal(&args.campaign);
+            display.say(&format!("{name}: cancelled; the running sender cancels what it has not written yet"));
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(())

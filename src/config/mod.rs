@@ -2,8 +2,8 @@
 
 pub mod file;
 
-use crate::report::text::cannot_open;
 use crate::session::Secret;
+use crate::trouble::words as cannot_open;
 use std::io::IsTerminal;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

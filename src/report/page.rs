@@ -2,7 +2,7 @@
 
 use super::ReportError;
 use super::rows::state_words;
-use super::text::{argument, count, cut, duration, moment, number, percent, rate, wrapped};
+use super::text::{command, count, cut, duration, moment, number, percent, rate, wrapped};
 use crate::escape::escape_terminal;
 use crate::journal::campaign::Receipts;
 use crate::journal::key::State;
@@ -44,7 +44,7 @@ pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings
             width,
             "  ",
             2,
-            &format!("No sender is running; `smppost resume {}{options}` goes on.", argument(&summary.campaign)),
+            &format!("No sender is running; `{}` goes on.", command("smppost resume", &summary.campaign, options)),
         )?;
     }
     if report.sent_in_part > 0 {
@@ -168,15 +168,16 @@ pub(super) fn what_to_do_in_doubt(name: &str, options: &str) -> String {
 
 /// The command that decides about messages in doubt.
 pub(super) fn how_to_decide(name: &str, options: &str) -> String {
-    format!("To decide: `smppost resolve {} --resend|--assume-sent|--abandon{options}`.", argument(name))
+    let options = format!(" --resend|--assume-sent|--abandon{options}");
+    format!("To decide: `{}`.", command("smppost resolve", name, &options))
 }
 
 /// That messages went out without their rest, and what tells which parts.
 pub(super) fn in_part(name: &str, messages: i64, options: &str) -> String {
     format!(
-        "{} went out only in part, since the rest was refused, given up or cancelled: `smppost report {} --attempts{options}`",
+        "{} went out only in part, since the rest was refused, given up or cancelled: `{}`",
         count(messages, "message"),
-        argument(name)
+        command("smppost report", name, &format!(" --attempts{options}"))
     )
 }
 
@@ -187,7 +188,7 @@ pub(super) fn outstanding(messages: i64) -> String {
 
 /// The command that lists the messages in a state. `options`: more of it, such as ` --journal other.db`.
 pub(super) fn list_command(name: &str, state: State, options: &str) -> String {
-    format!("`smppost report {} --state {}{options}`", argument(name), state.name())
+    format!("`{}`", command("smppost report", name, &format!(" --state {}{options}", state.name())))
 }
 
 /// Rejected messages by reason, with advice.
@@ -284,9 +285,8 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
 pub(super) fn receipts_only_for(name: &str, part: ReceiptsFor, options: &str) -> String {
     let part = if part == ReceiptsFor::First { "first" } else { "last" };
     format!(
-        "receipts seem to come only for the {part} part of long messages: to let it count for all, `smppost resolve {} \
-         --receipts-for {part}{options}`",
-        argument(name)
+        "receipts seem to come only for the {part} part of long messages: to let it count for all, `{}`",
+        command("smppost resolve", name, &format!(" --receipts-for {part}{options}"))
     )
 }
 

@@ -22,6 +22,8 @@ pub fn on_terminal() -> bool {
 pub fn yes(question: &str, default: bool) -> bool {
     let input = io::stdin();
     let input = input.as_fd();
+    // What was said before comes before the question.
+    crate::screen::stderr().flush(crate::screen::FAREWELL);
     ask(input, &mut io::stderr(), question, default, &|| in_foreground(input))
 }
 

@@ -141,12 +141,13 @@ impl fmt::Display for CampaignError {
             Self::Open(path, _) if path.as_os_str() == "-" => {
                 f.write_str("-: a file is needed, standard input is not read")
             }
-            Self::Open(path, error) => write!(f, "{}: {}", path.display(), cannot_open(error)),
-            Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Open(path, error) => write!(f, "{}: {}", shown(path), cannot_open(error)),
+            Self::Import(path, error) => write!(f, "{}: {error}", shown(path)),
             Self::Journal(error) => error.fmt(f),
             Self::Differs { name, differences } => {
                 write!(f, "campaign {name:?} is in the journal already, and differs:")?;
                 for (option, recorded, wanted) in differences {
+                    let (recorded, wanted) = (escape_terminal(recorded), escape_terminal(wanted));
                     write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
                 }
                 write!(
@@ -166,7 +167,7 @@ impl fmt::Display for CampaignError {
             Self::NothingGood { path, rows, line, reason } => write!(
                 f,
                 "{}: no row can be sent, so nothing was imported: {} refused, the first for this: line {line}: {}",
-                path.display(),
+                shown(path),
                 count(*rows, "row"),
                 escape_terminal(reason)
             ),

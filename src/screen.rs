@@ -74,6 +74,8 @@ struct Shared {
     dropped: AtomicU64,
     /// The changing line.
     line: Mutex<Option<Pieces>>,
+    /// The changing line stands on the terminal.
+    is_drawn: AtomicBool,
     /// Somebody else may have written over it.
     is_stale: AtomicBool,
 }
@@ -98,6 +100,34 @@ pub fn stderr() -> &'static Outlet {
 /// Shows words on stderr. Nobody waits for that.
 pub fn say(words: &str) {
     stderr().say(words);
+}
+
+/// Data for stdout. What was said before comes before it where both are shown on one terminal, unless that takes too long.
+#[derive(Debug)]
+pub struct AfterWords<W> {
+    out: W,
+    has_waited: bool,
+}
+
+impl<W> AfterWords<W> {
+    /// Data goes to `out`.
+    pub fn new(out: W) -> Self {
+        Self { out, has_waited: false }
+    }
+}
+
+impl<W: Write> Write for AfterWords<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if !self.has_waited && !stderr().is_idle() {
+            // Once in vain is enough.
+            self.has_waited = !stderr().flush(FAREWELL);
+        }
+        self.out.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Whether stderr is a terminal that can go back in a line.
@@ -155,6 +185,10 @@ impl Outlet {
         self.shared.is_stale.store(true, Ordering::Relaxed);
     }
 
+    fn is_idle(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) == 0 && !self.shared.is_drawn.load(Ordering::Relaxed)
+    }
+
     /// Waits until what was handed over is written, but no longer than `limit`. False: it is not.
     pub fn flush(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
@@ -209,6 +243,7 @@ impl Writer {
     fn words(&mut self, octets: &[u8]) {
         let erase = if self.drawn.is_empty() { "" } else { ERASE };
         self.drawn.clear();
+        self.shared.is_drawn.store(false, Ordering::Relaxed);
         let written = match self.shared.dropped.swap(0, Ordering::Relaxed) {
             0 => self.write(&[erase.as_bytes(), octets].concat()).map_err(|_| 0),
             missing => {
@@ -235,6 +270,7 @@ impl Writer {
         if is_stale || line != self.drawn {
             // Without wrapping, so that a terminal that became narrower meanwhile keeps it on its line.
             let _ = self.write(format!("{ERASE}\x1b[?7l{line}\x1b[?7h").as_bytes());
+            self.shared.is_drawn.store(!line.is_empty(), Ordering::Relaxed);
             self.drawn = line;
         }
     }

@@ -17,6 +17,7 @@ use crate::screen;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::signal::{SigSet, Signal};
 use parking_lot::Mutex;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{
     SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXFSZ,
 };
@@ -33,6 +34,8 @@ const LAST_WORD: Duration = Duration::from_millis(100);
 
 static ORDERLY: Mutex<Option<Sender<()>>> = Mutex::new(None);
 static AT_ONCE: AtomicBool = AtomicBool::new(false);
+/// How the terminal is to be left.
+static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 static STANDING: Mutex<Standing> = Mutex::new(Standing { since: None, what: "" });
 
 /// What the program is doing, for whoever asks, and for its end.
@@ -81,6 +84,14 @@ pub fn at_once() -> bool {
     AT_ONCE.load(Ordering::Relaxed)
 }
 
+/// Asks for what the terminal is not to show. A signal that ends the program meanwhile leaves the terminal as it was.
+pub fn while_asking<T>(ask: impl FnOnce() -> T) -> T {
+    *TERMINAL.lock() = tcgetattr(io::stdin()).ok();
+    let answer = ask();
+    *TERMINAL.lock() = None;
+    answer
+}
+
 /// What is said when a signal ends the program from now on, and of how it stands where no progress is shown.
 pub fn standing(what: &'static str) {
     STANDING.lock().what = what;
@@ -120,6 +131,9 @@ fn heed(signal: i32, has_ended: &mut bool) {
 }
 
 fn end() -> ! {
+    if let Some(terminal) = TERMINAL.lock().as_ref() {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, terminal);
+    }
     let what = STANDING.lock().what;
     screen::stderr().set_line(None);
     if !what.is_empty() {

@@ -204,7 +204,15 @@ fn until_shown() -> ExitCode {
     let outcome = match profile::parse(&arguments) {
         Ok(Parsed::Cli(cli)) => run(&cli),
         Ok(Parsed::Clap(error)) => {
-            let _ = error.print();
+            // What was typed stands in clap's words as it was typed.
+            let words = error.render().to_string();
+            if error.use_stderr() && arguments.iter().any(|typed| is_unsafe(&typed.to_string_lossy())) {
+                for line in words.lines() {
+                    crate::screen::say(&crate::escape::escape_terminal(line));
+                }
+            } else {
+                let _ = error.print();
+            }
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
         }
         Err(error) => Err(error),
@@ -218,6 +226,10 @@ fn until_shown() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+fn is_unsafe(text: &str) -> bool {
+    crate::escape::escape_terminal(text) != text
 }
 
 /// Warnings look like whatever else is said. With RUST_LOG somebody looks for a fault, and wants moments and modules.
@@ -266,7 +278,11 @@ impl Command {
 }
 
 fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
-    let mut out = io::stdout().lock();
+    // Before anything is made beside it, or waits for the other end of a pipe.
+    if !matches!(&cli.command, Command::Explain(_) | Command::Probe(_) | Command::Profile(_) | Command::Smsc(_)) {
+        crate::journal::regular::check(journal)?;
+    }
+    let mut out = crate::screen::AfterWords::new(io::stdout().lock());
     match &cli.command {
         Command::Send(args) => send::send(args, journal),
         Command::Import(args) => send::import(&args.campaign()?, journal).map(|()| exit::OK),

@@ -111,6 +111,8 @@ pub fn run(
     };
     let interrupt = crate::signals::interrupts()?;
     let outcome = operations::run(&order, &lock, &interrupt)?;
+    // Whoever reads what follows may take his time: no sender has to wait for that.
+    drop(lock);
     let mut rows = Rows::begin::<Row>(out, how.format, false, crate::report::width())?;
     for line in &outcome.lines {
         rows.add(&Row::of(operation, line))?;

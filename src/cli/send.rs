@@ -18,7 +18,7 @@ use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
-use crate::report::text::{argument, command, count, journal_option};
+use crate::report::text::{command, path_argument, count, journal_option};
 use crate::report::{Exit, RunFacts, SendSummary};
 use crate::session::Account;
 use crate::wire::CommandStatus;
@@ -195,7 +195,7 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
                 display.say(&format!("  columns not used: {}", crate::preview::columns(&unused_columns)));
             }
             let report = |what: &str| {
-                let journal = argument(&journal.to_string_lossy());
+                let journal = path_argument(journal);
                 format!("`{}`", command("smppost report", &campaign.name, &format!(" {what} --journal {journal}")))
             };
             if let Some((line, reason)) = first_refused {
@@ -360,6 +360,9 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             _ if exhausted.is_some() => "what is queued cannot be tried again".into(),
             _ if summary.has_sent_in_part() => {
                 "what is not sent yet of messages that went out in part never will be".into()
+            }
+            _ if outcome.campaigns.is_empty() && journal::query::campaigns(&connection)?.is_empty() => {
+                "the journal holds no campaign yet: `smppost send` or `smppost import` with a CSV file brings one in".into()
             }
             _ if outcome.campaigns.is_empty() => "every campaign has come to its end".into(),
             _ => "all is done".into(),

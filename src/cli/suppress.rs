@@ -7,6 +7,7 @@ use crate::journal::suppression::{self, Suppressed};
 use crate::journal::{self, JournalError, open_or_create};
 use crate::progress::Display;
 use crate::report::text::count;
+use crate::trouble::{shown, words};
 use clap::{Args, Subcommand, ValueEnum};
 use std::fs::File;
 use std::io::{self, Write};
@@ -159,8 +160,8 @@ fn parsed(numbers: &[String]) -> Result<Vec<Destination<'_>>, CliError> {
 
 /// The numbers of a file, and the lines that hold none.
 fn read(path: &Path, column: &str) -> Result<(Vec<String>, Vec<u64>), CliError> {
-    let at = |error: &dyn std::fmt::Display| CliError::Words(format!("{}: {error}", path.display()));
-    let file = File::open(path).map_err(|error| at(&error))?;
+    let at = |error: &dyn std::fmt::Display| CliError::Words(format!("{}: {error}", shown(path)));
+    let file = File::open(path).map_err(|error| at(&words(&error)))?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file);
     let (mut numbers, mut bad) = (Vec::new(), Vec::new());
     let mut place = 0;

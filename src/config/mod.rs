@@ -3,8 +3,8 @@
 pub mod file;
 
 use crate::session::Secret;
-use crate::trouble::words as cannot_open;
-use std::io::IsTerminal;
+use crate::report::text::path_argument;
+use crate::trouble::{shown, words as cannot_open};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -24,9 +24,11 @@ pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Sec
         None => match std::env::var(variable) {
             Ok(password) => password,
             Err(std::env::VarError::NotUnicode(_)) => return Err(format!("{variable} is not UTF-8")),
-            Err(std::env::VarError::NotPresent) if std::io::stdin().is_terminal() => {
-                rpassword::prompt_password("Password: ")
-                    .map_err(|error| format!("no password could be read: {error}"))?
+            // One that runs in the background has nobody to ask.
+            Err(std::env::VarError::NotPresent) if crate::cli::ask::on_terminal() => {
+                crate::screen::stderr().flush(crate::screen::FAREWELL);
+                crate::signals::while_asking(|| rpassword::prompt_password("Password: "))
+                    .map_err(|error| format!("no password could be read: {}", cannot_open(&error)))?
             }
             Err(std::env::VarError::NotPresent) => {
                 return Err(format!(
@@ -66,13 +68,13 @@ fn check(password: &str, strict: bool) -> Result<(), String> {
 
 /// Refuses a file that others can read or write, saying what to type.
 pub fn check_private(path: &Path) -> Result<(), String> {
-    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", path.display());
+    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", shown(path));
     let mode = std::fs::metadata(path).map_err(|error| at(&cannot_open(&error)))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(at(&format_args!(
             "others can read it (mode {:03o}); make it yours alone: chmod 600 {}",
             mode & 0o777,
-            path.display()
+            path_argument(path)
         )));
     }
     Ok(())
@@ -80,7 +82,7 @@ pub fn check_private(path: &Path) -> Result<(), String> {
 
 /// The first line of a file that nobody else may read.
 fn from_file(path: &Path) -> Result<String, String> {
-    let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", path.display());
+    let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", shown(path));
     check_private(path).map_err(|words| format!("--password-file {words}"))?;
     let text = std::fs::read_to_string(path).map_err(|error| at(&cannot_open(&error)))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())

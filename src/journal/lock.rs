@@ -53,6 +53,7 @@ impl ImportLock {
 }
 
 fn take(journal: &Path, suffix: &str) -> Result<Option<File>, JournalError> {
+    super::regular::check(journal)?;
     let path = beside(journal, suffix);
     let file = open_side_file(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {

@@ -138,7 +138,7 @@ impl fmt::Display for SendError {
         match self {
             Self::Journal(error) => error.fmt(f),
             Self::Settings(words) => f.write_str(words),
-            Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
+            Self::Thread(error) => write!(f, "a thread could not be started: {}", crate::trouble::words(error)),
             Self::Died(which) => {
                 write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed")
             }

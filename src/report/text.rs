@@ -92,6 +92,12 @@ pub fn argument(name: &str) -> String {
     quoted + "'"
 }
 
+/// A path as an argument, which no program takes for an option.
+pub fn path_argument(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    if path.starts_with('-') { argument(&format!("./{path}")) } else { argument(&path) }
+}
+
 /// A command that can be pasted: `smppost resume spring --journal other.db`. `before` is all up to the name, `after` the
 /// options that follow it, each with a space before it.
 pub fn command(before: &str, name: &str, after: &str) -> String {
@@ -111,9 +117,7 @@ pub fn journal_option(journal: &Path) -> String {
     if is_found {
         return String::new();
     }
-    let journal = argument(&journal.to_string_lossy());
-    // A value with a dash in front would be taken for an option.
-    if journal.starts_with('-') { format!(" --journal={journal}") } else { format!(" --journal {journal}") }
+    format!(" --journal {}", path_argument(journal))
 }
 
 /// Writes `text` in lines of at most `width` columns, the first after `first`, the others indented as far as `indent`.
@@ -221,6 +225,7 @@ mod tests {
                 assert_eq!(String::from_utf8(output.stdout).unwrap(), name);
             }
         }
+        assert_eq!(path_argument(Path::new("-a b.db")), "'./-a b.db'");
         assert_eq!(command("smppost resume", "a b", " --journal j.db"), "smppost resume 'a b' --journal j.db");
         assert_eq!(command("smppost resume", "-x", " --journal j.db"), "smppost resume --journal j.db -- -x");
     }

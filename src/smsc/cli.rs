@@ -1,4 +1,5 @@
 //! The command `smppost smsc`.
+use crate::report::text::path_argument;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -242,13 +243,13 @@ fn password(file: Option<&Path>) -> Result<Option<Password>, SmscError> {
         return Ok(std::env::var(PASSWORD_VARIABLE).ok().map(Password::new));
     };
     let fail = |reason: String| SmscError::PasswordFile { path: path.to_owned(), reason };
-    let text = fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+    let text = fs::read_to_string(path).map_err(|e| fail(crate::trouble::words(&e)))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).map_err(|e| fail(e.to_string()))?.permissions().mode();
+        let mode = fs::metadata(path).map_err(|e| fail(crate::trouble::words(&e)))?.permissions().mode();
         if mode & 0o077 != 0 {
-            return Err(fail(format!("others can read it; run: chmod 600 {}", path.display())));
+            return Err(fail(format!("others can read it; run: chmod 600 {}", path_argument(path))));
         }
     }
     match text.lines().next() {

@@ -1,7 +1,7 @@
 //! Outputs that block, are full or closed: nothing that shows holds anything up.
 
 use crate::common::independent_smsc::{IndependentSmsc, Settings};
-use crate::common::{Smppost, open, rows, states};
+use crate::common::{Smppost, one, open, rows, states};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -209,4 +209,26 @@ fn a_slow_reader_gets_all_words_and_log_lines() {
     assert!(child.wait().unwrap().success());
     let all = String::from_utf8(all).unwrap();
     assert!(all.contains("bound to") && all.contains("Journal: ") && !all.contains("could not be shown"), "{all}");
+}
+
+#[test]
+fn a_query_whose_output_nobody_reads_keeps_no_sender_out() {
+    let smppost = Smppost::new();
+    let smsc = IndependentSmsc::start(Settings::default());
+    smppost.send(&rows(3), smsc.port(), &["--receipts", "none"]).assert_code(0);
+    let port = smsc.port().to_string();
+    let account = ["--host", "127.0.0.1", "--port", &port, "--system-id", "test"];
+    let (stdout, kept) = full_pipe();
+    let query = [&["query", "c", "--line", "2", "--response-timeout", "1s"][..], &account].concat();
+    let mut query = program(&smppost, &query).stdout(stdout).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    let asked = "SELECT count(*) FROM operation_log WHERE answered_at IS NOT NULL";
+    while one(&smppost.journal(), asked) == 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(query.try_wait().unwrap().is_none(), "it did not wait for its reader");
+    smppost.run(&[&["resume", "c"][..], &account].concat()).assert_code(0);
+    drop(kept);
+    query.wait().unwrap();
 }

@@ -191,3 +191,32 @@ fn a_run_in_the_background_of_a_terminal_with_tostop_goes_on() {
     terminal.wait_for("ended 0");
     assert_eq!(smsc.ledger().len(), 100);
 }
+
+#[test]
+fn a_signal_at_the_prompt_for_the_password_leaves_the_terminal_as_it_was() {
+    for (how, typed) in [("INT", Some("\x03")), ("TERM", None), ("HUP", None)] {
+        let smppost = Smppost::new();
+        let probe = "echo \"process $$ \"; exec \"$SMPPOST\" probe --host 127.0.0.1 --system-id x";
+        let script = format!("unset SMPPOST_PASSWORD; trap : INT; sh -c '{probe}'; echo code $?; stty -a");
+        let terminal = smppost.shell_at_terminal(&script);
+        terminal.wait_for("Password: ");
+        let written = terminal.written();
+        let id = written.split("process ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        match typed {
+            Some(typed) => terminal.type_in(typed),
+            None => assert!(Command::new("kill").args([format!("-{how}"), id]).status().unwrap().success()),
+        }
+        let (_, written) = terminal.wait();
+        assert!(written.contains("code 130"), "{how}: {written}");
+        assert!(written.contains(" echo ") && written.contains(" icanon "), "{how}: {written}");
+    }
+}
+
+#[test]
+fn a_run_in_the_background_does_not_ask_for_a_password_and_is_not_stopped() {
+    let smppost = Smppost::new();
+    let script = "unset SMPPOST_PASSWORD; set -m; \"$SMPPOST\" probe --host 127.0.0.1 --system-id x & wait $!; echo code $?";
+    let terminal = smppost.shell_at_terminal(script);
+    terminal.wait_for("code 2");
+    assert!(terminal.written().contains("the password is missing"), "{}", terminal.written());
+}

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use crate::address::Sender;
-use crate::campaign::{CampaignFile, Reading};
+use crate::campaign::{CampaignFile, Reading, no_file};
 use crate::fields::{FIELD_NAMES, SubmitFields};
 use crate::import::{FileEncoding, is_delimiter};
 use crate::journal::books::InDoubtPolicy;
@@ -10,6 +10,7 @@ use crate::journal::campaign::{CampaignOptions, Receipts, Via};
 use crate::journal::state::ReceiptsFor;
 use crate::template::Template;
 use crate::text::{Concat, DefaultAlphabet};
+use crate::trouble::shown;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -70,6 +71,9 @@ pub struct CampaignArgs {
     /// The characters of the file: utf-8, latin1 or utf-16
     #[arg(long, value_name = "NAME", default_value = "utf-8")]
     encoding: FileEncoding,
+    /// Import the file although another campaign has brought, or will bring, the same messages to the same numbers
+    #[arg(long)]
+    pub allow_same_file: bool,
     /// Refuse the file if any row is bad, instead of keeping such rows aside
     #[arg(long)]
     strict: bool,
@@ -186,13 +190,20 @@ impl AlphabetArgs {
 impl CampaignArgs {
     /// The campaign as typed.
     pub fn campaign(&self, alphabet: &AlphabetArgs) -> Result<CampaignFile, CliError> {
-        let name = match &self.name {
-            Some(name) => name.clone(),
-            None => self
+        let name = match (&self.name, no_file(&self.file)) {
+            (Some(name), _) => name.clone(),
+            (None, Some(what)) => {
+                return Err(CliError::Usage(format!(
+                    "{}: this is {what}, so that the campaign has no name that another run would find again: give \
+                     --campaign NAME",
+                    shown(&self.file)
+                )));
+            }
+            (None, None) => self
                 .file
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())
-                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", self.file.display())))?,
+                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", shown(&self.file))))?,
         };
         if name.trim().is_empty() {
             return Err(CliError::Usage("--campaign: a name must not be empty".into()));

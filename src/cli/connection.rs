@@ -245,7 +245,9 @@ impl ConnectionArgs {
         for (option, value, most) in [("--system-id", system_id, 15), ("--system-type", system_type, 12)] {
             if value.len() > most {
                 let octets = value.len();
-                return Err(CliError::Usage(format!("{option}: it has {octets} octets, and SMPP takes at most {most}")));
+                return Err(CliError::Usage(format!(
+                    "{option}: it has {octets} octets, and SMPP takes at most {most}"
+                )));
             }
             if value.contains('\0') {
                 return Err(CliError::Usage(format!("{option}: a NUL cannot be in it")));

@@ -4,8 +4,8 @@ use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::operations::{self, OperationArgs};
 use super::sessions::SessionArgs;
-use super::{CliError, exit};
-use crate::campaign::{self, CampaignFile, Imported};
+use super::{CliError, ask, exit};
+use crate::campaign::{self, Again, CampaignFile, Imported, twin_words};
 use crate::escape::escape_terminal;
 use crate::hours::{self, Between, Days, Hours};
 use crate::journal::control::Decision;
@@ -14,11 +14,12 @@ use crate::journal::lock::SenderLock;
 use crate::journal::operations::Operation;
 use crate::journal::recover::{Recovery, recover};
 use crate::journal::retry::RetryRules;
+use crate::journal::twins::Twin;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendSettings};
 use crate::progress::Display;
-use crate::report::text::{command, path_argument, count, journal_option};
+use crate::report::text::{command, count, journal_option, path_argument};
 use crate::report::{Exit, RunFacts, SendSummary};
 use crate::session::Account;
 use crate::wire::CommandStatus;
@@ -27,6 +28,9 @@ use jiff::tz::TimeZone;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
+
+/// Campaigns that are told of when they are the same again: the newest.
+const TWINS_SHOWN: usize = 5;
 
 /// `send`.
 #[derive(Debug, Args)]
@@ -68,6 +72,11 @@ impl ImportArgs {
     /// The campaign as typed.
     pub fn campaign(&self) -> Result<CampaignFile, CliError> {
         self.campaign.campaign(&self.alphabet)
+    }
+
+    /// Whether it may be the same again as another one.
+    pub fn allows_same(&self) -> bool {
+        self.campaign.allow_same_file
     }
 }
 
@@ -177,10 +186,14 @@ impl RunArgs {
 }
 
 /// Imports, and says what went in.
-pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
+pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
+    let mut about_twins = |twins: &[Twin]| {
+        display.clear();
+        again(twins, allow_same, &display)
+    };
     crate::signals::standing("the import counts for nothing, it is whole or not there; run the same command again");
-    let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows))?;
+    let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows), &mut about_twins)?;
     display.clear();
     crate::signals::standing("");
     let name = &escape_terminal(&campaign.name).into_owned();
@@ -222,10 +235,41 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Says which campaigns are the same again, and asks where somebody would get the same message twice.
+fn again(twins: &[Twin], allow_same: bool, display: &Display) -> Again {
+    for twin in twins.iter().take(TWINS_SHOWN) {
+        display.say(&twin_note(twin));
+    }
+    match twins.iter().find(|twin| twin.repeats()) {
+        None => Again::GoOn,
+        Some(_) if allow_same => Again::GoOn,
+        Some(_) if !ask::on_terminal() => Again::Refuse,
+        Some(_) if ask::yes("Send all of it again, under this name too?", false) => Again::GoOn,
+        Some(_) => Again::Declined,
+    }
+}
+
+/// What is said of a campaign that has the same file or the same messages.
+fn twin_note(twin: &Twin) -> String {
+    let words = twin_words(twin);
+    match twin {
+        twin if twin.repeats() => format!("note: everybody gets the same message by {words}"),
+        twin if twin.is_same => format!("note: these are the messages of {words}"),
+        _ => format!("note: the same file is that of {words}, with another text or sender"),
+    }
+}
+
 /// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too.
 pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.alphabet)?;
-    let tally = campaign::check(&campaign, journal)?;
+    let (tally, twins) = campaign::check(&campaign, journal)?;
+    let display = Display::new();
+    for twin in twins.iter().take(TWINS_SHOWN) {
+        display.say(&twin_note(twin));
+    }
+    if twins.iter().any(Twin::repeats) && !args.campaign.allow_same_file {
+        display.say("  `send` and `import` ask about that, or refuse it without --allow-same-file");
+    }
     let rate = match args.rate {
         Rate::PerSecond(rate) => Some(rate),
         Rate::Unlimited => None,
@@ -245,7 +289,7 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     // Before anything else, so that of many that start at once all but one end here.
     let lock = SenderLock::take(journal)?;
     if args.simulate {
-        import(&campaign, journal)?;
+        import(&campaign, args.campaign.allow_same_file, journal)?;
         let simulator = simulator(&args.sessions)?;
         let mut account = args.sessions.account("127.0.0.1", "simulated")?;
         account.port = simulator.local_addr().port();
@@ -255,7 +299,7 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
         return conduct(&settings, &lock);
     }
     let account = args.sessions.resolve_to_send()?;
-    import(&campaign, journal)?;
+    import(&campaign, args.campaign.allow_same_file, journal)?;
     conduct(&args.settings(account, hours, journal, &campaign.name)?, &lock)
 }
 
@@ -362,7 +406,8 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
                 "what is not sent yet of messages that went out in part never will be".into()
             }
             _ if outcome.campaigns.is_empty() && journal::query::campaigns(&connection)?.is_empty() => {
-                "the journal holds no campaign yet: `smppost send` or `smppost import` with a CSV file brings one in".into()
+                "the journal holds no campaign yet: `smppost send` or `smppost import` with a CSV file brings one in"
+                    .into()
             }
             _ if outcome.campaigns.is_empty() => "every campaign has come to its end".into(),
             _ => "all is done".into(),

@@ -1,10 +1,10 @@
 //! `smppost.toml`: one table for each account, whose keys are the names of options. Finds the file, reads it, and says what
 //! is wrong with it by key and line. What the values mean is for the command line to say, since they are its options.
 
+use super::check_private;
 use crate::escape::escape_terminal;
 use crate::report::text::path_argument;
 use crate::trouble::{self, shown};
-use super::check_private;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;

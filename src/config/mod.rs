@@ -2,8 +2,8 @@
 
 pub mod file;
 
-use crate::session::Secret;
 use crate::report::text::path_argument;
+use crate::session::Secret;
 use crate::trouble::{shown, words as cannot_open};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

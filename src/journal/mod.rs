@@ -72,6 +72,7 @@ pub mod spill;
 pub mod state;
 pub mod strays;
 pub mod suppression;
+pub mod twins;
 pub mod verify;
 
 pub use came::words;
@@ -216,12 +217,9 @@ impl fmt::Display for JournalError {
                 "no journal at {}: import or send a campaign first, or name another file with --journal",
                 shown(path)
             ),
-            Self::Io(path, error) => write!(
-                f,
-                "journal {}: {}; then run the same command again",
-                shown(path),
-                trouble::words(error)
-            ),
+            Self::Io(path, error) => {
+                write!(f, "journal {}: {}; then run the same command again", shown(path), trouble::words(error))
+            }
             Self::NotAFile(path, what) => write!(
                 f,
                 "{} is no journal: {what}. A journal is a file of its own; name one with --journal (nothing was made or changed)",

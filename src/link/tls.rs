@@ -7,10 +7,10 @@
 
 mod error;
 
-use crate::trouble::shown;
 use super::certificate::Certificate;
 use super::plain;
 use super::verify::Verifier;
+use crate::trouble::shown;
 use parking_lot::Mutex;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};

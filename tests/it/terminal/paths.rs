@@ -56,7 +56,8 @@ fn a_journal_that_is_no_file_is_refused_in_words_by_every_command_and_leaves_not
         ("-", "stream"),
     ] {
         for command in COMMANDS {
-            let ended = smppost.spawn_with(command, &[("SMPPOST_JOURNAL", journal)]).wait_at_most(Duration::from_secs(10));
+            let ended =
+                smppost.spawn_with(command, &[("SMPPOST_JOURNAL", journal)]).wait_at_most(Duration::from_secs(10));
             ended.assert_code(1);
             assert!(ended.stderr.contains(words), "{journal} {command:?}: {}", ended.said());
             assert_eq!(names(&smppost), before, "{journal} {command:?}");

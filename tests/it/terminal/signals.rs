@@ -215,7 +215,8 @@ fn a_signal_at_the_prompt_for_the_password_leaves_the_terminal_as_it_was() {
 #[test]
 fn a_run_in_the_background_does_not_ask_for_a_password_and_is_not_stopped() {
     let smppost = Smppost::new();
-    let script = "unset SMPPOST_PASSWORD; set -m; \"$SMPPOST\" probe --host 127.0.0.1 --system-id x & wait $!; echo code $?";
+    let script =
+        "unset SMPPOST_PASSWORD; set -m; \"$SMPPOST\" probe --host 127.0.0.1 --system-id x & wait $!; echo code $?";
     let terminal = smppost.shell_at_terminal(script);
     terminal.wait_for("code 2");
     assert!(terminal.written().contains("the password is missing"), "{}", terminal.written());

@@ -40,7 +40,9 @@ fn what_was_named_is_escaped_wherever_it_is_shown() {
 
 #[test]
 fn proposed_commands_can_be_pasted_whatever_the_name() {
-    for name in ["-x", "--all", "it's", "a b", "$(touch owned)", "`touch owned`", "a\u{1b}7", "é\u{202e}", "a\nb", "!x\\"] {
+    for name in
+        ["-x", "--all", "it's", "a b", "$(touch owned)", "`touch owned`", "a\u{1b}7", "é\u{202e}", "a\nb", "!x\\"]
+    {
         let smppost = Smppost::new();
         smppost.file("c.csv", format!("to,text\n{},hello\n12,bad\n", number(0)));
         let campaign = format!("--campaign={name}");

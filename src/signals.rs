@@ -130,7 +130,8 @@ fn heed(signal: i32, has_ended: &mut bool) {
     }
 }
 
-fn end() -> ! {
+/// The end at once.
+pub fn end() -> ! {
     if let Some(terminal) = TERMINAL.lock().as_ref() {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, terminal);
     }

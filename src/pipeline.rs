@@ -25,7 +25,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use choice::{choose, needs_tlvs, refuse_tlvs};
+pub use choice::refuse_tlvs;
+use choice::{choose, needs_tlvs};
 pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings, Waits};
 
 /// Events that wait for the journal thread.

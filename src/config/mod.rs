@@ -27,12 +27,13 @@ pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Sec
             // One that runs in the background has nobody to ask.
             Err(std::env::VarError::NotPresent) if crate::cli::ask::on_terminal() => {
                 crate::screen::stderr().flush(crate::screen::FAREWELL);
-                crate::signals::while_asking(|| rpassword::prompt_password("Password: "))
-                    .map_err(|error| match error.kind() {
+                crate::signals::while_asking(|| rpassword::prompt_password("Password: ")).map_err(
+                    |error| match error.kind() {
                         // By Ctrl-C, which the prompt reads as a character.
                         std::io::ErrorKind::Interrupted => crate::signals::end(),
                         _ => format!("no password could be read: {}", cannot_open(&error)),
-                    })?
+                    },
+                )?
             }
             Err(std::env::VarError::NotPresent) => {
                 return Err(format!(

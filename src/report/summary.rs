@@ -200,6 +200,11 @@ fn write_campaign(
     if left > 0 && summary.cancelled_at.is_none() {
         let how = match run.rehearsal {
             true => "`smppost send --simulate` with the same file goes on".to_owned(),
+            false if run.accepted == 0 => format!(
+                "`{}` goes on, `{}` cancels it",
+                command("smppost resume", name, options),
+                command("smppost cancel", name, options)
+            ),
             false => format!("`{}` goes on", command("smppost resume", name, options)),
         };
         let words = format!("{} not sent yet: {how}", count(left, "message"));

@@ -308,7 +308,8 @@ mod tests {
                 bound: 1,
                 change: |progress, _| progress.held_back = 7_000,
                 columns: 100,
-                expected: "7,000 held back by --limit, 83 %, 2,500 of 3,000 sent, 1:02 min so far, 100 in doubt",
+                expected: "7,000 held back by --limit, 83 %, 2,500 of 3,000 sent, 1:02 min so far, 100 in doubt, \
+                           5 suppressed",
             },
             Case {
                 counts: sending_1_of_4,

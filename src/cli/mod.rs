@@ -223,7 +223,11 @@ fn until_shown() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         // Whoever read our output has enough of it.
-        Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
+        Err(CliError::Io(error) | CliError::Report(ReportError::Output(error)))
+            if error.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            ExitCode::from(exit::OK)
+        }
         Err(error) => {
             crate::screen::say(&format!("smppost: {error}"));
             ExitCode::from(error.exit_code())

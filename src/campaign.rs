@@ -251,19 +251,20 @@ impl fmt::Display for Differs {
         let Self { name, differences, counts, free, commands } = self;
         write!(f, "campaign {name:?} is in the journal already, and differs:")?;
         for (option, recorded, wanted) in differences {
+            let (recorded, wanted) = (escape_terminal(recorded), escape_terminal(wanted));
             write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
         }
         write!(f, "\nNothing was changed. Of the recorded one: {}.", standing(counts))?;
         let (cancel, again) = match commands {
             Some((cancel, again)) => (cancel.clone(), format!("\n  {again}")),
-            None => (format!("smppost cancel {}", argument(name)), format!(" --campaign {}", argument(free))),
+            None => (command("smppost cancel", name, ""), format!(" --campaign {}", argument(free))),
         };
         if counts.of(State::Queued) + counts.of(State::Sending) > 0 {
             write!(
                 f,
                 "\nIf this is to go instead of what is left of it, cancel that first (what was sent stays sent):\n  \
-                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `smppost resume {}`",
-                argument(name)
+                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `{}`",
+                command("smppost resume", name, "")
             )
         } else {
             write!(f, "\nTo send this as another campaign, also to whoever got the recorded one:{again}")

@@ -31,6 +31,8 @@ pub struct RunFacts {
     pub receipts_awaited: bool,
     /// Why no more was sent although there was more.
     pub halted: Option<String>,
+    /// A rule of the run's own is why.
+    pub restrained: bool,
     /// It was a rehearsal: its SMSC is gone with it.
     pub rehearsal: bool,
     /// What the commands that are suggested need to find the journal, such as ` --journal other.db`; empty: nothing.
@@ -200,12 +202,15 @@ fn write_campaign(
     if left > 0 && summary.cancelled_at.is_none() {
         let how = match run.rehearsal {
             true => "`smppost send --simulate` with the same file goes on".to_owned(),
-            false if run.accepted == 0 => format!(
+            false if run.accepted == 0 && !run.restrained => format!(
                 "`{}` goes on, `{}` cancels it",
                 command("smppost resume", name, options),
                 command("smppost cancel", name, options)
             ),
-            false => format!("`{}` goes on", command("smppost resume", name, options)),
+            false => {
+                let overriding = if run.restrained { " --override-stop" } else { "" };
+                format!("`{}` goes on", command("smppost resume", name, &format!("{options}{overriding}")))
+            }
         };
         let words = format!("{} not sent yet: {how}", count(left, "message"));
         wrapped(out, width, "  ", 2, &words)?;

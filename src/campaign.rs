@@ -18,8 +18,9 @@ use crate::journal::key::State;
 use crate::journal::query::Counts;
 use crate::journal::twins::{self, Contents, Sum, Twin};
 use crate::journal::{self, JournalError, intake};
-use crate::report::text::{argument, cannot_open, count, moment, number};
+use crate::report::text::{argument, command, count, moment, number};
 use crate::text::{Choice, Concat, Policy};
+use crate::trouble::{shown, words as cannot_open};
 use crate::wire::values::esm_class;
 use rusqlite::Connection;
 use standing::Standing;
@@ -203,21 +204,21 @@ pub fn twin_words(twin: &Twin) -> String {
 impl fmt::Display for CampaignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open(path, error) => write!(f, "{}: {}", path.display(), cannot_open(error)),
-            Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Open(path, error) => write!(f, "{}: {}", shown(path), cannot_open(error)),
+            Self::Import(path, error) => write!(f, "{}: {error}", shown(path)),
             Self::Journal(error) => error.fmt(f),
             Self::Differs(differs) => differs.fmt(f),
             Self::Gone { name, path, error } => write!(
                 f,
-                "{}: {}. Campaign {name:?} was imported and needs its file no more: `smppost resume {}` goes on with it",
-                path.display(),
+                "{}: {}. Campaign {name:?} was imported and needs its file no more: `{}` goes on with it",
+                shown(path),
                 cannot_open(error),
-                argument(name)
+                command("smppost resume", name, "")
             ),
             Self::NothingGood { path, rows, line, reason } => write!(
                 f,
                 "{}: no row can be sent, so nothing was imported: {} refused, the first for this: line {line}: {}",
-                path.display(),
+                shown(path),
                 count(*rows, "row"),
                 escape_terminal(reason)
             ),
@@ -225,22 +226,22 @@ impl fmt::Display for CampaignError {
                 f,
                 "{}: the file is being written: it was changed less than 2 s ago, or while it was read. Nothing was \
                  imported. Run the same command again when it is whole",
-                path.display()
+                shown(path)
             ),
             Self::Same { path, twin, asked } => {
                 write!(
                     f,
                     "{}: these are the messages of {}: everybody would get the same message a second time. Nothing was \
                      imported",
-                    path.display(),
+                    shown(path),
                     twin_words(twin)
                 )?;
                 match asked {
                     true => Ok(()),
                     false => write!(
                         f,
-                        ". To go on with that one: `smppost resume {}`. To send all of it again: --allow-same-file",
-                        argument(&twin.name)
+                        ". To go on with that one: `{}`. To send all of it again: --allow-same-file",
+                        command("smppost resume", &twin.name, "")
                     ),
                 }
             }
@@ -254,19 +255,20 @@ impl fmt::Display for Differs {
         let Self { name, differences, counts, free, commands } = self;
         write!(f, "campaign {name:?} is in the journal already, and differs:")?;
         for (option, recorded, wanted) in differences {
+            let (recorded, wanted) = (escape_terminal(recorded), escape_terminal(wanted));
             write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
         }
         write!(f, "\nNothing was changed. Of the recorded one: {}.", standing(counts))?;
         let (cancel, again) = match commands {
             Some((cancel, again)) => (cancel.clone(), format!("\n  {again}")),
-            None => (format!("smppost cancel {}", argument(name)), format!(" --campaign {}", argument(free))),
+            None => (command("smppost cancel", name, ""), format!(" --campaign {}", argument(free))),
         };
         if counts.of(State::Queued) + counts.of(State::Sending) > 0 {
             write!(
                 f,
                 "\nIf this is to go instead of what is left of it, cancel that first (what was sent stays sent):\n  \
-                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `smppost resume {}`",
-                argument(name)
+                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `{}`",
+                command("smppost resume", name, "")
             )
         } else {
             write!(f, "\nTo send this as another campaign, also to whoever got the recorded one:{again}")

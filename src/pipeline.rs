@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 pub use choice::refuse_tlvs;
 use choice::{choose, needs_tlvs};
-pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings};
+pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings, Waits};
 
 /// Events that wait for the journal thread.
 const EVENTS: usize = 1_024;
@@ -69,6 +69,8 @@ pub fn send(
     if settings.account.tlvs == TakesTlvs::No {
         refuse_tlvs(&connection, &campaigns)?;
     }
+    let per_campaign: Vec<i64> =
+        active.iter().filter_map(|&index| books.campaign(index)).map(|book| book.counts.iter().sum()).collect();
     let to_send = active.iter().filter_map(|&index| books.campaign(index)).filter(|book| {
         [State::Queued, State::Sending, State::InDoubt].iter().any(|state| book.counts[*state as usize] > 0)
     });
@@ -100,6 +102,22 @@ pub fn send(
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
     let first = board.lock().clone();
+    let held_back = held_back(settings.limit, &per_campaign);
+    let mut notices = recovered.words();
+    if !notices.is_empty() {
+        // Before the first connection, not at the end.
+        let progress = Progress {
+            status: first.clone(),
+            bound: 0,
+            rate: settings.rate,
+            notices: std::mem::take(&mut notices),
+            waits: Waits { unbound_since: Some(Instant::now()), ..Waits::default() },
+            limit: settings.limit,
+            held_back,
+            hours: settings.hours.clone(),
+        };
+        show(&progress);
+    }
     let receipts_may_come = settings.account.bind.can_receive();
     let has_nothing =
         first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come);
@@ -114,6 +132,7 @@ pub fn send(
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
     let mut run = Run::start(settings, keeper, board, (marks, answers), references, needs_tlvs)?;
+    run.held_back = held_back;
     run.words.extend(said);
     if let Some(found) = found_before {
         run.pacer.start_from(found);
@@ -149,6 +168,12 @@ fn note_run(connection: &rusqlite::Connection, settings: &SendSettings, begins: 
     let account = std::slice::from_ref(&settings.account_name);
     let noted = journal::known::record(connection, &settings.journal, &notes, account, Some(begins));
     noted.map_err(|error| error.at(&settings.journal))
+}
+
+/// How many messages of campaigns of these sizes come after the first so many of each.
+fn held_back(limit: Option<u64>, sizes: &[i64]) -> i64 {
+    let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    sizes.iter().map(|size| (size - limit).max(0)).sum()
 }
 
 /// Settles the write marks after an orderly end: they speak against an older copy of this journal from then on, and against
@@ -203,6 +228,14 @@ struct Run {
     keeper: Option<JoinHandle<()>>,
     connections: Vec<JoinHandle<()>>,
     bound: Vec<bool>,
+    /// When each connection is tried again.
+    next_try: Vec<Option<Instant>>,
+    /// Since when no session is bound.
+    alone_since: Instant,
+    limit: Option<u64>,
+    /// Messages that come after those of the limit.
+    held_back: i64,
+    hours: Hours,
     /// Of connections that may still come about: whether they can send.
     can_submit: Vec<Option<bool>>,
     words: Vec<String>,
@@ -283,6 +316,11 @@ impl Run {
             keeper: Some(keeper),
             connections,
             bound: vec![false; settings.connections],
+            next_try: vec![None; settings.connections],
+            alone_since: Instant::now(),
+            limit: settings.limit,
+            held_back: 0,
+            hours: settings.hours.clone(),
             can_submit: (0..settings.connections)
                 .map(|slot| Some(settings.account.bind.kind(slot).can_submit()))
                 .collect(),
@@ -418,6 +456,27 @@ impl Run {
                 None => "the journal can be written again: going on".into(),
             });
         }
+        let bound = self.bound.iter().filter(|bound| **bound).count();
+        if bound > 0 {
+            self.alone_since = Instant::now();
+        }
+        let waits = Waits {
+            unbound_since: (bound == 0).then_some(self.alone_since),
+            // Where one is being tried, that is what is waited for.
+            next_try: self
+                .next_try
+                .iter()
+                .try_fold(None, |first: Option<Instant>, at| {
+                    let at = (*at)?;
+                    Some(Some(first.map_or(at, |first| first.min(at))))
+                })
+                .flatten(),
+            closed_until: match self.verdict {
+                Verdict::Closed(until) if !status.all_sent => Some(self.hours.show(until)),
+                _ => None,
+            },
+            blocked: status.blocked.is_some(),
+        };
         if status.restraint != self.decided {
             self.decided.clone_from(&status.restraint);
             self.words.extend(status.restraint.clone());
@@ -430,9 +489,13 @@ impl Run {
         }
         let progress = Progress {
             status,
-            bound: self.bound.iter().filter(|bound| **bound).count(),
+            bound,
             rate: self.pacer.rate(),
             notices: std::mem::take(&mut self.words),
+            waits,
+            limit: self.limit,
+            held_back: self.held_back,
+            hours: self.hours.clone(),
         };
         show(&progress);
         progress.status
@@ -443,6 +506,7 @@ impl Run {
         match notice {
             Notice::Bound { slot, peer, smsc, warning } => {
                 self.bound[slot] = true;
+                self.next_try[slot] = None;
                 self.warned[slot] = None;
                 self.lost = None;
                 let name = if smsc.is_empty() { String::new() } else { format!(" ({smsc})") };
@@ -454,6 +518,7 @@ impl Run {
             }
             Notice::Lost { slot, reason, retry_in } => {
                 self.bound[slot] = false;
+                self.next_try[slot] = Some(Instant::now() + retry_in);
                 self.lost = Some(reason.clone());
                 // Said once, not at every try.
                 if self.warned[slot].as_deref() != Some(&reason) {

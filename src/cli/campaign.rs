@@ -11,6 +11,7 @@ use crate::journal::campaign::{CampaignOptions, Receipts, Via};
 use crate::journal::state::ReceiptsFor;
 use crate::template::Template;
 use crate::text::{Concat, DefaultAlphabet};
+use crate::trouble::shown;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -201,14 +202,14 @@ impl CampaignArgs {
                 return Err(CliError::Usage(format!(
                     "{}: this is {what}, so that the campaign has no name that another run would find again: give \
                      --campaign NAME",
-                    self.file.display()
+                    shown(&self.file)
                 )));
             }
             (None, None) => self
                 .file
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())
-                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", self.file.display())))?,
+                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", shown(&self.file))))?,
         };
         if name.trim().is_empty() {
             return Err(CliError::Usage("--campaign: a name must not be empty".into()));

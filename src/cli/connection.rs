@@ -289,8 +289,14 @@ impl ConnectionArgs {
     pub fn account(&self, hosts: &[String], system_id: &str, password: Secret) -> Result<Account, CliError> {
         let system_type = self.system_type.as_deref().unwrap_or_default();
         for (option, value, most) in [("--system-id", system_id, 15), ("--system-type", system_type, 12)] {
-            if value.len() > most || value.contains('\0') {
-                return Err(CliError::Usage(format!("{option}: at most {most} octets")));
+            if value.len() > most {
+                let octets = value.len();
+                return Err(CliError::Usage(format!(
+                    "{option}: it has {octets} octets, and SMPP takes at most {most}"
+                )));
+            }
+            if value.contains('\0') {
+                return Err(CliError::Usage(format!("{option}: a NUL cannot be in it")));
             }
         }
         if hosts.iter().any(|host| host.trim().is_empty()) {
@@ -435,9 +441,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err("write a whole number and its unit: 500ms, 3s, 2m or 1h".into()),
     };
     match number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds)) {
-        Some(0) => Err("it must be above 0".into()),
+        Some(0) => Err("it is from 1ms to 720h".into()),
         Some(total) if total <= 30 * 24 * 3_600_000 => Ok(Duration::from_millis(total)),
-        Some(_) => Err("at most 720h".into()),
+        Some(_) => Err("it is from 1ms to 720h".into()),
         None => Err("write a whole number and its unit: 500ms, 3s, 2m or 1h".into()),
     }
 }

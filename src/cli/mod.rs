@@ -214,12 +214,32 @@ impl CliError {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    let code = until_shown();
+    crate::screen::stderr().set_line(None);
+    crate::screen::stderr().flush(crate::screen::FAREWELL);
+    code
+}
+
+fn until_shown() -> ExitCode {
+    // Before any thread is started.
+    let signals = crate::signals::start();
     start_log();
+    if let Err(error) = signals {
+        log::warn!("signals have their usual effects: {error}");
+    }
     let arguments: Vec<_> = std::env::args_os().collect();
     let outcome = match profile::parse(&arguments) {
         Ok(Parsed::Cli(cli)) => run(&cli),
         Ok(Parsed::Clap(error)) => {
-            let _ = error.print();
+            // What was typed stands in clap's words as it was typed.
+            let words = error.render().to_string();
+            if error.use_stderr() && arguments.iter().any(|typed| is_unsafe(&typed.to_string_lossy())) {
+                for line in words.lines() {
+                    crate::screen::say(&crate::escape::escape_terminal(line));
+                }
+            } else {
+                let _ = error.print();
+            }
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
         }
         Err(error) => Err(error),
@@ -227,23 +247,40 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         // Whoever read our output has enough of it.
-        Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
+        Err(CliError::Io(error) | CliError::Report(ReportError::Output(error)))
+            if error.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            ExitCode::from(exit::OK)
+        }
         Err(error) => {
-            let _ = writeln!(io::stderr(), "smppost: {error}");
+            crate::screen::say(&format!("smppost: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
 }
 
+fn is_unsafe(text: &str) -> bool {
+    crate::escape::escape_terminal(text) != text
+}
+
 /// Warnings look like whatever else is said. With RUST_LOG somebody looks for a fault, and wants moments and modules.
 fn start_log() {
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"));
+    builder.target(env_logger::Target::Pipe(Box::new(crate::screen::stderr().clone())));
+    if crate::screen::may_colour() {
+        builder.write_style(env_logger::WriteStyle::Always);
+    }
     if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
         builder.format(|out, record| {
             writeln!(out, "{}: {}", record.level().as_str().to_lowercase().replace("warn", "warning"), record.args())
         });
     }
     builder.init();
+    // A panic in a thread must not wait for a terminal either.
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        crate::screen::say(&format!("thread {}: {panic}", thread.name().unwrap_or("without a name")));
+    }));
 }
 
 fn run(cli: &Cli) -> Result<u8, CliError> {
@@ -312,7 +349,11 @@ impl Command {
 }
 
 fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
-    let mut out = io::stdout().lock();
+    // Before anything is made beside it, or waits for the other end of a pipe.
+    if !matches!(&cli.command, Command::Explain(_) | Command::Probe(_) | Command::Profile(_) | Command::Smsc(_)) {
+        crate::journal::regular::check(journal)?;
+    }
+    let mut out = crate::screen::AfterWords::new(io::stdout().lock());
     match &cli.command {
         Command::Send(args) => send::send(args, journal),
         Command::Import(args) => send::import(&args.campaign()?, args.allows_same(), journal).map(|()| exit::OK),

@@ -120,6 +120,8 @@ pub fn run(
         more: false,
     };
     let broken = operations::run(&order, &lock, &interrupt, &mut |line| shown.add(&line))?;
+    // Whoever reads what follows may take his time: no sender has to wait for that.
+    drop(lock);
     shown.end()?;
     let display = Display::new();
     // A table has no room for reasons.

@@ -269,7 +269,7 @@ fn blame_option(words: &str, path: &Path, profile: &Profile) -> String {
 }
 
 fn located(path: Option<&Path>, profile: &Profile, line: Option<usize>, words: &str) -> String {
-    let path = path.map_or_else(String::new, |path| path.display().to_string());
+    let path = path.map_or_else(String::new, |path| crate::trouble::shown(path));
     match line {
         Some(line) => format!("{path} line {line}: {words}"),
         None => format!("{path}, profile {}: {words}", profile.name),
@@ -297,7 +297,7 @@ pub fn run(args: &ProfileArgs, config: Option<&Path>, out: &mut dyn Write) -> Re
             for (config, profile) in profiles {
                 let host = profile.entries.iter().find(|entry| entry.key == "host");
                 let host = host.map_or_else(String::new, |entry| entry.values.join(", "));
-                writeln!(out, "{}\t{host}\t{}", profile.name, config.path.display())?;
+                writeln!(out, "{}\t{host}\t{}", profile.name, crate::trouble::shown(&config.path))?;
             }
             Ok(exit::OK)
         }

@@ -24,7 +24,7 @@ use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Outcome, SendError, SendSettings};
 use crate::progress::Display;
-use crate::report::text::{argument, count, journal_option, number};
+use crate::report::text::{argument, command, count, journal_option, number, path_argument};
 use crate::report::{Exit, RunFacts, SendSummary};
 use crate::restraint::Restraint;
 use crate::session::{Account, TakesTlvs};
@@ -218,9 +218,11 @@ pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Resu
         display.clear();
         again(twins, allow_same, &display)
     };
+    crate::signals::standing("the import counts for nothing, it is whole or not there; run the same command again");
     let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows), &mut about_twins)
         .map_err(|error| with_commands(error, journal))?;
     display.clear();
+    crate::signals::standing("");
     say_imported(&campaign.name, journal, &imported, &display);
     Ok(())
 }
@@ -228,7 +230,7 @@ pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Resu
 /// Puts the commands to a refusal that lead on from it.
 fn with_commands(mut error: CampaignError, journal: &Path) -> CampaignError {
     if let CampaignError::Differs(differs) = &mut error {
-        let cancel = format!("smppost cancel {}{}", argument(&differs.name), journal_option(journal));
+        let cancel = command("smppost cancel", &differs.name, &journal_option(journal));
         let typed: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
         differs.commands = Some((cancel, typed_under(&typed, &differs.free)));
     }
@@ -250,8 +252,11 @@ fn typed_under(typed: &[String], name: &str) -> String {
             word => words.push(argument(word)),
         }
     }
-    words.push("--campaign".to_owned());
-    words.push(argument(name));
+    // In one word, so that a name with a dash in front is no option.
+    match name.starts_with('-') {
+        true => words.push(format!("--campaign={}", argument(name))),
+        false => words.extend(["--campaign".to_owned(), argument(name)]),
+    }
     words.join(" ")
 }
 
@@ -260,7 +265,8 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
     match imported {
         Imported::New { counts, first_refused, unused_columns, sent_lately, left_out } => {
             display.say(&format!(
-                "{name}: imported {} in {}",
+                "{}: imported {} in {}",
+                escape_terminal(name),
                 count(counts.messages, "message"),
                 count(counts.parts, "part")
             ));
@@ -268,8 +274,8 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
                 display.say(&format!("  columns not used: {}", crate::preview::columns(unused_columns)));
             }
             let report = |what: &str| {
-                let journal = argument(&journal.to_string_lossy());
-                format!("`smppost report {} {what} --journal {journal}`", argument(name))
+                let journal = path_argument(journal);
+                format!("`{}`", command("smppost report", name, &format!(" {what} --journal {journal}")))
             };
             if let Some((line, reason)) = first_refused {
                 display.say(&format!(
@@ -300,7 +306,11 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
             }
         }
         Imported::Already(messages) => {
-            display.say(&format!("{name}: in the journal already, with {}", count(*messages, "message")));
+            display.say(&format!(
+                "{}: in the journal already, with {}",
+                escape_terminal(name),
+                count(*messages, "message")
+            ));
         }
     }
 }
@@ -472,10 +482,9 @@ impl Begun {
             return conduct(settings, lock, &self.interrupts);
         }
         display.say(&format!(
-            "of campaign {0} itself nothing was sent: the same command without --test-to, or `smppost resume {0}{1}`, sends \
-             it",
+            "of campaign {0} itself nothing was sent: the same command without --test-to, or `{1}`, sends it",
             argument(campaign),
-            journal_option(path)
+            command("smppost resume", campaign, &journal_option(path))
         ));
         Ok(code)
     }
@@ -492,12 +501,12 @@ fn how_to_name_them(lines: &[Line], journal: &Path) -> String {
     let first = lines.first().map_or("CAMPAIGN", |line| &line.campaign);
     let option = journal_option(journal);
     format!(
-        "{} are not sent: {}{more}. Name those that are meant: `smppost resume {}{option}`; or all of them: `smppost resume \
-         --all{option}`; or cancel what is not: `smppost cancel {}{option}`",
+        "{} are not sent: {}{more}. Name those that are meant: `{}`; or all of them: `smppost resume --all{option}`; or cancel \
+         what is not: `{}`",
         count(lines.len() as i64, "campaign"),
         named.join(", "),
-        argument(first),
-        argument(first),
+        command("smppost resume", first, &option),
+        command("smppost cancel", first, &option),
     )
 }
 
@@ -632,17 +641,6 @@ fn conduct(settings: &SendSettings, lock: &SenderLock, interrupt: &Receiver<()>)
 }
 
 fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Result<u8, CliError> {
-    let recovered = outcome.recovered;
-    if recovered.sessions > 0 {
-        display.say(&format!(
-            "an earlier run had ended without a word: {} messages of it are in doubt, {} had never left and were queued again, \
-             {} answers that it had noted were taken in",
-            recovered.in_doubt, recovered.requeued, recovered.answered,
-        ));
-    }
-    if recovered.undone_imports > 0 {
-        display.say("an import that was cut short was undone: import that file again");
-    }
     let mut words = Vec::new();
     if let Some(found) = outcome.found_rate {
         writeln!(
@@ -682,6 +680,10 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
                 "what is not sent yet of messages that went out in part never will be".into()
             }
             _ if summary.is_cancelled() => "what is not sent yet was cancelled".into(),
+            _ if outcome.campaigns.is_empty() && journal::query::campaigns(&connection)?.is_empty() => {
+                "the journal holds no campaign yet: `smppost send` or `smppost import` with a CSV file brings one in"
+                    .into()
+            }
             _ if outcome.campaigns.is_empty() => "every campaign has come to its end".into(),
             _ => "all is done".into(),
         };
@@ -732,10 +734,12 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
                 (0, _) => format!("nothing is left to cancel ({} cancelled before){sent}", count(in_all, "message")),
                 (fresh, _) => format!("{} cancelled{sent}", count(fresh, "message")),
             };
-            display.say(&format!("{}: {words}", args.campaign));
+            display.say(&format!("{}: {words}", escape_terminal(&args.campaign)));
         }
-        Err(JournalError::Held(_)) => display
-            .say(&format!("{}: cancelled; the running sender takes back what it has not written yet", args.campaign)),
+        Err(JournalError::Held(_)) => {
+            let name = escape_terminal(&args.campaign);
+            display.say(&format!("{name}: cancelled; the running sender cancels what it has not written yet"));
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(())
@@ -853,7 +857,7 @@ impl SendArgs {
                 if !tally.has_messages() {
                     return Err(CliError::Words(format!(
                         "{}: no row can be sent: `smppost check` says why",
-                        campaign.path.display()
+                        crate::trouble::shown(&campaign.path)
                     )));
                 }
                 Line::of_file(&campaign.name, &tally, settings.limit)

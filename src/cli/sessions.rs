@@ -39,7 +39,7 @@ pub struct PaceArgs {
     /// Requests outstanding on each connection; 1 is the synchronous mode [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     window: Option<u32>,
-    /// Messages (parts) a second over all connections, from 0.001 on, or `unlimited`; a second may hold 1% more, or, below
+    /// Messages (parts) a second over all connections, from 0.001 to 1000000000, or `unlimited`; a second may hold 1% more, or, below
     /// 100/s, one more [default: 30]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rate: Option<Rate>,

@@ -3,6 +3,9 @@
 
 use super::check_private;
 use super::owner::{Stranger, stranger};
+use crate::escape::escape_terminal;
+use crate::report::text::path_argument;
+use crate::trouble::{self, shown};
 use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -51,17 +54,17 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(looked) => {
-                let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
+                let looked: Vec<String> = looked.iter().map(|path| shown(path)).collect();
                 write!(f, "no configuration: there is no {}", looked.join(" and no "))
             }
-            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Io(path, error) => write!(f, "{}: {}", shown(path), trouble::words(error)),
             Self::Permissions(words) => f.write_str(words),
-            Self::Line { path, line, words } => write!(f, "{} line {line}: {words}", path.display()),
+            Self::Line { path, line, words } => write!(f, "{} line {line}: {words}", shown(path)),
             Self::NoProfile { path, name, known } if known.is_empty() => {
-                write!(f, "no profile {name:?}: {} holds none", path.display())
+                write!(f, "no profile {name:?}: {} holds none", shown(path))
             }
             Self::NoProfile { path, name, known } => {
-                write!(f, "no profile {name:?} in {}; there are: {}", path.display(), known.join(", "))
+                write!(f, "no profile {name:?} in {}; there are: {}", shown(path), escape_terminal(&known.join(", ")))
             }
         }
     }
@@ -167,9 +170,10 @@ impl Config {
         let mode = std::fs::metadata(path).map_err(at)?.permissions().mode();
         if mode & 0o022 != 0 {
             return Err(ConfigError::Permissions(format!(
-                "{0}: others can change it (mode {1:03o}), and so where your password goes: chmod go-w {0}",
-                path.display(),
-                mode & 0o777
+                "{0}: others can change it (mode {1:03o}), and so where your password goes: chmod go-w {2}",
+                shown(path),
+                mode & 0o777,
+                path_argument(path)
             )));
         }
         let mut config = Self::parse(path, &text, known)?;

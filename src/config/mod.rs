@@ -3,9 +3,9 @@
 pub mod file;
 pub mod owner;
 
-use crate::report::text::cannot_open;
+use crate::report::text::path_argument;
 use crate::session::Secret;
-use std::io::IsTerminal;
+use crate::trouble::{shown, words as cannot_open};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -29,9 +29,16 @@ pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Sec
         }) {
             Ok(password) => password,
             Err(std::env::VarError::NotUnicode(_)) => return Err(format!("{variable} is not UTF-8")),
-            Err(std::env::VarError::NotPresent) if std::io::stdin().is_terminal() => {
-                rpassword::prompt_password("Password: ")
-                    .map_err(|error| format!("no password could be read: {error}"))?
+            // One that runs in the background has nobody to ask.
+            Err(std::env::VarError::NotPresent) if crate::cli::ask::on_terminal() => {
+                crate::screen::stderr().flush(crate::screen::FAREWELL);
+                crate::signals::while_asking(|| rpassword::prompt_password("Password: ")).map_err(
+                    |error| match error.kind() {
+                        // By Ctrl-C, which the prompt reads as a character.
+                        std::io::ErrorKind::Interrupted => crate::signals::end(),
+                        _ => format!("no password could be read: {}", cannot_open(&error)),
+                    },
+                )?
             }
             Err(std::env::VarError::NotPresent) => {
                 return Err(format!(
@@ -72,7 +79,7 @@ fn check(password: &str, strict: bool) -> Result<(), String> {
 /// Refuses a file that others can read or write, saying what to type. What the service manager has put into the folder of
 /// the service's credentials is taken as it is there: no other service can get at it, and the mode cannot be changed.
 pub fn check_private(path: &Path) -> Result<(), String> {
-    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", path.display());
+    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", shown(path));
     if is_credential(path, std::env::var_os("CREDENTIALS_DIRECTORY").as_deref().map(Path::new)) {
         return std::fs::metadata(path).map(|_| ()).map_err(|error| at(&cannot_open(&error)));
     }
@@ -81,7 +88,7 @@ pub fn check_private(path: &Path) -> Result<(), String> {
         return Err(at(&format_args!(
             "others can read it (mode {:03o}); make it yours alone: chmod 600 {}",
             mode & 0o777,
-            path.display()
+            path_argument(path)
         )));
     }
     Ok(())
@@ -96,7 +103,7 @@ fn is_credential(path: &Path, folder: Option<&Path>) -> bool {
 
 /// The first line of a file that nobody else may read.
 fn from_file(path: &Path) -> Result<String, String> {
-    let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", path.display());
+    let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", shown(path));
     check_private(path).map_err(|words| format!("--password-file {words}"))?;
     let text = std::fs::read_to_string(path).map_err(|error| at(&cannot_open(&error)))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())

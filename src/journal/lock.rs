@@ -124,6 +124,7 @@ impl ImportLock {
 const REMOVED_MAX: usize = 100;
 
 fn take(journal: &Path, suffix: &str) -> Result<Option<LockFile>, JournalError> {
+    super::regular::check(journal)?;
     for _ in 0..REMOVED_MAX {
         let Some(lock) = take_once(journal, suffix)? else { return Ok(None) };
         // A lock on a file that is gone keeps nobody out.

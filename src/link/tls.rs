@@ -10,6 +10,7 @@ mod error;
 use super::certificate::Certificate;
 use super::plain;
 use super::verify::Verifier;
+use crate::trouble::shown;
 use parking_lot::Mutex;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -177,7 +178,7 @@ fn trusting(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Veri
     if let Some(path) = &options.ca {
         known = certificates("--tls-ca", path)?;
         for certificate in &known {
-            roots.add(certificate.clone()).map_err(|error| format!("--tls-ca {}: {error}", path.display()))?;
+            roots.add(certificate.clone()).map_err(|error| format!("--tls-ca {}: {error}", shown(path)))?;
         }
     } else {
         let native = rustls_native_certs::load_native_certs();
@@ -192,7 +193,7 @@ fn trusting(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Veri
 
 /// The certificates of a PEM file.
 pub fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let at = |words: &dyn fmt::Display| format!("{option} {}: {words}", path.display());
+    let at = |words: &dyn fmt::Display| format!("{option} {}: {words}", shown(path));
     let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match read {
         Ok(certificates) if certificates.is_empty() => Err(at(&"it holds no certificate (PEM is expected)")),
@@ -204,7 +205,7 @@ pub fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'sta
 /// The private key of a PEM file that nobody else may read.
 pub fn private_key(option: &str, path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     crate::config::check_private(path).map_err(|words| format!("{option} {words}"))?;
-    PrivateKeyDer::from_pem_file(path).map_err(|error| format!("{option} {}: {}", path.display(), pem_words(&error)))
+    PrivateKeyDer::from_pem_file(path).map_err(|error| format!("{option} {}: {}", shown(path), pem_words(&error)))
 }
 
 fn pem_words(error: &rustls::pki_types::pem::Error) -> String {

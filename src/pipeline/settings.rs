@@ -12,7 +12,7 @@ use crate::text::DefaultAlphabet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What to send, and how.
 #[derive(Clone, Debug)]
@@ -104,6 +104,27 @@ pub struct Progress {
     pub rate: Rate,
     /// What the connections have to say.
     pub notices: Vec<String>,
+    /// What it waits for.
+    pub waits: Waits,
+    /// Of each campaign, only the first so many messages.
+    pub limit: Option<u64>,
+    /// Messages that come after those of the limit.
+    pub held_back: i64,
+    /// When messages may be sent.
+    pub hours: Hours,
+}
+
+/// What keeps a run from going on.
+#[derive(Clone, Debug, Default)]
+pub struct Waits {
+    /// No session is bound, since then.
+    pub unbound_since: Option<Instant>,
+    /// When the next connection is tried, where none is being tried now.
+    pub next_try: Option<Instant>,
+    /// The sending hours begin at this moment.
+    pub closed_until: Option<String>,
+    /// Another process keeps the journal from being written.
+    pub blocked: bool,
 }
 
 /// What can go wrong with a run.
@@ -124,7 +145,7 @@ impl fmt::Display for SendError {
         match self {
             Self::Journal(error) => error.fmt(f),
             Self::Settings(words) => f.write_str(words),
-            Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
+            Self::Thread(error) => write!(f, "a thread could not be started: {}", crate::trouble::words(error)),
             Self::Died(which) => {
                 write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed")
             }

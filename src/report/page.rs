@@ -2,7 +2,7 @@
 
 use super::ReportError;
 use super::rows::state_words;
-use super::text::{argument, count, cut, duration, moment, number, percent, rate, wrapped};
+use super::text::{command, count, cut, duration, moment, number, percent, rate, wrapped};
 use crate::escape::escape_terminal;
 use crate::journal::campaign::Receipts;
 use crate::journal::key::State;
@@ -48,7 +48,7 @@ pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings
             width,
             "  ",
             2,
-            &format!("No sender is running; `smppost resume {}{options}` goes on.", argument(&summary.campaign)),
+            &format!("No sender is running; `{}` goes on.", command("smppost resume", &summary.campaign, options)),
         )?;
     }
     if report.sent_in_part > 0 {
@@ -181,15 +181,16 @@ pub(super) fn what_to_do_in_doubt(name: &str, options: &str) -> String {
 
 /// The command that decides about messages in doubt.
 pub(super) fn how_to_decide(name: &str, options: &str) -> String {
-    format!("To decide: `smppost resolve {} --resend|--assume-sent|--abandon{options}`.", argument(name))
+    let options = format!(" --resend|--assume-sent|--abandon{options}");
+    format!("To decide: `{}`.", command("smppost resolve", name, &options))
 }
 
 /// That messages went out without their rest, and what tells which parts.
 pub(super) fn in_part(name: &str, messages: i64, options: &str) -> String {
     format!(
-        "{} went out only in part, since the rest was refused, given up or cancelled: `smppost report {} --attempts{options}`",
+        "{} went out only in part, since the rest was refused, given up or cancelled: `{}`",
         count(messages, "message"),
-        argument(name)
+        command("smppost report", name, &format!(" --attempts{options}"))
     )
 }
 
@@ -200,7 +201,7 @@ pub(super) fn outstanding(messages: i64) -> String {
 
 /// The command that lists the messages in a state. `options`: more of it, such as ` --journal other.db`.
 pub(super) fn list_command(name: &str, state: State, options: &str) -> String {
-    format!("`smppost report {} --state {}{options}`", argument(name), state.name())
+    format!("`{}`", command("smppost report", name, &format!(" --state {}{options}", state.name())))
 }
 
 /// Rejected messages by reason, with advice.
@@ -297,9 +298,8 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
 pub(super) fn receipts_only_for(name: &str, part: ReceiptsFor, options: &str) -> String {
     let part = if part == ReceiptsFor::First { "first" } else { "last" };
     format!(
-        "receipts seem to come only for the {part} part of long messages: to let it count for all, `smppost resolve {} \
-         --receipts-for {part}{options}`",
-        argument(name)
+        "receipts seem to come only for the {part} part of long messages: to let it count for all, `{}`",
+        command("smppost resolve", name, &format!(" --receipts-for {part}{options}"))
     )
 }
 
@@ -445,8 +445,8 @@ pub fn operations(
     writeln!(out, "\nAsked of the SMSC")?;
     let words: Vec<String> =
         counts.iter().map(|of| format!("{} {} {}", number(of.operations), of.operation, of.outcome)).collect();
-    let options = around.journal_option.as_str();
-    let words = format!("{}: `smppost report {} --operations{options}`", words.join(", "), argument(name));
+    let after = format!(" --operations{}", around.journal_option);
+    let words = format!("{}: `{}`", words.join(", "), command("smppost report", name, &after));
     wrapped(out, around.width, "  ", 2, &words)?;
     Ok(())
 }

@@ -192,7 +192,7 @@ fn f15_options_that_cannot_be() {
         desk.run(&["resolve", "c", "--line", "2", &receipt]).usage(&["a receipt's number, from report --unmatched"]);
     }
     for rate in ["0", "-1", "fast", "1e-30"] {
-        desk.run(&["check", "a.csv", "--rate", rate]).usage(&["--rate", "from 0.001 on"]);
+        desk.run(&["check", "a.csv", "--rate", rate]).usage(&["--rate", "from 0.001 to"]);
     }
 }
 

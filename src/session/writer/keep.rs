@@ -61,6 +61,9 @@ impl Session<'_> {
     pub(super) fn leave(&mut self) -> Result<Duration, String> {
         let Some((leaving, since)) = &self.leaving else { return Ok(Duration::from_secs(3_600)) };
         let since = *since;
+        if crate::signals::at_once() {
+            return Err("left at once, as SIGQUIT asks".into());
+        }
         if matches!(leaving, Leaving::Peer { .. }) {
             return Ok(Duration::from_millis(50));
         }

@@ -10,7 +10,7 @@ use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Pacer, Rate};
 use crate::pipeline::{SendError, apply_controls};
-use crate::session::{Account, Dialogue, bind};
+use crate::session::{Account, BindError, Dialogue, bind};
 use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, TextError};
 use crate::wire::{
     Address, BindKind, CancelSm, CommandId, CommandStatus, EncodeError, MessageState, Pdu, QuerySm, ReplaceSm, Sm,
@@ -128,10 +128,19 @@ pub fn run(order: &Order, _lock: &SenderLock, interrupt: &Receiver<()>) -> Resul
         }
     });
     if !targets.is_empty() {
-        let bound = bind(&order.account, order.kind).map_err(|error| SendError::Settings(error.to_string()))?;
-        let exchange =
-            Exchange { order, alphabet, connection: &connection, books: &mut books, pacer: Pacer::new(order.rate) };
-        exchange.all(Dialogue::new(bound), targets, interrupt, &mut outcome)?;
+        match bind(&order.account, order.kind, &|| !interrupt.is_empty(), &drop) {
+            Ok(bound) => {
+                let (connection, books, pacer) = (&connection, &mut books, Pacer::new(order.rate));
+                let exchange = Exchange { order, alphabet, connection, books, pacer };
+                exchange.all(Dialogue::new(bound), targets, interrupt, &mut outcome)?;
+            }
+            Err(BindError::Stopped) => {
+                let unasked = |target: &Target| Line::of(target, Fate::NotAsked("the run ended before".into()));
+                outcome.lines.extend(targets.iter().map(unasked));
+                outcome.broken = Some(INTERRUPTED.into());
+            }
+            Err(error) => return Err(SendError::Settings(error.to_string())),
+        }
     }
     outcome.lines.sort_by_key(|line| (line.line, line.part));
     Ok(outcome)

@@ -143,12 +143,13 @@ pub fn table(
     }
 }
 
-/// For a program.
+/// For a program. `hours`: when messages may be sent; null: at any time.
 pub fn json(
     name: &str,
     options: &CampaignOptions,
     tally: &Tally,
     rate: Option<f64>,
+    hours: &serde_json::Value,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let is_shown = |encoding: &Encoding| {
@@ -188,6 +189,7 @@ pub fn json(
         "rejected_rows": tally.rejected_rows(),
         "rejected": rejected,
         "seconds": rate.and_then(|rate| tally.seconds_at(rate)),
+        "sending_hours": hours,
     });
     serde_json::to_writer_pretty(&mut *out, &value)?;
     writeln!(out)

@@ -7,7 +7,7 @@ use crate::hours::Hours;
 use crate::journal::JournalError;
 use crate::journal::lock::SenderLock;
 use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, Listen, SendSettings};
+use crate::pipeline::{self, Ended, Listen, NeverBound, SendSettings};
 use crate::progress::Display;
 use crate::session::BindMode;
 use clap::Args;
@@ -60,6 +60,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         old_receipts_come: true,
         default_alphabet: args.inbound.alphabet.alphabet(),
         stop_words: args.inbound.stop_words(),
+        never_bound: NeverBound::Wait,
         listen: Some(Listen { time: args.time }),
         account,
     };

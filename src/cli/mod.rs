@@ -3,6 +3,7 @@
 pub mod ask;
 mod campaign;
 mod connection;
+mod hours;
 mod listen;
 mod operations;
 mod probe;

@@ -2,12 +2,13 @@
 
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::hours::{self, HoursArgs};
 use super::operations::{self, OperationArgs};
 use super::sessions::SessionArgs;
 use super::{CliError, exit};
 use crate::campaign::{self, CampaignFile, Imported};
 use crate::escape::escape_terminal;
-use crate::hours::{self, Between, Days, Hours};
+use crate::hours::Hours;
 use crate::journal::control::Decision;
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
@@ -16,14 +17,14 @@ use crate::journal::recover::{Recovery, recover};
 use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, Outcome, SendSettings};
+use crate::pipeline::{self, Ended, NeverBound, Outcome, SendSettings};
 use crate::progress::Display;
 use crate::report::text::{argument, count, journal_option};
 use crate::report::{Exit, RunFacts, SendSummary};
 use crate::session::Account;
 use crate::wire::CommandStatus;
 use clap::{Args, ValueEnum};
-use jiff::tz::TimeZone;
+use jiff::Timestamp;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -51,7 +52,7 @@ impl SendArgs {
         let campaign = self.campaign.campaign(&self.inbound.alphabet)?;
         campaign.settings()?;
         refuse_without_tlvs(&self.sessions.connection, &campaign)?;
-        self.run.hours()?;
+        self.run.hours.hours()?;
         Ok(words)
     }
 }
@@ -80,6 +81,8 @@ pub struct CheckArgs {
     /// The rate at which it would be sent, in messages (parts) a second
     #[arg(long, default_value = "30", value_name = "N", allow_negative_numbers = true)]
     rate: Rate,
+    #[command(flatten)]
+    hours: HoursArgs,
     /// How to show it
     #[arg(long, value_enum, default_value_t = CheckFormat::Table)]
     format: CheckFormat,
@@ -134,46 +137,8 @@ struct RunArgs {
     /// Send only the first N messages of the campaign (a canary); the rest stays queued
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Send only between these hours, as in 09:00-20:00; outside them the program waits
-    #[arg(long, value_name = "HH:MM-HH:MM")]
-    between: Option<Between>,
-    /// Send only on these days, as in mon-fri or mon,wed,sat
-    #[arg(long, value_name = "DAYS")]
-    days: Option<Days>,
-    /// Where hours and moments are those of, as in Europe/London [default: as this system is set]
-    #[arg(long, value_name = "ZONE")]
-    time_zone: Option<String>,
-    /// Send nothing before this moment, as in 2026-12-24T09:00
-    #[arg(long, value_name = "MOMENT")]
-    start_at: Option<String>,
-    /// Stop at this moment; what is not sent yet stays queued
-    #[arg(long, value_name = "MOMENT")]
-    stop_at: Option<String>,
-}
-
-impl RunArgs {
-    /// When messages may be sent.
-    fn hours(&self) -> Result<Hours, CliError> {
-        let zone = match &self.time_zone {
-            None => TimeZone::try_system().unwrap_or(TimeZone::UTC),
-            Some(name) => TimeZone::get(name).map_err(|_| {
-                CliError::Usage(format!("--time-zone: {name:?} is no time zone, such as Europe/London"))
-            })?,
-        };
-        let moment = |option: &str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => {
-                hours::moment(text, &zone).map(Some).map_err(|words| CliError::Usage(format!("{option}: {words}")))
-            }
-        };
-        Ok(Hours {
-            between: self.between,
-            days: self.days,
-            start_at: moment("--start-at", &self.start_at)?,
-            stop_at: moment("--stop-at", &self.stop_at)?,
-            zone,
-        })
-    }
+    #[command(flatten)]
+    hours: HoursArgs,
 }
 
 /// Imports, and says what went in.
@@ -223,14 +188,23 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
 /// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too.
 pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.alphabet)?;
+    let (when, now) = (args.hours.hours()?, Timestamp::now());
     let tally = campaign::check(&campaign, journal)?;
     let rate = match args.rate {
         Rate::PerSecond(rate) => Some(rate),
         Rate::Unlimited => None,
     };
     match args.format {
-        CheckFormat::Table => crate::preview::table(&campaign.name, &campaign.options, &tally, rate, out)?,
-        CheckFormat::Json => crate::preview::json(&campaign.name, &campaign.options, &tally, rate, out)?,
+        CheckFormat::Table => {
+            crate::preview::table(&campaign.name, &campaign.options, &tally, rate, out)?;
+            for line in hours::lines(&when, now) {
+                writeln!(out, "  {line}")?;
+            }
+        }
+        CheckFormat::Json => {
+            let hours = hours::json(&when, now);
+            crate::preview::json(&campaign.name, &campaign.options, &tally, rate, &hours, out)?;
+        }
     }
     Ok(if tally.has_messages() { exit::OK } else { exit::ERROR })
 }
@@ -238,7 +212,7 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8
 /// Imports and sends.
 pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.inbound.alphabet)?;
-    let hours = args.run.hours()?;
+    let hours = args.run.hours.hours()?;
     refuse_without_tlvs(&args.sessions.connection, &campaign)?;
     // Before anything else, so that of many that start at once all but one end here.
     let lock = SenderLock::take(journal)?;
@@ -299,17 +273,23 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         connections: args.sessions.connections()?,
         rate: args.sessions.pace.rate(),
         rules: args.sessions.rules(),
-        hours: args.run.hours()?,
+        hours: args.run.hours.hours()?,
         limit: args.run.limit,
         wait_receipts: args.run.wait_receipts,
         campaigns: args.campaign.iter().cloned().collect(),
         old_receipts_come: true,
         default_alphabet: args.inbound.alphabet.alphabet(),
         stop_words: args.inbound.stop_words(),
+        never_bound: never_bound(),
         listen: None,
         account,
     };
     conduct(&settings, &lock)
+}
+
+/// Whoever looks on can put right why nothing is bound; without them it is tried on.
+fn never_bound() -> NeverBound {
+    if super::ask::on_terminal() { NeverBound::End } else { NeverBound::Say }
 }
 
 /// Sends, shows how it goes, and says what came of it.
@@ -449,6 +429,7 @@ impl SendArgs {
             old_receipts_come: true,
             default_alphabet: self.inbound.alphabet.alphabet(),
             stop_words: self.inbound.stop_words(),
+            never_bound: never_bound(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },
         })

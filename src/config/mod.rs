@@ -1,6 +1,7 @@
 //! Settings that come from elsewhere than the command line.
 
 pub mod file;
+pub mod zone;
 
 use crate::report::text::cannot_open;
 use crate::session::Secret;

@@ -14,7 +14,7 @@
 -- Times are milliseconds since 1970, UTC. Views show ISO 8601.
 
 PRAGMA application_id = 0x534D5050;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,

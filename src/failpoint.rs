@@ -24,6 +24,10 @@ pub const POINTS: [&str; 17] = [
     "recovered",
 ];
 
+/// Those of the upgrade of an older journal, apart since no run with a new one reaches them.
+pub const UPGRADE_POINTS: [&str; 5] =
+    ["upgrade-backup", "upgrade-begin", "upgrade-range", "upgrade-index", "upgrade-finish"];
+
 /// Reaches a point.
 ///
 /// # Errors

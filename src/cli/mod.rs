@@ -14,6 +14,7 @@ mod sessions;
 mod suggest;
 mod suppress;
 mod trial;
+mod upgrade;
 
 use crate::campaign::CampaignError;
 use crate::journal::JournalError;
@@ -80,6 +81,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Check a journal against itself
     Verify(VerifyArgs),
+    /// Bring a journal that an older smppost made up to date; commands that write to it do so by themselves
+    Upgrade(upgrade::UpgradeArgs),
     /// Connect, bind, measure, unbind: shows what the SMSC says of itself, or what to check when it says nothing; with
     /// --send-to, what it does with messages, and a profile for it
     Probe(ProbeArgs),
@@ -223,7 +226,23 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         cli.journal.clone().unwrap_or_else(|| PathBuf::from(default))
     };
     let path = journal(matches!(&cli.command, Command::Send(args) if args.simulate));
+    if cli.command.writes_to_journal() {
+        upgrade::upgrade(&path, true)?;
+    }
     command(cli, &path).map_err(|error| error.at(&path))
+}
+
+impl Command {
+    /// Whether it changes a journal, so that one of an older program has to be brought up to date before.
+    fn writes_to_journal(&self) -> bool {
+        match self {
+            Self::Send(_) | Self::Import(_) | Self::Resume(_) | Self::Query(_) | Self::Replace(_) => true,
+            Self::Cancel(_) | Self::Listen(_) | Self::Resolve(_) => true,
+            Self::Suppress(args) => args.changes_list(),
+            Self::Check(_) | Self::List(_) | Self::Report(_) | Self::Verify(_) | Self::Upgrade(_) => false,
+            Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) => false,
+        }
+    }
 }
 
 fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
@@ -243,6 +262,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Suppress(args) => suppress::suppress(args, journal, &mut out).map(|()| exit::OK),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Upgrade(args) => args.run(journal),
         Command::Probe(args) => probe::run(args, cli.profile.as_deref(), &mut out),
         Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
         Command::Smsc(args) => {

@@ -65,6 +65,13 @@ enum ListFormat {
     Json,
 }
 
+impl SuppressArgs {
+    /// Whether it does more than show the list.
+    pub fn changes_list(&self) -> bool {
+        !matches!(self.action, Action::List { .. })
+    }
+}
+
 /// Runs the command.
 pub fn suppress(args: &SuppressArgs, journal: &Path, out: &mut dyn Write) -> Result<(), CliError> {
     let display = Display::new();

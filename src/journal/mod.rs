@@ -12,6 +12,7 @@
 //!   says a receipt is
 //! - [`operations`] what is asked of the SMSC about messages that it has
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
+//! - [`migrate`] what brings the journal of an older program up to date
 //! - [`events`] what sessions and the journal thread say to each other
 
 use crate::failpoint;
@@ -22,6 +23,9 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::report::text::journal_option;
+use migrate::Age;
 
 pub mod answers;
 pub mod assign;
@@ -47,6 +51,7 @@ mod left_out;
 mod load;
 pub mod lock;
 pub mod marks;
+pub mod migrate;
 mod noted;
 pub mod operations;
 pub mod query;
@@ -72,7 +77,7 @@ pub const SCHEMA: &str = include_str!("../../schema.sql");
 /// `PRAGMA application_id` of a journal: "SMPP".
 const APPLICATION_ID: i64 = 0x534D_5050;
 /// `PRAGMA user_version` that this program writes and reads.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 /// Older SQLite can lose commits when two connections write a WAL.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// How long a statement waits for another process's transaction, about. An import's chunks are far shorter.
@@ -100,6 +105,29 @@ pub enum JournalError {
         path: PathBuf,
         /// Its version.
         found: i64,
+    },
+    /// An older version of the program made it.
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+    /// It is of an older version, and a copy to read cannot be had.
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        words: String,
+    },
+    /// The disk has no room for the backup that is written before an upgrade.
+    NoRoomToUpgrade {
+        /// The file.
+        path: PathBuf,
+        /// The octets that are needed.
+        needed: u64,
+        /// Those that are free.
+        free: u64,
     },
     /// SQLite finds the file damaged.
     Damaged(PathBuf, String),
@@ -197,6 +225,30 @@ impl fmt::Display for JournalError {
                 "journal {} was made by a newer smppost (version {found} of the file, this program knows up to {VERSION}); \
                  it was left untouched: use the newer program",
                 path.display()
+            ),
+            Self::Older { path, found } => write!(
+                f,
+                "journal {0} was made by an older smppost (version {found} of the file, this program writes {VERSION}): \
+                 `smppost upgrade{1}` brings it up to date",
+                path.display(),
+                journal_option(path)
+            ),
+            Self::Unread { path, words } => write!(
+                f,
+                "journal {0} was made by an older smppost, and the copy that would be shown cannot be made ({words}): \
+                 `smppost upgrade{1}` brings the journal itself up to date; another folder for the copy: TMPDIR",
+                path.display(),
+                journal_option(path)
+            ),
+            Self::NoRoomToUpgrade { path, needed, free } => write!(
+                f,
+                "journal {0} has to be upgraded, and the disk has no room for the backup that is written beside it before: \
+                 {1} MB are needed and {2} MB free. Nothing was changed. Make space, or upgrade without a backup: \
+                 `smppost upgrade --no-backup{3}`",
+                path.display(),
+                needed.div_ceil(1_000_000),
+                free / 1_000_000,
+                journal_option(path)
             ),
             Self::Damaged(path, words) => write!(
                 f,
@@ -368,12 +420,36 @@ pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
 
 /// Opens the journal at `path` for writing; it must be there.
 pub fn open_existing(path: &Path) -> Result<Connection, JournalError> {
-    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| error.at(path))
+    open_to_write(path).map_err(|error| error.at(path))
 }
 
-/// Opens the journal at `path` for reading only.
+/// Opens the journal at `path` for reading only. One that an older program made is read from an upgraded copy.
 pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
-    match open(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| error.at(path)) {
+    let connection = connect_to_read(path)?;
+    let at = |error: JournalError| error.at(path);
+    match migrate::age(&connection).map_err(at)? {
+        Age::Other => check_version(&connection, path, false).map_err(at)?,
+        Age::Older(found) | Age::Midway(found) => {
+            log::warn!(
+                "journal {} was made by an older smppost (version {found}): shown from an upgraded copy; the next command \
+                 that writes to it, or `smppost upgrade{}`, brings the journal itself up to date",
+                path.display(),
+                journal_option(path)
+            );
+            return migrate::copy_to_read(&connection, path);
+        }
+    }
+    set(&connection, "cache_size", &format!("-{CACHE_KIB}"), &format!("-{CACHE_KIB}")).map_err(at)?;
+    Ok(connection)
+}
+
+/// A connection that can only read, whatever the version.
+fn connect_to_read(path: &Path) -> Result<Connection, JournalError> {
+    let readable = |connection: Connection| -> Result<Connection, JournalError> {
+        connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
+        Ok(connection)
+    };
+    match connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(readable).map_err(|error| error.at(path)) {
         // In a folder that cannot be written SQLite has nowhere to put the index of the WAL. Where there is no WAL, none is
         // needed: nobody can be writing.
         Err(JournalError::ReadOnly(_) | JournalError::Io(..)) if is_folded(path) => {
@@ -387,8 +463,7 @@ pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
             uri.push_str("?immutable=1");
             let mode = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
             let connection = Connection::open_with_flags(uri, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-            check_version(&connection, path, false).map_err(|error| error.at(path))?;
-            Ok(connection)
+            readable(connection).map_err(|error| error.at(path))
         }
         other => other,
     }
@@ -399,7 +474,38 @@ fn is_folded(path: &Path) -> bool {
     path.is_file() && fs::metadata(beside(path, "-wal")).map_or(true, |wal| wal.len() == 0)
 }
 
-fn open(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
+/// A connection that can write, with all that the journal's promises rest on, whatever the version.
+fn connect_to_write(path: &Path) -> Result<Connection, JournalError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // What is no journal is left untouched, and the first setting would change the file.
+    if migrate::age(&connection)? == Age::Other {
+        check_version(&connection, path, true)?;
+    }
+    if connection.is_readonly(rusqlite::MAIN_DB)? {
+        return Err(JournalError::ReadOnly(path.into()));
+    }
+    set(&connection, "journal_mode", "wal", "wal")?;
+    let (synchronous, found) = if crate::broken::is("sync-normal") { ("NORMAL", "1") } else { ("FULL", "2") };
+    set(&connection, "synchronous", synchronous, found)?;
+    set(&connection, "foreign_keys", "ON", "1")?;
+    let pages = failpoint::number("SMPPOST_CHECKPOINT_PAGES").unwrap_or(CHECKPOINT_PAGES).to_string();
+    set(&connection, "wal_autocheckpoint", &pages, &pages)?;
+    reserve::limit(&connection, true)?;
+    set(&connection, "cache_size", &format!("-{CACHE_KIB}"), &format!("-{CACHE_KIB}"))?;
+    Ok(connection)
+}
+
+fn open_to_write(path: &Path) -> Result<Connection, JournalError> {
+    let mut connection = connect_to_write(path)?;
+    create_where_empty(&mut connection)?;
+    match migrate::age(&connection)? {
+        Age::Other => check_version(&connection, path, false)?,
+        Age::Older(found) | Age::Midway(found) => return Err(JournalError::Older { path: path.into(), found }),
+    }
+    Ok(connection)
+}
+
+fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(JournalError::OldSqlite(rusqlite::version().into()));
     }
@@ -421,22 +527,6 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
         u128::from(looks as u32) < BUSY_TIMEOUT.as_micros() / BUSY_LOOK.as_micros()
     }))?;
     connection.set_prepared_statement_cache_capacity(64);
-    if mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
-        check_version(&connection, path, true)?;
-        if connection.is_readonly(rusqlite::MAIN_DB)? {
-            return Err(JournalError::ReadOnly(path.into()));
-        }
-        set(&connection, "journal_mode", "wal", "wal")?;
-        let (synchronous, found) = if crate::broken::is("sync-normal") { ("NORMAL", "1") } else { ("FULL", "2") };
-        set(&connection, "synchronous", synchronous, found)?;
-        set(&connection, "foreign_keys", "ON", "1")?;
-        let pages = failpoint::number("SMPPOST_CHECKPOINT_PAGES").unwrap_or(CHECKPOINT_PAGES).to_string();
-        set(&connection, "wal_autocheckpoint", &pages, &pages)?;
-        reserve::limit(&connection, true)?;
-        create_where_empty(&mut connection)?;
-    }
-    check_version(&connection, path, false)?;
-    set(&connection, "cache_size", &format!("-{CACHE_KIB}"), &format!("-{CACHE_KIB}"))?;
     Ok(connection)
 }
 
@@ -448,12 +538,16 @@ fn create_where_empty(connection: &mut Connection) -> Result<(), JournalError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if pragma(&transaction, "user_version")? == "0" {
         transaction.execute_batch(SCHEMA)?;
-        let mut insert = transaction.prepare("INSERT INTO status_name (command_status, name) VALUES (?1, ?2)")?;
-        for status in crate::wire::status::CommandStatus::all() {
-            insert.execute((status.0, status.name()))?;
-        }
-        drop(insert);
+        insert_status_names(&transaction)?;
         transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn insert_status_names(connection: &Connection) -> Result<(), JournalError> {
+    let mut insert = connection.prepare("INSERT INTO status_name (command_status, name) VALUES (?1, ?2)")?;
+    for status in crate::wire::status::CommandStatus::all() {
+        insert.execute((status.0, status.name()))?;
     }
     Ok(())
 }
@@ -521,7 +615,7 @@ pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Res
     connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('account', ?1)", [account])?;
     let recorded: String =
         connection.query_row("SELECT value FROM meta WHERE key = 'account'", [], |row| row.get(0))?;
-    if recorded == account {
+    if is_same_account(&recorded, account) {
         return Ok(());
     }
     // As long as nothing was sent, a name that was mistyped binds nobody.
@@ -530,6 +624,15 @@ pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Res
         return Err(JournalError::OtherAccount { path: path.into(), recorded, wanted: account.into() });
     }
     set_note(connection, "account", Some(account))
+}
+
+/// Whether two names of accounts, `NAME at HOST`, are of one: capitals of the host and a dot at its end do not count.
+fn is_same_account(one: &str, other: &str) -> bool {
+    let parts = |account: &str| {
+        let (name, host) = account.rsplit_once(" at ").unwrap_or((account, ""));
+        (name.to_owned(), host.trim().trim_end_matches('.').to_ascii_lowercase())
+    };
+    parts(one) == parts(other)
 }
 
 /// A note that the journal keeps under a key.

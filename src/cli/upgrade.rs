@@ -1,0 +1,49 @@
+//! `upgrade`: a journal of an older program brought up to date. Commands that write to a journal do it by themselves.
+
+use super::{CliError, exit};
+use crate::journal::migrate::{self, Upgraded};
+use crate::journal::{JournalError, VERSION};
+use clap::Args;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// `upgrade`.
+#[derive(Debug, Args)]
+pub struct UpgradeArgs {
+    /// Write no copy of the journal beside it before, where the disk has no room for one
+    #[arg(long)]
+    no_backup: bool,
+}
+
+impl UpgradeArgs {
+    /// Runs the command.
+    pub fn run(&self, journal: &Path) -> Result<u8, CliError> {
+        if !journal.exists() {
+            return Err(JournalError::Missing(journal.into()).into());
+        }
+        if !upgrade(journal, !self.no_backup)? {
+            // What is no journal, or a newer one, says so.
+            drop(crate::journal::open_read_only(journal)?);
+            say(&format!("journal {} is up to date (version {VERSION})", journal.display()));
+        }
+        Ok(exit::OK)
+    }
+}
+
+/// Brings the journal up to date and says so; false: there was nothing to do.
+pub fn upgrade(journal: &Path, with_backup: bool) -> Result<bool, CliError> {
+    let shown = journal.display();
+    let mut begin =
+        |from| say(&format!("journal {shown} was made by an older smppost: upgrading it, version {from} to {VERSION}"));
+    let Some(upgraded) = migrate::upgrade(journal, with_backup, &mut begin)? else { return Ok(false) };
+    let Upgraded { backup, .. } = upgraded;
+    say(&match backup {
+        Some(backup) => format!("journal {shown} is upgraded; as it was before: {}", backup.display()),
+        None => format!("journal {shown} is upgraded"),
+    });
+    Ok(true)
+}
+
+fn say(words: &str) {
+    let _ = writeln!(io::stderr(), "{words}");
+}

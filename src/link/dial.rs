@@ -68,37 +68,12 @@ pub struct Dial<'a> {
     told: String,
 }
 
-impl<'a> Dial<'a> {
-    /// Begins to look the hosts up, anew each time.
-    pub fn new(target: Target<'a>, stop: &'a dyn Fn() -> bool, tell: &'a dyn Fn(&str)) -> Self {
-        Self::with(target, stop, tell, &lookup::look_up)
-    }
-
-    fn with(
-        target: Target<'a>,
-        stop: &'a dyn Fn() -> bool,
-        tell: &'a dyn Fn(&str),
-        look_up: &dyn Fn(&str) -> Receiver<Answer>,
-    ) -> Self {
-        let since = Instant::now();
-        let names = target.hosts.iter().map(|host| Name { host, answer: look_up(host), since }).collect();
-        Self {
-            target,
-            stop,
-            tell,
-            names,
-            ready: VecDeque::new(),
-            under_way: Vec::new(),
-            known: Vec::new(),
-            failed: VecDeque::new(),
-            begun: None,
-            told: String::new(),
-        }
-    }
+impl Iterator for Dial<'_> {
+    type Item = Result<Connected, ConnectError>;
 
     /// The next connection, with TLS where that is wanted, or what the next address or name did instead. `None`: all have
     /// been tried.
-    pub fn next(&mut self) -> Option<Result<Connected, ConnectError>> {
+    fn next(&mut self) -> Option<Self::Item> {
         loop {
             if (self.stop)() {
                 return Some(Err(ConnectError::Stopped));
@@ -124,6 +99,35 @@ impl<'a> Dial<'a> {
                 (true, None) if self.ready.is_empty() => return None,
                 (true, None) => {}
             }
+        }
+    }
+}
+
+impl<'a> Dial<'a> {
+    /// Begins to look the hosts up, anew each time.
+    pub fn new(target: Target<'a>, stop: &'a dyn Fn() -> bool, tell: &'a dyn Fn(&str)) -> Self {
+        Self::with(target, stop, tell, &lookup::look_up)
+    }
+
+    fn with(
+        target: Target<'a>,
+        stop: &'a dyn Fn() -> bool,
+        tell: &'a dyn Fn(&str),
+        look_up: &dyn Fn(&str) -> Receiver<Answer>,
+    ) -> Self {
+        let since = Instant::now();
+        let names = target.hosts.iter().map(|host| Name { host, answer: look_up(host), since }).collect();
+        Self {
+            target,
+            stop,
+            tell,
+            names,
+            ready: VecDeque::new(),
+            under_way: Vec::new(),
+            known: Vec::new(),
+            failed: VecDeque::new(),
+            begun: None,
+            told: String::new(),
         }
     }
 

@@ -207,8 +207,7 @@ pub fn bind(
         let facts: Vec<String> = errors.borrow().iter().map(BindError::fact).chain([now.to_owned()]).collect();
         tell(facts.join("; "));
     };
-    let mut dial = Dial::new(target, stop, &told);
-    while let Some(connected) = dial.next() {
+    for connected in Dial::new(target, stop, &told) {
         let bound = connected.map_err(BindError::Connect).and_then(|connected| {
             told(&format!("waiting for {} to answer the bind", connected.place));
             bind_at(account, &request, connected, stop)

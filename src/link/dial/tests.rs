@@ -64,9 +64,9 @@ fn f21_every_address_of_every_host_is_one_list_that_goes_on_when_asked_again() {
     let hosts = hosts(&["nobody.example", "two.example", "127.0.0.4", "127.0.0.3", "127.0.0.5"]);
     let names: &[(&str, &[&str])] = &[("two.example", &["127.0.0.2", "127.0.0.3"])];
     let tell = |_: &str| {};
-    let mut dial = Dial::with(target(&hosts, port), &NO_STOP, &tell, &|name| named(name, names));
+    let dial = Dial::with(target(&hosts, port), &NO_STOP, &tell, &|name| named(name, names));
     let mut said = Vec::new();
-    while let Some(next) = dial.next() {
+    for next in dial {
         said.push(match next {
             Ok(connected) => connected.place,
             Err(error) => error.fact(),

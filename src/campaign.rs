@@ -2,19 +2,25 @@
 //! tally alone.
 
 mod batch;
+mod standing;
 mod transfer;
 
 use crate::address::Sender;
 use crate::escape::{escape_terminal, hex};
 use crate::fields::SubmitFields;
-use crate::import::{FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of};
+use crate::import::{
+    Event, FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of,
+};
 use crate::journal::campaign::{CampaignOptions, Via};
 use crate::journal::intake::{Counts, Intake, existing};
+use crate::journal::twins::{self, Contents, Sum, Twin};
 use crate::journal::{self, JournalError};
-use crate::report::text::{argument, cannot_open, count};
+use crate::report::text::{argument, cannot_open, count, moment, number};
 use crate::text::{Choice, Concat, Policy};
 use crate::wire::values::esm_class;
 use rusqlite::Connection;
+use standing::Standing;
+pub use standing::no_file;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -35,8 +41,21 @@ pub struct CampaignFile {
 }
 
 impl CampaignFile {
-    fn open(&self) -> Result<File, CampaignError> {
-        File::open(&self.path).map_err(|error| CampaignError::Open(self.path.clone(), error))
+    /// A time in its options that has come would go out with every message. A campaign that is in the journal already may
+    /// have one: what of it is not sent by then is not sent any more.
+    fn refuse_passed(&self, now_ms: i64) -> Result<(), CampaignError> {
+        match self.fields()?.passed(now_ms) {
+            Some(passed) => Err(CampaignError::Options(format!("--field: {passed}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn fields(&self) -> Result<SubmitFields, CampaignError> {
+        match &self.options.fields {
+            Some(fields) => serde_json::from_value(fields.clone())
+                .map_err(|error| CampaignError::Options(format!("--field: {error}"))),
+            None => Ok(SubmitFields::default()),
+        }
     }
 
     /// What its options come to, once they are held against each other: all that can be known without the file.
@@ -49,10 +68,7 @@ impl CampaignFile {
             Some(other) => return Err(CampaignError::Options(format!("--alphabet {other}: use auto, gsm7 or ucs2"))),
         };
         let wrong = |words: String| CampaignError::Options(format!("--field: {words}"));
-        let fields: SubmitFields = match &options.fields {
-            Some(fields) => serde_json::from_value(fields.clone()).map_err(|error| wrong(error.to_string()))?,
-            None => SubmitFields::default(),
-        };
+        let fields = self.fields()?;
         let data_sm = options.via == Via::DataSm;
         if let Some(field) = fields.beyond_data_sm().filter(|_| data_sm) {
             return Err(wrong(format!("data_sm has no field {field}: leave it out, or use --via submit_sm")));
@@ -78,6 +94,7 @@ impl CampaignFile {
             policy,
             data_coding: fields.data_coding,
             data_sm,
+            now_ms: journal::now_ms(),
         })
     }
 }
@@ -129,17 +146,47 @@ pub enum CampaignError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is changed while it is read, or was a moment before.
+    Moving(PathBuf),
+    /// Another campaign has brought, or will bring, the same message to everybody.
+    Same {
+        /// The file.
+        path: PathBuf,
+        /// That campaign.
+        twin: Box<Twin>,
+        /// Somebody was asked and said no.
+        asked: bool,
+    },
     /// The options contradict themselves.
     Options(String),
+}
+
+/// What is to be done where another campaign is the same again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Again {
+    /// Import all the same.
+    GoOn,
+    /// Do not, and say how it can be had.
+    Refuse,
+    /// Do not: somebody was asked, and said no.
+    Declined,
+}
+
+/// A twin, in words: its name, when it was imported, and how many of it were sent.
+pub fn twin_words(twin: &Twin) -> String {
+    format!(
+        "campaign {} (imported {}, {} of {} sent{})",
+        argument(&twin.name),
+        moment(crate::journal::query::Stamp(twin.imported_at)),
+        number(twin.sent),
+        count(twin.messages, "message"),
+        if twin.queued > 0 { format!(", {} queued", number(twin.queued)) } else { String::new() }
+    )
 }
 
 impl fmt::Display for CampaignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // No file of that name, which elsewhere stands for standard input.
-            Self::Open(path, _) if path.as_os_str() == "-" => {
-                f.write_str("-: a file is needed, standard input is not read")
-            }
             Self::Open(path, error) => write!(f, "{}: {}", path.display(), cannot_open(error)),
             Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Journal(error) => error.fmt(f),
@@ -169,6 +216,29 @@ impl fmt::Display for CampaignError {
                 count(*rows, "row"),
                 escape_terminal(reason)
             ),
+            Self::Moving(path) => write!(
+                f,
+                "{}: the file is being written: it was changed less than 2 s ago, or while it was read. Nothing was \
+                 imported. Run the same command again when it is whole",
+                path.display()
+            ),
+            Self::Same { path, twin, asked } => {
+                write!(
+                    f,
+                    "{}: these are the messages of {}: everybody would get the same message a second time. Nothing was \
+                     imported",
+                    path.display(),
+                    twin_words(twin)
+                )?;
+                match asked {
+                    true => Ok(()),
+                    false => write!(
+                        f,
+                        ". To go on with that one: `smppost resume {}`. To send all of it again: --allow-same-file",
+                        argument(&twin.name)
+                    ),
+                }
+            }
             Self::Options(words) => f.write_str(words),
         }
     }
@@ -208,6 +278,7 @@ pub fn import(
     campaign: &CampaignFile,
     journal: &Path,
     progress: &mut dyn FnMut(u64, u64),
+    about_twins: &mut dyn FnMut(&[Twin]) -> Again,
 ) -> Result<Imported, CampaignError> {
     let suppressed = match journal::open_existing(journal) {
         Ok(connection) => {
@@ -219,7 +290,8 @@ pub fn import(
         Err(JournalError::Missing(_)) => Default::default(),
         Err(error) => return Err(error.into()),
     };
-    let reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let standing = Standing::open(&campaign.path)?;
+    let reader = reader(campaign, standing.file())?.with_suppressed(move |key| suppressed.contains(&key));
     let unused_columns = reader.unused_columns().map(str::to_owned).collect();
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let from = Sender::canonical(&campaign.options.from);
@@ -239,7 +311,7 @@ pub fn import(
         Ok(())
     });
     match (outcome, intake) {
-        (Ok(digest), Some(intake)) => {
+        (Ok(digest), Some(mut intake)) => {
             let first_refused = intake.first_refused();
             if let (0, Some((line, reason))) = (intake.counts().messages, &first_refused) {
                 // Its name would be taken, and the mended file be refused under it.
@@ -247,7 +319,22 @@ pub fn import(
                 intake.abandon()?;
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
-            Ok(Imported::New { counts: intake.finish(&hex(&digest))?, first_refused, unused_columns })
+            let digest = hex(&digest);
+            let twins = intake.twins(&campaign.name, &campaign.options, &digest)?;
+            // Nothing is locked meanwhile but other imports, so that the answer may take its time.
+            let again = if twins.is_empty() { Again::GoOn } else { about_twins(&twins) };
+            let refused = match (again, twins.into_iter().find(Twin::repeats)) {
+                (Again::Refuse | Again::Declined, Some(twin)) => {
+                    let (path, asked) = (campaign.path.clone(), again == Again::Declined);
+                    Err(CampaignError::Same { path, twin: Box::new(twin), asked })
+                }
+                _ => standing.check(&campaign.path),
+            };
+            if let Err(refused) = refused {
+                intake.abandon()?;
+                return Err(refused);
+            }
+            Ok(Imported::New { counts: intake.finish(&digest)?, first_refused, unused_columns })
         }
         // A file without rows is an error of its own, so that there is none here.
         (Ok(_), None) => Err(CampaignError::Import(campaign.path.clone(), ImportError::HeaderOnly)),
@@ -269,7 +356,12 @@ pub fn import(
 fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Imported>, CampaignError> {
     let Some(recorded) = existing(connection, &campaign.name)? else { return Ok(None) };
     let gone = |error| CampaignError::Gone { name: campaign.name.clone(), path: campaign.path.clone(), error };
-    let digest = hex(&File::open(&campaign.path).and_then(digest_of).map_err(gone)?);
+    let standing = Standing::open(&campaign.path).map_err(|error| match error {
+        CampaignError::Open(_, error) => gone(error),
+        other => other,
+    })?;
+    let digest = hex(&digest_of(standing.file()).map_err(gone)?);
+    standing.check(&campaign.path)?;
     let mut differences = recorded.options.differences(&campaign.options);
     if recorded.digest != digest {
         differences.insert(0, ("contents of the file".into(), short(&recorded.digest), short(&digest)));
@@ -283,21 +375,38 @@ fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Im
 
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
 /// suppression list only.
-pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Tally, CampaignError> {
-    let suppressed = match journal::open_read_only(journal) {
-        Ok(connection) => journal::control::suppressed(&connection)?,
-        Err(_) => Default::default(),
+pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Vec<Twin>), CampaignError> {
+    let journal = journal::open_read_only(journal).ok();
+    let suppressed = match &journal {
+        Some(connection) => journal::control::suppressed(connection)?,
+        None => Default::default(),
     };
-    let mut reader = reader(campaign, campaign.open()?)?.with_suppressed(move |key| suppressed.contains(&key));
+    let standing = Standing::open(&campaign.path)?;
+    let from = Sender::canonical(&campaign.options.from);
+    let (mut sum, mut messages, mut parts) = (Sum::default(), 0, 0);
+    let mut reader = reader(campaign, standing.file())?.with_suppressed(move |key| suppressed.contains(&key));
     let mut tally = Tally::new();
     tally.unused_columns = reader.unused_columns().map(str::to_owned).collect();
     while let Some(event) = reader.next().map_err(|error| CampaignError::Import(campaign.path.clone(), error))? {
         tally.note(&event);
+        if let Event::Row(row) = &event {
+            (messages, parts) = (messages + 1, parts + i64::from(row.segmentation.parts));
+            let (source, fields) = (row.source.unwrap_or(from), row.fields.unwrap_or_default());
+            sum.add(row.destination.digits(), source, row.text, fields);
+        }
     }
-    Ok(tally)
+    standing.check(&campaign.path)?;
+    let digest = reader.digest().map(|digest| hex(&digest)).unwrap_or_default();
+    let contents = Contents { digest: &digest, messages, parts };
+    let twins = match &journal {
+        Some(connection) => twins::find(connection, &campaign.name, &campaign.options, contents, &mut || Ok(sum))?,
+        None => Vec::new(),
+    };
+    Ok((tally, twins))
 }
 
-fn reader(campaign: &CampaignFile, file: File) -> Result<RowReader<File>, CampaignError> {
+fn reader<'a>(campaign: &CampaignFile, file: &'a File) -> Result<RowReader<&'a File>, CampaignError> {
+    campaign.refuse_passed(journal::now_ms())?;
     RowReader::open(file, campaign.settings()?).map_err(|error| CampaignError::Import(campaign.path.clone(), error))
 }
 

@@ -222,6 +222,15 @@ pub enum Problem {
     Time(String),
     /// A duration that the relative form cannot hold.
     Duration(String),
+    /// A time of no length.
+    Zero(String),
+    /// A moment that has come.
+    Passed {
+        /// As SMPP writes it.
+        value: String,
+        /// For people, in UTC.
+        moment: String,
+    },
     /// A data_coding of binary data.
     Binary(u8),
     /// `0x` followed by other than pairs of hexadecimal digits.
@@ -254,11 +263,18 @@ impl fmt::Display for Problem {
             Problem::Time(value) => write!(
                 f,
                 "`{}` is not a time: write a duration such as 2h, 30m or 3d, a time with its offset such as \
-                 2026-12-24T09:00+01:00, or SMPP's YYMMDDhhmmsstnnp or YYMMDDhhmmss000R",
+                 2026-12-24T09:00+01:00 (of a day that exists, 2000 to 2099), or SMPP's YYMMDDhhmmsstnnp (nn from 00 to \
+                 48) or YYMMDDhhmmss000R",
                 name_value(value)
             ),
             Problem::Duration(value) => {
                 write!(f, "`{}` is not between 1s and 31d: write SMPP's YYMMDDhhmmss000R for more", name_value(value))
+            }
+            Problem::Zero(value) => {
+                write!(f, "`{}` is no time at all: leave it out, or write a duration such as 2h", name_value(value))
+            }
+            Problem::Passed { value, moment } => {
+                write!(f, "`{}` has passed: it was at {moment}", name_value(value))
             }
             Problem::Binary(coding) => write!(
                 f,
@@ -321,6 +337,28 @@ impl SubmitFields {
             Ok(())
         };
         set().map_err(|problem| FieldError { field: field.to_string(), problem })
+    }
+
+    /// The first absolute time among the fields that has come at `now_ms`, in milliseconds since 1970.
+    pub fn passed(&self, now_ms: i64) -> Option<FieldError> {
+        let times = [
+            (Field::ScheduleDeliveryTime, &self.schedule_delivery_time),
+            (Field::ValidityPeriod, &self.validity_period),
+        ];
+        times.into_iter().find_map(|(field, time)| {
+            let value = time.as_deref()?;
+            let moment = time::passed(value, now_ms)?;
+            Some(FieldError::new(&field.to_string(), Problem::Passed { value: value.to_owned(), moment }))
+        })
+    }
+
+    /// The first moment, in milliseconds since 1970, at which a time among the fields has passed; `None`: there is none.
+    /// One that is no time, as older imports let through, has always passed.
+    /// Fields that are not set here are taken from `general`.
+    pub fn passes_at(&self, general: &SubmitFields) -> Option<i64> {
+        let scheduled = self.schedule_delivery_time.as_deref().or(general.schedule_delivery_time.as_deref());
+        let valid = self.validity_period.as_deref().or(general.validity_period.as_deref());
+        [scheduled, valid].into_iter().flatten().filter_map(time::passes_at).min()
     }
 
     /// Whether nothing is set.

@@ -40,7 +40,7 @@ impl Scene {
         let options =
             CampaignOptions { to_column: "to".into(), text: Some(text.into()), from: "Acme".into(), ..options };
         let campaign = CampaignFile { path: csv, name: "test".into(), options, reading: Reading::default() };
-        import(&campaign, &journal, &mut |_, _| ()).unwrap();
+        import(&campaign, &journal, &mut |_, _| (), &mut |_| smppost::campaign::Again::GoOn).unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
         let smsc = Smsc::start(Settings { listen, rate: None, ..settings }).unwrap();
         Self { _folder: folder, journal, smsc }

@@ -239,7 +239,7 @@ fn f21_a_refused_connection_is_tried_again_with_a_hint() {
     assert_eq!((report.submits.len(), report.counts.connections), (10, 1));
 
     // Nobody comes: given up, with everything still queued.
-    let ended = send(&["--campaign", "d", "--give-up-after", "1s"]).wait();
+    let ended = send(&["--campaign", "d", "--allow-same-file", "--give-up-after", "1s"]).wait();
     ended.assert_code(1);
     says(&ended, "given up");
     assert!(ended.took < milliseconds(40_000), "{:?}", ended.took);

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use crate::address::Sender;
-use crate::campaign::{CampaignFile, Reading};
+use crate::campaign::{CampaignFile, Reading, no_file};
 use crate::fields::{FIELD_NAMES, SubmitFields};
 use crate::import::{FileEncoding, is_delimiter};
 use crate::journal::books::InDoubtPolicy;
@@ -70,6 +70,9 @@ pub struct CampaignArgs {
     /// The characters of the file: utf-8, latin1 or utf-16
     #[arg(long, value_name = "NAME", default_value = "utf-8")]
     encoding: FileEncoding,
+    /// Import the file although another campaign has brought, or will bring, the same messages to the same numbers
+    #[arg(long)]
+    pub allow_same_file: bool,
     /// Refuse the file if any row is bad, instead of keeping such rows aside
     #[arg(long)]
     strict: bool,
@@ -186,9 +189,16 @@ impl AlphabetArgs {
 impl CampaignArgs {
     /// The campaign as typed.
     pub fn campaign(&self, alphabet: &AlphabetArgs) -> Result<CampaignFile, CliError> {
-        let name = match &self.name {
-            Some(name) => name.clone(),
-            None => self
+        let name = match (&self.name, no_file(&self.file)) {
+            (Some(name), _) => name.clone(),
+            (None, Some(what)) => {
+                return Err(CliError::Usage(format!(
+                    "{}: this is {what}, so that the campaign has no name that another run would find again: give \
+                     --campaign NAME",
+                    self.file.display()
+                )));
+            }
+            (None, None) => self
                 .file
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())

@@ -180,7 +180,8 @@ impl CliError {
             Self::Journal(JournalError::Held(_) | JournalError::ImportHeld(_))
             | Self::Send(SendError::Journal(JournalError::Held(_)))
             | Self::Campaign(CampaignError::Journal(JournalError::ImportHeld(_))) => exit::HELD,
-            Self::Campaign(CampaignError::Options(_)) | Self::Report(ReportError::Usage(_)) => exit::USAGE,
+            Self::Campaign(CampaignError::Options(_) | CampaignError::Same { asked: false, .. })
+            | Self::Report(ReportError::Usage(_)) => exit::USAGE,
             _ => exit::ERROR,
         }
     }
@@ -249,7 +250,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
     let mut out = io::stdout().lock();
     match &cli.command {
         Command::Send(args) => send::send(args, journal),
-        Command::Import(args) => send::import(&args.campaign()?, journal).map(|()| exit::OK),
+        Command::Import(args) => send::import(&args.campaign()?, args.allows_same(), journal).map(|()| exit::OK),
         Command::Check(args) => send::check(args, journal, &mut out),
         Command::Resume(args) => send::resume(args, journal),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),

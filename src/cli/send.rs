@@ -5,8 +5,8 @@ use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::hours::{self, HoursArgs};
 use super::operations::{self, OperationArgs};
 use super::sessions::SessionArgs;
-use super::{CliError, exit};
-use crate::campaign::{self, CampaignFile, Imported};
+use super::{CliError, ask, exit};
+use crate::campaign::{self, Again, CampaignFile, Imported, twin_words};
 use crate::escape::escape_terminal;
 use crate::hours::Hours;
 use crate::journal::control::Decision;
@@ -15,6 +15,7 @@ use crate::journal::lock::SenderLock;
 use crate::journal::operations::Operation;
 use crate::journal::recover::{Recovery, recover};
 use crate::journal::retry::RetryRules;
+use crate::journal::twins::Twin;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, NeverBound, Outcome, SendSettings};
@@ -28,6 +29,9 @@ use jiff::Timestamp;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
+
+/// Campaigns that are told of when they are the same again: the newest.
+const TWINS_SHOWN: usize = 5;
 
 /// `send`.
 #[derive(Debug, Args)]
@@ -69,6 +73,11 @@ impl ImportArgs {
     /// The campaign as typed.
     pub fn campaign(&self) -> Result<CampaignFile, CliError> {
         self.campaign.campaign(&self.alphabet)
+    }
+
+    /// Whether it may be the same again as another one.
+    pub fn allows_same(&self) -> bool {
+        self.campaign.allow_same_file
     }
 }
 
@@ -142,9 +151,13 @@ struct RunArgs {
 }
 
 /// Imports, and says what went in.
-pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
+pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
-    let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows))?;
+    let mut about_twins = |twins: &[Twin]| {
+        display.clear();
+        again(twins, allow_same, &display)
+    };
+    let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows), &mut about_twins)?;
     display.clear();
     let name = &campaign.name;
     match imported {
@@ -185,11 +198,42 @@ pub fn import(campaign: &CampaignFile, journal: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Says which campaigns are the same again, and asks where somebody would get the same message twice.
+fn again(twins: &[Twin], allow_same: bool, display: &Display) -> Again {
+    for twin in twins.iter().take(TWINS_SHOWN) {
+        display.say(&twin_note(twin));
+    }
+    match twins.iter().find(|twin| twin.repeats()) {
+        None => Again::GoOn,
+        Some(_) if allow_same => Again::GoOn,
+        Some(_) if !ask::on_terminal() => Again::Refuse,
+        Some(_) if ask::yes("Send all of it again, under this name too?", false) => Again::GoOn,
+        Some(_) => Again::Declined,
+    }
+}
+
+/// What is said of a campaign that has the same file or the same messages.
+fn twin_note(twin: &Twin) -> String {
+    let words = twin_words(twin);
+    match twin {
+        twin if twin.repeats() => format!("note: everybody gets the same message by {words}"),
+        twin if twin.is_same => format!("note: these are the messages of {words}"),
+        _ => format!("note: the same file is that of {words}, with another text or sender"),
+    }
+}
+
 /// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too.
 pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.alphabet)?;
     let (when, now) = (args.hours.hours()?, Timestamp::now());
-    let tally = campaign::check(&campaign, journal)?;
+    let (tally, twins) = campaign::check(&campaign, journal)?;
+    let display = Display::new();
+    for twin in twins.iter().take(TWINS_SHOWN) {
+        display.say(&twin_note(twin));
+    }
+    if twins.iter().any(Twin::repeats) && !args.campaign.allow_same_file {
+        display.say("  `send` and `import` ask about that, or refuse it without --allow-same-file");
+    }
     let rate = match args.rate {
         Rate::PerSecond(rate) => Some(rate),
         Rate::Unlimited => None,
@@ -217,7 +261,7 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     // Before anything else, so that of many that start at once all but one end here.
     let lock = SenderLock::take(journal)?;
     if args.simulate {
-        import(&campaign, journal)?;
+        import(&campaign, args.campaign.allow_same_file, journal)?;
         let simulator = simulator(&args.sessions)?;
         let mut account = args.sessions.account("127.0.0.1", "simulated")?;
         account.port = simulator.local_addr().port();
@@ -227,7 +271,7 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
         return conduct(&settings, &lock);
     }
     let account = args.sessions.resolve_to_send()?;
-    import(&campaign, journal)?;
+    import(&campaign, args.campaign.allow_same_file, journal)?;
     conduct(&args.settings(account, hours, journal, &campaign.name)?, &lock)
 }
 

@@ -43,6 +43,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Whether the messages go as data_sm, which lacks some fields. Defaults to false.
     pub data_sm: bool,
+    /// Milliseconds since 1970: rows whose times have passed by then are refused. Defaults to 0, so that none is.
+    pub now_ms: i64,
 }
 
 impl Default for Settings {
@@ -59,6 +61,7 @@ impl Default for Settings {
             data_coding: None,
             policy: Policy::default(),
             data_sm: false,
+            now_ms: 0,
         }
     }
 }
@@ -175,6 +178,7 @@ struct Plan {
     data_coding: Option<u8>,
     allow_duplicates: bool,
     strict: bool,
+    now_ms: i64,
 }
 
 enum Text {
@@ -327,6 +331,9 @@ fn check<'a, R: Read>(
         for &(column, field) in &plan.field_columns {
             fields.set_field(field, value(column)).map_err(Reason::Field)?;
         }
+        if let Some(passed) = fields.passed(plan.now_ms) {
+            return Err(Reason::Field(passed));
+        }
         policy = policy_for(plan.base, fields.data_coding.or(plan.data_coding));
         if plan.base.concat == Concat::Sar && fields.esm_class.is_some_and(esm_class::has_udh) {
             return Err(Reason::SarBesideUdh);
@@ -413,6 +420,7 @@ impl Plan {
             fields: settings.fields,
             allow_duplicates: settings.allow_duplicates,
             strict: settings.strict,
+            now_ms: settings.now_ms,
         })
     }
 }

@@ -4,16 +4,29 @@ use super::JournalError;
 use super::events::{Chunk, Item, Run, ToSession};
 use super::facts::MessageFacts;
 use super::keeper::Keeper;
-use super::key::{Attempt, State};
+use super::key::{Attempt, State, Verdict};
 use super::now_ms;
+use super::recover;
 use super::retry::steady_ms;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Parts given up in one transaction because their time has passed, at least: after so many the next one goes on.
+const PASSED_PER_COMMIT_MAX: usize = 2_048;
+
 impl Keeper {
+    /// Whether the last transaction stopped short of what it could claim, so that the next one need not wait.
+    pub(super) fn has_more_to_pass_by(&self) -> bool {
+        self.passed_by >= PASSED_PER_COMMIT_MAX
+            && self.claiming
+            && self.chunk.is_some()
+            && self.sessions.values().any(|session| session.wanted > 0)
+    }
+
     /// Claims what sessions want and there is, the retry queue first.
     pub(super) fn serve(&mut self) -> Result<(), JournalError> {
         let now = now_ms();
+        self.passed_by = 0;
         let sessions: Vec<i64> =
             self.sessions.iter().filter(|(_, book)| book.wanted > 0).map(|(&session, _)| session).collect();
         if !sessions.is_empty() {
@@ -23,11 +36,11 @@ impl Keeper {
             let wanted = self.sessions.get(&session).map_or(0, |book| book.wanted);
             let mut runs = Vec::new();
             let mut claimed = 0;
-            while claimed < wanted {
+            while claimed < wanted && self.passed_by < PASSED_PER_COMMIT_MAX {
                 let Some(chunk) = self.retry_chunk(wanted - claimed, steady_ms())? else { break };
                 claimed += self.claim(session, &Arc::new(chunk), 0, usize::MAX, now, &mut runs)?.1;
             }
-            while claimed < wanted {
+            while claimed < wanted && self.passed_by < PASSED_PER_COMMIT_MAX {
                 let Some((chunk, at)) = self.next_chunk()? else { break };
                 let (next, count) = self.claim(session, &chunk, at, wanted - claimed, now, &mut runs)?;
                 claimed += count;
@@ -66,6 +79,13 @@ impl Keeper {
                 at += items[at..].iter().take_while(|item| item.message == message).count();
                 continue;
             }
+            if items[at].passes_at <= now {
+                let message = items[at].message;
+                let from = at;
+                at += items[at..].iter().take_while(|item| item.message == message).count();
+                self.pass_by(&items[from..at], now)?;
+                continue;
+            }
             // A run: consecutive parts of messages that may go, as far as numbers last.
             let start = at;
             let (first, room) = self.sequence.peek();
@@ -78,7 +98,11 @@ impl Keeper {
                     break;
                 }
                 let begins = at == start || item.message != items[at - 1].message;
-                if begins && at > start && (claimed + at - start >= wanted || self.is_barred(item, chunk.again)?) {
+                let is_over = |keeper: &mut Self| -> Result<bool, JournalError> {
+                    let is_enough = claimed + at - start >= wanted || item.passes_at <= now;
+                    Ok(is_enough || keeper.is_barred(item, chunk.again)?)
+                };
+                if begins && at > start && is_over(self)? {
                     break;
                 }
                 at += 1;
@@ -97,6 +121,31 @@ impl Keeper {
             claimed += count;
         }
         Ok((at, claimed))
+    }
+
+    /// Gives up items of one message whose time has passed. What of them may have arrived already stays in doubt.
+    fn pass_by(&mut self, items: &[Item], now: i64) -> Result<(), JournalError> {
+        let Some(first) = items.first() else { return Ok(()) };
+        self.passed_by += items.len();
+        let reason = super::feed::what_passed(&self.connection, first.message, now)?;
+        self.books.touch(&self.connection, first.attempt.part(), State::Queued)?;
+        // Of a message that was never begun one part speaks for all.
+        let items = if first.attempt.tried() == 0 { &items[..1] } else { items };
+        for item in items {
+            let facts = MessageFacts::load(&self.connection, item.message, item.parts)?;
+            let attempts = facts.parts.get((item.attempt.part() - item.message) as usize);
+            let mut in_doubt = false;
+            for (tried, _) in attempts.map(|attempts| super::state::doubts(attempts)).into_iter().flatten() {
+                in_doubt = true;
+                let attempt = Attempt::new(item.attempt.part(), tried);
+                let reason = format!("no answer, and not sent again: {reason}");
+                recover::pronounce(&self.connection, attempt, Verdict::InDoubt, &reason)?;
+            }
+            if !in_doubt {
+                recover::pronounce(&self.connection, item.attempt, Verdict::Abandon, &reason)?;
+            }
+        }
+        Ok(())
     }
 
     fn write_claim(

@@ -33,6 +33,8 @@ pub struct Item {
     pub refused: u8,
     /// Its PDU holds a user_message_reference that the operator gave.
     pub has_reference: bool,
+    /// From this moment on, in milliseconds since 1970, a time in its PDU has passed, and it is not sent any more.
+    pub passes_at: i64,
 }
 
 impl Item {

@@ -40,11 +40,13 @@ impl MessageFacts {
                 break;
             }
         }
-        let mut at = |attempt: Attempt, note: &mut dyn FnMut(&mut AttemptFacts)| {
-            if let Some(facts) = facts
-                .get_mut((attempt.part() - message) as usize)
-                .and_then(|attempts| attempts.get_mut(usize::from(attempt.tried())))
-            {
+        let mut at = |attempt: Attempt, may_be_unclaimed: bool, note: &mut dyn FnMut(&mut AttemptFacts)| {
+            let Some(attempts) = facts.get_mut((attempt.part() - message) as usize) else { return };
+            let tried = usize::from(attempt.tried());
+            if may_be_unclaimed && attempts.len() == tried {
+                attempts.push(AttemptFacts::default());
+            }
+            if let Some(facts) = attempts.get_mut(tried) {
                 note(facts);
             }
         };
@@ -58,14 +60,16 @@ impl MessageFacts {
                 1 => Outcome::Retry,
                 _ => Outcome::Rejected,
             };
-            at(Attempt(row.get(0)?), &mut |facts| facts.answer = Some(outcome));
+            at(Attempt(row.get(0)?), false, &mut |facts| facts.answer = Some(outcome));
         }
         let mut statement = connection
             .prepare_cached("SELECT attempt, kind FROM verdict WHERE attempt >= ?1 AND attempt < ?2 ORDER BY id")?;
         let mut rows = statement.query(range)?;
         while let Some(row) = rows.next()? {
             let verdict = Verdict::from_number(row.get(1)?);
-            at(Attempt(row.get(0)?), &mut |facts| facts.verdict = verdict);
+            // Given up before it was claimed: a time of the message had passed.
+            let may_be_unclaimed = verdict == Some(Verdict::Abandon);
+            at(Attempt(row.get(0)?), may_be_unclaimed, &mut |facts| facts.verdict = verdict);
         }
         let receipted = |facts: &mut AttemptFacts, is_final: bool, state: Option<i64>| {
             facts.noticed = true;
@@ -81,7 +85,7 @@ impl MessageFacts {
         let mut rows = statement.query(Attempt::receipt_range(message, end))?;
         while let Some(row) = rows.next()? {
             let (is_final, state) = (row.get(1)?, row.get(2)?);
-            at(Attempt::of_receipt(row.get(0)?), &mut |facts| receipted(facts, is_final, state));
+            at(Attempt::of_receipt(row.get(0)?), false, &mut |facts| receipted(facts, is_final, state));
         }
         // Receipts matched to it later, unless they were taken back since.
         let mut statement = connection.prepare_cached(
@@ -92,7 +96,7 @@ impl MessageFacts {
         let mut rows = statement.query(range)?;
         while let Some(row) = rows.next()? {
             let (is_final, state) = (row.get(1)?, row.get(2)?);
-            at(Attempt(row.get(0)?), &mut |facts| receipted(facts, is_final, state));
+            at(Attempt(row.get(0)?), false, &mut |facts| receipted(facts, is_final, state));
         }
         Ok(Self { message, parts: facts })
     }

@@ -9,7 +9,7 @@ use super::key::Attempt;
 use super::retry::Waiting;
 use super::{JournalError, open_read_only};
 use crate::address::{Destination, Sender};
-use crate::fields::SubmitFields;
+use crate::fields::{FieldError, Problem, SubmitFields};
 use crate::text::{Concat, DefaultAlphabet, Encoder, Encoding, PartHeader, Reference};
 use crate::wire::tlv::{Tag, push_tlv};
 use crate::wire::values::registered_delivery;
@@ -176,6 +176,22 @@ pub fn encode_again(
     Ok(())
 }
 
+/// Why a message is not sent although it is its turn: which of its times has passed, in words.
+pub fn what_passed(connection: &Connection, message: i64, now_ms: i64) -> Result<String, JournalError> {
+    let own: Option<String> = connection
+        .prepare_cached("SELECT fields FROM message WHERE id = ?1")?
+        .query_row([message], |row| row.get(0))
+        .optional()?
+        .flatten();
+    let own = own.and_then(|json| SubmitFields::from_json(&json).ok()).unwrap_or_default();
+    let passed = own.passed(now_ms).or(CampaignDefaults::of_message(connection, message)?.fields.passed(now_ms));
+    Ok(match passed {
+        // Short, so that a table shows it whole.
+        Some(FieldError { field, problem: Problem::Passed { moment, .. } }) => format!("too late: {field} {moment}"),
+        _ => "not sent: its validity_period or schedule_delivery_time is no time".into(),
+    })
+}
+
 /// What holds for every message of a campaign that does not say otherwise.
 #[derive(Debug, Default)]
 struct CampaignDefaults {
@@ -251,6 +267,7 @@ impl PartEncoder {
         }
         let has_reference =
             [fields, &defaults.fields].iter().any(|fields| fields.tlvs.get(Tag::USER_MESSAGE_REFERENCE.0).is_some());
+        let passes_at = fields.passes_at(&defaults.fields).unwrap_or(i64::MAX);
         let or = |own: Option<u8>, campaign: Option<u8>, default: u8| own.or(campaign).unwrap_or(default);
         let general = &defaults.fields;
         let (source_ton, source_npi) = source.ton_npi();
@@ -319,6 +336,7 @@ impl PartEncoder {
                 parts,
                 refused: waiting.map_or(0, |waiting| waiting.refused),
                 has_reference,
+                passes_at,
             });
         }
         Ok(message + i64::from(parts))

@@ -4,6 +4,7 @@
 use super::campaign::CampaignOptions;
 use super::key::State;
 use super::lock::ImportLock;
+use super::twins::{self, Contents, Twin};
 use super::{JournalError, in_transaction, now_ms, open_or_create};
 use crate::failpoint::reach;
 use rusqlite::{Connection, OptionalExtension};
@@ -238,10 +239,26 @@ impl Intake {
         self.first_refused.clone()
     }
 
+    /// Campaigns of other names that are the same again as this one, all of which is stored by now. From here on the
+    /// journal is not kept from others until [`finish`](Self::finish) or [`abandon`](Self::abandon), and the rows stay hidden.
+    pub fn twins(&mut self, name: &str, options: &CampaignOptions, digest: &str) -> Result<Vec<Twin>, JournalError> {
+        let at_path = |error: JournalError| error.at(&self.path);
+        let store = "UPDATE campaign SET end_id = ?2 WHERE id = ?1";
+        let stored = self.connection.execute(store, (self.campaign, self.next_id));
+        stored.and_then(|_| self.connection.execute_batch("COMMIT")).map_err(|error| at_path(error.into()))?;
+        let contents = Contents { digest, messages: self.counts.messages, parts: self.counts.parts };
+        let (first, end) = (self.next_id - self.counts.parts, self.next_id);
+        let mut sum = || twins::sum_of(&self.connection, first, end);
+        twins::find(&self.connection, name, options, contents, &mut sum).map_err(at_path)
+    }
+
     /// Makes the campaign whole: from this commit on it is there.
     pub fn finish(self, digest: &str) -> Result<Counts, JournalError> {
         let at_path = |error: rusqlite::Error| JournalError::from(error).at(&self.path);
         let counts = self.counts;
+        if self.connection.is_autocommit() {
+            self.connection.execute_batch("BEGIN IMMEDIATE").map_err(at_path)?;
+        }
         self.connection
             .execute(
                 "UPDATE campaign SET digest = ?2, end_id = ?3, duplicate_rows = ?4, rejected_rows = ?5 WHERE id = ?1",

@@ -143,6 +143,8 @@ pub struct Keeper {
     /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
     pub(super) barred: Barred,
     pub(super) streak: (u32, u32),
+    /// Parts that the last claims passed by, since their time had passed.
+    pub(super) passed_by: usize,
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
     /// Sessions that are entered once the transaction is committed.
@@ -215,7 +217,7 @@ impl Keeper {
     }
 
     fn wait(&self) -> Duration {
-        if self.strays.has_drained(&self.generations) {
+        if self.strays.has_drained(&self.generations) || self.has_more_to_pass_by() {
             return Duration::ZERO;
         }
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {

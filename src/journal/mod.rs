@@ -68,6 +68,7 @@ pub mod spill;
 pub mod state;
 pub mod strays;
 pub mod suppression;
+pub mod twins;
 pub mod verify;
 
 pub use came::words;

@@ -66,7 +66,7 @@ fn f04_duplicates_are_counted_and_listed_or_sent() {
         desk.sql("SELECT campaign, line, row FROM duplicate_row ORDER BY line"),
         ["a|3|+447700900001,b", "a|5|447700900001,d"]
     );
-    desk.run(&["import", "a.csv", "--allow-duplicates", "--campaign", "all"])
+    desk.run(&["import", "a.csv", "--allow-duplicates", "--campaign", "all", "--allow-same-file"])
         .says(0, &["imported 4 messages in 4 parts"]);
     assert_eq!(
         desk.sql("SELECT count(*) FROM message_status WHERE campaign = 'all' AND destination = '447700900001'"),
@@ -141,8 +141,10 @@ fn f11_the_same_again_imports_nothing() {
     desk.run(&[&import[..], &["--delimiter", ",", "--strict"]].concat()).says(0, &["in the journal already"]);
     assert_eq!(desk.sql("SELECT campaign, messages FROM campaign_summary"), ["a|1"]);
     assert_eq!(desk.sql("SELECT count(*) FROM message"), ["1"]);
-    // The same file under another name is another campaign.
-    desk.run(&[&import[..], &["--campaign", "b"]].concat()).says(0, &["b: imported 1 message"]);
+    // The same file under another name is another campaign, for whoever says that it is meant.
+    let again = [&import[..], &["--campaign", "b"]].concat();
+    desk.run(&again).says(2, &["these are the messages of campaign a", "--allow-same-file"]);
+    desk.run(&[&again[..], &["--allow-same-file"]].concat()).says(0, &["b: imported 1 message"]);
     assert_eq!(desk.sql("SELECT campaign FROM campaign_summary"), ["a", "b"]);
 }
 

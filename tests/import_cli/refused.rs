@@ -112,7 +112,7 @@ fn f09_a_file_that_is_not_there_or_is_none() {
     let words = ["a.csv: there is no such file: check the name and the folder"];
     desk.run(&["import", "a.csv"]).refused(&words);
     desk.run(&["check", "a.csv"]).refused(&words);
-    desk.run(&["check", "-"]).refused(&["-: a file is needed, standard input is not read"]);
+    desk.run(&["check", "-"]).usage(&["-: this is standard input", "give --campaign NAME"]);
     desk.run(&["import", "."]).usage(&["is not a file's name"]);
     assert!(desk.names().is_empty());
 }

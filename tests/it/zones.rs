@@ -115,9 +115,8 @@ fn a_system_without_tzdata_has_the_programs_own_and_says_so() {
         command.args(arguments).current_dir(smppost.path("")).env("TZ", tz).env("HOME", smppost.path(""));
         command.env_remove("TZDIR").output().unwrap()
     };
-    let tried =
-        Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", "true"]);
-    let mut tried = tried;
+    let mut tried = Command::new("unshare");
+    tried.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", "true"]);
     if !tried.output().is_ok_and(|tried| tried.status.success()) {
         return common::skipped("no mount namespace can be had");
     }

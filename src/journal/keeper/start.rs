@@ -139,6 +139,7 @@ impl Keeper {
             suppressed: control::suppressed(&connection)?,
             barred: Barred::default(),
             streak: (0, 0),
+            passed_by: 0,
             limit_end: HashMap::new(),
             after_commit: Vec::new(),
             opened: Vec::new(),

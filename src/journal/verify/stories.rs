@@ -213,6 +213,7 @@ impl<'a> Stories<'a> {
             }
         }
         for (attempt, verdict) in take(&mut rest.verdicts, |fact| fact.0.part() < end) {
+            self.note_given_up_unclaimed(message, *attempt, *verdict);
             if let Some((facts, again)) = self.fact(message, *attempt, "verdict") {
                 facts.verdict = *verdict;
                 *again |= matches!(verdict, Some(Verdict::NotWritten | Verdict::Resend | Verdict::RetryRejected));
@@ -259,6 +260,21 @@ impl<'a> Stories<'a> {
                     )
                 });
             }
+        }
+    }
+
+    /// A part whose time had passed before its next try was claimed is given up all the same: that try has no claim.
+    fn note_given_up_unclaimed(&mut self, message: i64, attempt: Attempt, verdict: Option<Verdict>) {
+        let Ok(part) = usize::try_from(attempt.part() - message) else { return };
+        let (Some(attempts), Some(again), Some(sessions)) =
+            (self.parts.get_mut(part), self.again.get_mut(part), self.sessions.get_mut(part))
+        else {
+            return;
+        };
+        if verdict == Some(Verdict::Abandon) && attempts.len() == usize::from(attempt.tried()) {
+            attempts.push(AttemptFacts::default());
+            again.push(false);
+            sessions.push(0);
         }
     }
 

@@ -16,6 +16,7 @@ fn run() -> Run {
         parts,
         refused: 0,
         has_reference: false,
+        passes_at: i64::MAX,
     });
     let chunk = Arc::new(Chunk { items: items.into(), ..Chunk::default() });
     Run { chunk, items: 0..5, first_serial: 11, first_sequence_number: 101, generation: 0 }

@@ -160,7 +160,7 @@ impl<'a> Dial<'a> {
                 self.known.push(address);
                 let place = match super::host::is_address(host) {
                     true => address.to_string(),
-                    false => format!("{host} ({address})"),
+                    false => format!("{} ({address})", super::host::plain(host)),
                 };
                 self.ready.push_back(Candidate { address, host: host.into(), place });
             }

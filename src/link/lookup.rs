@@ -77,7 +77,14 @@ static RUNNING: Mutex<BTreeMap<String, Vec<Sender<Answer>>>> = Mutex::new(BTreeM
 
 /// Begins to look a host up; an address is its own answer.
 pub fn look_up(host: &str) -> Receiver<Answer> {
-    look_up_with(host, |host| (host, 0).to_socket_addrs().map(Vec::from_iter))
+    look_up_with(host, |host| {
+        let find = |host: &str| (host, 0).to_socket_addrs().map(Vec::from_iter);
+        match (find(host), host.strip_suffix('.')) {
+            // With the dot at its end /etc/hosts does not know a name that stands there.
+            (Err(error), Some(bare)) => find(bare).map_err(|_| error),
+            (found, _) => found,
+        }
+    })
 }
 
 fn look_up_with(host: &str, resolve: fn(&str) -> io::Result<Vec<SocketAddr>>) -> Receiver<Answer> {
@@ -120,6 +127,12 @@ mod tests {
         for (host, address) in [("192.0.2.1", "192.0.2.1:0"), ("::1", "[::1]:0")] {
             assert_eq!(look_up(host).try_recv(), Ok(Ok(vec![address.parse().unwrap()])));
         }
+    }
+
+    #[test]
+    fn a_name_with_a_dot_at_its_end_is_found_where_it_stands_without() {
+        let answer = look_up("localhost.").recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+        assert!(answer.iter().all(|address| address.ip().is_loopback()), "{answer:?}");
     }
 
     #[test]

@@ -128,7 +128,7 @@ fn words_name_each_address_and_what_it_did_and_the_likeliest_cause_once() {
     let ended = Smppost::new();
     let ended = ended.run(&to(&ended, "LocalHost.", &number, &["--give-up-after", "1s"]));
     ended.assert_code(1);
-    says(&ended, &format!("localhost. (127.0.0.1:{port}) refuses connections"));
+    says(&ended, &format!("localhost (127.0.0.1:{port}) refuses connections"));
 }
 
 #[test]

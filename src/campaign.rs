@@ -12,9 +12,11 @@ use crate::import::{
     Event, FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of,
 };
 use crate::journal::campaign::{CampaignOptions, Via};
-use crate::journal::intake::{Counts, Intake, existing};
+use crate::journal::intake::{Intake, existing};
+use crate::journal::key::State;
+use crate::journal::query::Counts;
 use crate::journal::twins::{self, Contents, Sum, Twin};
-use crate::journal::{self, JournalError};
+use crate::journal::{self, JournalError, intake};
 use crate::report::text::{argument, cannot_open, count, moment, number};
 use crate::text::{Choice, Concat, Policy};
 use crate::wire::values::esm_class;
@@ -120,12 +122,7 @@ pub enum CampaignError {
     /// The journal.
     Journal(JournalError),
     /// A campaign of that name exists and differs.
-    Differs {
-        /// Its name.
-        name: String,
-        /// In what: option, recorded and wanted value.
-        differences: Vec<(String, String, String)>,
-    },
+    Differs(Box<Differs>),
     /// It was imported, and its file is wanted again and is not there.
     Gone {
         /// Its name.
@@ -161,6 +158,21 @@ pub enum CampaignError {
     Options(String),
 }
 
+/// A campaign that is in the journal, and differs from one of its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Differs {
+    /// Its name.
+    pub name: String,
+    /// In what: option, recorded and wanted value.
+    pub differences: Vec<(String, String, String)>,
+    /// How the messages of the recorded one stand.
+    pub counts: Counts,
+    /// A name like it that is free.
+    pub free: String,
+    /// What cancels the recorded one, and what sends this under that name, as they are typed.
+    pub commands: Option<(String, String)>,
+}
+
 /// What is to be done where another campaign is the same again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Again {
@@ -190,18 +202,7 @@ impl fmt::Display for CampaignError {
             Self::Open(path, error) => write!(f, "{}: {}", path.display(), cannot_open(error)),
             Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Journal(error) => error.fmt(f),
-            Self::Differs { name, differences } => {
-                write!(f, "campaign {name:?} is in the journal already, and differs:")?;
-                for (option, recorded, wanted) in differences {
-                    write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
-                }
-                write!(
-                    f,
-                    "\nNothing was changed. To go on with the recorded one: `smppost resume {}`. To send this as another \
-                     campaign: --campaign NEW-NAME",
-                    argument(name)
-                )
-            }
+            Self::Differs(differs) => differs.fmt(f),
             Self::Gone { name, path, error } => write!(
                 f,
                 "{}: {}. Campaign {name:?} was imported and needs its file no more: `smppost resume {}` goes on with it",
@@ -244,6 +245,50 @@ impl fmt::Display for CampaignError {
     }
 }
 
+impl fmt::Display for Differs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, differences, counts, free, commands } = self;
+        write!(f, "campaign {name:?} is in the journal already, and differs:")?;
+        for (option, recorded, wanted) in differences {
+            write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
+        }
+        write!(f, "\nNothing was changed. Of the recorded one: {}.", standing(counts))?;
+        let (cancel, again) = match commands {
+            Some((cancel, again)) => (cancel.clone(), format!("\n  {again}")),
+            None => (format!("smppost cancel {}", argument(name)), format!(" --campaign {}", argument(free))),
+        };
+        if counts.of(State::Queued) + counts.of(State::Sending) > 0 {
+            write!(
+                f,
+                "\nIf this is to go instead of what is left of it, cancel that first (what was sent stays sent):\n  \
+                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `smppost resume {}`",
+                argument(name)
+            )
+        } else {
+            write!(f, "\nTo send this as another campaign, also to whoever got the recorded one:{again}")
+        }
+    }
+}
+
+/// How the messages of a campaign stand, in words.
+fn standing(counts: &Counts) -> String {
+    let taken = [State::Accepted, State::Delivered, State::PartlyDelivered, State::Failed];
+    let sent: i64 = taken.iter().map(|&state| counts.of(state)).sum();
+    let left = counts.of(State::Queued) + counts.of(State::Sending);
+    let mut words = vec![format!("{} sent", count(sent, "message")), format!("{} queued", number(left))];
+    for (state, word) in [
+        (State::InDoubt, "in doubt"),
+        (State::Rejected, "rejected"),
+        (State::Cancelled, "cancelled"),
+        (State::Suppressed, "suppressed"),
+    ] {
+        if counts.of(state) > 0 {
+            words.push(format!("{} {word}", number(counts.of(state))));
+        }
+    }
+    words.join(", ")
+}
+
 impl std::error::Error for CampaignError {}
 
 impl From<JournalError> for CampaignError {
@@ -258,7 +303,7 @@ pub enum Imported {
     /// The campaign is new.
     New {
         /// What went in.
-        counts: Counts,
+        counts: intake::Counts,
         /// The line of the first row refused, and why.
         first_refused: Option<(u64, String)>,
         /// Columns of the file that nothing is taken from.
@@ -268,6 +313,8 @@ pub enum Imported {
     Already(i64),
 }
 
+/// Names that are tried in search of one that is free.
+const NAMES_TRIED: u32 = 1_000;
 /// Rows between two calls of an import's `progress`.
 const ROWS_PER_PROGRESS: u64 = 65_536;
 
@@ -280,10 +327,60 @@ pub fn import(
     progress: &mut dyn FnMut(u64, u64),
     about_twins: &mut dyn FnMut(&[Twin]) -> Again,
 ) -> Result<Imported, CampaignError> {
+    match prepare(campaign, journal, None, progress, about_twins)? {
+        Prepared::Already(messages) => Ok(Imported::Already(messages)),
+        Prepared::New(pending) => pending.release(),
+    }
+}
+
+/// A campaign that can be sent, or nearly.
+pub enum Prepared {
+    /// It was there already, with so many messages.
+    Already(i64),
+    /// It is in the journal, whole and hidden.
+    New(Box<Pending>),
+}
+
+/// A campaign that is in the journal, whole and hidden until it is released. Where it is dropped instead, or the process
+/// ends, the next start undoes it.
+pub struct Pending {
+    intake: Intake,
+    first_refused: Option<(u64, String)>,
+    unused_columns: Vec<String>,
+}
+
+impl Pending {
+    /// Shows it to all: from now on it is imported.
+    pub fn release(self) -> Result<Imported, CampaignError> {
+        let Self { intake, first_refused, unused_columns } = self;
+        Ok(Imported::New { counts: intake.release()?, first_refused, unused_columns })
+    }
+
+    /// Takes it back, and with it the journal if that was made for it.
+    pub fn abandon(self) {
+        undo(Some(self.intake));
+    }
+}
+
+/// Takes an import back. The next start would undo it as well; an operator who looks now should find nothing of it.
+fn undo(intake: Option<Intake>) {
+    if let Err(error) = intake.map_or(Ok(()), Intake::abandon) {
+        log::warn!("what was imported is hidden, and undone at the next start: {error}");
+    }
+}
+
+/// As [`import`], but leaves a new campaign hidden. `account`: for whom it is, where that is known.
+pub fn prepare(
+    campaign: &CampaignFile,
+    journal: &Path,
+    account: Option<&str>,
+    progress: &mut dyn FnMut(u64, u64),
+    about_twins: &mut dyn FnMut(&[Twin]) -> Again,
+) -> Result<Prepared, CampaignError> {
     let suppressed = match journal::open_existing(journal) {
         Ok(connection) => {
-            if let Some(already) = compare(campaign, &connection)? {
-                return Ok(already);
+            if let Some(messages) = compare(campaign, &connection)? {
+                return Ok(Prepared::Already(messages));
             }
             journal::control::suppressed(&connection)?
         }
@@ -300,7 +397,7 @@ pub fn import(
     let outcome = transfer(reader, from, |batch| {
         let intake = match &mut intake {
             Some(intake) => intake,
-            none => none.insert(Intake::begin(journal, &campaign.name, &file, &campaign.options)?),
+            none => none.insert(Intake::begin_for(journal, &campaign.name, &file, &campaign.options, account)?),
         };
         intake.store(batch.kept())?;
         rows += batch.len() as u64;
@@ -316,7 +413,7 @@ pub fn import(
             if let (0, Some((line, reason))) = (intake.counts().messages, &first_refused) {
                 // Its name would be taken, and the mended file be refused under it.
                 let (rows, reason) = (intake.counts().rejected, reason.clone());
-                intake.abandon()?;
+                undo(Some(intake));
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
             let digest = hex(&digest);
@@ -331,19 +428,16 @@ pub fn import(
                 _ => standing.check(&campaign.path),
             };
             if let Err(refused) = refused {
-                intake.abandon()?;
+                undo(Some(intake));
                 return Err(refused);
             }
-            Ok(Imported::New { counts: intake.finish(&digest)?, first_refused, unused_columns })
+            intake.seal(&digest)?;
+            Ok(Prepared::New(Box::new(Pending { intake, first_refused, unused_columns })))
         }
         // A file without rows is an error of its own, so that there is none here.
         (Ok(_), None) => Err(CampaignError::Import(campaign.path.clone(), ImportError::HeaderOnly)),
         (Err(error), intake) => {
-            // The next start would undo it as well; an operator who looks now should find nothing of it.
-            let undone = intake.map_or(Ok(()), Intake::abandon);
-            if let Err(undone) = undone {
-                log::warn!("what was imported is hidden, and undone at the next start: {undone}");
-            }
+            undo(intake);
             Err(match error {
                 TransferError::Read(error) => CampaignError::Import(campaign.path.clone(), error),
                 TransferError::Journal(error) => error.into(),
@@ -352,8 +446,8 @@ pub fn import(
     }
 }
 
-/// What the journal says to a campaign of that name, where it has one.
-fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Imported>, CampaignError> {
+/// How many messages the campaign of that name has, where the journal has one; one that differs is refused.
+pub fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<i64>, CampaignError> {
     let Some(recorded) = existing(connection, &campaign.name)? else { return Ok(None) };
     let gone = |error| CampaignError::Gone { name: campaign.name.clone(), path: campaign.path.clone(), error };
     let standing = Standing::open(&campaign.path).map_err(|error| match error {
@@ -367,16 +461,29 @@ fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Im
         differences.insert(0, ("contents of the file".into(), short(&recorded.digest), short(&digest)));
     }
     if differences.is_empty() {
-        Ok(Some(Imported::Already(recorded.messages)))
-    } else {
-        Err(CampaignError::Differs { name: campaign.name.clone(), differences })
+        return Ok(Some(recorded.messages));
     }
+    let summary = journal::query::campaign(connection, &campaign.name)?;
+    let free = free_name(connection, &campaign.name)?;
+    let (name, counts, commands) = (campaign.name.clone(), summary.counts, None);
+    Err(CampaignError::Differs(Box::new(Differs { name, differences, counts, free, commands })))
+}
+
+/// A name like this one that no campaign has.
+fn free_name(connection: &Connection, name: &str) -> Result<String, JournalError> {
+    for n in 2..NAMES_TRIED {
+        let free = format!("{name}-{n}");
+        if existing(connection, &free)?.is_none() {
+            return Ok(free);
+        }
+    }
+    Ok(format!("{name}-{}", journal::now_ms()))
 }
 
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
 /// suppression list only.
 pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Vec<Twin>), CampaignError> {
-    let journal = journal::open_read_only(journal).ok();
+    let journal = journal::open_untouched(journal).ok();
     let suppressed = match &journal {
         Some(connection) => journal::control::suppressed(connection)?,
         None => Default::default(),

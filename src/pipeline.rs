@@ -26,7 +26,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use choice::{choose, needs_tlvs, refuse_tlvs};
+pub use choice::refuse_tlvs;
+use choice::{choose, needs_tlvs};
 pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings};
 pub use unbound::NeverBound;
 use unbound::Unbound;

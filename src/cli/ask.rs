@@ -20,9 +20,14 @@ pub fn on_terminal() -> bool {
 /// Asks on stderr and reads the answer from stdin; Enter alone means `default`. The end of the input is a no, and so is a
 /// process that is put in the background meanwhile. To be called only [`on_terminal`].
 pub fn yes(question: &str, default: bool) -> bool {
+    yes_unless(question, default, &|| false)
+}
+
+/// As [`yes`]; it is a no as soon as `is_over`, as after Ctrl-C.
+pub fn yes_unless(question: &str, default: bool, is_over: &dyn Fn() -> bool) -> bool {
     let input = io::stdin();
     let input = input.as_fd();
-    ask(input, &mut io::stderr(), question, default, &|| in_foreground(input))
+    ask(input, &mut io::stderr(), question, default, &|| !is_over() && in_foreground(input))
 }
 
 fn in_foreground(terminal: BorrowedFd<'_>) -> bool {

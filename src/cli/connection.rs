@@ -192,15 +192,7 @@ pub fn account_name(account: &Account) -> String {
 impl ConnectionArgs {
     /// The account as typed, with its password.
     pub fn resolve(&self) -> Result<Account, CliError> {
-        let missing = |option: &str, variable: &str| {
-            CliError::Usage(format!(
-                "{option} is missing: give it, or set {variable} (a rehearsal needs none: send --simulate)"
-            ))
-        };
-        if self.hosts.is_empty() {
-            return Err(missing("--host", "SMPPOST_HOST"));
-        }
-        let system_id = self.system_id.as_deref().ok_or_else(|| missing("--system-id", "SMPPOST_SYSTEM_ID"))?;
+        let system_id = self.named()?;
         // What can be wrong with the rest is said before a password is asked for.
         let mut account = self.account(&self.hosts, system_id, Secret::default())?;
         account.tls = self.tls.settings().map_err(CliError::Usage)?;
@@ -220,10 +212,35 @@ impl ConnectionArgs {
 
     /// The account as typed, if messages can be sent with it.
     pub fn resolve_to_send(&self) -> Result<Account, CliError> {
-        if !self.bind_mode().can_submit() {
-            return Err(CliError::Usage("--bind rx receives only: to send, use trx, tx or tx+rx".into()));
-        }
+        self.refuse_receiver()?;
         self.resolve()
+    }
+
+    fn refuse_receiver(&self) -> Result<(), CliError> {
+        if self.bind_mode().can_submit() {
+            return Ok(());
+        }
+        Err(CliError::Usage("--bind rx receives only: to send, use trx, tx or tx+rx".into()))
+    }
+
+    /// The account's user name, where it and a host are given.
+    fn named(&self) -> Result<&str, CliError> {
+        let missing = |option: &str, variable: &str| {
+            CliError::Usage(format!(
+                "{option} is missing: give it, or set {variable} (a rehearsal needs none: send --simulate)"
+            ))
+        };
+        if self.hosts.is_empty() {
+            return Err(missing("--host", "SMPPOST_HOST"));
+        }
+        self.system_id.as_deref().ok_or_else(|| missing("--system-id", "SMPPOST_SYSTEM_ID"))
+    }
+
+    /// The account as typed, if messages can be sent with it, without its password.
+    pub fn check_to_send(&self) -> Result<Account, CliError> {
+        self.refuse_receiver()?;
+        self.named()?;
+        self.check().map_err(CliError::Usage)
     }
 
     /// The account as typed, without its password: all that can be checked without connecting.

@@ -6,6 +6,8 @@ mod connection;
 mod hours;
 mod listen;
 mod operations;
+mod plan;
+mod prepare;
 mod probe;
 mod profile;
 mod resolve;
@@ -237,7 +239,9 @@ impl Command {
     /// Whether it changes a journal, so that one of an older program has to be brought up to date before.
     fn writes_to_journal(&self) -> bool {
         match self {
-            Self::Send(_) | Self::Import(_) | Self::Resume(_) | Self::Query(_) | Self::Replace(_) => true,
+            Self::Send(args) => !args.is_dry_run(),
+            Self::Resume(args) => !args.is_dry_run(),
+            Self::Import(_) | Self::Query(_) | Self::Replace(_) => true,
             Self::Cancel(_) | Self::Listen(_) | Self::Resolve(_) => true,
             Self::Suppress(args) => args.changes_list(),
             Self::Check(_) | Self::List(_) | Self::Report(_) | Self::Verify(_) | Self::Upgrade(_) => false,

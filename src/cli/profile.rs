@@ -15,8 +15,19 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 9] =
-    ["campaign", "limit", "simulate", "config", "profile", "help", "version", "profile_status", "profile_field"];
+const NOT_KEYS: [&str; 11] = [
+    "campaign",
+    "limit",
+    "simulate",
+    "yes",
+    "dry_run",
+    "config",
+    "profile",
+    "help",
+    "version",
+    "profile_status",
+    "profile_field",
+];
 /// Keys whose tables go to a hidden option of their own, so that what is typed adds to them instead of replacing them.
 const TABLES: [(&str, &str); 2] = [("status", "profile_status"), ("field", "profile_field")];
 

@@ -4,9 +4,10 @@ use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::hours::{self, HoursArgs};
 use super::operations::{self, OperationArgs};
+use super::plan::{self, How, Line};
 use super::sessions::SessionArgs;
-use super::{CliError, ask, exit};
-use crate::campaign::{self, Again, CampaignFile, Imported, twin_words};
+use super::{CliError, ask, exit, prepare};
+use crate::campaign::{self, Again, CampaignError, CampaignFile, Imported, Prepared, twin_words};
 use crate::escape::escape_terminal;
 use crate::hours::Hours;
 use crate::journal::control::Decision;
@@ -20,16 +21,19 @@ use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, NeverBound, Outcome, SendSettings};
 use crate::progress::Display;
-use crate::report::text::{argument, count, journal_option};
+use crate::report::text::{argument, count, journal_option, number};
 use crate::report::{Exit, RunFacts, SendSummary};
-use crate::session::Account;
+use crate::session::{Account, TakesTlvs};
 use crate::wire::CommandStatus;
 use clap::{Args, ValueEnum};
+use crossbeam_channel::Receiver;
 use jiff::Timestamp;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+/// Campaigns that are named where several are not sent.
+const CAMPAIGNS_NAMED: usize = 10;
 /// Campaigns that are told of when they are the same again: the newest.
 const TWINS_SHOWN: usize = 5;
 
@@ -50,6 +54,11 @@ pub struct SendArgs {
 }
 
 impl SendArgs {
+    /// Whether nothing is to be written.
+    pub fn is_dry_run(&self) -> bool {
+        self.run.dry_run
+    }
+
     /// Checks all that can be checked without the file and without connecting, and says what would be done.
     pub fn describe(&self) -> Result<String, CliError> {
         let words = self.sessions.describe().map_err(CliError::Usage)?;
@@ -105,10 +114,14 @@ enum CheckFormat {
 
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The campaign [default: all that are not finished]
-    campaign: Option<String>,
+    /// The campaign; several may be named [default: the one that is not sent; where there are several, see --all]
+    #[arg(value_name = "CAMPAIGN")]
+    campaigns: Vec<String>,
+    /// All campaigns that are not finished, however many
+    #[arg(long, conflicts_with = "campaigns")]
+    all: bool,
     /// Queue what was rejected again first
-    #[arg(long, requires = "campaign")]
+    #[arg(long, requires = "campaigns")]
     retry_rejected: bool,
     /// Of that, only what was rejected with this command_status (0x0A, 10 or ESME_RINVSRCADR)
     #[arg(long, value_name = "CODE", requires = "retry_rejected", value_parser = status_code)]
@@ -148,6 +161,12 @@ struct RunArgs {
     limit: Option<u64>,
     #[command(flatten)]
     hours: HoursArgs,
+    /// Say what would be sent, and do nothing: nothing is bound, nothing written
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before many messages, or several campaigns, are sent (asked only on a terminal)
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Imports, and says what went in.
@@ -157,9 +176,45 @@ pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Resu
         display.clear();
         again(twins, allow_same, &display)
     };
-    let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows), &mut about_twins)?;
+    let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows), &mut about_twins)
+        .map_err(|error| with_commands(error, journal))?;
     display.clear();
-    let name = &campaign.name;
+    say_imported(&campaign.name, journal, &imported, &display);
+    Ok(())
+}
+
+/// Puts the commands to a refusal that lead on from it.
+fn with_commands(mut error: CampaignError, journal: &Path) -> CampaignError {
+    if let CampaignError::Differs(differs) = &mut error {
+        let cancel = format!("smppost cancel {}{}", argument(&differs.name), journal_option(journal));
+        let typed: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        differs.commands = Some((cancel, typed_under(&typed, &differs.free)));
+    }
+    error
+}
+
+/// The command as typed, with another name for the campaign.
+fn typed_under(typed: &[String], name: &str) -> String {
+    let mut words = vec!["smppost".to_owned()];
+    let mut rest = typed.iter().skip(1);
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "--campaign" => drop(rest.next()),
+            word if word.starts_with("--campaign=") => {}
+            word if word.starts_with("--") => match word.split_once('=') {
+                Some((option, value)) => words.push(format!("{option}={}", argument(value))),
+                None => words.push(word.to_owned()),
+            },
+            word => words.push(argument(word)),
+        }
+    }
+    words.push("--campaign".to_owned());
+    words.push(argument(name));
+    words.join(" ")
+}
+
+/// Says what an import did.
+fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Display) {
     match imported {
         Imported::New { counts, first_refused, unused_columns } => {
             display.say(&format!(
@@ -168,7 +223,7 @@ pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Resu
                 count(counts.parts, "part")
             ));
             if !unused_columns.is_empty() {
-                display.say(&format!("  columns not used: {}", crate::preview::columns(&unused_columns)));
+                display.say(&format!("  columns not used: {}", crate::preview::columns(unused_columns)));
             }
             let report = |what: &str| {
                 let journal = argument(&journal.to_string_lossy());
@@ -179,7 +234,7 @@ pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Resu
                     "  {} refused: {}\n    the first: line {line}: {}",
                     count(counts.rejected, "row"),
                     report("--rejected-rows"),
-                    escape_terminal(&reason)
+                    escape_terminal(reason)
                 ));
             }
             if counts.duplicates > 0 {
@@ -192,10 +247,9 @@ pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Resu
             }
         }
         Imported::Already(messages) => {
-            display.say(&format!("{name}: in the journal already, with {}", count(messages, "message")));
+            display.say(&format!("{name}: in the journal already, with {}", count(*messages, "message")));
         }
     }
-    Ok(())
 }
 
 /// Says which campaigns are the same again, and asks where somebody would get the same message twice.
@@ -253,26 +307,29 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8
     Ok(if tally.has_messages() { exit::OK } else { exit::ERROR })
 }
 
-/// Imports and sends.
+/// Imports and sends. Whatever stands against sending is found before the first row is stored, or takes the rows back.
 pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.inbound.alphabet)?;
+    campaign.settings()?;
     let hours = args.run.hours.hours()?;
     refuse_without_tlvs(&args.sessions.connection, &campaign)?;
-    // Before anything else, so that of many that start at once all but one end here.
-    let lock = SenderLock::take(journal)?;
-    if args.simulate {
-        import(&campaign, args.campaign.allow_same_file, journal)?;
-        let simulator = simulator(&args.sessions)?;
-        let mut account = args.sessions.account("127.0.0.1", "simulated")?;
-        account.port = simulator.local_addr().port();
-        let mut settings = args.settings(account, hours, journal, &campaign.name)?;
-        settings.account_name = "the built-in simulator".into();
-        settings.old_receipts_come = false;
-        return conduct(&settings, &lock);
+    let journal = if args.simulate { prepare::rehearsal_journal(journal)? } else { journal.to_owned() };
+    if args.run.dry_run {
+        return args.dry_run(&campaign, &hours, &journal);
     }
-    let account = args.sessions.resolve_to_send()?;
-    import(&campaign, args.campaign.allow_same_file, journal)?;
-    conduct(&args.settings(account, hours, journal, &campaign.name)?, &lock)
+    // Before anything else, so that of many that start at once all but one end here.
+    let lock = SenderLock::take(&journal)?;
+    match args.begin(&campaign, hours, &journal) {
+        Ok(Some(begun)) => conduct(&begun.settings, &lock, &begun.interrupts),
+        Ok(None) => {
+            lock.leave_nothing();
+            Ok(exit::INTERRUPTED)
+        }
+        Err(error) => {
+            lock.leave_nothing();
+            Err(error.at(&journal))
+        }
+    }
 }
 
 /// What the version cannot carry is refused before anything is imported under the campaign's name.
@@ -303,32 +360,158 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
     if !journal.exists() {
         return Err(JournalError::Missing(journal.into()).into());
     }
-    let lock = SenderLock::take(journal)?;
-    let mut account = args.sessions.resolve_to_send()?;
-    account.receipts = args.inbound.reading();
-    if let (true, Some(campaign)) = (args.retry_rejected, &args.campaign) {
-        let connection = journal::open_existing(journal)?;
-        let decision = Decision::RetryRejected { code: args.code };
-        journal::control::request(&connection, campaign, &decision).map_err(|error| error.at(journal))?;
+    if args.run.dry_run {
+        let account = args.sessions.check()?;
+        let connection = journal::open_untouched(journal)?;
+        let settings = args.settings(account, args.run.hours.hours()?, journal)?;
+        let (lines, several) = args.lines(&connection, &settings)?;
+        say_dry_run(&lines, &settings)?;
+        if several && !args.all {
+            Display::new().say(&format!("as typed it would not send these: {}", how_to_name_them(&lines, journal)));
+        }
+        return Ok(exit::OK);
     }
-    let settings = SendSettings {
-        journal: journal.into(),
-        account_name: account_name(&account),
-        connections: args.sessions.connections()?,
-        rate: args.sessions.pace.rate(),
-        rules: args.sessions.rules(),
-        hours: args.run.hours.hours()?,
-        limit: args.run.limit,
-        wait_receipts: args.run.wait_receipts,
-        campaigns: args.campaign.iter().cloned().collect(),
-        old_receipts_come: true,
-        default_alphabet: args.inbound.alphabet.alphabet(),
-        stop_words: args.inbound.stop_words(),
-        never_bound: never_bound(),
-        listen: None,
-        account,
-    };
-    conduct(&settings, &lock)
+    let lock = SenderLock::take(journal)?;
+    match args.begin(journal) {
+        Ok(Some(begun)) => conduct(&begun.settings, &lock, &begun.interrupts),
+        Ok(None) => {
+            lock.leave_nothing();
+            Ok(exit::INTERRUPTED)
+        }
+        Err(error) => {
+            lock.leave_nothing();
+            Err(error.at(journal))
+        }
+    }
+}
+
+/// A run that may begin.
+struct Begun {
+    settings: SendSettings,
+    interrupts: Receiver<()>,
+    /// Held until the run has ended.
+    _simulator: Option<crate::smsc::Smsc>,
+}
+
+/// What to type where several campaigns are not sent.
+fn how_to_name_them(lines: &[Line], journal: &Path) -> String {
+    let named: Vec<String> = lines
+        .iter()
+        .take(CAMPAIGNS_NAMED)
+        .map(|line| format!("{} ({} to send)", argument(&line.campaign), number(line.to_send)))
+        .collect();
+    let more = if lines.len() > named.len() { ", …" } else { "" };
+    let first = lines.first().map_or("CAMPAIGN", |line| &line.campaign);
+    let option = journal_option(journal);
+    format!(
+        "{} are not sent: {}{more}. Name those that are meant: `smppost resume {}{option}`; or all of them: `smppost resume \
+         --all{option}`; or cancel what is not: `smppost cancel {}{option}`",
+        count(lines.len() as i64, "campaign"),
+        named.join(", "),
+        argument(first),
+        argument(first),
+    )
+}
+
+fn say_dry_run(lines: &[Line], settings: &SendSettings) -> Result<(), CliError> {
+    let display = Display::new();
+    if lines.iter().all(|line| line.to_send == 0 && line.also.is_empty()) {
+        display.say("nothing to send");
+    }
+    plan::say(lines, &how(settings))?;
+    for line in hours::lines(&settings.hours, Timestamp::now()) {
+        display.say(&line);
+    }
+    display.say("dry run: nothing was sent, nothing written");
+    Ok(())
+}
+
+fn how(settings: &SendSettings) -> How<'_> {
+    How {
+        account: &settings.account,
+        connections: settings.connections,
+        rate: settings.rate,
+        hours: &settings.hours,
+        simulated: settings.account_name == journal::SIMULATOR,
+        notes: Vec::new(),
+    }
+}
+
+impl ResumeArgs {
+    /// Whether nothing is to be written.
+    pub fn is_dry_run(&self) -> bool {
+        self.run.dry_run
+    }
+
+    /// All that stands before sending; `None`: it was not meant.
+    fn begin(&self, journal: &Path) -> Result<Option<Begun>, CliError> {
+        let account = self.sessions.resolve_to_send()?;
+        let mut settings = self.settings(account, self.run.hours.hours()?, journal)?;
+        let connection = journal::open_existing(journal)?;
+        journal::judge_account(&connection, journal, &settings.account_name)?;
+        let (lines, several) = self.lines(&connection, &settings)?;
+        let interrupts = crate::signals::interrupts()?;
+        if several && !self.all && !ask::on_terminal() {
+            return Err(CliError::Usage(how_to_name_them(&lines, journal)));
+        }
+        if self.campaigns.is_empty() {
+            // What is imported from now on was not among what is said here.
+            let (unsent, waiting) = journal::query::unfinished(&connection)?;
+            settings.campaigns = unsent.into_iter().chain(waiting).collect();
+        }
+        if lines.iter().any(|line| line.to_send > 0 || !line.also.is_empty()) {
+            plan::say(&lines, &how(&settings))?;
+            if !plan::is_meant(&lines, several && !self.all, self.run.yes, &|| !interrupts.is_empty()) {
+                Display::new().say("nothing was sent, nothing changed");
+                return Ok(None);
+            }
+        }
+        if self.retry_rejected {
+            for campaign in &self.campaigns {
+                journal::control::request(&connection, campaign, &Decision::RetryRejected { code: self.code })?;
+            }
+        }
+        Ok(Some(Begun { settings, interrupts, _simulator: None }))
+    }
+
+    /// What would go, and whether that is of several campaigns that nobody named.
+    fn lines(&self, connection: &rusqlite::Connection, settings: &SendSettings) -> Result<(Vec<Line>, bool), CliError> {
+        let names = match self.campaigns.is_empty() {
+            true => journal::query::unfinished(connection)?.0,
+            false => self.campaigns.clone(),
+        };
+        let mut lines = Vec::new();
+        for name in &names {
+            let plan = journal::query::plan(connection, name, settings.limit)?;
+            let mut line = Line::of(&plan);
+            if self.retry_rejected {
+                line.also.push("what was rejected is tried again first".into());
+            }
+            lines.push(line);
+        }
+        let several = self.campaigns.is_empty() && lines.len() > 1;
+        Ok((lines, several))
+    }
+
+    fn settings(&self, account: Account, hours: Hours, journal: &Path) -> Result<SendSettings, CliError> {
+        Ok(SendSettings {
+            journal: journal.into(),
+            account_name: account_name(&account),
+            connections: self.sessions.connections()?,
+            rate: self.sessions.pace.rate(),
+            rules: self.sessions.rules(),
+            hours,
+            limit: self.run.limit,
+            wait_receipts: self.run.wait_receipts,
+            campaigns: self.campaigns.clone(),
+            old_receipts_come: true,
+            default_alphabet: self.inbound.alphabet.alphabet(),
+            stop_words: self.inbound.stop_words(),
+            never_bound: never_bound(),
+            listen: None,
+            account: Account { receipts: self.inbound.reading(), ..account },
+        })
+    }
 }
 
 /// Whoever looks on can put right why nothing is bound; without them it is tried on.
@@ -337,10 +520,9 @@ fn never_bound() -> NeverBound {
 }
 
 /// Sends, shows how it goes, and says what came of it.
-fn conduct(settings: &SendSettings, lock: &SenderLock) -> Result<u8, CliError> {
-    let interrupt = crate::signals::interrupts()?;
+fn conduct(settings: &SendSettings, lock: &SenderLock, interrupt: &Receiver<()>) -> Result<u8, CliError> {
     let display = Display::new();
-    let outcome = pipeline::send(settings, lock, &interrupt, &mut |progress| display.sending(progress))?;
+    let outcome = pipeline::send(settings, lock, interrupt, &mut |progress| display.sending(progress))?;
     display.clear();
     conclude(settings, &outcome, &display)
 }
@@ -453,6 +635,124 @@ fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
 }
 
 impl SendArgs {
+    /// All that stands before sending; `None`: it was not meant.
+    fn begin(&self, campaign: &CampaignFile, hours: Hours, journal: &Path) -> Result<Option<Begun>, CliError> {
+        let (settings, simulator) = if self.simulate {
+            let simulator = simulator(&self.sessions)?;
+            let mut account = self.sessions.account("127.0.0.1", "simulated")?;
+            account.port = simulator.local_addr().port();
+            let mut settings = self.settings(account, hours, journal, &campaign.name)?;
+            settings.account_name = journal::SIMULATOR.into();
+            settings.old_receipts_come = false;
+            (settings, Some(simulator))
+        } else {
+            let account = self.sessions.resolve_to_send()?;
+            (self.settings(account, hours, journal, &campaign.name)?, None)
+        };
+        prepare::judge(journal, &settings.account_name)?;
+        let display = Display::new();
+        let account = Some(settings.account_name.as_str());
+        let mut asked = false;
+        let mut about_twins = |twins: &[Twin]| {
+            display.clear();
+            let again = again(twins, self.campaign.allow_same_file, &display);
+            asked = again == Again::GoOn && !self.campaign.allow_same_file && twins.iter().any(Twin::repeats);
+            again
+        };
+        let mut progress = |rows, _| display.importing(rows);
+        let prepared = campaign::prepare(campaign, journal, account, &mut progress, &mut about_twins);
+        display.clear();
+        let pending = match prepared.map_err(|error| with_commands(error, journal))? {
+            Prepared::Already(messages) => {
+                say_imported(&campaign.name, journal, &Imported::Already(messages), &display);
+                None
+            }
+            Prepared::New(pending) => Some(pending),
+        };
+        // Only now: before, the first Ctrl-C is to end the import.
+        let interrupts = crate::signals::interrupts()?;
+        match (self.is_meant(&settings, asked, &interrupts), pending) {
+            (Ok(true), pending) => {
+                if let Some(pending) = pending {
+                    say_imported(&campaign.name, journal, &pending.release()?, &display);
+                }
+                Ok(Some(Begun { settings, interrupts, _simulator: simulator }))
+            }
+            (Ok(false), pending) => {
+                let words = if pending.is_some() { "nothing was sent, nothing imported" } else { "nothing was sent" };
+                if let Some(pending) = pending {
+                    pending.abandon();
+                }
+                display.say(words);
+                Ok(None)
+            }
+            (Err(error), pending) => {
+                if let Some(pending) = pending {
+                    pending.abandon();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Judges what is in the journal now, says what would go, and asks where that is to be asked and was not yet.
+    fn is_meant(&self, settings: &SendSettings, asked: bool, interrupts: &Receiver<()>) -> Result<bool, CliError> {
+        let connection = journal::open_read_only(&settings.journal)?;
+        if settings.account.tlvs == TakesTlvs::No {
+            pipeline::refuse_tlvs(&connection, &settings.campaigns)?;
+        }
+        let mut lines = Vec::new();
+        for name in &settings.campaigns {
+            lines.push(Line::of(&journal::query::plan(&connection, name, settings.limit)?));
+        }
+        if lines.iter().all(|line| line.to_send == 0) {
+            return Ok(true);
+        }
+        plan::say(&lines, &how(settings))?;
+        Ok(plan::is_meant(&lines, false, self.run.yes || asked, &|| !interrupts.is_empty()))
+    }
+
+    /// Says what would go, and touches nothing.
+    fn dry_run(&self, campaign: &CampaignFile, hours: &Hours, journal: &Path) -> Result<u8, CliError> {
+        let account =
+            if self.simulate { self.sessions.account("127.0.0.1", "simulated")? } else { self.sessions.check()? };
+        let mut settings = self.settings(account, hours.clone(), journal, &campaign.name)?;
+        if self.simulate {
+            settings.account_name = journal::SIMULATOR.into();
+        }
+        let recorded = match journal::open_untouched(journal) {
+            Ok(connection) => {
+                journal::judge_account(&connection, journal, &settings.account_name)?;
+                let known = campaign::compare(campaign, &connection).map_err(|error| with_commands(error, journal))?;
+                match known {
+                    Some(_) => Some(Line::of(&journal::query::plan(&connection, &campaign.name, settings.limit)?)),
+                    None => None,
+                }
+            }
+            Err(JournalError::Missing(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let line = match recorded {
+            Some(line) => line,
+            None => {
+                let (tally, twins) = campaign::check(campaign, journal)?;
+                if let Some(twin) = twins.into_iter().find(Twin::repeats).filter(|_| !self.campaign.allow_same_file) {
+                    let (path, twin) = (campaign.path.clone(), Box::new(twin));
+                    return Err(CampaignError::Same { path, twin, asked: false }.into());
+                }
+                if !tally.has_messages() {
+                    return Err(CliError::Words(format!(
+                        "{}: no row can be sent: `smppost check` says why",
+                        campaign.path.display()
+                    )));
+                }
+                Line::of_file(&campaign.name, &tally, settings.limit)
+            }
+        };
+        say_dry_run(&[line], &settings)?;
+        Ok(exit::OK)
+    }
+
     fn settings(
         &self,
         account: Account,

@@ -132,6 +132,12 @@ impl SessionArgs {
         self.connection.resolve_to_send().map(|account| self.complete(account))
     }
 
+    /// The account as typed, if messages can be sent with it, without its password: for what does not connect.
+    pub fn check(&self) -> Result<Account, CliError> {
+        self.connections()?;
+        self.connection.check_to_send().map(|account| self.complete(account))
+    }
+
     /// The account as typed, at another host, without TLS.
     pub fn account(&self, host: &str, system_id: &str) -> Result<Account, CliError> {
         self.connections()?;

@@ -40,6 +40,8 @@ pub struct Tally {
     pub other_senders: u64,
     /// Columns of the file that nothing is taken from.
     pub unused_columns: Vec<String>,
+    /// Destination and text of the first message that would be sent.
+    pub first: Option<(String, String)>,
     /// By [`Encoding::stored`].
     encodings: [EncodingTally; Encoding::ALL.len()],
     senders: HashMap<String, u64>,
@@ -150,6 +152,7 @@ impl Tally {
     fn note_row(&mut self, row: &Row<'_>) {
         let segmentation = &row.segmentation;
         self.messages += 1;
+        self.first.get_or_insert_with(|| (row.destination.digits().to_owned(), row.text.to_owned()));
         self.parts += u64::from(segmentation.parts);
         self.sms += u64::from(segmentation.sms);
         *self.by_parts.entry(segmentation.parts).or_default() += 1;

@@ -5,7 +5,7 @@ use super::campaign::CampaignOptions;
 use super::key::State;
 use super::lock::ImportLock;
 use super::twins::{self, Contents, Twin};
-use super::{JournalError, in_transaction, now_ms, open_or_create};
+use super::{JournalError, beside, in_transaction, now_ms, open_or_create};
 use crate::failpoint::reach;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
@@ -95,7 +95,9 @@ pub struct Intake {
     counts: Counts,
     first_refused: Option<(u64, String)>,
     pending: usize,
-    _lock: ImportLock,
+    /// There was no journal before.
+    is_new: bool,
+    lock: ImportLock,
 }
 
 /// What went in so far.
@@ -116,9 +118,29 @@ pub struct Counts {
 impl Intake {
     /// Begins to import a campaign of a new name. Undoes what earlier imports left unfinished.
     pub fn begin(path: &Path, name: &str, file: &str, options: &CampaignOptions) -> Result<Self, JournalError> {
+        Self::begin_for(path, name, file, options, None)
+    }
+
+    /// As [`begin`](Self::begin), and notes with the first row the account that a new journal serves: from then on no run
+    /// of another kind (rehearsed or real) takes its rows for its own.
+    pub fn begin_for(
+        path: &Path,
+        name: &str,
+        file: &str,
+        options: &CampaignOptions,
+        account: Option<&str>,
+    ) -> Result<Self, JournalError> {
         let lock = ImportLock::take(path)?;
+        let is_new = !path.exists();
         let connection = open_or_create(path)?;
-        Self::begin_with(connection, path, lock, name, file, options).map_err(|error| error.at(path))
+        let intake = Self::begin_with(connection, path, lock, name, file, options).and_then(|mut intake| {
+            intake.is_new = is_new;
+            if let Some(account) = account {
+                super::note_account(&intake.connection, account)?;
+            }
+            Ok(intake)
+        });
+        intake.map_err(|error| error.at(path))
     }
 
     fn begin_with(
@@ -160,7 +182,8 @@ impl Intake {
             counts: Counts::default(),
             first_refused: None,
             pending: 0,
-            _lock: lock,
+            is_new: false,
+            lock,
         })
     }
 
@@ -254,6 +277,13 @@ impl Intake {
 
     /// Makes the campaign whole: from this commit on it is there.
     pub fn finish(self, digest: &str) -> Result<Counts, JournalError> {
+        self.seal(digest)?;
+        self.release()
+    }
+
+    /// Puts all of the campaign on disk, still hidden: [`release`](Self::release) shows it, [`abandon`](Self::abandon)
+    /// takes it back, and so does the next start after a crash.
+    pub fn seal(&self, digest: &str) -> Result<(), JournalError> {
         let at_path = |error: rusqlite::Error| JournalError::from(error).at(&self.path);
         let counts = self.counts;
         if self.connection.is_autocommit() {
@@ -275,13 +305,18 @@ impl Intake {
         // A commit with FULL syncs the whole WAL, and with it every commit before.
         self.connection.execute_batch("COMMIT; PRAGMA synchronous = FULL").map_err(at_path)?;
         reach("import-finished")?;
-        self.connection
-            .execute("UPDATE campaign SET imported_at = ?2 WHERE id = ?1", (self.campaign, now_ms()))
-            .map_err(at_path)?;
-        Ok(counts)
+        Ok(())
     }
 
-    /// Takes everything back.
+    /// Shows the campaign that was sealed.
+    pub fn release(self) -> Result<Counts, JournalError> {
+        self.connection
+            .execute("UPDATE campaign SET imported_at = ?2 WHERE id = ?1", (self.campaign, now_ms()))
+            .map_err(|error| JournalError::from(error).at(&self.path))?;
+        Ok(self.counts)
+    }
+
+    /// Takes everything back; a journal that was made for this import goes, too.
     pub fn abandon(self) -> Result<(), JournalError> {
         let undo = || {
             // A full disk, among others, has ended the transaction already.
@@ -290,7 +325,25 @@ impl Intake {
             }
             undo_all_unfinished(&self.connection)
         };
+        if self.is_new && self.is_alone().unwrap_or(false) {
+            drop(self.connection);
+            for suffix in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(beside(&self.path, suffix));
+            }
+            self.lock.leave_nothing();
+            return Ok(());
+        }
         undo().map(|_| ()).map_err(|error| error.at(&self.path))
+    }
+
+    /// Whether nothing but this import is in the journal.
+    fn is_alone(&self) -> rusqlite::Result<bool> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        let others = "SELECT EXISTS (SELECT 1 FROM campaign WHERE id <> ?1) OR EXISTS (SELECT 1 FROM suppression)
+                          OR EXISTS (SELECT 1 FROM session)";
+        self.connection.query_row(others, [self.campaign], |row| row.get(0)).map(|others: bool| !others)
     }
 }
 

@@ -15,14 +15,32 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub struct SenderLock {
     journal: PathBuf,
-    #[allow(dead_code, reason = "held, not used")]
-    beside: File,
+    beside: LockFile,
     itself: OnceLock<Hold>,
 }
 
 /// Held by an import while it runs: `<journal>-import-lock`.
 #[derive(Debug)]
-pub struct ImportLock(#[allow(dead_code, reason = "held, not used")] File);
+pub struct ImportLock(LockFile);
+
+/// A file beside the journal that is locked as long as it is held.
+#[derive(Debug)]
+struct LockFile {
+    path: PathBuf,
+    #[allow(dead_code, reason = "held, not used")]
+    file: File,
+    is_new: bool,
+}
+
+impl LockFile {
+    /// Removes the file if it was made for this lock. It is still locked meanwhile, and whoever waits for it finds that it
+    /// is gone.
+    fn leave_nothing(&self) {
+        if self.is_new {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
 
 impl SenderLock {
     /// Takes the lock, or fails at once with [`JournalError::Held`]. Where there is no journal yet, see
@@ -32,6 +50,11 @@ impl SenderLock {
         let lock = Self { journal: journal.into(), beside, itself: OnceLock::new() };
         lock.hold_journal()?;
         Ok(lock)
+    }
+
+    /// Lets go of the lock, and leaves no file behind that it made: for a run that came to nothing.
+    pub fn leave_nothing(self) {
+        self.beside.leave_nothing();
     }
 
     /// Holds the journal itself too, if it was made only after the lock was taken. To be called before it is recovered.
@@ -50,10 +73,33 @@ impl ImportLock {
     pub fn take(journal: &Path) -> Result<Self, JournalError> {
         take(journal, "-import-lock")?.map(Self).ok_or_else(|| JournalError::ImportHeld(journal.into()))
     }
+
+    /// Lets go of the lock, and leaves no file behind that it made.
+    pub(super) fn leave_nothing(self) {
+        self.0.leave_nothing();
+    }
 }
 
-fn take(journal: &Path, suffix: &str) -> Result<Option<File>, JournalError> {
+/// How often a lock is taken anew whose file was removed meanwhile, by a run that left nothing behind.
+const REMOVED_MAX: usize = 100;
+
+fn take(journal: &Path, suffix: &str) -> Result<Option<LockFile>, JournalError> {
+    for _ in 0..REMOVED_MAX {
+        let Some(lock) = take_once(journal, suffix)? else { return Ok(None) };
+        // A lock on a file that is gone keeps nobody out.
+        let is_there = fs::metadata(&lock.path).and_then(|there| {
+            Ok((there.ino(), there.dev()) == lock.file.metadata().map(|own| (own.ino(), own.dev()))?)
+        });
+        if is_there.unwrap_or(false) {
+            return Ok(Some(lock));
+        }
+    }
+    Ok(None)
+}
+
+fn take_once(journal: &Path, suffix: &str) -> Result<Option<LockFile>, JournalError> {
     let path = beside(journal, suffix);
+    let is_new = !path.exists();
     let file = open_side_file(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
             JournalError::ReadOnly(journal.into())
@@ -64,10 +110,10 @@ fn take(journal: &Path, suffix: &str) -> Result<Option<File>, JournalError> {
         _ => JournalError::side_file(journal, suffix, error),
     })?;
     if crate::broken::is("no-lock") {
-        return Ok(Some(file));
+        return Ok(Some(LockFile { path, file, is_new }));
     }
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(LockFile { path, file, is_new })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(JournalError::Io(path, error)),
     }
@@ -181,6 +227,35 @@ mod tests {
         assert!(matches!(ImportLock::take(&journal), Err(JournalError::ImportHeld(_))));
         drop(first);
         SenderLock::take(&journal).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_came_to_nothing_leaves_no_file_and_keeps_others_out_till_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.db");
+        let count = || fs::read_dir(folder.path()).unwrap().count();
+        SenderLock::take(&journal).unwrap().leave_nothing();
+        assert_eq!(count(), 0);
+        // One that was there before stays.
+        drop(SenderLock::take(&journal).unwrap());
+        SenderLock::take(&journal).unwrap().leave_nothing();
+        assert_eq!(count(), 1);
+        // Of many that come and go, none holds it at the same time as another.
+        fs::remove_file(beside(&journal, "-lock")).unwrap();
+        let holders = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..300 {
+                        let Ok(lock) = SenderLock::take(&journal) else { continue };
+                        assert_eq!(holders.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        std::thread::yield_now();
+                        holders.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        lock.leave_nothing();
+                    }
+                });
+            }
+        });
     }
 
     #[test]

@@ -283,6 +283,18 @@ impl fmt::Display for JournalError {
             Self::ImportHeld(path) => {
                 write!(f, "another import into journal {} is running: wait for it to end", path.display())
             }
+            Self::OtherAccount { path, recorded, .. } if recorded == SIMULATOR => write!(
+                f,
+                "journal {} is of a rehearsal (--simulate), and what was rehearsed is not sent to anybody: name another \
+                 file with --journal, and import the campaign there",
+                path.display()
+            ),
+            Self::OtherAccount { path, recorded, wanted } if wanted == SIMULATOR => write!(
+                f,
+                "journal {} has messages for the account {recorded}, which a rehearsal must not touch: name another file \
+                 with --journal",
+                path.display()
+            ),
             Self::OtherAccount { path, recorded, wanted } => write!(
                 f,
                 "journal {} has messages of the account {recorded}, and this run is for {wanted}: one journal serves one \
@@ -454,20 +466,39 @@ fn connect_to_read(path: &Path) -> Result<Connection, JournalError> {
         // In a folder that cannot be written SQLite has nowhere to put the index of the WAL. Where there is no WAL, none is
         // needed: nobody can be writing.
         Err(JournalError::ReadOnly(_) | JournalError::Io(..)) if is_folded(path) => {
-            let mut uri = String::from("file:");
-            for octet in path.as_os_str().as_encoded_bytes() {
-                match octet {
-                    b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*octet)),
-                    octet => uri.push_str(&format!("%{octet:02x}")),
-                }
-            }
-            uri.push_str("?immutable=1");
-            let mode = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-            let connection = Connection::open_with_flags(uri, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-            readable(connection).map_err(|error| error.at(path))
+            readable(connect_folded(path)?).map_err(|error| error.at(path))
         }
         other => other,
     }
+}
+
+/// Opens the journal at `path` for reading only, and leaves no file beside it that was not there: SQLite makes an index of
+/// the WAL even for a reader, and a reader cannot remove it.
+pub fn open_untouched(path: &Path) -> Result<Connection, JournalError> {
+    if !path.is_file() || beside(path, "-wal").exists() {
+        return open_read_only(path);
+    }
+    let at = |error: JournalError| error.at(path);
+    let connection = connect_folded(path).map_err(at)?;
+    match migrate::age(&connection).map_err(at)? {
+        Age::Other => check_version(&connection, path, false).map_err(at)?,
+        Age::Older(_) | Age::Midway(_) => return migrate::copy_to_read(&connection, path),
+    }
+    Ok(connection)
+}
+
+/// A connection to a journal that is all in its one file.
+fn connect_folded(path: &Path) -> Result<Connection, JournalError> {
+    let mut uri = String::from("file:");
+    for octet in path.as_os_str().as_encoded_bytes() {
+        match octet {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(*octet)),
+            octet => uri.push_str(&format!("%{octet:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let mode = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Ok(Connection::open_with_flags(uri, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
 }
 
 /// Whether all of the journal is in its one file.
@@ -610,20 +641,51 @@ pub fn campaign_id(connection: &Connection, name: &str) -> Result<i64, JournalEr
     }
 }
 
-/// Notes the account that the journal serves, or refuses another one than it notes. A rehearsal against the built-in
-/// simulator counts as an account of its own.
-pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
+/// The account of a rehearsal against the built-in simulator.
+pub const SIMULATOR: &str = "the built-in simulator";
+
+/// Notes the account that a journal serves, unless it has one.
+pub fn note_account(connection: &Connection, account: &str) -> Result<(), JournalError> {
     connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('account', ?1)", [account])?;
-    let recorded: String =
-        connection.query_row("SELECT value FROM meta WHERE key = 'account'", [], |row| row.get(0))?;
-    if is_same_account(&recorded, account) {
+    Ok(())
+}
+
+/// Refuses another account than the journal notes, and changes nothing: what [`claim_account`] would say.
+pub fn judge_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
+    let Some(recorded) = note(connection, "account")?.filter(|recorded| !is_same_account(recorded, account)) else {
         return Ok(());
-    }
-    // As long as nothing was sent, a name that was mistyped binds nobody.
-    let is_used: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM claim)", [], |row| row.get(0))?;
+    };
+    // As long as nothing was sent, a name that was mistyped binds nobody. But what was rehearsed is not for real people,
+    // and what is for them is not rehearsed.
+    let kinds_differ = (recorded == SIMULATOR) != (account == SIMULATOR);
+    let is_used: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM claim) OR ?1 AND EXISTS (SELECT 1 FROM campaign WHERE imported_at IS NOT NULL)",
+        [kinds_differ],
+        |row| row.get(0),
+    )?;
     if is_used {
         return Err(JournalError::OtherAccount { path: path.into(), recorded, wanted: account.into() });
     }
+    Ok(())
+}
+
+/// Whether the journal is one for real messages; `None`: it has something in it, and does not say for what account.
+pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
+    if let Some(account) = note(connection, "account")? {
+        return Ok(Some(account != SIMULATOR));
+    }
+    let has_rows: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM campaign) OR EXISTS (SELECT 1 FROM suppression) OR EXISTS (SELECT 1 FROM session)",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(if has_rows { None } else { Some(false) })
+}
+
+/// Notes the account that the journal serves, or refuses another one than it notes. A rehearsal against the built-in
+/// simulator counts as an account of its own.
+pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
+    judge_account(connection, path, account)?;
     set_note(connection, "account", Some(account))
 }
 

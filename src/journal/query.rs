@@ -15,6 +15,7 @@ mod kinds;
 mod latency;
 mod logs;
 mod messages;
+mod plan;
 #[cfg(test)]
 pub(crate) mod story;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use logs::{
     unmatched,
 };
 pub use messages::{MessageRow, messages};
+pub use plan::{Plan, SENDERS_OF, plan, unfinished};
 pub use told::{
     CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
 };
@@ -145,7 +147,8 @@ pub struct CampaignSummary {
 
 const CAMPAIGN: &str = "SELECT c.id, c.name, n.messages, n.parts, n.queued, n.sending, n.accepted, n.delivered,
         n.partly_delivered, n.failed, n.rejected, n.in_doubt, n.cancelled, n.suppressed, c.duplicate_rows,
-        c.rejected_rows, n.first_sent_at, n.last_sent_at, c.file, c.created_at, c.imported_at, c.cancelled_at,
+        c.rejected_rows, n.first_sent_at, n.last_sent_at, c.file, c.created_at,
+        coalesce(c.imported_at, c.created_at), c.cancelled_at,
         c.options, c.first_id, c.end_id
    FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id";
 

@@ -135,6 +135,15 @@ fn run(connection: &Connection) -> Result<u64, JournalError> {
     Ok(note(connection, RUN)?.and_then(|run| u64::from_str_radix(&run, 16).ok()).unwrap_or_default())
 }
 
+/// Refuses what recovery would refuse, and changes nothing.
+pub fn judge_marks(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    if super::beside(path, "-marks").exists() {
+        refuse_if_behind(connection, path, &Marks::open(path)?)
+    } else {
+        Ok(())
+    }
+}
+
 /// Refuses a journal that knows less than the write mark does. Sessions and claims are on disk before the mark names them, so
 /// such a journal is an older one, and what it takes for unsent may be sent.
 ///

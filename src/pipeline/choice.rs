@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 /// Leaving optional parameters out where there are none would send something else than was asked for.
-pub(super) fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Result<(), SendError> {
+pub fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Result<(), SendError> {
     for name in campaigns {
         if let Some(line) = journal::campaign::line_with_tlvs(connection, name)? {
             return Err(SendError::Settings(format!(

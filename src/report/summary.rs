@@ -200,6 +200,12 @@ fn write_campaign(
     if left > 0 && summary.cancelled_at.is_none() {
         let how = match run.rehearsal {
             true => "`smppost send --simulate` with the same file goes on".to_owned(),
+            false if run.accepted == 0 => {
+                format!(
+                    "`smppost resume {0}{options}` goes on, `smppost cancel {0}{options}` cancels it",
+                    argument(name)
+                )
+            }
             false => format!("`smppost resume {}{options}` goes on", argument(name)),
         };
         let words = format!("{} not sent yet: {how}", count(left, "message"));

@@ -1,5 +1,8 @@
 //! What is said before it goes, corrections, and what a run leaves behind.
 
+mod asked;
+mod nothing_left;
+
 use crate::common::Smppost;
 
 #[test]

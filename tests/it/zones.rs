@@ -42,6 +42,18 @@ fn check_says_which_zone_counts_where_it_came_from_and_the_next_seven_openings()
 }
 
 #[test]
+fn a_dry_run_shows_the_next_openings_too() {
+    let smppost = Smppost::new().environment("TZ", "Europe/Paris");
+    smppost.file("c.csv", rows(2));
+    let arguments =
+        smppost.send_arguments("c.csv", "9", &["--dry-run", "--between", "09:00-20:00", "--days", "mon-fri"]);
+    let ended = smppost.run(&arguments);
+    ended.assert_code(0);
+    assert!(ended.stderr.contains("time zone Europe/Paris (from TZ)"), "{}", ended.said());
+    assert_eq!(ended.stderr.matches(", closes ").count(), 7, "{}", ended.said());
+}
+
+#[test]
 fn a_zone_that_cannot_be_read_is_refused_where_anything_depends_on_it() {
     let smsc = smsc();
     let port = smsc.local_addr().port();

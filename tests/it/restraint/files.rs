@@ -207,6 +207,6 @@ fn a_file_that_changes_while_it_is_read_leaves_nothing() {
     let ended = run.wait();
     ended.assert_code(1);
     assert!(ended.stderr.contains("the file is being written"), "{}", ended.said());
-    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM campaign"), 0);
-    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM message"), 0);
+    // The journal was made for it.
+    assert!(!smppost.journal().exists());
 }

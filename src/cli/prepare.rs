@@ -1,0 +1,43 @@
+//! What is judged before a campaign's first row is stored, so that a run that cannot send leaves nothing behind.
+
+use super::CliError;
+use crate::journal::{self, JournalError};
+use crate::progress::Display;
+use std::path::{Path, PathBuf};
+
+/// How the name of a journal ends that is for rehearsals.
+const REHEARSED: &str = "-simulated";
+
+/// Where a rehearsal goes that was to use `named`: that file, unless it is a journal of real messages. Then one beside it.
+pub fn rehearsal_journal(named: &Path) -> Result<PathBuf, CliError> {
+    let stem = named.file_stem().unwrap_or_default().to_string_lossy();
+    let is_real = match journal::open_untouched(named) {
+        // One that says in its name that it is for rehearsals, and was never sent from, is.
+        Ok(connection) => journal::is_real(&connection)?.unwrap_or_else(|| !stem.ends_with(REHEARSED)),
+        Err(JournalError::Missing(_)) => false,
+        // An empty file becomes a journal; what else it is, is said when it is opened.
+        Err(_) => false,
+    };
+    if !is_real {
+        return Ok(named.to_owned());
+    }
+    let ending = named.extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
+    let own = named.with_file_name(format!("{stem}{REHEARSED}{ending}"));
+    Display::new().say(&format!(
+        "{} is a journal of real messages, which a rehearsal leaves alone: it uses {}",
+        named.display(),
+        own.display()
+    ));
+    Ok(own)
+}
+
+/// Refuses a journal that is another account's, or of the other kind (real, rehearsed), or older than what was sent.
+pub fn judge(journal: &Path, account: &str) -> Result<(), CliError> {
+    let connection = match journal::open_existing(journal) {
+        Ok(connection) => connection,
+        Err(JournalError::Missing(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    journal::judge_account(&connection, journal, account)?;
+    Ok(journal::recover::judge_marks(&connection, journal)?)
+}

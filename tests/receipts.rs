@@ -74,6 +74,7 @@ impl Scene {
             old_receipts_come: true,
             stop_words: Vec::new(),
             default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
+            never_bound: smppost::pipeline::NeverBound::Wait,
             listen: None,
         }
     }

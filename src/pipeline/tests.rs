@@ -21,6 +21,7 @@ fn run() -> (Run, Sender<Notice>) {
         warned: vec![None; 2],
         unbound: Unbound::new(2, false),
         blocked: false,
+        decided: None,
         verdict: Verdict::Open,
     };
     (run, notice)

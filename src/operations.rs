@@ -10,7 +10,7 @@ use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Pacer, Rate};
 use crate::pipeline::{SendError, apply_controls};
-use crate::session::{Account, Dialogue, bind};
+use crate::session::{Account, BindError, Dialogue, bind};
 use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, TextError};
 use crate::wire::{
     Address, BindKind, CancelSm, CommandId, CommandStatus, EncodeError, MessageState, Pdu, QuerySm, ReplaceSm, Sm,
@@ -128,8 +128,15 @@ pub fn run<E: From<SendError>>(
             }
         });
         if !page.is_empty() && dialogue.is_none() {
-            let bound = bind(&order.account, order.kind).map_err(|error| SendError::Settings(error.to_string()))?;
-            dialogue = Some(Dialogue::new(bound));
+            match bind(&order.account, order.kind, &|| !interrupt.is_empty(), &drop) {
+                Ok(bound) => dialogue = Some(Dialogue::new(bound)),
+                Err(BindError::Stopped) => {
+                    let unasked = |target: &Target| Line::of(target, Fate::NotAsked("the run ended before".into()));
+                    outcome.lines.extend(page.iter().map(unasked));
+                    outcome.broken = Some(INTERRUPTED.into());
+                }
+                Err(error) => return Err(SendError::Settings(error.to_string()).into()),
+            }
         }
         if let Some(dialogue) = &mut dialogue {
             let exchange = Exchange { order, alphabet, connection: &connection, books: &mut books, pacer: &mut pacer };

@@ -5,6 +5,7 @@ mod choice;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod unbound;
 
 use crate::hours::{Hours, Verdict};
 use crate::journal::answers::Answers;
@@ -29,6 +30,8 @@ use std::time::{Duration, Instant};
 pub use choice::refuse_tlvs;
 use choice::{choose, needs_tlvs};
 pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings, Waits};
+pub use unbound::NeverBound;
+use unbound::Unbound;
 
 /// Events that wait for the journal thread.
 const EVENTS: usize = 1_024;
@@ -133,6 +136,10 @@ pub fn send(
     }
     let mut run = Run::start(settings, keeper, board, (marks, answers), references, needs_tlvs)?;
     run.held_back = held_back;
+    if settings.hours.limit() {
+        run.words.push(format!("sent only {}", settings.hours.words()));
+    }
+    run.unbound = Unbound::new(settings.connections, recovered.sessions > 0);
     run.words.extend(said);
     if let Some(found) = found_before {
         run.pacer.start_from(found);
@@ -240,9 +247,8 @@ struct Run {
     can_submit: Vec<Option<bool>>,
     words: Vec<String>,
     warned: Vec<Option<String>>,
-    /// When a connection that counts was seen bound last, and why the last try failed.
-    unbound_since: Instant,
-    lost: Option<String>,
+    /// Since when no connection that counts is bound, and why.
+    unbound: Unbound,
     /// The journal cannot be written: that was said.
     blocked: bool,
     /// What was said of a canary last.
@@ -326,8 +332,7 @@ impl Run {
                 .collect(),
             words: Vec::new(),
             warned: vec![None; settings.connections],
-            unbound_since: Instant::now(),
-            lost: None,
+            unbound: Unbound::new(settings.connections, false),
             blocked: false,
             decided: None,
             unfolded: false,
@@ -372,7 +377,7 @@ impl Run {
                     }
                 }
                 recv(look) -> _ => {
-                    if let Some(reason) = self.given_up(settings.account.timers.give_up_after) {
+                    if let Some(reason) = self.given_up(settings.account.timers.give_up_after, settings.never_bound) {
                         return Ended::Refused(reason);
                     }
                     let status = self.show(show);
@@ -405,17 +410,22 @@ impl Run {
 
     /// Why the run gives up, if for so long no connection was bound, or none that sends where some should. Outside the
     /// sending hours none is wanted.
-    fn given_up(&mut self, limit: Option<Duration>) -> Option<String> {
+    fn given_up(&mut self, limit: Option<Duration>, never_bound: NeverBound) -> Option<String> {
         let any = !self.can_submit.contains(&Some(true));
         let mut bound = self.bound.iter().zip(&self.can_submit);
         if bound.any(|(bound, can_submit)| *bound && (any || *can_submit == Some(true)))
             || self.pacer.hold() == Hold::Long
         {
-            self.unbound_since = Instant::now();
+            self.unbound.reset();
             return None;
         }
-        let is_over = self.unbound_since.elapsed() >= limit?;
-        self.lost.as_ref().filter(|_| is_over).map(|reason| format!("given up: {reason}"))
+        match self.unbound.verdict(limit, never_bound)? {
+            unbound::Verdict::GiveUp(why) => Some(why),
+            unbound::Verdict::Say(words) => {
+                self.words.push(words);
+                None
+            }
+        }
     }
 
     /// Opens and closes the way by the clock, and says so. True when it will not open any more.
@@ -503,12 +513,13 @@ impl Run {
 
     /// Notes what a connection says; returns why the run must end, if it must.
     fn heed(&mut self, notice: Notice) -> Option<String> {
+        self.unbound.heed(&notice);
         match notice {
+            Notice::Trying { .. } => None,
             Notice::Bound { slot, peer, smsc, warning } => {
                 self.bound[slot] = true;
                 self.next_try[slot] = None;
                 self.warned[slot] = None;
-                self.lost = None;
                 let name = if smsc.is_empty() { String::new() } else { format!(" ({smsc})") };
                 self.words.push(format!("connection {}: bound to {peer}{name}", slot + 1));
                 if let Some(warning) = warning {
@@ -516,10 +527,9 @@ impl Run {
                 }
                 None
             }
-            Notice::Lost { slot, reason, retry_in } => {
+            Notice::Lost { slot, reason, retry_in, .. } => {
                 self.bound[slot] = false;
                 self.next_try[slot] = Some(Instant::now() + retry_in);
-                self.lost = Some(reason.clone());
                 // Said once, not at every try.
                 if self.warned[slot].as_deref() != Some(&reason) {
                     let words = format!("connection {}: {reason}", slot + 1);

@@ -157,12 +157,13 @@ pub fn table(
     }
 }
 
-/// For a program.
+/// For a program. `hours`: when messages may be sent; null: at any time.
 pub fn json(
     name: &str,
     options: &CampaignOptions,
     (tally, taken): (&Tally, &Taken),
     rate: Option<f64>,
+    hours: &serde_json::Value,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let is_shown = |encoding: &Encoding| {
@@ -214,6 +215,7 @@ pub fn json(
         "rejected": rejected,
         "in_journal": in_journal,
         "seconds": rate.and_then(|rate| tally.seconds_at(rate)),
+        "sending_hours": hours,
     });
     serde_json::to_writer_pretty(&mut *out, &value)?;
     writeln!(out)

@@ -76,6 +76,7 @@ impl Scene {
             opt_out_words: Vec::new(),
             opt_in_words: Vec::new(),
             default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
+            never_bound: smppost::pipeline::NeverBound::Wait,
             listen: None,
         }
     }

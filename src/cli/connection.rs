@@ -4,7 +4,7 @@ use super::CliError;
 use super::campaign::AlphabetArgs;
 use crate::config::PASSWORD_VARIABLE;
 use crate::journal::keeper::stop_word;
-use crate::link::{Tls, TlsOptions, parse_pin};
+use crate::link::{Tls, TlsOptions, parse_host, parse_pin};
 use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, TakesTlvs, Timers, Version};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -23,8 +23,9 @@ pub const TIMERS: &str = "Timers (such as 500ms, 3s, 2m or 1h)";
 #[derive(Debug, Args)]
 #[command(next_help_heading = CONNECTION)]
 pub struct ConnectionArgs {
-    /// Host name or address of the SMSC; several, by commas or repeated, are tried in this order
-    #[arg(long = "host", env = "SMPPOST_HOST", value_name = "HOST", value_delimiter = ',')]
+    /// Host name or address of the SMSC; several, by commas or repeated, are tried in this order, each at all of its
+    /// addresses
+    #[arg(long = "host", env = "SMPPOST_HOST", value_name = "HOST", value_delimiter = ',', value_parser = parse_host)]
     hosts: Vec<String>,
     /// Port of the SMSC [default: 2777, with TLS 2778]
     #[arg(long, env = "SMPPOST_PORT", value_name = "PORT", value_parser = port)]
@@ -201,7 +202,7 @@ pub fn account_name(account: &Account) -> String {
 
 /// The name of an account with this system_id at this host.
 pub fn name_of(system_id: &str, host: &str) -> String {
-    let host = if crate::link::is_loopback(host) { "localhost" } else { host };
+    let host = if crate::link::is_loopback(host) { "localhost" } else { crate::link::host::plain(host) };
     format!("{system_id} at {host}")
 }
 
@@ -298,9 +299,6 @@ impl ConnectionArgs {
             if value.contains('\0') {
                 return Err(CliError::Usage(format!("{option}: a NUL cannot be in it")));
             }
-        }
-        if hosts.iter().any(|host| host.trim().is_empty()) {
-            return Err(CliError::Usage("--host: a name is empty".into()));
         }
         let version = match self.smpp_version {
             Some(VersionArg::V33) => Version::V33,

@@ -8,7 +8,7 @@ use crate::hours::Hours;
 use crate::journal::JournalError;
 use crate::journal::lock::SenderLock;
 use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, Listen, SendSettings};
+use crate::pipeline::{self, Ended, Listen, NeverBound, SendSettings};
 use crate::progress::Display;
 use crate::session::BindMode;
 use clap::Args;
@@ -65,6 +65,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         default_alphabet: args.inbound.alphabet.alphabet(),
         opt_out_words: args.inbound.opt_out_words(),
         opt_in_words: args.inbound.opt_in_words(),
+        never_bound: NeverBound::Wait,
         listen: Some(Listen { time: args.time }),
         account,
     };

@@ -5,6 +5,7 @@ mod campaign;
 mod connection;
 mod guard;
 mod help;
+mod hours;
 mod journals;
 mod listen;
 mod operations;

@@ -3,6 +3,7 @@
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::guard::AdoptArgs;
+use super::hours::{self, HoursArgs};
 use super::operations::{self, OperationArgs};
 use super::plan::{self, How, Line};
 use super::restraint::{RestraintArgs, refuse_unreceipted};
@@ -11,7 +12,7 @@ use super::{CliError, ask, exit, prepare};
 use crate::address::Destination;
 use crate::campaign::{self, Again, CampaignError, CampaignFile, Checked, Imported, Prepared, twin_words};
 use crate::escape::escape_terminal;
-use crate::hours::{self, Between, Days, Hours};
+use crate::hours::Hours;
 use crate::journal::control::Decision;
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
@@ -22,7 +23,7 @@ use crate::journal::test_message::{self, NoTest};
 use crate::journal::twins::Twin;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, Outcome, SendError, SendSettings};
+use crate::pipeline::{self, Ended, NeverBound, Outcome, SendError, SendSettings};
 use crate::progress::Display;
 use crate::report::text::{argument, command, count, journal_option, number, path_argument};
 use crate::report::{Exit, RunFacts, SendSummary};
@@ -31,7 +32,7 @@ use crate::session::{Account, TakesTlvs};
 use crate::wire::CommandStatus;
 use clap::{Args, ValueEnum};
 use crossbeam_channel::Receiver;
-use jiff::tz::TimeZone;
+use jiff::Timestamp;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -71,7 +72,7 @@ impl SendArgs {
         let campaign = self.campaign.campaign(&self.inbound.alphabet)?;
         campaign.settings()?;
         refuse_without_tlvs(&self.sessions.connection, &campaign)?;
-        self.run.hours()?;
+        self.run.hours.hours()?;
         Ok(words)
     }
 }
@@ -163,52 +164,14 @@ struct RunArgs {
     limit: Option<u64>,
     #[command(flatten)]
     restraint: RestraintArgs,
-    /// Send only between these hours, as in 09:00-20:00; outside them the program waits
-    #[arg(long, value_name = "HH:MM-HH:MM")]
-    between: Option<Between>,
-    /// Send only on these days, as in mon-fri or mon,wed,sat
-    #[arg(long, value_name = "DAYS")]
-    days: Option<Days>,
-    /// Where hours and moments are those of, as in Europe/London [default: as this system is set]
-    #[arg(long, value_name = "ZONE")]
-    time_zone: Option<String>,
-    /// Send nothing before this moment, as in 2026-12-24T09:00
-    #[arg(long, value_name = "MOMENT")]
-    start_at: Option<String>,
-    /// Stop at this moment; what is not sent yet stays queued
-    #[arg(long, value_name = "MOMENT")]
-    stop_at: Option<String>,
+    #[command(flatten)]
+    hours: HoursArgs,
     /// Say what would be sent, and do nothing: nothing is bound, nothing written
     #[arg(long)]
     dry_run: bool,
     /// Do not ask before many messages, or several campaigns, are sent (asked only on a terminal)
     #[arg(long)]
     yes: bool,
-}
-
-impl RunArgs {
-    /// When messages may be sent.
-    fn hours(&self) -> Result<Hours, CliError> {
-        let zone = match &self.time_zone {
-            None => TimeZone::try_system().unwrap_or(TimeZone::UTC),
-            Some(name) => TimeZone::get(name).map_err(|_| {
-                CliError::Usage(format!("--time-zone: {name:?} is no time zone, such as Europe/London"))
-            })?,
-        };
-        let moment = |option: &str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => {
-                hours::moment(text, &zone).map(Some).map_err(|words| CliError::Usage(format!("{option}: {words}")))
-            }
-        };
-        Ok(Hours {
-            between: self.between,
-            days: self.days,
-            start_at: moment("--start-at", &self.start_at)?,
-            stop_at: moment("--stop-at", &self.stop_at)?,
-            zone,
-        })
-    }
 }
 
 /// Imports, and says what went in.
@@ -345,7 +308,7 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8
     let campaign = send.campaign.campaign(&send.inbound.alphabet)?;
     campaign.settings()?;
     refuse_without_tlvs(&send.sessions.connection, &campaign)?;
-    send.run.hours()?;
+    let (when, now) = (send.run.hours.hours()?, Timestamp::now());
     send.sessions.judge()?;
     let journal = if send.simulate { prepare::rehearsal_journal(journal)? } else { journal.to_owned() };
     let Checked { tally, taken, twins } = campaign::check(&campaign, &journal)?;
@@ -361,8 +324,16 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8
         Rate::Unlimited => None,
     };
     match args.format {
-        CheckFormat::Table => crate::preview::table(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?,
-        CheckFormat::Json => crate::preview::json(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?,
+        CheckFormat::Table => {
+            crate::preview::table(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?;
+            for line in hours::lines(&when, now) {
+                writeln!(out, "  {line}")?;
+            }
+        }
+        CheckFormat::Json => {
+            let hours = hours::json(&when, now);
+            crate::preview::json(&campaign.name, &campaign.options, (&tally, &taken), rate, &hours, out)?;
+        }
     }
     let is_refused = !tally.has_messages() || matches!(taken, campaign::Taken::Differs { .. });
     Ok(if is_refused { exit::ERROR } else { exit::OK })
@@ -372,7 +343,7 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8
 pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.inbound.alphabet)?;
     campaign.settings()?;
-    let hours = args.run.hours()?;
+    let hours = args.run.hours.hours()?;
     refuse_without_tlvs(&args.sessions.connection, &campaign)?;
     let journal = if args.simulate { prepare::rehearsal_journal(journal)? } else { journal.to_owned() };
     if args.run.dry_run {
@@ -424,7 +395,7 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
     if args.run.dry_run {
         let account = args.sessions.check()?;
         let connection = journal::open_untouched(journal)?;
-        let settings = args.settings(account, args.run.hours()?, journal)?;
+        let settings = args.settings(account, args.run.hours.hours()?, journal)?;
         let (lines, several) = args.lines(&connection, &settings)?;
         say_dry_run(&lines, &settings)?;
         if several && !args.all {
@@ -516,6 +487,9 @@ fn say_dry_run(lines: &[Line], settings: &SendSettings) -> Result<(), CliError> 
         display.say("nothing to send");
     }
     plan::say(lines, &how(settings))?;
+    for line in hours::lines(&settings.hours, Timestamp::now()) {
+        display.say(&line);
+    }
     display.say("dry run: nothing was sent, nothing written");
     Ok(())
 }
@@ -540,7 +514,7 @@ impl ResumeArgs {
     /// All that stands before sending; `None`: it was not meant.
     fn begin(&self, journal: &Path) -> Result<Option<Begun>, CliError> {
         let account = self.sessions.resolve_to_send()?;
-        let mut settings = self.settings(account, self.run.hours()?, journal)?;
+        let mut settings = self.settings(account, self.run.hours.hours()?, journal)?;
         let connection = journal::open_existing(journal)?;
         if self.run.restraint.test_to.is_some() && self.campaigns.len() != 1 {
             return Err(CliError::Usage("--test-to: name the one campaign of which the test message is".into()));
@@ -612,10 +586,16 @@ impl ResumeArgs {
             default_alphabet: self.inbound.alphabet.alphabet(),
             opt_out_words: self.inbound.opt_out_words(),
             opt_in_words: self.inbound.opt_in_words(),
+            never_bound: never_bound(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },
         })
     }
+}
+
+/// Whoever looks on can put right why nothing is bound; without them it is tried on.
+fn never_bound() -> NeverBound {
+    if super::ask::on_terminal() { NeverBound::End } else { NeverBound::Say }
 }
 
 /// Sends, shows how it goes, and says what came of it.
@@ -889,6 +869,7 @@ impl SendArgs {
             default_alphabet: self.inbound.alphabet.alphabet(),
             opt_out_words: self.inbound.opt_out_words(),
             opt_in_words: self.inbound.opt_in_words(),
+            never_bound: never_bound(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },
         })

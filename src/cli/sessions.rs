@@ -90,7 +90,8 @@ pub struct KeepArgs {
     /// Unbind, and bind anew, when neither message nor receipt passed for this long [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     inactivity_timeout: Option<Duration>,
-    /// Give up when no connection, or with tx+rx none that sends, was bound for this long [default: never]
+    /// Give up when no connection, or with tx+rx none that sends, was bound for this long [default: never; a run that sends,
+    /// at a terminal: after 2m of which none was ever bound]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     give_up_after: Option<Duration>,
 }

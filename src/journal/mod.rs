@@ -715,7 +715,9 @@ pub fn note_account(connection: &Connection, account: &str) -> Result<(), Journa
 
 /// Refuses another account than the journal notes, and changes nothing: what [`claim_account`] would say.
 pub fn judge_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
-    let Some(recorded) = note(connection, "account")?.filter(|recorded| recorded != account) else { return Ok(()) };
+    let Some(recorded) = note(connection, "account")?.filter(|recorded| !is_same_account(recorded, account)) else {
+        return Ok(());
+    };
     // As long as nothing was sent, a name that was mistyped binds nobody. But what was rehearsed is not for real people,
     // and what is for them is not rehearsed.
     let kinds_differ = (recorded == SIMULATOR) != (account == SIMULATOR);
@@ -748,6 +750,15 @@ pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
 pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
     judge_account(connection, path, account)?;
     set_note(connection, "account", Some(account))
+}
+
+/// Whether two names of accounts, `NAME at HOST`, are of one: capitals of the host and a dot at its end do not count.
+fn is_same_account(one: &str, other: &str) -> bool {
+    let parts = |account: &str| {
+        let (name, host) = account.rsplit_once(" at ").unwrap_or((account, ""));
+        (name.to_owned(), host.trim().trim_end_matches('.').to_ascii_lowercase())
+    };
+    parts(one) == parts(other)
 }
 
 /// A note that the journal keeps under a key.

@@ -4,7 +4,7 @@ mod keep;
 mod proof;
 mod runs;
 
-use super::bind::{Bound, bind};
+use super::bind::{BindError, Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::trust::WORTH_A_WORD;
 use super::{Backoff, Notice, Shared};
@@ -18,7 +18,7 @@ use crate::wire::tlv::Tag;
 use crate::wire::{
     BindKind, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp, patch_sequence_number,
 };
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, bounded, never, select};
 use parking_lot::Mutex;
 use proof::Proof;
 use runs::{advance, sent_of, without_barred};
@@ -49,7 +49,10 @@ pub fn run(slot: usize, shared: &Shared) {
                 return;
             }
         }
-        let reason = match bind(&shared.account, shared.account.bind.kind(slot)) {
+        let mut refused = None;
+        let stop = || matches!(shared.finish.try_recv(), Err(TryRecvError::Disconnected));
+        let tell = |what: String| drop(shared.notices.try_send(Notice::Trying { slot, what }));
+        let reason = match bind(&shared.account, shared.account.bind.kind(slot), &stop, &tell) {
             Ok(bound) => {
                 if let Some(reason) = lacks_tlvs(slot, shared, &bound) {
                     bound.leave();
@@ -82,10 +85,14 @@ pub fn run(slot: usize, shared: &Shared) {
                 let _ = shared.notices.send(Notice::Refused { slot, reason: error.to_string() });
                 return;
             }
-            Err(error) => error.to_string(),
+            Err(BindError::Stopped) => break,
+            Err(error) => {
+                refused = error.refusal();
+                error.to_string()
+            }
         };
         let retry_in = backoff.next(fastrand::f64());
-        if shared.notices.send(Notice::Lost { slot, reason, retry_in }).is_err() {
+        if shared.notices.send(Notice::Lost { slot, reason, refused, retry_in }).is_err() {
             return;
         }
         // Either the time passes, or the program ends.

@@ -18,8 +18,9 @@ use crate::journal::key::State;
 use crate::journal::query::Counts;
 use crate::journal::twins::{self, Contents, Sum, Twin};
 use crate::journal::{self, JournalError, intake};
-use crate::report::text::{argument, cannot_open, count, moment, number};
+use crate::report::text::{argument, command, count, moment, number};
 use crate::text::{Choice, Concat, Policy};
+use crate::trouble::{shown, words as cannot_open};
 use crate::wire::values::esm_class;
 use rusqlite::Connection;
 use standing::Standing;
@@ -203,21 +204,21 @@ pub fn twin_words(twin: &Twin) -> String {
 impl fmt::Display for CampaignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open(path, error) => write!(f, "{}: {}", path.display(), cannot_open(error)),
-            Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Open(path, error) => write!(f, "{}: {}", shown(path), cannot_open(error)),
+            Self::Import(path, error) => write!(f, "{}: {error}", shown(path)),
             Self::Journal(error) => error.fmt(f),
             Self::Differs(differs) => differs.fmt(f),
             Self::Gone { name, path, error } => write!(
                 f,
-                "{}: {}. Campaign {name:?} was imported and needs its file no more: `smppost resume {}` goes on with it",
-                path.display(),
+                "{}: {}. Campaign {name:?} was imported and needs its file no more: `{}` goes on with it",
+                shown(path),
                 cannot_open(error),
-                argument(name)
+                command("smppost resume", name, "")
             ),
             Self::NothingGood { path, rows, line, reason } => write!(
                 f,
                 "{}: no row can be sent, so nothing was imported: {} refused, the first for this: line {line}: {}",
-                path.display(),
+                shown(path),
                 count(*rows, "row"),
                 escape_terminal(reason)
             ),
@@ -225,22 +226,22 @@ impl fmt::Display for CampaignError {
                 f,
                 "{}: the file is being written: it was changed less than 2 s ago, or while it was read. Nothing was \
                  imported. Run the same command again when it is whole",
-                path.display()
+                shown(path)
             ),
             Self::Same { path, twin, asked } => {
                 write!(
                     f,
                     "{}: these are the messages of {}: everybody would get the same message a second time. Nothing was \
                      imported",
-                    path.display(),
+                    shown(path),
                     twin_words(twin)
                 )?;
                 match asked {
                     true => Ok(()),
                     false => write!(
                         f,
-                        ". To go on with that one: `smppost resume {}`. To send all of it again: --allow-same-file",
-                        argument(&twin.name)
+                        ". To go on with that one: `{}`. To send all of it again: --allow-same-file",
+                        command("smppost resume", &twin.name, "")
                     ),
                 }
             }
@@ -254,19 +255,20 @@ impl fmt::Display for Differs {
         let Self { name, differences, counts, free, commands } = self;
         write!(f, "campaign {name:?} is in the journal already, and differs:")?;
         for (option, recorded, wanted) in differences {
+            let (recorded, wanted) = (escape_terminal(recorded), escape_terminal(wanted));
             write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
         }
         write!(f, "\nNothing was changed. Of the recorded one: {}.", standing(counts))?;
         let (cancel, again) = match commands {
             Some((cancel, again)) => (cancel.clone(), format!("\n  {again}")),
-            None => (format!("smppost cancel {}", argument(name)), format!(" --campaign {}", argument(free))),
+            None => (command("smppost cancel", name, ""), format!(" --campaign {}", argument(free))),
         };
         if counts.of(State::Queued) + counts.of(State::Sending) > 0 {
             write!(
                 f,
                 "\nIf this is to go instead of what is left of it, cancel that first (what was sent stays sent):\n  \
-                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `smppost resume {}`",
-                argument(name)
+                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `{}`",
+                command("smppost resume", name, "")
             )
         } else {
             write!(f, "\nTo send this as another campaign, also to whoever got the recorded one:{again}")
@@ -404,6 +406,7 @@ pub fn prepare(
         .with_suppressed(move |key| suppressed.contains(&key))
         .with_left_out(move |key| left_out.reason(key));
     let unused_columns = reader.unused_columns().map(str::to_owned).collect();
+    let header = reader.header_row().to_owned();
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let from = Sender::canonical(&campaign.options.from);
     let mut intake = None;
@@ -430,6 +433,7 @@ pub fn prepare(
                 undo(Some(intake));
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
+            intake.keep_header(&header)?;
             let digest = hex(&digest);
             let twins = intake.twins(&campaign.name, &campaign.options, &digest)?;
             // Nothing is locked meanwhile but other imports, so that the answer may take its time.
@@ -494,13 +498,47 @@ fn free_name(connection: &Connection, name: &str) -> Result<String, JournalError
     Ok(format!("{name}-{}", journal::now_ms()))
 }
 
+/// How a campaign's name stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is free.
+    No,
+    /// This very campaign is there, with so many messages.
+    Same(i64),
+    /// Another one is there, and this one would be refused.
+    Differs {
+        /// In what: option, recorded and wanted value.
+        differences: Vec<(String, String, String)>,
+        /// All of what the refusal says.
+        words: String,
+    },
+}
+
+/// What [`check`] found.
+#[derive(Debug)]
+pub struct Checked {
+    /// What the file comes to.
+    pub tally: Tally,
+    /// How its name stands in the journal.
+    pub taken: Taken,
+    /// Campaigns of other names that are the same again.
+    pub twins: Vec<Twin>,
+}
+
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
-/// suppression list, for what other campaigns sent to the numbers lately, and for campaigns that are the same.
-pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Vec<Twin>), CampaignError> {
-    let connection = journal::open_untouched(journal).ok();
+/// suppression list, for what other campaigns sent to the numbers lately, and for campaigns of that name or with these
+/// messages.
+pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Checked, CampaignError> {
+    let connection = match journal::open_untouched(journal) {
+        Ok(connection) => Some(connection),
+        Err(JournalError::Missing(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
     let (mut suppressed, mut left_out, mut counting) = Default::default();
+    let mut is_taken = Taken::No;
     if let Some(connection) = &connection {
         suppressed = journal::control::suppressed(connection)?;
+        is_taken = taken(campaign, connection)?;
         left_out = sent::left_out(campaign, connection, journal)?;
         counting = sent::counting(campaign, connection)?.map(|count| (count, connection));
     }
@@ -536,7 +574,24 @@ pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Vec<Twin
         Some(connection) => twins::find(connection, &campaign.name, &campaign.options, contents, &mut || Ok(sum))?,
         None => Vec::new(),
     };
-    Ok((tally, twins))
+    Ok(Checked { tally, taken: is_taken, twins })
+}
+
+fn taken(campaign: &CampaignFile, connection: &Connection) -> Result<Taken, CampaignError> {
+    // That the file is not there is said when it is read.
+    if !campaign.path.exists() {
+        return Ok(Taken::No);
+    }
+    match compare(campaign, connection) {
+        Ok(None) => Ok(Taken::No),
+        Ok(Some(messages)) => Ok(Taken::Same(messages)),
+        Err(error @ CampaignError::Differs(_)) => {
+            let words = error.to_string();
+            let CampaignError::Differs(differs) = error else { return Ok(Taken::No) };
+            Ok(Taken::Differs { differences: differs.differences, words })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn reader<'a>(campaign: &CampaignFile, file: &'a File) -> Result<RowReader<&'a File>, CampaignError> {

@@ -11,6 +11,7 @@ use crate::journal::campaign::{CampaignOptions, Receipts, Via};
 use crate::journal::state::ReceiptsFor;
 use crate::template::Template;
 use crate::text::{Concat, DefaultAlphabet};
+use crate::trouble::shown;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -201,14 +202,14 @@ impl CampaignArgs {
                 return Err(CliError::Usage(format!(
                     "{}: this is {what}, so that the campaign has no name that another run would find again: give \
                      --campaign NAME",
-                    self.file.display()
+                    shown(&self.file)
                 )));
             }
             (None, None) => self
                 .file
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())
-                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", self.file.display())))?,
+                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", shown(&self.file))))?,
         };
         if name.trim().is_empty() {
             return Err(CliError::Usage("--campaign: a name must not be empty".into()));
@@ -294,7 +295,8 @@ fn template(typed: &str) -> Result<String, String> {
     Template::parse(typed).map(|_| typed.to_owned()).map_err(|error| error.to_string())
 }
 
-fn delimiter(typed: &str) -> Result<u8, String> {
+/// Reads a delimiter as it is typed.
+pub fn delimiter(typed: &str) -> Result<u8, String> {
     match typed.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         &[octet] if is_delimiter(octet) => Ok(octet),

@@ -32,6 +32,12 @@ pub enum ImportError {
     Empty,
     /// It has a header and no rows.
     HeaderOnly,
+    /// A list of numbers that has no line with anything on it.
+    EmptyList,
+    /// A list of numbers that has a header and nothing below it.
+    NoNumbers,
+    /// A list of numbers with more than one column of them: their names, or their places from 1.
+    SeveralNumberColumns(Vec<String>),
     /// A column that is needed is not there.
     NoColumn {
         /// Its name.
@@ -94,6 +100,16 @@ impl fmt::Display for ImportError {
             ),
             ImportError::Empty => f.write_str("the file is empty: it needs a header line and rows"),
             ImportError::HeaderOnly => f.write_str("the file has a header and no rows: there is nothing to send"),
+            ImportError::EmptyList => f.write_str("the list is empty: no number was taken"),
+            ImportError::NoNumbers => f.write_str("the list has a header and no numbers: none was taken"),
+            ImportError::SeveralNumberColumns(columns) => {
+                let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
+                let columns = columns.join(", ");
+                write!(
+                    f,
+                    "more than one column may hold the numbers ({columns}): name one by --column, and then the other"
+                )
+            }
             ImportError::NoColumn { column, cure, columns, looks_like_a_row } => {
                 let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
                 write!(f, "there is no column `{column}`: {cure}; the columns are: {}", columns.join(", "))?;

@@ -155,6 +155,7 @@ type LeftOut = Box<dyn Fn(u64) -> Option<Reason> + Send>;
 pub struct RowReader<R> {
     records: Records<R>,
     header: Vec<String>,
+    header_row: String,
     plan: Plan,
     seen: KeySet,
     suppressed: Option<Suppressed>,
@@ -202,6 +203,7 @@ impl<R: Read> RowReader<R> {
     pub fn open(input: R, settings: Settings) -> Result<RowReader<R>, ImportError> {
         let records = Records::new(input, settings.file_encoding, DELIMITERS[0], CHUNK_OCTETS);
         let (records, header) = read_header(records, settings.delimiter, &settings.to_column)?;
+        let header_row = records.raw().to_owned();
         let plan = Plan::new(&header, settings)?;
         let mut json = Vec::new();
         if !plan.fields.is_empty() {
@@ -210,6 +212,7 @@ impl<R: Read> RowReader<R> {
         Ok(RowReader {
             records,
             header,
+            header_row,
             plan,
             seen: KeySet::new(),
             suppressed: None,
@@ -237,6 +240,11 @@ impl<R: Read> RowReader<R> {
     /// The names of the columns.
     pub fn header(&self) -> &[String] {
         &self.header
+    }
+
+    /// The header as it was written, without its line end.
+    pub fn header_row(&self) -> &str {
+        &self.header_row
     }
 
     /// The names of the columns that nothing is taken from. A name misspelt is among them.
@@ -482,7 +490,10 @@ pub fn is_delimiter(octet: u8) -> bool {
 }
 
 /// The delimiter under which the header has the number's column or, failing that, the most columns.
-fn detect_delimiter<R: Read>(mut records: Records<R>, to_column: &str) -> Result<(u8, Records<R>), ImportError> {
+pub(super) fn detect_delimiter<R: Read>(
+    mut records: Records<R>,
+    to_column: &str,
+) -> Result<(u8, Records<R>), ImportError> {
     let mut best = (DELIMITERS[0], false, 0);
     let mut failed = None;
     for delimiter in DELIMITERS {

@@ -306,6 +306,14 @@ impl Intake {
         self.first_refused.clone()
     }
 
+    /// Keeps the file's header as it was written, so that its rows can be given back below it.
+    pub fn keep_header(&self, header: &str) -> Result<(), JournalError> {
+        self.connection
+            .execute("UPDATE campaign SET header = ?2 WHERE id = ?1", (self.campaign, header))
+            .map_err(|error| JournalError::from(error).at(&self.path))?;
+        Ok(())
+    }
+
     /// Campaigns of other names that are the same again as this one, all of which is stored by now. From here on the
     /// journal is not kept from others until [`finish`](Self::finish) or [`abandon`](Self::abandon), and the rows stay hidden.
     pub fn twins(&mut self, name: &str, options: &CampaignOptions, digest: &str) -> Result<Vec<Twin>, JournalError> {

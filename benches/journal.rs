@@ -54,7 +54,7 @@ fn journal() -> Journal {
         limit: None,
         ids_in_memory: 1_800_000,
         references: std::sync::Arc::default(),
-        stop_words: Vec::new(),
+        opt_out_words: Vec::new(),
         default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
         rules: std::sync::Arc::default(),
         stop_when: Vec::new(),

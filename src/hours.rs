@@ -105,6 +105,11 @@ impl Hours {
         self.between.is_some() || self.days.is_some() || self.start_at.is_some() || self.stop_at.is_some()
     }
 
+    /// Whether there are hours or days, and not moments alone.
+    pub fn has_hours(&self) -> bool {
+        self.between.is_some() || self.days.is_some()
+    }
+
     /// Whether messages may be sent at `now`.
     pub fn at(&self, now: Timestamp) -> Verdict {
         if self.stop_at.is_some_and(|stop| now >= stop) {

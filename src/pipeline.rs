@@ -90,7 +90,8 @@ pub fn send(
         limit: settings.limit,
         ids_in_memory: IDS_IN_MEMORY,
         references: Arc::clone(&references),
-        stop_words: settings.stop_words.clone(),
+        opt_out_words: settings.opt_out_words.clone(),
+        opt_in_words: settings.opt_in_words.clone(),
         default_alphabet: settings.default_alphabet,
         rules: Arc::clone(&settings.rules),
         stop_when: settings.restraint.stop_when.clone(),
@@ -174,16 +175,17 @@ fn gather(rate: Rate, slots: usize) -> Duration {
     }
 }
 
-/// Honours what other commands appended while no sender ran.
-pub fn apply_controls(
-    connection: &rusqlite::Connection,
-    books: &mut Books,
-) -> Result<journal::control::Applied, JournalError> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let applied = journal::control::apply(connection, books)?;
-    books.settle(connection)?;
-    connection.execute_batch("COMMIT")?;
-    Ok(applied)
+/// Honours what other commands appended while no sender ran: a slice in each transaction, as a sender does.
+pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> Result<(), JournalError> {
+    loop {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let applied = journal::control::apply(connection, books)?;
+        books.settle(connection)?;
+        connection.execute_batch("COMMIT")?;
+        if !applied.is_left {
+            return Ok(());
+        }
+    }
 }
 
 /// The threads of a run, and what keeps them going.
@@ -212,6 +214,8 @@ struct Run {
     blocked: bool,
     /// What was said of a canary last.
     decided: Option<String>,
+    /// The -wal grows: that was said.
+    unfolded: bool,
     verdict: Verdict,
 }
 
@@ -250,6 +254,7 @@ impl Run {
             marks,
             answers,
             references,
+            trust: Arc::new(session::Trust::new(settings.connections)),
             needs_tlvs,
             journal: journal.clone(),
             notices: notice,
@@ -287,6 +292,7 @@ impl Run {
             lost: None,
             blocked: false,
             decided: None,
+            unfolded: false,
             verdict: Verdict::Open,
         })
     }
@@ -304,6 +310,8 @@ impl Run {
         loop {
             select! {
                 recv(interrupt) -> _ => {
+                    // The connections first: they write nothing more, however busy the journal thread is.
+                    self.finish = None;
                     self.tell_journal(ToJournal::StopClaiming);
                     self.words.push("interrupted: waiting for the answers that are outstanding (again to exit at once)".into());
                     return Ended::Interrupted;
@@ -387,6 +395,11 @@ impl Run {
         self.pacer.set_hold(hold_of(verdict, now));
         if std::mem::replace(&mut self.verdict, verdict) != verdict {
             match verdict {
+                // Where there are no hours it was --start-at that was waited for.
+                Verdict::Open if !hours.has_hours() => self.words.push("--start-at has come: sending".into()),
+                Verdict::Closed(until) if hours.start_at == Some(until) => {
+                    self.words.push(format!("waiting for --start-at until {}", hours.show(until)));
+                }
                 Verdict::Open => self.words.push("the sending hours have begun: going on".into()),
                 Verdict::Closed(until) => {
                     self.words.push(format!("outside the sending hours: waiting until {}", hours.show(until)));
@@ -408,6 +421,12 @@ impl Run {
         if status.restraint != self.decided {
             self.decided.clone_from(&status.restraint);
             self.words.extend(status.restraint.clone());
+        }
+        if std::mem::replace(&mut self.unfolded, status.unfolded.is_some()) != status.unfolded.is_some() {
+            self.words.push(match &status.unfolded {
+                Some(words) => words.clone(),
+                None => "the journal's -wal file is small again".into(),
+            });
         }
         let progress = Progress {
             status,
@@ -474,8 +493,8 @@ impl Run {
     /// Ends the threads: connections first, each of which settles and unbinds; then the journal, when all have said their
     /// last.
     fn end(mut self, show: &mut dyn FnMut(&Progress)) -> Result<Status, SendError> {
-        self.tell_journal(ToJournal::StopClaiming);
         self.finish = None;
+        self.tell_journal(ToJournal::StopClaiming);
         let connections = std::mem::take(&mut self.connections);
         while !connections.iter().all(JoinHandle::is_finished) {
             match self.notices.recv_timeout(LOOK) {

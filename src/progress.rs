@@ -78,7 +78,8 @@ impl Display {
         } else {
             line += &format!(", {:.0}/s", self.rate(progress.status.accepted));
             if progress.status.throttled > 0 {
-                line += &format!(" (throttled {} times", progress.status.throttled);
+                let throttled = i64::try_from(progress.status.throttled).unwrap_or(i64::MAX);
+                line += &format!(" (throttled {}", crate::report::text::times(throttled));
                 if let Rate::PerSecond(rate) = progress.rate {
                     line += &format!(", going at {rate:.0}/s");
                 }

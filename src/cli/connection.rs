@@ -112,9 +112,12 @@ pub struct InboundArgs {
     pub alphabet: AlphabetArgs,
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Messages that put their sender on the suppression list, separated by commas; case and blanks do not count
+    /// Messages that put their sender on the suppression list, separated by commas; case and spaces do not count
+    #[arg(long, alias = "stop-words", value_name = "WORDS", value_delimiter = ',')]
+    opt_out_words: Vec<String>,
+    /// Messages that take their sender off the list again, if it was an opt-out word that put it there
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
-    stop_words: Vec<String>,
+    opt_in_words: Vec<String>,
 }
 
 /// What states mean.
@@ -143,6 +146,10 @@ impl ReadingArgs {
     }
 }
 
+fn folded(words: &[String]) -> Vec<String> {
+    words.iter().map(|word| stop_word(word)).filter(|word| !word.is_empty()).collect()
+}
+
 impl InboundArgs {
     /// What receipts mean.
     pub fn reading(&self) -> ReceiptReading {
@@ -150,8 +157,14 @@ impl InboundArgs {
     }
 
     /// The stop words, folded.
-    pub fn stop_words(&self) -> Vec<String> {
-        self.stop_words.iter().map(|word| stop_word(word)).filter(|word| !word.is_empty()).collect()
+    pub fn opt_out_words(&self) -> Vec<String> {
+        folded(&self.opt_out_words)
+    }
+
+    /// Words that take it off, folded likewise. One that is an opt-out word as well leaves the number where it is.
+    pub fn opt_in_words(&self) -> Vec<String> {
+        let out = self.opt_out_words();
+        folded(&self.opt_in_words).into_iter().filter(|word| !out.contains(word)).collect()
     }
 }
 
@@ -244,6 +257,18 @@ impl ConnectionArgs {
         self.refuse_receiver()?;
         self.named()?;
         self.check().map_err(CliError::Usage)
+    }
+
+    /// Checks what is typed, as far as it is.
+    pub fn judge(&self) -> Result<(), CliError> {
+        self.refuse_receiver()?;
+        let hosts = if self.hosts.is_empty() { &["127.0.0.1".to_owned()][..] } else { &self.hosts };
+        self.account(hosts, self.system_id.as_deref().unwrap_or_default(), Secret::default())?;
+        self.tls.settings().map_err(CliError::Usage)?;
+        if let Some(path) = &self.password_file {
+            crate::config::check_private(path).map_err(|words| CliError::Usage(format!("--password-file {words}")))?;
+        }
+        Ok(())
     }
 
     /// The account as typed, without its password: all that can be checked without connecting.
@@ -414,6 +439,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Some(total) if total <= 30 * 24 * 3_600_000 => Ok(Duration::from_millis(total)),
         Some(_) => Err("at most 720h".into()),
         None => Err("write a whole number and its unit: 500ms, 3s, 2m or 1h".into()),
+    }
+}
+
+/// A duration as [`duration`] reads it, in the greatest unit that says it whole.
+pub fn duration_text(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    match units.into_iter().find(|(_, unit)| ms.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{}{name}", ms / unit),
+        None => format!("{ms}ms"),
     }
 }
 

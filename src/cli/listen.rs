@@ -63,7 +63,8 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         campaigns: Vec::new(),
         old_receipts_come: true,
         default_alphabet: args.inbound.alphabet.alphabet(),
-        stop_words: args.inbound.stop_words(),
+        opt_out_words: args.inbound.opt_out_words(),
+        opt_in_words: args.inbound.opt_in_words(),
         listen: Some(Listen { time: args.time }),
         account,
     };
@@ -78,9 +79,13 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         status.unmatched,
         many(status.inbound, "message")
     );
-    if !args.inbound.stop_words().is_empty() {
+    if !args.inbound.opt_out_words().is_empty() {
         let numbers = if status.stopped == 1 { "a number" } else { "numbers" };
-        words += &format!("; {} put {numbers} on the suppression list", many(status.stopped, "stop word"));
+        words += &format!("; {} put {numbers} on the suppression list", many(status.stopped, "opt-out word"));
+    }
+    if status.opted_in > 0 {
+        let numbers = if status.opted_in == 1 { "a number" } else { "numbers" };
+        words += &format!("; {} took {numbers} off it", many(status.opted_in, "opt-in word"));
     }
     display.say(&words);
     match outcome.ended {

@@ -4,6 +4,7 @@ pub mod ask;
 mod campaign;
 mod connection;
 mod guard;
+mod help;
 mod journals;
 mod listen;
 mod operations;
@@ -27,6 +28,7 @@ use crate::journal::known::Notes;
 use crate::pipeline::SendError;
 use crate::report::ReportError;
 use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
+use crate::report::find::FindArgs;
 use crate::smsc::cli::SmscArgs;
 use clap::{Parser, Subcommand};
 use place::{Folders, Use, Wanted};
@@ -68,10 +70,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Import a campaign (once) and send it; run again, it goes on where it stopped
+    #[command(after_help = help::SEND)]
     Send(SendArgs),
     /// Import a campaign without sending it
     Import(ImportArgs),
-    /// Show what a campaign would come to: parts, encodings, rejects, time. Writes nothing
+    /// Show what a campaign would come to: parts, encodings, rejects, time. Takes what `send` takes, and writes nothing
     Check(CheckArgs),
     /// Go on with what is not finished
     Resume(ResumeArgs),
@@ -79,7 +82,12 @@ enum Command {
     List(ListArgs),
     /// What became of a campaign's messages
     Report(ReportArgs),
+    /// Every message to a number, of all campaigns, and what became of it
+    Find(FindArgs),
     /// Ask the SMSC what became of messages (query_sm)
+    ///
+    /// This connects to the SMSC. What the journal knows is shown by `smppost report`, and by its views: sqlite3 -readonly
+    /// JOURNAL 'SELECT * FROM message_status'.
     Query(operations::QueryArgs),
     /// Give messages that the SMSC has not delivered yet another text (replace_sm)
     Replace(operations::ReplaceArgs),
@@ -246,7 +254,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         return args.run(&notes(), &mut io::stdout().lock());
     }
     let Some(to) = cli.command.use_of_journal() else { return command(cli, Path::new("")) };
-    let simulated = matches!(&cli.command, Command::Send(args) if args.simulate);
+    let simulated = matches!(&cli.command, Command::Send(args) | Command::Check(send::CheckArgs { send: args, .. }) if args.simulate);
     let account = if simulated { &[][..] } else { &cli.known_account };
     let named = cli.journal.as_deref().filter(|path| !path.as_os_str().is_empty());
     let path = place::find(Wanted { named, account, simulated, to }, &folders, &notes(), &mut place::say)?;
@@ -277,7 +285,7 @@ impl Command {
             Self::Resume(_) | Self::Query(_) | Self::Replace(_) | Self::Cancel(_) | Self::Listen(_) => Use::Change,
             Self::Resolve(_) | Self::Upgrade(_) => Use::Change,
             Self::Suppress(args) => args.use_of_journal(),
-            Self::List(_) | Self::Report(_) | Self::Verify(_) => Use::Read,
+            Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) => Use::Read,
             Self::Check(_) => Use::Look,
             Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) | Self::Journals(_) => return None,
         })
@@ -312,12 +320,13 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Resume(args) => send::resume(args, journal),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Report(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Find(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Query(args) => operations::query(args, journal, &mut out),
         Command::Replace(args) => operations::replace(args, journal, &mut out),
         Command::Cancel(args) => send::cancel(args, journal, &mut out),
         Command::Listen(args) => listen::listen(args, journal),
         Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),
-        Command::Suppress(args) => suppress::suppress(args, journal, &mut out).map(|()| exit::OK),
+        Command::Suppress(args) => suppress::suppress(args, journal, &mut out),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Upgrade(args) => args.run(journal),
@@ -352,7 +361,7 @@ mod tests {
             ("replace", "receipt_codes_in_state", "Receipts"),
             ("cancel", "accepted_is_final", "Receipts"),
             ("send", "accepted_is_final", "Receipts and inbound messages"),
-            ("send", "stop_words", "Receipts and inbound messages"),
+            ("send", "opt_out_words", "Receipts and inbound messages"),
             ("query", "journal", EVERYWHERE),
             ("list", "config", EVERYWHERE),
             ("suppress", "profile", EVERYWHERE),

@@ -86,7 +86,7 @@ fn known_account(cli: &Cli, arguments: &[OsString], profile: Option<&Profile>) -
 
 /// Reads the command line, and the profile that it uses.
 fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>), CliError> {
-    let matches = match Cli::command().try_get_matches_from(arguments) {
+    let matches = match super::help::command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return Ok((Parsed::Clap(error), None)),
     };
@@ -123,8 +123,8 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
     refuse_foreign_host(config.as_ref(), profile, &is_typed, subcommand)?;
     let simulated = matches!(&cli.command, Command::Send(args) if args.simulate);
     let named = profile.entries.iter().find(|entry| entry.key == "password_env").and_then(|entry| entry.values.first());
-    let has_password =
-        is_typed("password_env") || std::env::var_os(named.map_or(PASSWORD_VARIABLE, |name| name)).is_some();
+    let has_password = is_typed("password_env")
+        || std::env::var_os(named.map_or(PASSWORD_VARIABLE, |name| name)).is_some_and(|password| !password.is_empty());
     let mut more = Vec::new();
     for entry in &profile.entries {
         // A rehearsal has a journal of its own; a password in the environment beats a file that the profile names, and a
@@ -194,8 +194,12 @@ fn uses_profiles(command: &Command) -> bool {
 fn keys() -> Vec<String> {
     let command = Cli::command();
     let send = command.find_subcommand("send").into_iter().flat_map(clap::Command::get_arguments);
-    let options = send.chain(command.get_arguments()).filter_map(|argument| argument.get_long());
-    let mut keys: Vec<String> = options.map(|long| long.replace('-', "_")).collect();
+    let mut keys = Vec::new();
+    for argument in send.chain(command.get_arguments()) {
+        // Older names are keys as well.
+        let names = argument.get_long().into_iter().chain(argument.get_all_aliases().unwrap_or_default());
+        keys.extend(names.map(|long| long.replace('-', "_")));
+    }
     keys.retain(|key| !NOT_KEYS.contains(&key.as_str()));
     keys
 }
@@ -209,7 +213,10 @@ fn as_typed(
 ) -> Vec<OsString> {
     let own = TABLES.iter().find(|(key, _)| *key == entry.key).map(|(_, own)| *own);
     let long = own.unwrap_or(&entry.key).replace('_', "-");
-    let named = |argument: &&clap::Arg| argument.get_long() == Some(&long);
+    let named = |argument: &&clap::Arg| {
+        argument.get_long() == Some(&long)
+            || argument.get_all_aliases().is_some_and(|names| names.contains(&long.as_str()))
+    };
     let Some(argument) = command.get_arguments().chain(root.get_arguments()).find(named) else { return Vec::new() };
     let beaten = is_typed(argument.get_id().as_str())
         || command.get_arg_conflicts_with(argument).iter().any(|other| is_typed(other.get_id().as_str()));

@@ -9,7 +9,7 @@ use super::restraint::{RestraintArgs, refuse_unreceipted};
 use super::sessions::SessionArgs;
 use super::{CliError, ask, exit, prepare};
 use crate::address::Destination;
-use crate::campaign::{self, Again, CampaignError, CampaignFile, Imported, Prepared, twin_words};
+use crate::campaign::{self, Again, CampaignError, CampaignFile, Checked, Imported, Prepared, twin_words};
 use crate::escape::escape_terminal;
 use crate::hours::{self, Between, Days, Hours};
 use crate::journal::control::Decision;
@@ -96,15 +96,11 @@ impl ImportArgs {
     }
 }
 
+/// `check`: what is typed for `send` can be tried with it.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     #[command(flatten)]
-    campaign: CampaignArgs,
-    #[command(flatten)]
-    alphabet: AlphabetArgs,
-    /// The rate at which it would be sent, in messages (parts) a second
-    #[arg(long, default_value = "30", value_name = "N", allow_negative_numbers = true)]
-    rate: Rate,
+    pub send: SendArgs,
     /// How to show it
     #[arg(long, value_enum, default_value_t = CheckFormat::Table)]
     format: CheckFormat,
@@ -162,7 +158,7 @@ struct RunArgs {
     /// How long to wait for receipts, counted from the last answer or receipt
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     wait_receipts: Duration,
-    /// Send only the first N messages of the campaign (a canary); the rest stays queued
+    /// Send only the first N messages of the campaign; the rest stays queued
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     #[command(flatten)]
@@ -262,7 +258,7 @@ fn typed_under(typed: &[String], name: &str) -> String {
 /// Says what an import did.
 fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Display) {
     match imported {
-        Imported::New { counts, first_refused, unused_columns } => {
+        Imported::New { counts, first_refused, unused_columns, sent_lately, left_out } => {
             display.say(&format!(
                 "{name}: imported {} in {}",
                 count(counts.messages, "message"),
@@ -278,10 +274,21 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
             if let Some((line, reason)) = first_refused {
                 display.say(&format!(
                     "  {} refused: {}\n    the first: line {line}: {}",
-                    count(counts.rejected, "row"),
+                    count(counts.rejected - counts.sent_lately, "row"),
                     report("--rejected-rows"),
                     escape_terminal(reason)
                 ));
+            }
+            if counts.sent_lately > 0 {
+                display.say(&format!(
+                    "  {} left out, since other campaigns sent to the same numbers (--skip-sent-within): {}\n    {}",
+                    count(counts.sent_lately, "row"),
+                    report("--rejected-rows"),
+                    crate::preview::sent_by(&left_out)
+                ));
+            }
+            if !sent_lately.is_empty() {
+                display.say(&format!("  {}", crate::preview::sent_lately(&sent_lately)));
             }
             if counts.duplicates > 0 {
                 let duplicates = count(counts.duplicates, "duplicate row");
@@ -322,26 +329,33 @@ fn twin_note(twin: &Twin) -> String {
     }
 }
 
-/// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too.
+/// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too, or the name is taken.
 pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
-    let campaign = args.campaign.campaign(&args.alphabet)?;
-    let (tally, twins) = campaign::check(&campaign, journal)?;
+    let send = &args.send;
+    let campaign = send.campaign.campaign(&send.inbound.alphabet)?;
+    campaign.settings()?;
+    refuse_without_tlvs(&send.sessions.connection, &campaign)?;
+    send.run.hours()?;
+    send.sessions.judge()?;
+    let journal = if send.simulate { prepare::rehearsal_journal(journal)? } else { journal.to_owned() };
+    let Checked { tally, taken, twins } = campaign::check(&campaign, &journal)?;
     let display = Display::new();
     for twin in twins.iter().take(TWINS_SHOWN) {
         display.say(&twin_note(twin));
     }
-    if twins.iter().any(Twin::repeats) && !args.campaign.allow_same_file {
+    if twins.iter().any(Twin::repeats) && !send.campaign.allow_same_file {
         display.say("  `send` and `import` ask about that, or refuse it without --allow-same-file");
     }
-    let rate = match args.rate {
+    let rate = match send.sessions.pace.rate() {
         Rate::PerSecond(rate) => Some(rate),
         Rate::Unlimited => None,
     };
     match args.format {
-        CheckFormat::Table => crate::preview::table(&campaign.name, &campaign.options, &tally, rate, out)?,
-        CheckFormat::Json => crate::preview::json(&campaign.name, &campaign.options, &tally, rate, out)?,
+        CheckFormat::Table => crate::preview::table(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?,
+        CheckFormat::Json => crate::preview::json(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?,
     }
-    Ok(if tally.has_messages() { exit::OK } else { exit::ERROR })
+    let is_refused = !tally.has_messages() || matches!(taken, campaign::Taken::Differs { .. });
+    Ok(if is_refused { exit::ERROR } else { exit::OK })
 }
 
 /// Imports and sends. Whatever stands against sending is found before the first row is stored, or takes the rows back.
@@ -587,7 +601,8 @@ impl ResumeArgs {
             campaigns: self.campaigns.clone(),
             old_receipts_come: true,
             default_alphabet: self.inbound.alphabet.alphabet(),
-            stop_words: self.inbound.stop_words(),
+            opt_out_words: self.inbound.opt_out_words(),
+            opt_in_words: self.inbound.opt_in_words(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },
         })
@@ -666,6 +681,7 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             _ if summary.has_sent_in_part() => {
                 "what is not sent yet of messages that went out in part never will be".into()
             }
+            _ if summary.is_cancelled() => "what is not sent yet was cancelled".into(),
             _ if outcome.campaigns.is_empty() => "every campaign has come to its end".into(),
             _ => "all is done".into(),
         };
@@ -829,7 +845,7 @@ impl SendArgs {
         let line = match recorded {
             Some(line) => line,
             None => {
-                let (tally, twins) = campaign::check(campaign, journal)?;
+                let Checked { tally, twins, .. } = campaign::check(campaign, journal)?;
                 if let Some(twin) = twins.into_iter().find(Twin::repeats).filter(|_| !self.campaign.allow_same_file) {
                     let (path, twin) = (campaign.path.clone(), Box::new(twin));
                     return Err(CampaignError::Same { path, twin, asked: false }.into());
@@ -867,7 +883,8 @@ impl SendArgs {
             campaigns: vec![campaign.into()],
             old_receipts_come: true,
             default_alphabet: self.inbound.alphabet.alphabet(),
-            stop_words: self.inbound.stop_words(),
+            opt_out_words: self.inbound.opt_out_words(),
+            opt_in_words: self.inbound.opt_in_words(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },
         })

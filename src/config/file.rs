@@ -280,7 +280,7 @@ fn unknown(key: &str, known: &[String]) -> String {
 }
 
 /// How many letters have to change (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {

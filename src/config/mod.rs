@@ -22,7 +22,11 @@ pub const PASSWORD_VARIABLE: &str = "SMPPOST_PASSWORD";
 pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Secret, String> {
     let password = match file {
         Some(path) => from_file(path)?,
-        None => match std::env::var(variable) {
+        // A variable that is set to nothing is as good as one that is not: a script meant to fill it.
+        None => match std::env::var(variable).and_then(|password| match password.is_empty() {
+            true => Err(std::env::VarError::NotPresent),
+            false => Ok(password),
+        }) {
             Ok(password) => password,
             Err(std::env::VarError::NotUnicode(_)) => return Err(format!("{variable} is not UTF-8")),
             Err(std::env::VarError::NotPresent) if std::io::stdin().is_terminal() => {

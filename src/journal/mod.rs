@@ -11,6 +11,7 @@
 //!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator
 //!   says a receipt is
 //! - [`operations`] what is asked of the SMSC about messages that it has
+//! - [`numbers`] the look-up by number, and [`lately`] what was sent to numbers lately
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`migrate`] what brings the journal of an older program up to date
 //! - [`identity`] which file a journal is, [`known`] the notes of a user's journals, [`adopt`] a copy made the one that sends
@@ -38,6 +39,7 @@ mod came;
 pub mod campaign;
 mod claims;
 pub mod control;
+pub mod doubts;
 pub mod equivalent;
 pub mod events;
 pub mod facts;
@@ -47,16 +49,19 @@ pub mod identity;
 pub mod ids;
 mod inbound;
 pub mod intake;
+mod judging;
 pub mod keeper;
 pub mod key;
 pub mod known;
 mod ladder;
+pub mod lately;
 mod left_out;
 mod load;
 pub mod lock;
 pub mod marks;
 pub mod migrate;
 mod noted;
+pub mod numbers;
 pub mod operations;
 pub mod query;
 pub mod recall;
@@ -76,6 +81,7 @@ pub mod suppression;
 pub mod test_message;
 pub mod twins;
 pub mod verify;
+pub mod wal;
 
 pub use came::words;
 
@@ -145,7 +151,7 @@ pub enum JournalError {
     /// The file or its folder cannot be written.
     ReadOnly(PathBuf),
     /// Another sender holds the journal.
-    Held(PathBuf),
+    Held(lock::HeldBy),
     /// Another import is running on the journal.
     ImportHeld(PathBuf),
     /// The journal belongs to another account.
@@ -290,10 +296,11 @@ impl fmt::Display for JournalError {
                 "journal {} cannot be written: check the permissions of the file and its folder (reports still work)",
                 path.display()
             ),
-            Self::Held(path) => write!(
+            Self::Held(lock::HeldBy { journal, by }) => write!(
                 f,
-                "another smppost is sending or listening with journal {}: wait for it, stop it, or use another journal",
-                path.display()
+                "another smppost is sending or listening with journal {}{}: wait for it, stop it, or use another journal",
+                journal.display(),
+                by.as_deref().map_or_else(String::new, |by| format!(" ({by})"))
             ),
             Self::ImportHeld(path) => {
                 write!(f, "another import into journal {} is running: wait for it to end", path.display())
@@ -431,10 +438,19 @@ impl JournalError {
             Some(Code::SystemIoFailure) => Self::Disk(path.into(), error.to_string()),
             Some(Code::DatabaseCorrupt) => Self::Damaged(path.into(), error.to_string()),
             Some(Code::NotADatabase) => Self::Foreign(path.into()),
+            Some(Code::CannotOpen) if is_forbidden(path) => {
+                let words = "permission denied: it belongs to somebody else, or its mode does not let you read it";
+                Self::Io(path.into(), io::Error::new(io::ErrorKind::PermissionDenied, words))
+            }
             Some(Code::CannotOpen) => Self::Io(path.into(), io::Error::other(error.to_string())),
             _ => Self::Sqlite(error),
         }
     }
+}
+
+/// Whether this user may not read a file. Asked without opening it: to close it would cost the process its locks on it.
+fn is_forbidden(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::READ_OK) == Err(rustix::io::Errno::ACCESS)
 }
 
 /// Milliseconds since 1970, UTC: the journal's clock.

@@ -45,7 +45,9 @@ pub struct SendSettings {
     pub default_alphabet: DefaultAlphabet,
     /// Messages from handsets that put their number on the suppression list, folded as by
     /// [`stop_word`](crate::journal::keeper::stop_word).
-    pub stop_words: Vec<String>,
+    pub opt_out_words: Vec<String>,
+    /// Those that take off again what one of these put there.
+    pub opt_in_words: Vec<String>,
     /// Send nothing: only collect what comes, until interrupted or for this long.
     pub listen: Option<Listen>,
 }

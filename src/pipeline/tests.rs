@@ -23,6 +23,7 @@ fn run() -> (Run, Sender<Notice>) {
         lost: None,
         blocked: false,
         decided: None,
+        unfolded: false,
         verdict: Verdict::Open,
     };
     (run, notice)

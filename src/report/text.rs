@@ -36,6 +36,14 @@ pub fn count(n: i64, what: &str) -> String {
     format!("{} {what}{}", number(n), if n == 1 { "" } else { "s" })
 }
 
+/// `once`, `12 times`.
+pub fn times(n: i64) -> String {
+    match n {
+        1 => "once".into(),
+        n => format!("{} times", number(n)),
+    }
+}
+
 /// Why a file that was named cannot be opened, in the words of the system without its number, or in better ones.
 pub fn cannot_open(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotFound {

@@ -5,6 +5,7 @@ mod bind;
 mod dialogue;
 mod reader;
 mod reading;
+mod trust;
 mod writer;
 
 use crate::journal::answers::Answers;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use bind::{BindError, Bound, bind};
 pub use dialogue::Dialogue;
 pub use reading::{ReceiptCodes, ReceiptReading, last};
+pub use trust::Trust;
 pub use writer::run;
 
 /// A secret: shown nowhere.
@@ -275,6 +277,8 @@ pub struct Shared {
     pub answers: Answers,
     /// Whether requests may carry a user_message_reference; cleared by the journal thread when the SMSC refuses it.
     pub references: Arc<AtomicBool>,
+    /// What its connections have shown of themselves.
+    pub trust: Arc<Trust>,
     /// What is to be sent that needs optional parameters.
     pub needs_tlvs: NeedsTlvs,
     /// The journal thread.

@@ -253,11 +253,11 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
                     "  {} left out, since other campaigns sent to the same numbers (--skip-sent-within): {}\n    {}",
                     count(counts.sent_lately, "row"),
                     report("--rejected-rows"),
-                    crate::preview::sent_by(&left_out)
+                    crate::preview::sent_by(left_out)
                 ));
             }
             if !sent_lately.is_empty() {
-                display.say(&format!("  {}", crate::preview::sent_lately(&sent_lately)));
+                display.say(&format!("  {}", crate::preview::sent_lately(sent_lately)));
             }
             if counts.duplicates > 0 {
                 let duplicates = count(counts.duplicates, "duplicate row");

@@ -52,10 +52,12 @@
 //! - No lock is held over I/O. The threads of a run wait for events, and look at the clock besides: the run at how it stands
 //!   and at the sending hours, ten times a second; the journal thread at its file and at what other commands decided, every
 //!   half second; a reader at the response timers, every 10 to 500 ms, and every 5 ms while answers cannot be noted; a writer
-//!   at a session that ends (50 ms) or waits for the sending hours (200 ms); the screen's thread at the changing line (200
-//!   ms). None spins.
+//!   at a session that ends (50 ms) or waits for the sending hours (200 ms); one that is not bound yet at whether it is to
+//!   stop (50 ms); the screen's thread at the changing line (200 ms). None spins.
 //! - The thread that decides (hours, moments, signals, timers) shows nothing itself: words, log lines and progress go to the
 //!   screen's thread, which drops and counts what it cannot show.
+//! - The system's resolver cannot be told to stop: a name is looked up in a thread that nobody waits for longer than they
+//!   want to, one for each name.
 //!
 //! # Code map, in reading order
 //!
@@ -72,7 +74,7 @@
 //!   [`trial`]: the test messages of `probe`.
 //! - [`report`], [`progress`]: what is shown; [`screen`]: the thread that shows it, for which nobody waits.
 //! - [`smsc`]: the simulator, with its faults and its ledger.
-//! - [`cli`], [`config`], [`signals`]: what can be typed, and what comes from elsewhere.
+//! - [`cli`], [`config`], [`signals`]: what can be typed, and what comes from elsewhere, the time zone among it.
 //! - [`failpoint`], [`broken`]: for tests of the promise; nothing of them is in a release.
 
 pub mod wire;

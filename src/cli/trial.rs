@@ -105,7 +105,7 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
     let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {}", shown(path), trouble::words(&error)));
     let mut record =
         private(&args.record, OpenOptions::new().append(true).create(true)).map_err(|error| at(&args.record, error))?;
-    let bind = |slot| session::bind(account, account.bind.kind(slot)).map(Dialogue::new);
+    let bind = |slot| session::bind(account, account.bind.kind(slot), &|| false, &drop).map(Dialogue::new);
     let mut outward = bind(0).map_err(|error| CliError::Words(error.to_string()))?;
     let mut inward = None;
     let mut account = Cow::Borrowed(account);

@@ -11,8 +11,10 @@
 //!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator
 //!   says a receipt is
 //! - [`operations`] what is asked of the SMSC about messages that it has
+//! - [`numbers`] the look-up by number, and [`lately`] what was sent to numbers lately
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`migrate`] what brings the journal of an older program up to date
+//! - [`identity`] which file a journal is, [`known`] the notes of a user's journals, [`adopt`] a copy made the one that sends
 //! - [`events`] what sessions and the journal thread say to each other
 
 use crate::escape::escape_terminal;
@@ -30,6 +32,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::report::text::journal_option;
 use migrate::Age;
 
+pub mod adopt;
 pub mod answers;
 pub mod assign;
 #[cfg(test)]
@@ -39,23 +42,29 @@ mod came;
 pub mod campaign;
 mod claims;
 pub mod control;
+pub mod doubts;
 pub mod equivalent;
 pub mod events;
 pub mod facts;
 pub mod feed;
 pub mod generations;
+pub mod identity;
 pub mod ids;
 mod inbound;
 pub mod intake;
+mod judging;
 pub mod keeper;
 pub mod key;
+pub mod known;
 mod ladder;
+pub mod lately;
 mod left_out;
 mod load;
 pub mod lock;
 pub mod marks;
 pub mod migrate;
 mod noted;
+pub mod numbers;
 pub mod operations;
 pub mod query;
 pub mod recall;
@@ -76,6 +85,7 @@ pub mod suppression;
 pub mod test_message;
 pub mod twins;
 pub mod verify;
+pub mod wal;
 
 pub use came::words;
 
@@ -147,7 +157,7 @@ pub enum JournalError {
     /// The file or its folder cannot be written.
     ReadOnly(PathBuf),
     /// Another sender holds the journal.
-    Held(PathBuf),
+    Held(lock::HeldBy),
     /// Another import is running on the journal.
     ImportHeld(PathBuf),
     /// The journal belongs to another account.
@@ -296,10 +306,11 @@ impl fmt::Display for JournalError {
                 "journal {} cannot be written: check the permissions of the file and its folder (reports still work)",
                 shown(path)
             ),
-            Self::Held(path) => write!(
+            Self::Held(lock::HeldBy { journal, by }) => write!(
                 f,
-                "another smppost is sending or listening with journal {}: wait for it, stop it, or use another journal",
-                shown(path)
+                "another smppost is sending or listening with journal {}{}: wait for it, stop it, or use another journal",
+                shown(journal),
+                by.as_deref().map_or_else(String::new, |by| format!(" ({by})"))
             ),
             Self::ImportHeld(path) => {
                 write!(f, "another import into journal {} is running: wait for it to end", shown(path))
@@ -443,6 +454,10 @@ impl JournalError {
             },
             Some(Code::DatabaseCorrupt) => Self::Damaged(path.into(), error.to_string()),
             Some(Code::NotADatabase) => Self::Foreign(path.into()),
+            Some(Code::CannotOpen) if is_forbidden(path) => {
+                let words = "permission denied: it belongs to somebody else, or its mode does not let you read it";
+                Self::Io(path.into(), io::Error::new(io::ErrorKind::PermissionDenied, words))
+            }
             Some(Code::CannotOpen) => {
                 let why = regular::why_not_opened(path);
                 Self::Io(path.into(), why.unwrap_or_else(|| io::Error::other(error.to_string())))
@@ -450,6 +465,11 @@ impl JournalError {
             _ => Self::Sqlite(error),
         }
     }
+}
+
+/// Whether this user may not read a file. Asked without opening it: to close it would cost the process its locks on it.
+fn is_forbidden(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::READ_OK) == Err(rustix::io::Errno::ACCESS)
 }
 
 /// Milliseconds since 1970, UTC: the journal's clock.
@@ -462,11 +482,18 @@ pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
     regular::check(path)?;
     // Made by us, so that it is private from its first octet; SQLite gives its side files the same permissions.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => {}
+        Ok(_) => announce(path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(JournalError::side_file(path, "", error)),
     }
     open_existing(path)
+}
+
+/// Says that a journal is made anew, and where, before anything is put into it: who expected one that is there looks up.
+fn announce(path: &Path) {
+    use io::Write;
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let _ = writeln!(io::stderr(), "new journal: {}", path.display());
 }
 
 /// Opens the journal at `path` for writing; it must be there.
@@ -688,7 +715,9 @@ pub fn note_account(connection: &Connection, account: &str) -> Result<(), Journa
 
 /// Refuses another account than the journal notes, and changes nothing: what [`claim_account`] would say.
 pub fn judge_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
-    let Some(recorded) = note(connection, "account")?.filter(|recorded| recorded != account) else { return Ok(()) };
+    let Some(recorded) = note(connection, "account")?.filter(|recorded| !is_same_account(recorded, account)) else {
+        return Ok(());
+    };
     // As long as nothing was sent, a name that was mistyped binds nobody. But what was rehearsed is not for real people,
     // and what is for them is not rehearsed.
     let kinds_differ = (recorded == SIMULATOR) != (account == SIMULATOR);
@@ -721,6 +750,15 @@ pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
 pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
     judge_account(connection, path, account)?;
     set_note(connection, "account", Some(account))
+}
+
+/// Whether two names of accounts, `NAME at HOST`, are of one: capitals of the host and a dot at its end do not count.
+fn is_same_account(one: &str, other: &str) -> bool {
+    let parts = |account: &str| {
+        let (name, host) = account.rsplit_once(" at ").unwrap_or((account, ""));
+        (name.to_owned(), host.trim().trim_end_matches('.').to_ascii_lowercase())
+    };
+    parts(one) == parts(other)
 }
 
 /// A note that the journal keeps under a key.

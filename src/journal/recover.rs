@@ -141,7 +141,8 @@ fn identity(connection: &Connection) -> Result<u64, JournalError> {
     Ok(hash_keys(connection)?.0)
 }
 
-fn extent(connection: &Connection) -> Result<Extent, JournalError> {
+/// How far the journal has come.
+pub(super) fn extent(connection: &Connection) -> Result<Extent, JournalError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     Ok(Extent {
         session: number("SELECT coalesce(max(id), 0) FROM session")?,

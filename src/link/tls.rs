@@ -8,6 +8,8 @@
 mod error;
 
 use super::certificate::Certificate;
+use super::dial::LOOK;
+use super::host::plain as plain_host;
 use super::plain;
 use super::verify::Verifier;
 use crate::trouble::shown;
@@ -101,18 +103,19 @@ impl Tls {
         self.warning
     }
 
-    /// Shakes hands over a fresh connection to `host`, until `deadline`.
+    /// Shakes hands over a fresh connection to `host`, until `deadline` or until it is to stop.
     pub(super) fn shake_hands(
         &self,
         host: &str,
         stream: &TcpStream,
         deadline: Instant,
         timeout: Duration,
+        stop: &dyn Fn() -> bool,
     ) -> Result<(State, TlsFacts), TlsError> {
-        let name = name_of(self.server_name.as_deref().unwrap_or(host)).map_err(TlsError::Other)?;
+        let name = name_of(plain_host(self.server_name.as_deref().unwrap_or(host))).map_err(TlsError::Other)?;
         let mut connection: Connection =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(|error| TlsError::of(&error))?.into();
-        complete(&mut connection, stream, deadline, timeout)?;
+        complete(&mut connection, stream, deadline, timeout, stop)?;
         let facts = TlsFacts::of(&connection);
         Ok((State::new(connection), facts))
     }
@@ -122,16 +125,17 @@ impl Tls {
 pub(super) fn welcome(config: &Arc<ServerConfig>, stream: &TcpStream, timeout: Duration) -> Result<State, TlsError> {
     let mut connection: Connection =
         ServerConnection::new(Arc::clone(config)).map_err(|error| TlsError::of(&error))?.into();
-    complete(&mut connection, stream, Instant::now() + timeout, timeout)?;
+    complete(&mut connection, stream, Instant::now() + timeout, timeout, &|| false)?;
     Ok(State::new(connection))
 }
 
-/// Shakes hands until `deadline`, which is `timeout` after the beginning.
+/// Shakes hands until `deadline`, which is `timeout` after the beginning, or until it is to stop.
 fn complete(
     connection: &mut Connection,
     stream: &TcpStream,
     deadline: Instant,
     timeout: Duration,
+    stop: &dyn Fn() -> bool,
 ) -> Result<(), TlsError> {
     let mut raw = vec![0; RAW_OCTETS];
     let mut out = Vec::new();
@@ -146,9 +150,13 @@ fn complete(
             out.clear();
             continue;
         }
-        stream.set_read_timeout(Some(left)).map_err(TlsError::Io)?;
+        if stop() {
+            return Err(TlsError::Stopped);
+        }
+        stream.set_read_timeout(Some(left.min(LOOK))).map_err(TlsError::Io)?;
         match plain::read(stream, &mut raw).map_err(TlsError::Io)? {
-            None => return Err(TlsError::Timeout(timeout)),
+            // The deadline decides.
+            None => {}
             Some(0) => return Err(TlsError::Closed),
             Some(count) => {
                 let mut octets = &raw[..count];

@@ -1,5 +1,6 @@
 //! What a run is told, and what comes of it.
 
+use super::unbound::NeverBound;
 use crate::hours::Hours;
 use crate::journal::JournalError;
 use crate::journal::keeper::Status;
@@ -45,7 +46,11 @@ pub struct SendSettings {
     pub default_alphabet: DefaultAlphabet,
     /// Messages from handsets that put their number on the suppression list, folded as by
     /// [`stop_word`](crate::journal::keeper::stop_word).
-    pub stop_words: Vec<String>,
+    pub opt_out_words: Vec<String>,
+    /// Those that take off again what one of these put there.
+    pub opt_in_words: Vec<String>,
+    /// What to do when no session at all could be bound for a while.
+    pub never_bound: NeverBound,
     /// Send nothing: only collect what comes, until interrupted or for this long.
     pub listen: Option<Listen>,
 }

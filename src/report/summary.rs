@@ -4,7 +4,7 @@ use super::page::{
     how_to_decide, in_part, list_command, outstanding, receipts_only_for, rejections as write_rejections, states,
     what_to_do_in_doubt,
 };
-use super::text::{command, count, duration, number, rate, wrapped};
+use super::text::{command, count, duration, rate, times, wrapped};
 use super::{Exit, ReportError};
 use crate::escape::escape_terminal;
 use crate::journal::JournalError;
@@ -105,6 +105,15 @@ impl SendSummary {
         self.campaigns.iter().any(|(.., hints)| hints.sent_in_part > 0)
     }
 
+    /// Whether each campaign of the run was cancelled, and some message because of it.
+    pub fn is_cancelled(&self) -> bool {
+        !self.campaigns.is_empty()
+            && self
+                .campaigns
+                .iter()
+                .all(|(summary, ..)| summary.cancelled_at.is_some() && summary.counts.of(State::Cancelled) > 0)
+    }
+
     /// The exit code, unless the run was interrupted or failed.
     pub fn exit(&self) -> Exit {
         // Whatever receipts are awaited: the rest of such a message never arrives.
@@ -137,13 +146,6 @@ impl SendSummary {
         let journal = self.journal.to_string_lossy();
         wrapped(out, width, "Journal: ", 2, &escape_terminal(&journal))?;
         Ok(())
-    }
-}
-
-fn times(n: i64) -> String {
-    match n {
-        1 => "once".into(),
-        n => format!("{} times", number(n)),
     }
 }
 

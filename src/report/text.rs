@@ -36,6 +36,14 @@ pub fn count(n: i64, what: &str) -> String {
     format!("{} {what}{}", number(n), if n == 1 { "" } else { "s" })
 }
 
+/// `once`, `12 times`.
+pub fn times(n: i64) -> String {
+    match n {
+        1 => "once".into(),
+        n => format!("{} times", number(n)),
+    }
+}
+
 /// A share in percent with one decimal: `12.5 %`. What is not quite nothing or all never reads so.
 pub fn percent(part: i64, whole: i64) -> String {
     if whole <= 0 {
@@ -110,14 +118,20 @@ pub fn command(before: &str, name: &str, after: &str) -> String {
     }
 }
 
-/// What a command needs to be about the same journal: ` --journal FILE`, or nothing.
+/// What a command needs to be about the same journal: ` --journal FILE`, or nothing where the environment names it.
 pub fn journal_option(journal: &Path) -> String {
-    let is_found =
-        journal == Path::new("smppost.db") || std::env::var_os("SMPPOST_JOURNAL").is_some_and(|path| path == journal);
-    if is_found {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let named = std::env::var_os("SMPPOST_JOURNAL").filter(|path| !path.is_empty());
+    if named.is_some_and(|path| absolute(Path::new(&path)) == absolute(journal)) {
         return String::new();
     }
     format!(" --journal {}", path_argument(journal))
+}
+
+/// The SHA-256 of octets, in hex.
+pub fn hex_digest(octets: &[u8]) -> String {
+    use sha2::Digest;
+    crate::escape::hex(&sha2::Sha256::digest(octets))
 }
 
 /// Writes `text` in lines of at most `width` columns, the first after `first`, the others indented as far as `indent`.

@@ -49,7 +49,7 @@ impl Session<'_> {
             return limit - idle;
         }
         self.resting = Some(if is_held {
-            "unbound until the sending hours begin".into()
+            "unbound until sending may begin".into()
         } else {
             format!("nothing passed for the inactivity timeout ({limit:?})")
         });

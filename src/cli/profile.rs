@@ -269,7 +269,7 @@ fn blame_option(words: &str, path: &Path, profile: &Profile) -> String {
 }
 
 fn located(path: Option<&Path>, profile: &Profile, line: Option<usize>, words: &str) -> String {
-    let path = path.map_or_else(String::new, |path| crate::trouble::shown(path));
+    let path = path.map_or_else(String::new, crate::trouble::shown);
     match line {
         Some(line) => format!("{path} line {line}: {words}"),
         None => format!("{path}, profile {}: {words}", profile.name),

@@ -23,6 +23,7 @@ fn run() -> (Run, Sender<Notice>) {
         lost: None,
         blocked: false,
         unfolded: false,
+        decided: None,
         verdict: Verdict::Open,
     };
     (run, notice)

@@ -67,7 +67,7 @@
 //!   [`trial`]: the test messages of `probe`.
 //! - [`report`], [`progress`]: what is shown.
 //! - [`smsc`]: the simulator, with its faults and its ledger.
-//! - [`cli`], [`config`], [`signals`]: what can be typed, and what comes from elsewhere.
+//! - [`cli`], [`config`], [`logging`], [`signals`]: what can be typed, what is said, and what comes from elsewhere.
 //! - [`failpoint`], [`broken`]: for tests of the promise; nothing of them is in a release.
 
 pub mod wire;
@@ -100,6 +100,7 @@ pub mod smsc;
 
 pub mod cli;
 pub mod config;
+pub mod logging;
 pub mod signals;
 
 pub mod broken;

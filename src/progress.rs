@@ -31,7 +31,7 @@ impl Default for Display {
 impl Display {
     /// A display on stderr.
     pub fn new() -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
+        let bar = (io::stderr().is_terminal() && !crate::logging::is_quiet()).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
             bar.set_style(ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
@@ -120,7 +120,7 @@ impl Display {
             Some(bar) => bar.set_message(line.to_owned()),
             None if self.line_at.get().is_none_or(|at| at.elapsed() >= LINE_EVERY) => {
                 // The first one would say that nothing happened yet.
-                if self.line_at.get().is_some() {
+                if self.line_at.get().is_some() && !crate::logging::is_quiet() {
                     let _ = writeln!(io::stderr(), "{line}");
                 }
                 self.line_at.set(Some(Instant::now()));
@@ -132,8 +132,17 @@ impl Display {
         }
     }
 
-    /// A line that stays.
+    /// A line that stays, of something that goes as it should.
     pub fn say(&self, line: &str) {
+        if crate::logging::is_quiet() {
+            return crate::logging::keep(line);
+        }
+        self.must_say(line);
+    }
+
+    /// A line that stays, of something that somebody has to know.
+    pub fn must_say(&self, line: &str) {
+        crate::logging::keep(line);
         match &self.bar {
             Some(bar) => bar.suspend(|| {
                 let _ = writeln!(io::stderr(), "{line}");

@@ -49,8 +49,27 @@ pub struct Cli {
     /// The profile whose settings hold where nothing else is said [default: `default`, if there is one]
     #[arg(long, global = true, env = "SMPPOST_PROFILE", value_name = "NAME", help_heading = EVERYWHERE)]
     profile: Option<String>,
+    /// Say nothing of what goes as it should: only warnings, errors, and what needs you
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = EVERYWHERE)]
+    quiet: bool,
+    /// Say more; twice: a lot more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = EVERYWHERE)]
+    verbose: u8,
+    /// Keep what is said in this file as well, with moments (appended; made with mode 600)
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
+    log_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    /// Says as much as was asked for, and where.
+    fn log(&self) -> Result<(), CliError> {
+        crate::logging::apply(self.quiet, self.verbose, self.log_file.as_deref()).map_err(|error| {
+            let path = self.log_file.as_deref().unwrap_or(Path::new(""));
+            CliError::Usage(format!("--log-file {}: {error}", crate::escape::escape_terminal(&path.to_string_lossy())))
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -195,10 +214,10 @@ impl CliError {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    start_log();
+    crate::logging::start();
     let arguments: Vec<_> = std::env::args_os().collect();
     let outcome = match profile::parse(&arguments) {
-        Ok(Parsed::Cli(cli)) => run(&cli),
+        Ok(Parsed::Cli(cli)) => cli.log().and_then(|()| run(&cli)),
         Ok(Parsed::Clap(error)) => {
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
@@ -210,21 +229,12 @@ pub fn main() -> ExitCode {
         // Whoever read our output has enough of it.
         Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "smppost: {error}");
+            let words = format!("smppost: {error}");
+            crate::logging::keep(&words);
+            let _ = writeln!(io::stderr(), "{words}");
             ExitCode::from(error.exit_code())
         }
     }
-}
-
-/// Warnings look like whatever else is said. With RUST_LOG somebody looks for a fault, and wants moments and modules.
-fn start_log() {
-    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"));
-    if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
-        builder.format(|out, record| {
-            writeln!(out, "{}: {}", record.level().as_str().to_lowercase().replace("warn", "warning"), record.args())
-        });
-    }
-    builder.init();
 }
 
 fn run(cli: &Cli) -> Result<u8, CliError> {

@@ -607,13 +607,19 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
         writeln!(words, "{}", escape_terminal(why))?;
     }
     summary.write(&mut words, crate::report::width())?;
-    display.say(String::from_utf8_lossy(&words).trim_end());
-    Ok(match &outcome.ended {
+    let code = match &outcome.ended {
         Ended::Interrupted => exit::INTERRUPTED,
         Ended::Halted(_) | Ended::Refused(_) => exit::ERROR,
         Ended::Done | Ended::NothingToDo if exhausted.is_some() => Exit::Unfinished.code(),
         Ended::Done | Ended::NothingToDo => summary.exit().code(),
-    })
+    };
+    let words = String::from_utf8_lossy(&words);
+    if code == exit::OK {
+        display.say(words.trim_end())
+    } else {
+        display.must_say(words.trim_end())
+    }
+    Ok(code)
 }
 
 /// Takes back what is not sent yet, and what the SMSC has.

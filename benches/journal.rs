@@ -55,8 +55,11 @@ fn journal() -> Journal {
         ids_in_memory: 1_800_000,
         references: std::sync::Arc::default(),
         opt_out_words: Vec::new(),
+        opt_in_words: Vec::new(),
         default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
         rules: std::sync::Arc::default(),
+        stop_when: Vec::new(),
+        canaries: Vec::new(),
         gather: Duration::ZERO,
     };
     let keeper = Keeper::start(connection, books, settings, Board::default()).unwrap();

@@ -100,6 +100,8 @@ impl Bench {
             opt_in_words: self.opt_in_words.clone(),
             default_alphabet: crate::text::DefaultAlphabet::default(),
             rules: Arc::clone(&self.rules),
+            stop_when: Vec::new(),
+            canaries: Vec::new(),
             gather: Duration::ZERO,
         };
         self.keeper = Some(Keeper::start(connection, books, settings, Board::default()).unwrap());

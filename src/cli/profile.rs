@@ -15,7 +15,9 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 13] = [
+const NOT_KEYS: [&str; 15] = [
+    "quiet",
+    "verbose",
     "campaign",
     "limit",
     "simulate",

@@ -491,9 +491,8 @@ pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
 
 /// Says that a journal is made anew, and where, before anything is put into it: who expected one that is there looks up.
 fn announce(path: &Path) {
-    use io::Write;
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    let _ = writeln!(io::stderr(), "new journal: {}", path.display());
+    crate::screen::say(&format!("new journal: {}", shown(&path)));
 }
 
 /// Opens the journal at `path` for writing; it must be there.

@@ -15,7 +15,7 @@ use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::marks::Marks;
 use crate::journal::recover::{self, Recovery, recover};
-use crate::journal::{self, JournalError};
+use crate::journal::{self, JournalError, runs};
 use crate::pacer::{Hold, Pacer, Rate};
 use crate::session::{self, NeedsTlvs, Notice, Shared, TakesTlvs};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
@@ -97,6 +97,10 @@ pub fn send(
         let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
+    let noted = match settings.listen {
+        Some(_) => None,
+        None => Some(note_run(settings, &campaigns)?),
+    };
     let mut run = Run::start(settings, keeper, board, (marks, answers), references, needs_tlvs)?;
     if let Some(found) = found_before {
         run.pacer.start_from(found);
@@ -111,6 +115,12 @@ pub fn send(
     let found_rate = pacer.found();
     let status = run.end(show)?;
     settle_marks(path);
+    if let Some(noted) = noted {
+        let ended = journal::open_existing(path).and_then(|connection| runs::end(&connection, noted));
+        if let Err(error) = ended {
+            log::warn!("when this run ended is not kept: {}", error.at(path));
+        }
+    }
     if found_rate.is_some() || found_before.is_some() {
         // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
         let found = found_rate.map(|rate| format!("{rate:.1}"));
@@ -121,6 +131,18 @@ pub fn send(
         }
     }
     Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
+}
+
+/// Notes in the journal how this run sends these campaigns.
+fn note_run(settings: &SendSettings, campaigns: &[String]) -> Result<i64, JournalError> {
+    let path = &settings.journal;
+    let note = || -> Result<i64, JournalError> {
+        let connection = journal::open_existing(path)?;
+        let ids = campaigns.iter().map(|name| journal::campaign_id(&connection, name));
+        let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+        runs::begin(&connection, &settings.told(), &ids)
+    };
+    note().map_err(|error| error.at(path))
 }
 
 /// Settles the write marks after an orderly end: they speak against an older copy of this journal from then on, and against
@@ -152,11 +174,15 @@ pub fn apply_controls(
     connection: &rusqlite::Connection,
     books: &mut Books,
 ) -> Result<journal::control::Applied, JournalError> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let applied = journal::control::apply(connection, books)?;
-    books.settle(connection)?;
-    connection.execute_batch("COMMIT")?;
-    Ok(applied)
+    loop {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let applied = journal::control::apply(connection, books)?;
+        books.settle(connection)?;
+        connection.execute_batch("COMMIT")?;
+        if !applied.is_unfinished {
+            return Ok(applied);
+        }
+    }
 }
 
 /// The threads of a run, and what keeps them going.

@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what each command does with it. stdout is data, stderr is words.
 
 pub mod ask;
+mod cancel;
 mod campaign;
 mod connection;
 mod listen;
@@ -26,7 +27,8 @@ use crate::smsc::cli::SmscArgs;
 use clap::{Parser, Subcommand};
 use probe::ProbeArgs;
 use profile::{Parsed, ProfileArgs};
-use send::{CancelArgs, CheckArgs, ImportArgs, ResumeArgs, SendArgs};
+use cancel::CancelArgs;
+use send::{CheckArgs, ImportArgs, ResumeArgs, SendArgs};
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -70,7 +72,7 @@ enum Command {
     Query(operations::QueryArgs),
     /// Give messages that the SMSC has not delivered yet another text (replace_sm)
     Replace(operations::ReplaceArgs),
-    /// Take back what is not sent yet, and with --at-smsc what the SMSC has not delivered yet
+    /// Cancel what is not sent yet, and with --at-smsc what the SMSC has not delivered yet
     Cancel(CancelArgs),
     /// Collect late receipts and messages from handsets
     Listen(listen::ListenArgs),
@@ -260,7 +262,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Report(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Query(args) => operations::query(args, journal, &mut out),
         Command::Replace(args) => operations::replace(args, journal, &mut out),
-        Command::Cancel(args) => send::cancel(args, journal, &mut out),
+        Command::Cancel(args) => cancel::cancel(args, journal, &mut out),
         Command::Listen(args) => listen::listen(args, journal),
         Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),
         Command::Suppress(args) => suppress::suppress(args, journal, &mut out).map(|()| exit::OK),

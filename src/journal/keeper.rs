@@ -140,6 +140,8 @@ pub struct Keeper {
     pub(super) claiming: bool,
     data_version: i64,
     pub(super) suppressed: HashSet<u64>,
+    /// Messages that were cancelled one by one while this sends: they may be read ahead.
+    pub(super) cancelled: HashSet<i64>,
     /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
     pub(super) barred: Barred,
     pub(super) streak: (u32, u32),
@@ -425,6 +427,7 @@ impl Keeper {
         for assigned in &applied.assigned {
             self.note_assigned(assigned)?;
         }
+        self.cancelled.extend(&applied.cancelled);
         if applied.decisions > 0 {
             self.load_retries()?;
         }

@@ -63,6 +63,7 @@ pub mod recover;
 pub mod reserve;
 pub mod retry;
 mod rivals;
+pub mod runs;
 pub mod sequence;
 pub mod spill;
 pub mod state;

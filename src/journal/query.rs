@@ -29,7 +29,7 @@ pub use logs::{
     unmatched,
 };
 pub use messages::{MessageRow, messages};
-pub use plan::{Plan, SENDERS_OF, plan, unfinished};
+pub use plan::{Plan, SENDERS_OF, has_line, plan, unfinished};
 pub use told::{
     CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
 };

@@ -37,7 +37,7 @@ fn f27_a_cancelled_resend_is_in_doubt_again() {
     bench.time_out(session, sent[0]);
     bench.answer(session, sent[1], THROTTLED, "");
     assert_eq!(states(&bench), ["queued", "queued", "queued"]);
-    bench.decide(&Decision::Cancel);
+    bench.decide(&Decision::Cancel { lines: vec![] });
     assert_eq!(states(&bench), ["in_doubt", "cancelled", "cancelled"]);
     assert!(error(&bench).contains("no answer"));
     bench.restart();
@@ -57,7 +57,7 @@ fn f27_what_becomes_doubtful_after_the_cancellation_is_in_doubt() {
     let sent = bench.send(session, 2);
     bench.time_out(session, sent[0]);
     let again = bench.send(session, 1);
-    bench.decide(&Decision::Cancel);
+    bench.decide(&Decision::Cancel { lines: vec![] });
     assert_eq!(states(&bench), ["sending", "sending"]);
     bench.answer(session, again[0], THROTTLED, "");
     bench.time_out(session, sent[1]);
@@ -74,7 +74,7 @@ fn f27_a_resend_of_what_was_cancelled_is_refused() {
     bench.lose(session, sent);
     let other = super::super::open_existing(&bench.path).unwrap();
     assert_eq!(against_resending(&other, "test", &[]).unwrap(), None);
-    request(&other, "test", &Decision::Cancel).unwrap();
+    request(&other, "test", &Decision::Cancel { lines: vec![] }).unwrap();
     let words = against_resending(&other, "test", &[]).unwrap().unwrap();
     assert!(words.contains("cancelled") && words.contains("--assume-sent or --abandon"), "{words}");
     // One that was asked for in the same moment changes nothing.
@@ -95,7 +95,7 @@ fn f27_what_is_in_doubt_only_is_not_sent_again_after_a_cancellation() {
     bench.answer(session, sent[1], THROTTLED, "");
     bench.lose(session, vec![sent[0]]);
     assert_eq!(states(&bench), ["in_doubt"]);
-    bench.decide(&Decision::Cancel);
+    bench.decide(&Decision::Cancel { lines: vec![] });
     assert_eq!(bench.number("SELECT cancelled_at IS NOT NULL FROM campaign"), 1);
     assert_eq!(states(&bench), ["in_doubt"]);
 }
@@ -185,7 +185,7 @@ fn f27_two_tries_in_doubt_may_both_have_arrived() {
     bench.answer(session, sent[1], 0, "b");
     let again = bench.send(session, 1);
     bench.time_out(session, again[0]);
-    bench.decide(&Decision::Cancel);
+    bench.decide(&Decision::Cancel { lines: vec![] });
     assert_eq!(states(&bench), ["in_doubt", "accepted"]);
     assert_eq!(marks(&bench), [1, 0]);
 }
@@ -210,7 +210,7 @@ fn a_campaign_that_came_later_is_cancelled_by_the_running_sender() {
     intake.store(std::iter::once(Kept::Message(message))).unwrap();
     intake.finish("").unwrap();
     let other = super::super::open_existing(&bench.path).unwrap();
-    request(&other, "later", &Decision::Cancel).unwrap();
+    request(&other, "later", &Decision::Cancel { lines: vec![] }).unwrap();
     bench.keeper().transact(&mut Vec::new(), true).unwrap();
     let states: Vec<String> =
         bench.query("SELECT state FROM message_status WHERE campaign = 'later'", |row| row.get(0));

@@ -16,7 +16,7 @@ use crate::journal::spill::Spill;
 use crate::journal::strays::{STRAYS_MAX, Strays};
 use crate::journal::{JournalError, beside, control};
 use crate::text::DefaultAlphabet;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,6 +137,7 @@ impl Keeper {
             claiming: false,
             data_version: data_version(&connection)?,
             suppressed: control::suppressed(&connection)?,
+            cancelled: HashSet::new(),
             barred: Barred::default(),
             streak: (0, 0),
             passed_by: 0,

@@ -61,14 +61,13 @@ pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<
 }
 
 /// A line that the campaign does not have is a slip.
-fn refuse_unknown(
-    connection: &rusqlite::Connection,
-    summary: &CampaignSummary,
-    lines: &[u64],
-) -> Result<(), CliError> {
+fn refuse_unknown(connection: &rusqlite::Connection, summary: &CampaignSummary, lines: &[u64]) -> Result<(), CliError> {
     for &line in lines {
         if !query::has_line(connection, summary, line)? {
-            return Err(CliError::Words(format!("line {line}: campaign {} has no message of that line", summary.campaign)));
+            return Err(CliError::Words(format!(
+                "line {line}: campaign {} has no message of that line",
+                summary.campaign
+            )));
         }
     }
     Ok(())
@@ -115,7 +114,9 @@ impl CancelArgs {
                 let sent = if self.at_smsc { "" } else { "; what was sent stays sent" };
                 let words = match (in_all - before, in_all) {
                     (0, 0) => format!("nothing is left to cancel{sent}"),
-                    (0, _) => format!("nothing is left to cancel ({} cancelled before){sent}", count(in_all, "message")),
+                    (0, _) => {
+                        format!("nothing is left to cancel ({} cancelled before){sent}", count(in_all, "message"))
+                    }
                     (fresh, _) => format!("{} cancelled{sent}", count(fresh, "message")),
                 };
                 display.say(&format!("{}: {words}", escape_terminal(&self.campaign)));

@@ -1,8 +1,8 @@
 //! The command line: what can be typed, and what each command does with it. stdout is data, stderr is words.
 
 pub mod ask;
-mod cancel;
 mod campaign;
+mod cancel;
 mod connection;
 mod listen;
 mod operations;
@@ -24,10 +24,10 @@ use crate::pipeline::SendError;
 use crate::report::ReportError;
 use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
 use crate::smsc::cli::SmscArgs;
+use cancel::CancelArgs;
 use clap::{Parser, Subcommand};
 use probe::ProbeArgs;
 use profile::{Parsed, ProfileArgs};
-use cancel::CancelArgs;
 use send::{CheckArgs, ImportArgs, ResumeArgs, SendArgs};
 use std::fmt;
 use std::io::{self, Write};

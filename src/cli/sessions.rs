@@ -158,7 +158,11 @@ impl SessionArgs {
             }
         };
         if let Ok(rate) = last.rate.parse::<Rate>() {
-            note(own.pace.rate.is_some(), format!("--rate {}", shown(own.pace.rate())), format!("--rate {}", last.rate));
+            note(
+                own.pace.rate.is_some(),
+                format!("--rate {}", shown(own.pace.rate())),
+                format!("--rate {}", last.rate),
+            );
             own.pace.rate.get_or_insert(rate);
         }
         let given = own.connection.names_bind();

@@ -67,7 +67,8 @@ pub fn end(connection: &Connection, run: i64) -> Result<(), JournalError> {
     Ok(())
 }
 
-const RUN: &str = "SELECT r.started_at, r.ended_at, r.account, r.host, r.port, r.tls, r.bind, r.connections, r.window, r.rate
+const RUN: &str =
+    "SELECT r.started_at, r.ended_at, r.account, r.host, r.port, r.tls, r.bind, r.connections, r.window, r.rate
    FROM run_campaign x JOIN run r ON r.id = x.run_id JOIN campaign c ON c.id = x.campaign_id";
 
 /// The newest run of any of these campaigns.
@@ -87,8 +88,7 @@ pub fn last(connection: &Connection, campaigns: &[String]) -> Result<Option<RunR
 
 /// The runs of a campaign, the newest first.
 pub fn of(connection: &Connection, campaign: i64) -> Result<Vec<RunRow>, JournalError> {
-    let mut statement =
-        connection.prepare(&format!("{RUN} WHERE c.id = ?1 ORDER BY r.id DESC LIMIT {RUNS_TOLD}"))?;
+    let mut statement = connection.prepare(&format!("{RUN} WHERE c.id = ?1 ORDER BY r.id DESC LIMIT {RUNS_TOLD}"))?;
     Ok(statement.query_map([campaign], read)?.collect::<Result<_, _>>()?)
 }
 

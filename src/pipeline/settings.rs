@@ -1,12 +1,12 @@
 //! What a run is told, and what comes of it.
 
 use crate::hours::Hours;
-use crate::journal::query::Stamp;
-use crate::journal::runs::RunRow;
-use crate::journal::{JournalError, now_ms};
 use crate::journal::keeper::Status;
+use crate::journal::query::Stamp;
 use crate::journal::recover::Recovered;
 use crate::journal::retry::RetryRules;
+use crate::journal::runs::RunRow;
+use crate::journal::{JournalError, now_ms};
 use crate::pacer::Rate;
 use crate::session::Account;
 use crate::text::DefaultAlphabet;

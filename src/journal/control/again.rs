@@ -192,13 +192,8 @@ fn keep_half_sent_back(
         "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
           WHERE s.message >= ?1 AND s.message < ?2 AND s.state NOT IN (?3, ?4, ?5)",
     )?;
-    let mut rows = statement.query((
-        first,
-        end,
-        State::Cancelled as u8,
-        State::Suppressed as u8,
-        State::Delivered as u8,
-    ))?;
+    let mut rows =
+        statement.query((first, end, State::Cancelled as u8, State::Suppressed as u8, State::Delivered as u8))?;
     while let Some(row) = rows.next()? {
         let (message, parts): (i64, u8) = (row.get(0)?, row.get(1)?);
         let facts = MessageFacts::load(connection, message, parts)?;

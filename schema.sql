@@ -273,6 +273,19 @@ CREATE TABLE run_campaign (
     PRIMARY KEY (campaign_id, run_id)
 ) STRICT, WITHOUT ROWID;
 
+-- By which rules a campaign goes on. The newest canary holds until it is followed by 2 or 4; a 3 until it is followed by 4.
+CREATE TABLE restraint (
+    id          INTEGER PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    campaign_id INTEGER NOT NULL,
+    kind        INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 4),
+                -- 1 the first messages go before the others, 2 the others follow, 3 stopped, 4 to go on all the same
+    rule        TEXT NOT NULL,                  -- as typed
+    end_id      INTEGER,                        -- of a canary: its messages have lower numbers
+    words       TEXT NOT NULL
+) STRICT;
+CREATE INDEX restraint_by_campaign ON restraint (campaign_id);
+
 CREATE TABLE state (
     id   INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
@@ -526,6 +539,13 @@ SELECT strftime('%Y-%m-%dT%H:%M:%fZ', min(q.received_at) / 1000.0, 'unixepoch') 
           FROM inbound i ORDER BY message, i.part) q
  GROUP BY q.message
  ORDER BY q.message;
+
+CREATE VIEW restraint_log AS
+SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%M:%fZ', r.at / 1000.0, 'unixepoch') AS at,
+       CASE r.kind WHEN 1 THEN 'canary' WHEN 2 THEN 'went on' WHEN 3 THEN 'stopped' ELSE 'overridden' END AS decision,
+       r.rule, r.words
+  FROM restraint r JOIN campaign c ON c.id = r.campaign_id
+ ORDER BY r.id;
 
 CREATE VIEW rejected_row AS
 SELECT c.name AS campaign, s.line, s.reason, s.row

@@ -57,6 +57,8 @@ fn journal() -> Journal {
         stop_words: Vec::new(),
         default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
         rules: std::sync::Arc::default(),
+        stop_when: Vec::new(),
+        canaries: Vec::new(),
         gather: Duration::ZERO,
     };
     let keeper = Keeper::start(connection, books, settings, Board::default()).unwrap();

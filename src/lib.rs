@@ -61,6 +61,7 @@
 //!   columns in them, submit_sm fields by name, foreign text made harmless. Pure.
 //! - [`import`]: a CSV file as rows; [`campaign`]: those rows into the journal, or into a tally ([`preview`]).
 //! - [`journal`]: the one door to SQLite.
+//! - [`restraint`]: when a run stops by itself. Pure.
 //! - [`hours`], [`pacer`], [`window`], [`link`], [`session`]: when and how fast, outstanding requests, sockets and TLS, and
 //!   the two threads of a session.
 //! - [`pipeline`]: a run of sending from the lock to the last unbind; [`operations`]: query_sm, cancel_sm, replace_sm;
@@ -87,6 +88,7 @@ pub mod journal;
 pub mod hours;
 pub mod link;
 pub mod pacer;
+pub mod restraint;
 pub mod session;
 pub mod window;
 

@@ -17,6 +17,7 @@ use crate::journal::marks::Marks;
 use crate::journal::recover::{self, Recovery, recover};
 use crate::journal::{self, JournalError, runs};
 use crate::pacer::{Hold, Pacer, Rate};
+use crate::report::text::argument;
 use crate::session::{self, NeedsTlvs, Notice, Shared, TakesTlvs};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
 use jiff::Timestamp;
@@ -74,6 +75,12 @@ pub fn send(
     let needs_tlvs = needs_tlvs(&connection, settings.account.tlvs, path, to_send)?;
     let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| found.parse().ok());
     let found_before: Option<f64> = found_before.filter(|&found| settings.rate.exceeds(found));
+    let canaries = journal::restraint::begin(&connection, &books, &active, &settings.restraint)?;
+    let said = canaries.iter().filter_map(|canary| {
+        let name = &books.campaign(canary.campaign)?.name;
+        Some(format!("campaign {}: the first messages go before the others: {}", argument(name), canary.go_on))
+    });
+    let said: Vec<String> = said.collect();
     let board = Board::default();
     let references = Arc::new(AtomicBool::new(true));
     let keeper_settings = KeeperSettings {
@@ -85,6 +92,8 @@ pub fn send(
         stop_words: settings.stop_words.clone(),
         default_alphabet: settings.default_alphabet,
         rules: Arc::clone(&settings.rules),
+        stop_when: settings.restraint.stop_when.clone(),
+        canaries,
         gather: gather(settings.rate, settings.account.window * settings.connections),
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
@@ -92,6 +101,11 @@ pub fn send(
     let receipts_may_come = settings.account.bind.can_receive();
     let has_nothing =
         first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come);
+    if let Some(why) = first.restrained.clone() {
+        drop(keeper);
+        let (ended, sending, found_rate) = (Ended::Stopped(why), Duration::ZERO, None);
+        return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
+    }
     if has_nothing && settings.listen.is_none() {
         drop(keeper);
         let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
@@ -102,6 +116,7 @@ pub fn send(
         None => Some(note_run(settings, &campaigns)?),
     };
     let mut run = Run::start(settings, keeper, board, (marks, answers), references, needs_tlvs)?;
+    run.words.extend(said);
     if let Some(found) = found_before {
         run.pacer.start_from(found);
         run.words.push(format!("the last run found that the SMSC takes {found:.0}/s: starting from there"));
@@ -209,6 +224,8 @@ struct Run {
     lost: Option<String>,
     /// The journal cannot be written: that was said.
     blocked: bool,
+    /// What was said of a canary last.
+    decided: Option<String>,
     verdict: Verdict,
 }
 
@@ -283,6 +300,7 @@ impl Run {
             unbound_since: Instant::now(),
             lost: None,
             blocked: false,
+            decided: None,
             verdict: Verdict::Open,
         })
     }
@@ -312,6 +330,9 @@ impl Run {
                 recv(self.notices) -> notice => {
                     // No connection is left: the journal thread has halted them, or they died, as the end of the run says.
                     let Ok(notice) = notice else {
+                        if let Some(why) = self.board.lock().restrained.clone() {
+                            return Ended::Stopped(why);
+                        }
                         return self.board.lock().halted.clone().map_or(Ended::Done, Ended::Halted);
                     };
                     if let Some(refused) = self.heed(notice) {
@@ -323,6 +344,9 @@ impl Run {
                         return Ended::Refused(reason);
                     }
                     let status = self.show(show);
+                    if let Some(why) = status.restrained {
+                        return Ended::Stopped(why);
+                    }
                     if self.hours_are_over(&settings.hours, &status) {
                         self.tell_journal(ToJournal::StopClaiming);
                         return Ended::Interrupted;
@@ -369,7 +393,7 @@ impl Run {
         }
         let now = Timestamp::now();
         let verdict = hours.at(now);
-        if status.all_sent {
+        if status.all_sent || status.canary_waits && verdict != Verdict::Over {
             // Receipts are fetched at any hour: connections come about, and nothing is sent.
             self.pacer.set_hold(hold_of(verdict, now).min(Hold::Short));
             return false;
@@ -394,6 +418,10 @@ impl Run {
                 Some(holder) => format!("waiting: another process keeps the journal from being written: {holder}"),
                 None => "the journal can be written again: going on".into(),
             });
+        }
+        if status.restraint != self.decided {
+            self.decided.clone_from(&status.restraint);
+            self.words.extend(status.restraint.clone());
         }
         let progress = Progress {
             status,

@@ -48,6 +48,7 @@ impl Scene {
 
     fn settings(&self) -> SendSettings {
         SendSettings {
+            restraint: Default::default(),
             journal: self.journal.clone(),
             account: Account {
                 hosts: vec!["127.0.0.1".into()],

@@ -47,6 +47,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(CliError::Usage("--bind tx sends only: to listen, use rx, trx or tx+rx".into()));
     }
     let settings = SendSettings {
+        restraint: Default::default(),
         journal: journal.into(),
         account_name: account_name(&account),
         connections,
@@ -80,7 +81,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     }
     display.say(&words);
     match outcome.ended {
-        Ended::Refused(why) | Ended::Halted(why) => {
+        Ended::Refused(why) | Ended::Halted(why) | Ended::Stopped(why) => {
             display.say(&format!("no connection: {why}"));
             Ok(exit::ERROR)
         }

@@ -11,6 +11,7 @@ mod prepare;
 mod probe;
 mod profile;
 mod resolve;
+mod restraint;
 mod send;
 mod sessions;
 mod suggest;
@@ -184,6 +185,7 @@ impl CliError {
             | Self::Send(SendError::Journal(JournalError::Held(_)))
             | Self::Campaign(CampaignError::Journal(JournalError::ImportHeld(_))) => exit::HELD,
             Self::Campaign(CampaignError::Options(_) | CampaignError::Same { asked: false, .. })
+            | Self::Send(SendError::Journal(JournalError::Stopped { .. }))
             | Self::Report(ReportError::Usage(_)) => exit::USAGE,
             _ => exit::ERROR,
         }

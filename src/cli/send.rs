@@ -3,21 +3,25 @@
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::plan::{self, How, Line};
+use super::restraint::{RestraintArgs, refuse_unreceipted};
 use super::sessions::SessionArgs;
 use super::{CliError, ask, exit, prepare};
+use crate::address::Destination;
 use crate::campaign::{self, Again, CampaignError, CampaignFile, Imported, Prepared, twin_words};
 use crate::escape::escape_terminal;
 use crate::hours::{self, Between, Days, Hours};
 use crate::journal::control::Decision;
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
+use crate::journal::test_message::{self, NoTest};
 use crate::journal::twins::Twin;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, Outcome, SendSettings};
+use crate::pipeline::{self, Ended, Outcome, SendError, SendSettings};
 use crate::progress::Display;
 use crate::report::text::{argument, count, journal_option, number};
 use crate::report::{Exit, RunFacts, SendSummary};
+use crate::restraint::Restraint;
 use crate::session::{Account, TakesTlvs};
 use crate::wire::CommandStatus;
 use clap::{Args, ValueEnum};
@@ -149,6 +153,8 @@ struct RunArgs {
     /// Send only the first N messages of the campaign (a canary); the rest stays queued
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+    #[command(flatten)]
+    restraint: RestraintArgs,
     /// Send only between these hours, as in 09:00-20:00; outside them the program waits
     #[arg(long, value_name = "HH:MM-HH:MM")]
     between: Option<Between>,
@@ -339,7 +345,7 @@ pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     // Before anything else, so that of many that start at once all but one end here.
     let lock = SenderLock::take(&journal)?;
     match args.begin(&campaign, hours, &journal) {
-        Ok(Some(begun)) => conduct(&begun.settings, &lock, &begun.interrupts),
+        Ok(Some(begun)) => begun.conduct(&args.run.restraint, &lock),
         Ok(None) => {
             lock.leave_nothing();
             Ok(exit::INTERRUPTED)
@@ -393,7 +399,7 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
     }
     let lock = SenderLock::take(journal)?;
     match args.begin(journal) {
-        Ok(Some(begun)) => conduct(&begun.settings, &lock, &begun.interrupts),
+        Ok(Some(begun)) => begun.conduct(&args.run.restraint, &lock),
         Ok(None) => {
             lock.leave_nothing();
             Ok(exit::INTERRUPTED)
@@ -411,6 +417,43 @@ struct Begun {
     interrupts: Receiver<()>,
     /// Held until the run has ended.
     _simulator: Option<crate::smsc::Smsc>,
+}
+
+impl Begun {
+    /// Sends the test message first, where one is asked for, and the campaign only if somebody says then that it goes.
+    fn conduct(&self, args: &RestraintArgs, lock: &SenderLock) -> Result<u8, CliError> {
+        let settings = &self.settings;
+        let (Some(to), [campaign]) = (&args.test_to, &settings.campaigns[..]) else {
+            return conduct(settings, lock, &self.interrupts);
+        };
+        let number = Destination::parse(to).map_err(|error| CliError::Usage(format!("--test-to: {error}")))?;
+        let path = &settings.journal;
+        let name = test_message::import(path, campaign, args.test_line, number).map_err(|error| match error {
+            NoTest::Suppressed => {
+                CliError::Words(format!("--test-to: {to} is on the suppression list: nothing is sent to it"))
+            }
+            NoTest::NoLine => {
+                CliError::Usage(format!("--test-line: campaign {} has no such message", argument(campaign)))
+            }
+            NoTest::Journal(error) => error.into(),
+        })?;
+        let display = Display::new();
+        display.say(&format!("the test message to {to} is campaign {}", argument(&name)));
+        let restraint = Restraint::default();
+        let test = SendSettings { campaigns: vec![name], limit: None, restraint, ..settings.clone() };
+        let code = conduct(&test, lock, &self.interrupts)?;
+        let question = format!("Has it arrived as it should, and is campaign {} to be sent now?", argument(campaign));
+        if code == exit::OK && ask::on_terminal() && ask::yes(&question, false) {
+            return conduct(settings, lock, &self.interrupts);
+        }
+        display.say(&format!(
+            "of campaign {0} itself nothing was sent: the same command without --test-to, or `smppost resume {0}{1}`, sends \
+             it",
+            argument(campaign),
+            journal_option(path)
+        ));
+        Ok(code)
+    }
 }
 
 /// What to type where several campaigns are not sent.
@@ -465,6 +508,15 @@ impl ResumeArgs {
         let connection = journal::open_existing(journal)?;
         let (sessions, notes) = self.as_before(&connection)?;
         let mut settings = self.settings(&sessions, sessions.resolve_to_send()?, journal)?;
+        if self.run.restraint.test_to.is_some() && self.campaigns.len() != 1 {
+            return Err(CliError::Usage("--test-to: name the one campaign of which the test message is".into()));
+        }
+        refuse_unreceipted(&settings.restraint, &settings.account, None)?;
+        for name in &self.campaigns {
+            journal::campaign_id(&connection, name)?;
+            let options = journal::campaign::options(&connection, name)?;
+            refuse_unreceipted(&settings.restraint, &settings.account, Some((name, &options)))?;
+        }
         journal::judge_account(&connection, journal, &settings.account_name)?;
         let (lines, several) = self.lines(&connection, &settings)?;
         let interrupts = crate::signals::interrupts()?;
@@ -573,6 +625,7 @@ impl ResumeArgs {
 
     fn settings(&self, sessions: &SessionArgs, account: Account, journal: &Path) -> Result<SendSettings, CliError> {
         Ok(SendSettings {
+            restraint: self.run.restraint.restraint(),
             journal: journal.into(),
             account_name: account_name(&account),
             connections: sessions.connections()?,
@@ -594,8 +647,22 @@ impl ResumeArgs {
 /// Sends, shows how it goes, and says what came of it.
 fn conduct(settings: &SendSettings, lock: &SenderLock, interrupt: &Receiver<()>) -> Result<u8, CliError> {
     let display = Display::new();
-    let outcome = pipeline::send(settings, lock, interrupt, &mut |progress| display.sending(progress))?;
-    display.clear();
+    let send = |settings: &SendSettings| {
+        let outcome = pipeline::send(settings, lock, interrupt, &mut |progress| display.sending(progress));
+        display.clear();
+        outcome
+    };
+    let outcome = match send(settings) {
+        Err(SendError::Journal(stopped @ JournalError::Stopped { .. })) if ask::on_terminal() => {
+            display.say(&stopped.to_string());
+            if !ask::yes("Go on all the same?", false) {
+                return Ok(exit::INCOMPLETE);
+            }
+            let restraint = Restraint { override_stop: true, ..settings.restraint.clone() };
+            send(&SendSettings { restraint, ..settings.clone() })?
+        }
+        outcome => outcome?,
+    };
     conclude(settings, &outcome, &display)
 }
 
@@ -621,12 +688,13 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     }
     let mut halted = None;
     match &outcome.ended {
-        Ended::Halted(why) => halted = Some(format!("{why}; the rest stays queued")),
+        Ended::Halted(why) | Ended::Stopped(why) => halted = Some(format!("{why}; the rest stays queued")),
         Ended::Refused(why) => writeln!(words, "no connection: {why}")?,
         Ended::Interrupted | Ended::Done | Ended::NothingToDo => {}
     }
     let exhausted = outcome.status.exhausted.as_deref();
     let run = RunFacts {
+        restrained: matches!(outcome.ended, Ended::Stopped(_)),
         sending: outcome.sending,
         accepted: outcome.status.accepted,
         throttled: outcome.status.throttled,
@@ -661,6 +729,7 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     Ok(match &outcome.ended {
         Ended::Interrupted => exit::INTERRUPTED,
         Ended::Halted(_) | Ended::Refused(_) => exit::ERROR,
+        Ended::Stopped(_) => Exit::Unfinished.code(),
         Ended::Done | Ended::NothingToDo if exhausted.is_some() => Exit::Unfinished.code(),
         Ended::Done | Ended::NothingToDo => summary.exit().code(),
     })
@@ -681,6 +750,7 @@ impl SendArgs {
             let account = self.sessions.resolve_to_send()?;
             (self.settings(account, hours, journal, &campaign.name)?, None)
         };
+        refuse_unreceipted(&settings.restraint, &settings.account, Some((&campaign.name, &campaign.options)))?;
         prepare::judge(journal, &settings.account_name)?;
         let display = Display::new();
         let account = Some(settings.account_name.as_str());
@@ -741,6 +811,8 @@ impl SendArgs {
             return Ok(true);
         }
         plan::say(&lines, &how(settings, Vec::new()))?;
+        // After a test message it is asked all the same.
+        let asked = asked || self.run.restraint.test_to.is_some();
         Ok(plan::is_meant(&lines, false, self.run.yes || asked, &|| !interrupts.is_empty()))
     }
 
@@ -793,6 +865,7 @@ impl SendArgs {
         campaign: &str,
     ) -> Result<SendSettings, CliError> {
         Ok(SendSettings {
+            restraint: self.run.restraint.restraint(),
             journal: journal.into(),
             account_name: account_name(&account),
             connections: self.sessions.connections()?,

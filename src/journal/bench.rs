@@ -97,6 +97,8 @@ impl Bench {
             stop_words: self.stop_words.clone(),
             default_alphabet: crate::text::DefaultAlphabet::default(),
             rules: Arc::clone(&self.rules),
+            stop_when: Vec::new(),
+            canaries: Vec::new(),
             gather: Duration::ZERO,
         };
         self.keeper = Some(Keeper::start(connection, books, settings, Board::default()).unwrap());

@@ -357,7 +357,7 @@ pub fn undo_unfinished(connection: &Connection, path: &Path) -> Result<usize, Jo
     }
 }
 
-fn undo_all_unfinished(connection: &Connection) -> Result<usize, JournalError> {
+pub(super) fn undo_all_unfinished(connection: &Connection) -> Result<usize, JournalError> {
     let mut statement = connection.prepare("SELECT id, first_id, end_id FROM campaign WHERE imported_at IS NULL")?;
     let unfinished: Vec<(i64, i64, i64)> =
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;

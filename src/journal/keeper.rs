@@ -5,9 +5,11 @@
 //! answered. While one commit runs, events gather, so that commits group themselves.
 
 mod apply;
+mod restrain;
 mod start;
 mod withdraw;
 
+use restrain::Watch;
 pub use start::KeeperSettings;
 
 use super::JournalError;
@@ -65,6 +67,12 @@ pub struct Status {
     pub last_news: Option<Instant>,
     /// Why no more is sent although there is more: an answer that condemns the account or its settings.
     pub halted: Option<String>,
+    /// By which rule of its own the run has stopped, and why.
+    pub restrained: Option<String>,
+    /// What was decided about a canary last.
+    pub restraint: Option<String>,
+    /// Only the first messages go for the time being: the others wait for what becomes of them.
+    pub canary_waits: bool,
     /// Which messages are not tried again, since the journal can record no more tries of them.
     pub exhausted: Option<String>,
     /// Which other process keeps the journal from being written for the time being.
@@ -145,6 +153,7 @@ pub struct Keeper {
     /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
     pub(super) barred: Barred,
     pub(super) streak: (u32, u32),
+    watch: Watch,
     /// Parts that the last claims passed by, since their time had passed.
     pub(super) passed_by: usize,
     limit_end: HashMap<u32, i64>,
@@ -287,13 +296,15 @@ impl Keeper {
         }
         let may_claim = self.may_claim()?;
         let to_judge = self.strays.has_drained(&self.generations);
-        if to_write || to_judge || may_claim || (housekeeping && self.others_wrote()?) {
+        let canary = housekeeping && self.has_canary();
+        if to_write || to_judge || may_claim || canary || (housekeeping && self.others_wrote()?) {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             if self.others_wrote()? {
                 self.heed_others()?;
             }
             inbox.iter().try_for_each(|event| self.apply(event))?;
             self.judge_strays(now_ms())?;
+            self.restrain(housekeeping)?;
             if may_claim && self.claiming {
                 self.serve()?;
             }
@@ -321,6 +332,7 @@ impl Keeper {
         }
         self.hand_out(|_| true);
         self.withdraw();
+        self.feed_on()?;
         self.publish();
         Ok(())
     }
@@ -395,8 +407,10 @@ impl Keeper {
         {
             self.feeder = None;
         }
-        self.status.all_sent =
+        let sends_nothing =
             self.feeder.is_none() && self.chunk.is_none() && self.retries.is_empty() && self.status.in_flight == 0;
+        self.status.canary_waits = sends_nothing && self.claiming && self.watch.holds_back();
+        self.status.all_sent = sends_nothing && !self.status.canary_waits;
         self.board.lock().clone_from(&self.status);
     }
 

@@ -61,6 +61,7 @@ mod receipt_tests;
 pub mod receipts_query;
 pub mod recover;
 pub mod reserve;
+pub mod restraint;
 pub mod retry;
 mod rivals;
 pub mod runs;
@@ -69,6 +70,7 @@ pub mod spill;
 pub mod state;
 pub mod strays;
 pub mod suppression;
+pub mod test_message;
 pub mod twins;
 pub mod verify;
 
@@ -172,6 +174,15 @@ pub enum JournalError {
         path: PathBuf,
         /// How many names there are.
         names: u64,
+    },
+    /// A campaign was stopped by a rule, and nobody has said that it goes on.
+    Stopped {
+        /// Its name.
+        name: String,
+        /// When, in milliseconds since 1970.
+        at: i64,
+        /// Why.
+        words: String,
     },
     /// More was written to an SMSC than the journal knows of.
     Behind {
@@ -328,6 +339,13 @@ impl fmt::Display for JournalError {
                  names (`find / -xdev -samefile {0}` lists them) and run the same command again; to keep a copy, copy the \
                  file instead of linking it, while nothing uses it",
                 path.display()
+            ),
+            Self::Stopped { name, at, words } => write!(
+                f,
+                "campaign {} was stopped at {}Z: {}. To go on all the same: --override-stop",
+                crate::report::text::argument(name),
+                crate::report::text::moment(query::Stamp(*at)),
+                words
             ),
             Self::Behind { path, words } => write!(
                 f,

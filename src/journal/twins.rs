@@ -121,7 +121,7 @@ fn candidates(connection: &Connection, name: &str, contents: Contents<'_>) -> Re
                 n.sending + n.accepted + n.delivered + n.partly_delivered + n.failed + n.in_doubt, n.queued, n.parts,
                 coalesce(c.digest, ''), c.options, c.first_id, c.end_id
            FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id
-          WHERE c.imported_at IS NOT NULL AND c.name <> ?1
+          WHERE c.imported_at IS NOT NULL AND c.digest IS NOT NULL AND c.name <> ?1
             AND (c.digest = ?2 OR (n.messages = ?3 AND n.parts = ?4))
           ORDER BY c.id DESC",
     )?;

@@ -8,6 +8,7 @@ use crate::journal::retry::RetryRules;
 use crate::journal::runs::RunRow;
 use crate::journal::{JournalError, now_ms};
 use crate::pacer::Rate;
+use crate::restraint::Restraint;
 use crate::session::Account;
 use crate::text::DefaultAlphabet;
 use std::fmt;
@@ -30,6 +31,8 @@ pub struct SendSettings {
     pub rate: Rate,
     /// Of each campaign, only the first so many messages.
     pub limit: Option<u64>,
+    /// When the run stops by itself.
+    pub restraint: Restraint,
     /// What statuses mean.
     pub rules: Arc<RetryRules>,
     /// When messages may be sent.
@@ -89,6 +92,8 @@ pub enum Ended {
     Interrupted,
     /// An answer condemned the account or its settings; the rest stays queued.
     Halted(String),
+    /// By a rule of its own: too much went wrong, or the canary did not come to what was asked. The rest stays queued.
+    Stopped(String),
     /// No connection could be bound, and trying on would not help.
     Refused(String),
 }

@@ -22,6 +22,7 @@ fn run() -> (Run, Sender<Notice>) {
         unbound_since: Instant::now(),
         lost: None,
         blocked: false,
+        decided: None,
         verdict: Verdict::Open,
     };
     (run, notice)

@@ -31,6 +31,8 @@ pub struct RunFacts {
     pub receipts_awaited: bool,
     /// Why no more was sent although there was more.
     pub halted: Option<String>,
+    /// A rule of the run's own is why.
+    pub restrained: bool,
     /// It was a rehearsal: its SMSC is gone with it.
     pub rehearsal: bool,
     /// What the commands that are suggested need to find the journal, such as ` --journal other.db`; empty: nothing.
@@ -200,13 +202,16 @@ fn write_campaign(
     if left > 0 && summary.cancelled_at.is_none() {
         let how = match run.rehearsal {
             true => "`smppost send --simulate` with the same file goes on".to_owned(),
-            false if run.accepted == 0 => {
+            false if run.accepted == 0 && !run.restrained => {
                 format!(
                     "`smppost resume {0}{options}` goes on, `smppost cancel {0}{options}` cancels it",
                     argument(name)
                 )
             }
-            false => format!("`smppost resume {}{options}` goes on", argument(name)),
+            false => {
+                let overriding = if run.restrained { " --override-stop" } else { "" };
+                format!("`smppost resume {}{options}{overriding}` goes on", argument(name))
+            }
         };
         let words = format!("{} not sent yet: {how}", count(left, "message"));
         wrapped(out, width, "  ", 2, &words)?;

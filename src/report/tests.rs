@@ -233,6 +233,7 @@ fn a_sender_is_seen_by_its_lock() {
 fn the_summary_of_a_run_says_what_to_type() {
     let story = Story::all_kinds();
     let run = RunFacts {
+        restrained: false,
         sending: std::time::Duration::from_secs(10),
         accepted: 298,
         throttled: 2,

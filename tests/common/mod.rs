@@ -74,6 +74,11 @@ impl Ended {
         self
     }
 
+    /// What was said on stderr, as if on one line.
+    pub fn words(&self) -> String {
+        self.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// Both streams, for words of failure.
     pub fn said(&self) -> String {
         format!("stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr)

@@ -1,9 +1,9 @@
 use super::super::bench::{Bench, Told};
-use super::super::open_existing;
-use crate::wire::MessageState;
 use super::super::books::InDoubtPolicy::{Hold, Resend};
+use super::super::open_existing;
 use super::super::verify::verify;
 use super::*;
+use crate::wire::MessageState;
 
 const A: &str = "491700000001";
 const B: &str = "491700000002";

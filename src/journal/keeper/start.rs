@@ -1,5 +1,6 @@
 //! How the journal thread comes to know what the journal says: at its start, and when a transaction was lost.
 
+use super::restrain::Watch;
 use super::{Board, Held, Inode, Keeper, Status, data_version, inode_of};
 use crate::journal::books::Books;
 use crate::journal::events::Barred;
@@ -9,12 +10,14 @@ use crate::journal::ids::Ids;
 use crate::journal::ladder::Doubts;
 use crate::journal::load::load_ids;
 use crate::journal::reserve::Reserve;
+use crate::journal::restraint::OpenCanary;
 use crate::journal::retry::{self, Retries, RetryRules};
 use crate::journal::rivals;
 use crate::journal::sequence::Sequence;
 use crate::journal::spill::Spill;
 use crate::journal::strays::{STRAYS_MAX, Strays};
 use crate::journal::{JournalError, beside, control};
+use crate::restraint::StopWhen;
 use crate::text::DefaultAlphabet;
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
@@ -42,6 +45,10 @@ pub struct KeeperSettings {
     pub default_alphabet: DefaultAlphabet,
     /// What statuses mean.
     pub rules: Arc<RetryRules>,
+    /// By which rules the run stops itself.
+    pub stop_when: Vec<StopWhen>,
+    /// Campaigns of which only the first messages go for the time being.
+    pub canaries: Vec<OpenCanary>,
     /// Commits are at least this far apart. Zero: as fast as the disk.
     pub gather: Duration,
 }
@@ -69,13 +76,15 @@ impl Keeper {
             .or_else(none_is(0))?;
         let files = files(&settings.path)?;
         let reserve = Reserve::keep(&settings.path)?;
-        let ranges = feed::ranges(&connection, &books, &settings.active, settings.limit)?;
+        let mut ranges = feed::ranges(&connection, &books, &settings.active, settings.limit)?;
+        let watch = Watch::begin(&connection, &books, &mut ranges, &settings.stop_when, settings.canaries)?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let ids = load_ids(&connection, settings.ids_in_memory)?;
         connection.execute_batch("COMMIT")?;
         retry::load_reference_ban(&connection, &settings.references)?;
         let mut keeper = Self::bare(connection, books, ids)?;
         keeper.files = files;
+        keeper.watch = watch;
         keeper.path = settings.path;
         keeper.limit_end = ranges.iter().map(|range| (range.campaign, range.limit_end)).collect();
         keeper.active = settings.active;
@@ -141,6 +150,7 @@ impl Keeper {
             barred: Barred::default(),
             streak: (0, 0),
             passed_by: 0,
+            watch: Watch::default(),
             limit_end: HashMap::new(),
             after_commit: Vec::new(),
             opened: Vec::new(),

@@ -35,6 +35,7 @@ CREATE TABLE campaign (
     cancelled_at   INTEGER,
     duplicate_rows INTEGER NOT NULL DEFAULT 0,
     rejected_rows  INTEGER NOT NULL DEFAULT 0,
+    header         TEXT,                        -- of the file, as it was written; NULL: an older program did not keep it
     CHECK (first_id <= end_id)
 ) STRICT;
 CREATE INDEX campaign_by_first_id ON campaign (first_id);
@@ -79,12 +80,24 @@ CREATE TABLE skipped_row (
 ) STRICT;
 CREATE INDEX skipped_row_by_campaign ON skipped_row (campaign_id);
 
--- Numbers that are never sent to.
+-- Numbers that are never sent to, as they stand now. Who put a number there (source): 0 not known (an older program),
+-- 1 the operator, 2 a file, 3 an opt-out word from its handset, 4 an opt-in word, 5 another journal of the account.
 CREATE TABLE suppression (
     destination TEXT PRIMARY KEY,
     added_at    INTEGER NOT NULL,
-    reason      TEXT NOT NULL
+    reason      TEXT NOT NULL,
+    source      INTEGER NOT NULL DEFAULT 0 CHECK (source BETWEEN 0 AND 5)
 ) STRICT, WITHOUT ROWID;
+
+-- What happened to the list, written with every change of it. Running senders read on from the last that they saw.
+CREATE TABLE suppression_event (
+    id          INTEGER PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    destination TEXT NOT NULL,
+    kind        INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 3), -- 1 added, 2 removed, 3 kept: an opt-in word removes it no more
+    source      INTEGER NOT NULL CHECK (source BETWEEN 0 AND 5),
+    reason      TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE session (
     id           INTEGER PRIMARY KEY,
@@ -171,7 +184,9 @@ CREATE TABLE stray (
 ) STRICT;
 
 -- Message ids of old parts by the keyed hash of their folded form, in sorted runs (the newer ones are in memory while
--- a sender runs). The keys of the hash and the part before which ids are here are in meta.
+-- a sender runs). The keys of the hash and the part before which ids are here are in meta. Ids that came late, and runs of
+-- older programs, are rows of spilled_id; other runs are chunks of up to 166 ids, of 24 octets each, little-endian: hash,
+-- attempt with `plain` as its highest bit, exact, tag. A chunk's id is run << 24 | its place in the run.
 CREATE TABLE spilled_id (
     run     INTEGER NOT NULL,                   -- 0: came after the run of its part was written
     hash    INTEGER NOT NULL,
@@ -184,7 +199,30 @@ CREATE TABLE spilled_id (
 
 CREATE TABLE spilled_run (
     run    INTEGER PRIMARY KEY,
-    filter BLOB NOT NULL                        -- a Bloom filter of its hashes
+    filter BLOB NOT NULL,                       -- a Bloom filter of its hashes
+    ids    INTEGER NOT NULL DEFAULT 0           -- how many there are in chunks; 0: they are rows of spilled_id
+) STRICT;
+
+CREATE TABLE spilled_chunk (
+    id  INTEGER PRIMARY KEY,
+    ids BLOB NOT NULL
+) STRICT;
+
+-- The look-up by number: runs of messages sorted by a keyed hash of their numbers. No number stands in them, and each hit
+-- counts only if the message itself agrees. A chunk has the number of its run and its place in it (run << 24 | n) as id,
+-- and up to 500 entries of 8 octets, little-endian: 40 bits of hash, and the message's distance from first_id. A chunk whose
+-- run has no row is left over. The key of the hash is in meta.
+CREATE TABLE number_run (
+    run      INTEGER PRIMARY KEY,
+    first_id INTEGER NOT NULL,                  -- it covers the ids first_id <= id < end_id
+    end_id   INTEGER NOT NULL,
+    entries  INTEGER NOT NULL,
+    CHECK (first_id <= end_id)
+) STRICT;
+
+CREATE TABLE number_chunk (
+    id      INTEGER PRIMARY KEY,
+    entries BLOB NOT NULL
 ) STRICT;
 
 -- query_sm, cancel_sm and replace_sm: what was asked about a part that the SMSC has. Committed before it is written, so
@@ -285,6 +323,16 @@ CREATE TABLE restraint (
     words       TEXT NOT NULL
 ) STRICT;
 CREATE INDEX restraint_by_campaign ON restraint (campaign_id);
+
+-- When a copy of a journal, or an older state of it, was said to be the one that is sent from now on.
+CREATE TABLE adoption (
+    id       INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    code     TEXT NOT NULL,                     -- as it was typed
+    file     TEXT NOT NULL,                     -- which file it is since
+    queued   TEXT NOT NULL CHECK (queued IN ('InDoubt', 'NothingSent', 'LastState')),
+    in_doubt INTEGER NOT NULL                   -- messages that are in doubt for it
+) STRICT;
 
 CREATE TABLE state (
     id   INTEGER PRIMARY KEY,
@@ -522,13 +570,28 @@ SELECT c.name AS campaign, m.line, (o.attempt >> 12) - m.id + 1 AS part, o.kind 
        CASE a.state WHEN 0 THEN 'SCHEDULED' WHEN 1 THEN 'ENROUTE' WHEN 2 THEN 'DELIVERED' WHEN 3 THEN 'EXPIRED'
                     WHEN 4 THEN 'DELETED' WHEN 5 THEN 'UNDELIVERABLE' WHEN 6 THEN 'ACCEPTED' WHEN 7 THEN 'UNKNOWN'
                     WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' ELSE a.state END AS state,
-       a.final_date, a.error_code, o.text
+       a.final_date, a.error_code, o.text,
+       CASE WHEN a.command_status = 0 THEN 'done' WHEN a.command_status IS NOT NULL THEN 'refused'
+            ELSE 'not answered' END AS outcome
   FROM operation o
   LEFT JOIN operation_answer a ON a.operation = o.id
   LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (o.attempt >> 12) ORDER BY q.id DESC LIMIT 1)
   LEFT JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
                                    ORDER BY d.first_id DESC LIMIT 1)
  ORDER BY o.id;
+
+-- Who put which number on the list of those that are never sent to, and who took it off.
+CREATE VIEW suppression_log AS
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', e.at / 1000.0, 'unixepoch') AS at, e.destination AS number,
+       CASE e.kind WHEN 1 THEN 'added' WHEN 2 THEN 'removed' ELSE 'kept' END AS event,
+       CASE e.source WHEN 1 THEN 'operator' WHEN 2 THEN 'file' WHEN 3 THEN 'opt-out word' WHEN 4 THEN 'opt-in word'
+                     WHEN 5 THEN 'other journal' ELSE 'not known' END AS source,
+       e.reason
+  FROM (SELECT id, at, destination, kind, source, reason FROM suppression_event
+        UNION ALL
+        -- What an older program put there has no event of its own until it is removed.
+        SELECT 0, s.added_at, s.destination, 1, 0, s.reason FROM suppression s WHERE s.source = 0) e
+ ORDER BY e.id, e.at;
 
 -- Messages from handsets, the parts of a long one joined as far as they came.
 CREATE VIEW inbound_message AS

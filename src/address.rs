@@ -6,6 +6,11 @@ use std::fmt;
 
 use crate::escape::name_character;
 
+pub mod dialled;
+mod plan;
+
+pub use plan::Country;
+
 /// Digits that a destination has, at least and at most.
 pub const DESTINATION_DIGITS: std::ops::RangeInclusive<usize> = 4..=16;
 /// Characters of an alphanumeric sender, at most (3GPP TS 23.040, 9.1.2.5).

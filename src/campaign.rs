@@ -2,6 +2,7 @@
 //! tally alone.
 
 mod batch;
+mod sent;
 mod standing;
 mod transfer;
 
@@ -9,7 +10,7 @@ use crate::address::Sender;
 use crate::escape::{escape_terminal, hex};
 use crate::fields::SubmitFields;
 use crate::import::{
-    Event, FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, Settings, Tally, TextSource, digest_of,
+    Event, FileEncoding, ImportError, RowReader, SAR_BESIDE_UDH, SentBy, Settings, Tally, TextSource, digest_of,
 };
 use crate::journal::campaign::{CampaignOptions, Via};
 use crate::journal::intake::{Intake, existing};
@@ -17,8 +18,9 @@ use crate::journal::key::State;
 use crate::journal::query::Counts;
 use crate::journal::twins::{self, Contents, Sum, Twin};
 use crate::journal::{self, JournalError, intake};
-use crate::report::text::{argument, cannot_open, count, moment, number};
+use crate::report::text::{argument, command, count, moment, number};
 use crate::text::{Choice, Concat, Policy};
+use crate::trouble::{shown, words as cannot_open};
 use crate::wire::values::esm_class;
 use rusqlite::Connection;
 use standing::Standing;
@@ -27,6 +29,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use transfer::{TransferError, transfer};
 
 /// A campaign as the operator describes it.
@@ -110,6 +113,8 @@ pub struct Reading {
     pub encoding: FileEncoding,
     /// Refuse the file at its first bad row.
     pub strict: bool,
+    /// The time of the options' `skip_sent_within`.
+    pub skip_sent_within: Option<Duration>,
 }
 
 /// What can go wrong with a campaign's file.
@@ -199,21 +204,21 @@ pub fn twin_words(twin: &Twin) -> String {
 impl fmt::Display for CampaignError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open(path, error) => write!(f, "{}: {}", path.display(), cannot_open(error)),
-            Self::Import(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Open(path, error) => write!(f, "{}: {}", shown(path), cannot_open(error)),
+            Self::Import(path, error) => write!(f, "{}: {error}", shown(path)),
             Self::Journal(error) => error.fmt(f),
             Self::Differs(differs) => differs.fmt(f),
             Self::Gone { name, path, error } => write!(
                 f,
-                "{}: {}. Campaign {name:?} was imported and needs its file no more: `smppost resume {}` goes on with it",
-                path.display(),
+                "{}: {}. Campaign {name:?} was imported and needs its file no more: `{}` goes on with it",
+                shown(path),
                 cannot_open(error),
-                argument(name)
+                command("smppost resume", name, "")
             ),
             Self::NothingGood { path, rows, line, reason } => write!(
                 f,
                 "{}: no row can be sent, so nothing was imported: {} refused, the first for this: line {line}: {}",
-                path.display(),
+                shown(path),
                 count(*rows, "row"),
                 escape_terminal(reason)
             ),
@@ -221,22 +226,22 @@ impl fmt::Display for CampaignError {
                 f,
                 "{}: the file is being written: it was changed less than 2 s ago, or while it was read. Nothing was \
                  imported. Run the same command again when it is whole",
-                path.display()
+                shown(path)
             ),
             Self::Same { path, twin, asked } => {
                 write!(
                     f,
                     "{}: these are the messages of {}: everybody would get the same message a second time. Nothing was \
                      imported",
-                    path.display(),
+                    shown(path),
                     twin_words(twin)
                 )?;
                 match asked {
                     true => Ok(()),
                     false => write!(
                         f,
-                        ". To go on with that one: `smppost resume {}`. To send all of it again: --allow-same-file",
-                        argument(&twin.name)
+                        ". To go on with that one: `{}`. To send all of it again: --allow-same-file",
+                        command("smppost resume", &twin.name, "")
                     ),
                 }
             }
@@ -250,19 +255,20 @@ impl fmt::Display for Differs {
         let Self { name, differences, counts, free, commands } = self;
         write!(f, "campaign {name:?} is in the journal already, and differs:")?;
         for (option, recorded, wanted) in differences {
+            let (recorded, wanted) = (escape_terminal(recorded), escape_terminal(wanted));
             write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
         }
         write!(f, "\nNothing was changed. Of the recorded one: {}.", standing(counts))?;
         let (cancel, again) = match commands {
             Some((cancel, again)) => (cancel.clone(), format!("\n  {again}")),
-            None => (format!("smppost cancel {}", argument(name)), format!(" --campaign {}", argument(free))),
+            None => (command("smppost cancel", name, ""), format!(" --campaign {}", argument(free))),
         };
         if counts.of(State::Queued) + counts.of(State::Sending) > 0 {
             write!(
                 f,
                 "\nIf this is to go instead of what is left of it, cancel that first (what was sent stays sent):\n  \
-                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `smppost resume {}`",
-                argument(name)
+                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `{}`",
+                command("smppost resume", name, "")
             )
         } else {
             write!(f, "\nTo send this as another campaign, also to whoever got the recorded one:{again}")
@@ -308,6 +314,10 @@ pub enum Imported {
         first_refused: Option<(u64, String)>,
         /// Columns of the file that nothing is taken from.
         unused_columns: Vec<String>,
+        /// Campaigns that sent to its numbers in the last 24 hours.
+        sent_lately: Vec<SentBy>,
+        /// Campaigns that sent to the numbers whose rows were left out for that.
+        left_out: Vec<SentBy>,
     },
     /// The very same campaign was there already, with so many messages.
     Already(i64),
@@ -347,13 +357,16 @@ pub struct Pending {
     intake: Intake,
     first_refused: Option<(u64, String)>,
     unused_columns: Vec<String>,
+    /// Campaigns that sent to the numbers whose rows were left out for that.
+    left_out: Vec<SentBy>,
 }
 
 impl Pending {
     /// Shows it to all: from now on it is imported.
     pub fn release(self) -> Result<Imported, CampaignError> {
-        let Self { intake, first_refused, unused_columns } = self;
-        Ok(Imported::New { counts: intake.release()?, first_refused, unused_columns })
+        let Self { intake, first_refused, unused_columns, left_out } = self;
+        let sent_lately = intake.sent_lately();
+        Ok(Imported::New { counts: intake.release()?, first_refused, unused_columns, sent_lately, left_out })
     }
 
     /// Takes it back, and with it the journal if that was made for it.
@@ -377,19 +390,23 @@ pub fn prepare(
     progress: &mut dyn FnMut(u64, u64),
     about_twins: &mut dyn FnMut(&[Twin]) -> Again,
 ) -> Result<Prepared, CampaignError> {
-    let suppressed = match journal::open_existing(journal) {
+    let (suppressed, mut left_out) = match journal::open_existing(journal) {
         Ok(connection) => {
             if let Some(messages) = compare(campaign, &connection)? {
                 return Ok(Prepared::Already(messages));
             }
-            journal::control::suppressed(&connection)?
+            (journal::control::suppressed(&connection)?, sent::left_out(campaign, &connection, journal)?)
         }
         Err(JournalError::Missing(_)) => Default::default(),
         Err(error) => return Err(error.into()),
     };
+    let told = std::mem::take(&mut left_out.told);
     let standing = Standing::open(&campaign.path)?;
-    let reader = reader(campaign, standing.file())?.with_suppressed(move |key| suppressed.contains(&key));
+    let reader = reader(campaign, standing.file())?
+        .with_suppressed(move |key| suppressed.contains(&key))
+        .with_left_out(move |key| left_out.reason(key));
     let unused_columns = reader.unused_columns().map(str::to_owned).collect();
+    let header = reader.header_row().to_owned();
     let file = campaign.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let from = Sender::canonical(&campaign.options.from);
     let mut intake = None;
@@ -416,6 +433,7 @@ pub fn prepare(
                 undo(Some(intake));
                 return Err(CampaignError::NothingGood { path: campaign.path.clone(), rows, line: *line, reason });
             }
+            intake.keep_header(&header)?;
             let digest = hex(&digest);
             let twins = intake.twins(&campaign.name, &campaign.options, &digest)?;
             // Nothing is locked meanwhile but other imports, so that the answer may take its time.
@@ -432,7 +450,7 @@ pub fn prepare(
                 return Err(refused);
             }
             intake.seal(&digest)?;
-            Ok(Prepared::New(Box::new(Pending { intake, first_refused, unused_columns })))
+            Ok(Prepared::New(Box::new(Pending { intake, first_refused, unused_columns, left_out: told })))
         }
         // A file without rows is an error of its own, so that there is none here.
         (Ok(_), None) => Err(CampaignError::Import(campaign.path.clone(), ImportError::HeaderOnly)),
@@ -480,36 +498,100 @@ fn free_name(connection: &Connection, name: &str) -> Result<String, JournalError
     Ok(format!("{name}-{}", journal::now_ms()))
 }
 
+/// How a campaign's name stands in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is free.
+    No,
+    /// This very campaign is there, with so many messages.
+    Same(i64),
+    /// Another one is there, and this one would be refused.
+    Differs {
+        /// In what: option, recorded and wanted value.
+        differences: Vec<(String, String, String)>,
+        /// All of what the refusal says.
+        words: String,
+    },
+}
+
+/// What [`check`] found.
+#[derive(Debug)]
+pub struct Checked {
+    /// What the file comes to.
+    pub tally: Tally,
+    /// How its name stands in the journal.
+    pub taken: Taken,
+    /// Campaigns of other names that are the same again.
+    pub twins: Vec<Twin>,
+}
+
 /// Reads the whole file and says what it would come to. Writes nothing; a journal, where there is one, is asked for its
-/// suppression list only.
-pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<(Tally, Vec<Twin>), CampaignError> {
-    let journal = journal::open_untouched(journal).ok();
-    let suppressed = match &journal {
-        Some(connection) => journal::control::suppressed(connection)?,
-        None => Default::default(),
+/// suppression list, for what other campaigns sent to the numbers lately, and for campaigns of that name or with these
+/// messages.
+pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Checked, CampaignError> {
+    let connection = match journal::open_untouched(journal) {
+        Ok(connection) => Some(connection),
+        Err(JournalError::Missing(_)) => None,
+        Err(error) => return Err(error.into()),
     };
+    let (mut suppressed, mut left_out, mut counting) = Default::default();
+    let mut is_taken = Taken::No;
+    if let Some(connection) = &connection {
+        suppressed = journal::control::suppressed(connection)?;
+        is_taken = taken(campaign, connection)?;
+        left_out = sent::left_out(campaign, connection, journal)?;
+        counting = sent::counting(campaign, connection)?.map(|count| (count, connection));
+    }
     let standing = Standing::open(&campaign.path)?;
     let from = Sender::canonical(&campaign.options.from);
     let (mut sum, mut messages, mut parts) = (Sum::default(), 0, 0);
-    let mut reader = reader(campaign, standing.file())?.with_suppressed(move |key| suppressed.contains(&key));
+    let mut reader = reader(campaign, standing.file())?
+        .with_suppressed(move |key| suppressed.contains(&key))
+        .with_left_out(move |key| left_out.reason(key));
     let mut tally = Tally::new();
     tally.unused_columns = reader.unused_columns().map(str::to_owned).collect();
     while let Some(event) = reader.next().map_err(|error| CampaignError::Import(campaign.path.clone(), error))? {
         tally.note(&event);
-        if let Event::Row(row) = &event {
-            (messages, parts) = (messages + 1, parts + i64::from(row.segmentation.parts));
-            let (source, fields) = (row.source.unwrap_or(from), row.fields.unwrap_or_default());
-            sum.add(row.destination.digits(), source, row.text, fields);
+        let Event::Row(row) = &event else { continue };
+        (messages, parts) = (messages + 1, parts + i64::from(row.segmentation.parts));
+        let (source, fields) = (row.source.unwrap_or(from), row.fields.unwrap_or_default());
+        sum.add(row.destination.digits(), source, row.text, fields);
+        if let Some((count, connection)) = counting.as_mut().filter(|_| !row.suppressed) {
+            count.add(row.destination.same_key());
+            if count.is_full() {
+                count.ask(connection, |_, _| ())?;
+            }
         }
+    }
+    if let Some((mut count, connection)) = counting {
+        count.ask(connection, |_, _| ())?;
+        tally.sent_lately = count.told();
     }
     standing.check(&campaign.path)?;
     let digest = reader.digest().map(|digest| hex(&digest)).unwrap_or_default();
     let contents = Contents { digest: &digest, messages, parts };
-    let twins = match &journal {
+    let twins = match &connection {
         Some(connection) => twins::find(connection, &campaign.name, &campaign.options, contents, &mut || Ok(sum))?,
         None => Vec::new(),
     };
-    Ok((tally, twins))
+    Ok(Checked { tally, taken: is_taken, twins })
+}
+
+fn taken(campaign: &CampaignFile, connection: &Connection) -> Result<Taken, CampaignError> {
+    // That the file is not there is said when it is read.
+    if !campaign.path.exists() {
+        return Ok(Taken::No);
+    }
+    match compare(campaign, connection) {
+        Ok(None) => Ok(Taken::No),
+        Ok(Some(messages)) => Ok(Taken::Same(messages)),
+        Err(error @ CampaignError::Differs(_)) => {
+            let words = error.to_string();
+            let CampaignError::Differs(differs) = error else { return Ok(Taken::No) };
+            Ok(Taken::Differs { differences: differs.differences, words })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn reader<'a>(campaign: &CampaignFile, file: &'a File) -> Result<RowReader<&'a File>, CampaignError> {

@@ -213,11 +213,15 @@ pub enum Problem {
         /// The largest that is allowed; the smallest is 0.
         max: u8,
     },
-    /// A text that is too long or has other than ASCII characters.
+    /// A text that is too long.
     Text {
-        /// The most characters that are allowed.
+        /// How many characters it has.
+        found: usize,
+        /// The most that are allowed.
         max: usize,
     },
+    /// A text with other than ASCII characters.
+    NotAscii,
     /// A time in no known form.
     Time(String),
     /// A duration that the relative form cannot hold.
@@ -259,7 +263,8 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::Range { value, max } => write!(f, "`{}` is not a number from 0 to {max}", name_value(value)),
-            Problem::Text { max } => write!(f, "at most {max} ASCII characters are allowed"),
+            Problem::Text { found, max } => write!(f, "it has {found} characters, and at most {max} are allowed"),
+            Problem::NotAscii => f.write_str("only ASCII characters are allowed"),
             Problem::Time(value) => write!(
                 f,
                 "`{}` is not a time: write a duration such as 2h, 30m or 3d, a time with its offset such as \
@@ -417,9 +422,12 @@ fn parse_number(value: &str) -> Option<u8> {
 }
 
 fn parse_text(value: &str, max: usize) -> Result<String, Problem> {
-    match value.len() <= max && value.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
-        true => Ok(value.to_owned()),
-        false => Err(Problem::Text { max }),
+    if !value.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
+        return Err(Problem::NotAscii);
+    }
+    match value.len() {
+        length if length <= max => Ok(value.to_owned()),
+        found => Err(Problem::Text { found, max }),
     }
 }
 
@@ -516,8 +524,8 @@ mod tests {
             ("source_addr_ton", "7", range("7", 6)),
             ("dest_addr_npi", "19", range("19", 18)),
             ("replace_if_present_flag", "yes", range("yes", 1)),
-            ("service_type", "TOOLONG", Problem::Text { max: 5 }),
-            ("service_type", "é", Problem::Text { max: 5 }),
+            ("service_type", "TOOLONG", Problem::Text { found: 7, max: 5 }),
+            ("service_type", "é", Problem::NotAscii),
             ("validity_period", "tomorrow", Problem::Time("tomorrow".to_owned())),
             ("data_coding", "4", Problem::Binary(4)),
             ("data_coding", "0x02", Problem::Binary(2)),

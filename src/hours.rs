@@ -1,16 +1,42 @@
 //! When messages may be sent: hours of the day, days of the week, a first and a last moment. Pure: time is an argument.
+//!
+//! A time of the day is the first moment at which the clocks of the zone read it or later. So where they skip an hour, what
+//! would open or close within it does so when it is skipped, and what lies within it wholly does not open; where an hour
+//! comes twice, the first one counts.
 
-use jiff::civil::{Date, Time, Weekday};
-use jiff::tz::TimeZone;
+#[cfg(test)]
+mod tests;
+
+use jiff::civil::{DateTime, Time, Weekday};
+use jiff::fmt::temporal::{Pieces, PiecesOffset};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
+use std::fmt;
 use std::str::FromStr;
 
-/// Days that are looked ahead for the next opening: every weekday comes within them, whatever the clocks do.
-const DAYS_AHEAD: i32 = 9;
+/// Days before today whose hours may reach into it: those of yesterday, and one more, as clocks are put back at midnight.
+const DAYS_BACK: i32 = 2;
+/// Days that are looked ahead. Hours of one day a week, that the clocks skip wholly, open two weeks later at most; a list
+/// of openings looks further.
+const DAYS_AHEAD: i32 = 400;
+/// The largest offset that any zone has.
+pub const OFFSET_MAX_SECONDS: i32 = 14 * 3_600;
 
 /// Hours of a day, from the first to before the second; over midnight where the second is not after the first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Between(Time, Time);
+
+impl Between {
+    const WHOLE_DAY: Self = Self(Time::midnight(), Time::midnight());
+}
+
+impl fmt::Display for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(from, to) = self;
+        let to = if *to == Time::midnight() { "24:00".to_owned() } else { to.strftime("%H:%M").to_string() };
+        write!(f, "{}-{to}", from.strftime("%H:%M"))
+    }
+}
 
 impl FromStr for Between {
     type Err = String;
@@ -39,15 +65,24 @@ impl FromStr for Between {
     }
 }
 
+/// The names of the days, from Monday.
+const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
 /// Days of the week.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Days([bool; 7]);
+
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = NAMES.iter().zip(self.0).filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
+        f.write_str(&names.join(","))
+    }
+}
 
 impl FromStr for Days {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
         let day = |text: &str| {
             NAMES
                 .iter()
@@ -76,6 +111,8 @@ pub struct Hours {
     pub days: Option<Days>,
     /// Where the hours are those of. Defaults to UTC; the command line asks the system.
     pub zone: TimeZone,
+    /// That zone's name, and where it came from.
+    pub zone_words: String,
     /// Nothing before.
     pub start_at: Option<Timestamp>,
     /// Nothing from this moment on.
@@ -84,7 +121,8 @@ pub struct Hours {
 
 impl Default for Hours {
     fn default() -> Self {
-        Self { between: None, days: None, zone: TimeZone::UTC, start_at: None, stop_at: None }
+        let (zone, zone_words) = (TimeZone::UTC, "UTC".into());
+        Self { between: None, days: None, zone, zone_words, start_at: None, stop_at: None }
     }
 }
 
@@ -99,10 +137,29 @@ pub enum Verdict {
     Over,
 }
 
+/// A span of time in which messages may be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Opening {
+    /// Its first moment.
+    pub opens: Timestamp,
+    /// The moment after its last; `None`: it does not close, as far as is looked ahead (a year).
+    pub closes: Option<Timestamp>,
+}
+
 impl Hours {
     /// Whether there is any limit.
     pub fn limit(&self) -> bool {
-        self.between.is_some() || self.days.is_some() || self.start_at.is_some() || self.stop_at.is_some()
+        self.are_of_days() || self.start_at.is_some() || self.stop_at.is_some()
+    }
+
+    /// Whether hours or days are limited, and not only the first or last moment.
+    pub fn are_of_days(&self) -> bool {
+        self.between.is_some() || self.days.is_some()
+    }
+
+    /// Whether there are hours or days, and not moments alone.
+    pub fn has_hours(&self) -> bool {
+        self.between.is_some() || self.days.is_some()
     }
 
     /// Whether messages may be sent at `now`.
@@ -111,7 +168,11 @@ impl Hours {
             return Verdict::Over;
         }
         let from = self.start_at.map_or(now, |start| start.max(now));
-        match self.next_open(from) {
+        let open = match self.are_of_days() {
+            true => self.windows(from).next().map(|(start, _)| start.max(from)),
+            false => Some(from),
+        };
+        match open {
             Some(open) if self.stop_at.is_some_and(|stop| open >= stop) => Verdict::Over,
             Some(open) if open > now => Verdict::Closed(open),
             Some(_) => Verdict::Open,
@@ -119,33 +180,105 @@ impl Hours {
         }
     }
 
-    /// The first moment from `from` on that is within hours and days.
-    fn next_open(&self, from: Timestamp) -> Option<Timestamp> {
-        if self.between.is_none() && self.days.is_none() {
-            return Some(from);
+    /// The next openings with their closings, from `now` on, at most so many; the first may be open already. Hours that
+    /// follow one another without a gap are one.
+    pub fn openings(&self, now: Timestamp, count: usize) -> Vec<Opening> {
+        let from = self.start_at.map_or(now, |start| start.max(now));
+        if !self.are_of_days() {
+            let is_over = self.stop_at.is_some_and(|stop| stop <= from);
+            return if is_over { Vec::new() } else { vec![Opening { opens: from, closes: self.stop_at }] };
         }
-        let Between(opens, closes) = self.between.unwrap_or(Between(Time::midnight(), Time::midnight()));
-        let today = from.to_zoned(self.zone.clone()).date();
-        // From yesterday on, since its hours may reach over midnight.
-        (-1..DAYS_AHEAD).find_map(|n| {
+        let mut found: Vec<Opening> = Vec::new();
+        let mut last_end = None;
+        for (start, end) in self.windows(from) {
+            if self.stop_at.is_some_and(|stop| start.max(from) >= stop) {
+                break;
+            }
+            let closes = Some(self.stop_at.map_or(end, |stop| stop.min(end)));
+            let goes_on = last_end.is_some_and(|last_end| start <= last_end);
+            if let Some(last) = found.last_mut().filter(|_| goes_on) {
+                last.closes = closes;
+            } else if found.len() == count {
+                return found;
+            } else {
+                found.push(Opening { opens: start.max(from), closes });
+            }
+            last_end = Some(end);
+        }
+        // What reaches to where nobody looked any more has no end that is known.
+        if let (Some(last), Some(end)) = (found.last_mut(), last_end)
+            && last.closes == Some(end)
+            && self.stop_at.is_none_or(|stop| stop > end)
+            && self.windows(end).next().is_some_and(|(start, _)| start <= end)
+        {
+            last.closes = None;
+        }
+        found
+    }
+
+    /// The hours of the days, in order, none of them empty, from the first that ends after `from`.
+    fn windows(&self, from: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> + '_ {
+        let Between(opens, closes) = self.between.unwrap_or(Between::WHOLE_DAY);
+        let today = self.zone.to_datetime(from).date();
+        (-DAYS_BACK..DAYS_AHEAD).filter_map(move |n| {
             let day = today.checked_add(n.days()).ok()?;
             if self.days.is_some_and(|Days(days)| !days[index(day.weekday())]) {
                 return None;
             }
             let end_day = if closes > opens { day } else { day.tomorrow().ok()? };
-            let (start, end) = (self.moment(day, opens)?, self.moment(end_day, closes)?);
-            (from < end).then(|| start.max(from))
+            let start = first_at(&self.zone, day.to_datetime(opens))?;
+            let end = first_at(&self.zone, end_day.to_datetime(closes))?;
+            (start < end && from < end).then_some((start, end))
         })
-    }
-
-    /// A time of the day as a moment; where clocks skip it, as much later as they do.
-    fn moment(&self, day: Date, time: Time) -> Option<Timestamp> {
-        self.zone.to_timestamp(day.to_datetime(time)).ok()
     }
 
     /// A moment as an operator reads it.
     pub fn show(&self, moment: Timestamp) -> String {
         moment.to_zoned(self.zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string()
+    }
+
+    /// What is limited, as it was asked for, with the zone that counts and where it came from; empty: nothing is.
+    pub fn words(&self) -> String {
+        let mut words = Vec::new();
+        if let Some(between) = self.between {
+            words.push(between.to_string());
+        }
+        if let Some(days) = self.days {
+            words.push(format!("on {days}"));
+        }
+        if let Some(start) = self.start_at {
+            words.push(format!("from {}", self.show(start)));
+        }
+        if let Some(stop) = self.stop_at {
+            words.push(format!("until {}", self.show(stop)));
+        }
+        if words.is_empty() { String::new() } else { format!("{}; time zone {}", words.join(" "), self.zone_words) }
+    }
+
+    /// A line for each of the next openings, at most so many.
+    pub fn openings_words(&self, now: Timestamp, count: usize) -> Vec<String> {
+        let line = |Opening { opens, closes }: Opening| {
+            let opens = if opens <= now { "open now".to_owned() } else { format!("opens {}", self.show(opens)) };
+            match closes {
+                Some(closes) => format!("{opens}, closes {}", self.show(closes)),
+                None => format!("{opens}, does not close"),
+            }
+        };
+        self.openings(now, count).into_iter().map(line).collect()
+    }
+}
+
+/// The first moment at which the clocks of a zone read this or later; `None`: out of range.
+pub fn first_at(zone: &TimeZone, wanted: DateTime) -> Option<Timestamp> {
+    let ambiguous = zone.to_ambiguous_timestamp(wanted);
+    match ambiguous.offset() {
+        AmbiguousOffset::Gap { after, .. } => {
+            // With the later offset the time lies before the moment at which it is skipped.
+            let before = after.to_timestamp(wanted).ok()?;
+            let skips = zone.following(before).find(|change| change.offset().to_datetime(change.timestamp()) > wanted);
+            skips.map(|change| change.timestamp())
+        }
+        _ => ambiguous.earlier().ok(),
     }
 }
 
@@ -153,78 +286,47 @@ fn index(day: Weekday) -> usize {
     usize::try_from(day.to_monday_zero_offset()).unwrap_or(0)
 }
 
-/// Reads a moment: `2026-12-24T09:00`, in `zone` unless it has an offset of its own.
-pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Ok(moment);
-    }
-    text.parse::<jiff::civil::DateTime>()
-        .and_then(|moment| zone.to_timestamp(moment))
-        .map_err(|_| format!("{text:?} is no moment: write 2026-12-24T09:00, with or without an offset such as +01:00"))
+/// Whether a moment that was typed depends on the zone: it has neither an offset nor a zone of its own.
+pub fn is_local(text: &str) -> bool {
+    Pieces::parse(text.trim()).is_ok_and(|pieces| pieces.offset().is_none() && pieces.time_zone_annotation().is_none())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hours(between: &str, days: &str, zone: &str) -> Hours {
-        Hours {
-            between: (!between.is_empty()).then(|| between.parse().unwrap()),
-            days: (!days.is_empty()).then(|| days.parse().unwrap()),
-            zone: TimeZone::get(zone).unwrap(),
-            ..Hours::default()
+/// Reads a moment: `2026-12-24T09:00`, in `zone` unless it has an offset (`+01:00`) or a zone (`[Europe/Paris]`) of its own,
+/// which `named` reads.
+pub fn moment(
+    text: &str,
+    zone: &TimeZone,
+    named: &dyn Fn(&str) -> Result<TimeZone, String>,
+) -> Result<Timestamp, String> {
+    let form = || {
+        format!(
+            "{text:?} is no moment: write 2026-12-24T09:00, with or without an offset or zone such as +01:00 or \
+                 [Europe/Paris]"
+        )
+    };
+    let text = text.trim();
+    let pieces = Pieces::parse(text).map_err(|_| form())?;
+    let wanted = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
+    let own = match pieces.time_zone_annotation() {
+        None => None,
+        Some(_) => {
+            let name = text.rsplit_once('[').and_then(|(_, rest)| rest.strip_suffix(']')).ok_or_else(form)?;
+            Some((name, named(name.trim_start_matches('!'))?))
         }
+    };
+    let Some(offset) = pieces.offset() else {
+        return first_at(own.as_ref().map_or(zone, |(_, zone)| zone), wanted).ok_or_else(form);
+    };
+    let is_utc = matches!(offset, PiecesOffset::Zulu);
+    let offset: Offset = offset.to_numeric_offset();
+    if offset.seconds().abs() > OFFSET_MAX_SECONDS {
+        return Err(format!("{text:?}: offsets go from -14:00 to +14:00"));
     }
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn hours_and_days_open_and_close() {
-        for (between, days, zone, now, expected) in [
-            // 2026-11-23 is a Monday.
-            ("09:00-20:00", "", "UTC", "2026-11-23T08:59:59Z", Some("2026-11-23T09:00Z")),
-            ("09:00-20:00", "", "UTC", "2026-11-23T09:00Z", None),
-            ("09:00-20:00", "", "UTC", "2026-11-23T20:00Z", Some("2026-11-24T09:00Z")),
-            ("09:00-20:00", "mon-fri", "UTC", "2026-11-27T20:00Z", Some("2026-11-30T09:00Z")),
-            ("", "sat,sun", "UTC", "2026-11-23T12:00Z", Some("2026-11-28T00:00Z")),
-            ("", "sat-mon", "UTC", "2026-11-23T12:00Z", None),
-            ("22:00-06:00", "fri", "UTC", "2026-11-28T03:00Z", None),
-            ("22:00-06:00", "fri", "UTC", "2026-11-28T06:00Z", Some("2026-12-04T22:00Z")),
-            ("00:00-24:00", "", "UTC", "2026-11-23T23:59:59Z", None),
-            // Summer time, and the nights in which it begins and ends.
-            ("09:00-20:00", "", "Europe/London", "2026-07-01T07:30Z", Some("2026-07-01T08:00Z")),
-            ("01:30-03:00", "", "Europe/London", "2026-03-29T00:00Z", Some("2026-03-29T01:30Z")),
-            ("09:00-20:00", "", "America/New_York", "2026-11-01T12:00Z", Some("2026-11-01T14:00Z")),
-        ] {
-            let expected = expected.map_or(Verdict::Open, |moment| Verdict::Closed(at(moment)));
-            assert_eq!(hours(between, days, zone).at(at(now)), expected, "{between} {days} {zone} at {now}");
+    let moment = offset.to_timestamp(wanted).map_err(|_| form())?;
+    match own {
+        Some((name, zone)) if !is_utc && zone.to_offset(moment) != offset => {
+            Err(format!("{text:?}: the offset of {name} is {} then: leave one of the two out", zone.to_offset(moment)))
         }
-    }
-
-    #[test]
-    fn a_first_and_a_last_moment() {
-        let mut hours = hours("09:00-20:00", "", "UTC");
-        (hours.start_at, hours.stop_at) = (Some(at("2026-11-24T10:00Z")), Some(at("2026-11-25T09:00Z")));
-        assert_eq!(hours.at(at("2026-11-23T12:00Z")), Verdict::Closed(at("2026-11-24T10:00Z")));
-        assert_eq!(hours.at(at("2026-11-24T10:00Z")), Verdict::Open);
-        assert_eq!(hours.at(at("2026-11-24T20:00Z")), Verdict::Over, "it would not open again before the end");
-        assert_eq!(hours.at(at("2026-11-26T10:00Z")), Verdict::Over);
-        assert!(hours.limit() && !Hours::default().limit());
-    }
-
-    #[test]
-    fn what_is_no_time_is_refused() {
-        for text in ["", "9-20", "09:00", "09:00-09:00", "25:00-26:00", "09:60-10:00", "-1:00-2:00", "aa:bb-cc:dd"] {
-            assert!(text.parse::<Between>().is_err(), "{text}");
-        }
-        for text in ["", "monday", "mon-", "mon;tue", "1-5"] {
-            assert!(text.parse::<Days>().is_err(), "{text}");
-        }
-        let zone = TimeZone::get("Europe/London").unwrap();
-        assert_eq!(moment("2026-07-01T09:00", &zone), Ok(at("2026-07-01T08:00Z")));
-        assert_eq!(moment("2026-07-01T09:00+01:00", &zone), Ok(at("2026-07-01T08:00Z")));
-        assert!(moment("tomorrow", &zone).is_err());
+        _ => Ok(moment),
     }
 }

@@ -52,13 +52,19 @@
 //! - No lock is held over I/O. The threads of a run wait for events, and look at the clock besides: the run at how it stands
 //!   and at the sending hours, ten times a second; the journal thread at its file and at what other commands decided, every
 //!   half second; a reader at the response timers, every 10 to 500 ms, and every 5 ms while answers cannot be noted; a writer
-//!   at a session that ends (50 ms) or waits for the sending hours (200 ms). None spins.
+//!   at a session that ends (50 ms) or waits for the sending hours (200 ms); one that is not bound yet at whether it is to
+//!   stop (50 ms); the screen's thread at the changing line (200 ms). None spins.
+//! - The thread that decides (hours, moments, signals, timers) shows nothing itself: words, log lines and progress go to the
+//!   screen's thread, which drops and counts what it cannot show.
+//! - The system's resolver cannot be told to stop: a name is looked up in a thread that nobody waits for longer than they
+//!   want to, one for each name.
 //!
 //! # Code map, in reading order
 //!
 //! - [`wire`]: SMPP as octets: frames, PDUs, TLVs, statuses, receipts. No I/O.
 //! - [`text`], [`address`], [`template`], [`fields`], [`escape`]: alphabets and parts, numbers and senders, texts with
 //!   columns in them, submit_sm fields by name, foreign text made harmless. Pure.
+//!   [`trouble`]: what the system refuses, in words with their cure.
 //! - [`import`]: a CSV file as rows; [`campaign`]: those rows into the journal, or into a tally ([`preview`]).
 //! - [`journal`]: the one door to SQLite.
 //! - [`restraint`]: when a run stops by itself. Pure.
@@ -66,9 +72,9 @@
 //!   the two threads of a session.
 //! - [`pipeline`]: a run of sending from the lock to the last unbind; [`operations`]: query_sm, cancel_sm, replace_sm;
 //!   [`trial`]: the test messages of `probe`.
-//! - [`report`], [`progress`]: what is shown.
+//! - [`report`], [`progress`]: what is shown; [`screen`]: the thread that shows it, for which nobody waits.
 //! - [`smsc`]: the simulator, with its faults and its ledger.
-//! - [`cli`], [`config`], [`signals`]: what can be typed, and what comes from elsewhere.
+//! - [`cli`], [`config`], [`signals`]: what can be typed, and what comes from elsewhere, the time zone among it.
 //! - [`failpoint`], [`broken`]: for tests of the promise; nothing of them is in a release.
 
 pub mod wire;
@@ -78,6 +84,7 @@ pub mod escape;
 pub mod fields;
 pub mod template;
 pub mod text;
+pub mod trouble;
 
 pub mod campaign;
 pub mod import;
@@ -96,6 +103,7 @@ pub mod operations;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
+pub mod screen;
 pub mod trial;
 
 pub mod smsc;

@@ -4,13 +4,13 @@
 use crate::journal::books::Books;
 use crate::journal::equivalent::{bare, in_other_radix};
 use crate::journal::lock::SenderLock;
-use crate::journal::operations::{Answered, Omitted, Operation, Target, answered, intend, targets};
+use crate::journal::operations::{Answered, Omitted, Operation, Target, Targets, answered, intend};
 use crate::journal::recover::{Recovery, recover};
 use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::pacer::{Pacer, Rate};
 use crate::pipeline::{SendError, apply_controls};
-use crate::session::{Account, Dialogue, bind};
+use crate::session::{Account, BindError, Dialogue, bind};
 use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, TextError};
 use crate::wire::{
     Address, BindKind, CancelSm, CommandId, CommandStatus, EncodeError, MessageState, Pdu, QuerySm, ReplaceSm, Sm,
@@ -98,43 +98,68 @@ impl Line {
     }
 }
 
-/// What came of it all.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// Part by part.
-    pub lines: Vec<Line>,
-    /// Why it ended early.
-    pub broken: Option<String>,
-}
-
-/// Carries an order out. `interrupt` ends it after the requests that are outstanding.
-pub fn run(order: &Order, _lock: &SenderLock, interrupt: &Receiver<()>) -> Result<Outcome, SendError> {
+/// Carries an order out, and tells what came of each part. `interrupt` ends it after the requests that are outstanding.
+/// They come page by page, in the order of their lines. Returns why it ended early.
+pub fn run<E: From<SendError>>(
+    order: &Order,
+    _lock: &SenderLock,
+    interrupt: &Receiver<()>,
+    tell: &mut dyn FnMut(Line) -> Result<(), E>,
+) -> Result<Option<String>, E> {
     let path = &order.journal;
-    let connection = journal::open_existing(path)?;
-    let at = |error: JournalError| error.at(path);
+    let connection = journal::open_existing(path).map_err(SendError::from)?;
+    let at = |error: JournalError| SendError::from(error.at(path));
     journal::claim_account(&connection, path, &order.account_name).map_err(at)?;
     let Recovery { connection, mut books, .. } = recover(connection, path, &RetryRules::default()).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
-    let (mut targets, omitted) = targets(&connection, &books, &order.campaign, &order.lines).map_err(at)?;
-    let mut outcome = Outcome::default();
-    outcome.lines.extend(omitted.into_iter().map(Line::omitted));
+    let mut targets = Targets::of(&connection, &books, &order.campaign, &order.lines).map_err(at)?;
     let alphabet = journal::campaign::options(&connection, &order.campaign).map_err(at)?.default_alphabet;
-    // What cannot be asked is said before anything is.
-    targets.retain(|target| match request(order, alphabet, target, 1) {
-        Ok(_) => true,
-        Err(why) => {
-            outcome.lines.push(Line::of(target, Fate::NotAsked(why)));
-            false
+    let mut pacer = Pacer::new(order.rate);
+    let mut dialogue = None;
+    let mut outcome = Outcome::default();
+    while let Some((mut page, omitted)) = targets.page(&connection, &books).map_err(at)? {
+        outcome.lines.extend(omitted.into_iter().map(Line::omitted));
+        // What cannot be asked is said before anything is.
+        page.retain(|target| match request(order, alphabet, target, 1) {
+            Ok(_) => true,
+            Err(why) => {
+                outcome.lines.push(Line::of(target, Fate::NotAsked(why)));
+                false
+            }
+        });
+        if !page.is_empty() && dialogue.is_none() {
+            match bind(&order.account, order.kind, &|| !interrupt.is_empty(), &drop) {
+                Ok(bound) => dialogue = Some(Dialogue::new(bound)),
+                Err(BindError::Stopped) => {
+                    let unasked = |target: &Target| Line::of(target, Fate::NotAsked("the run ended before".into()));
+                    outcome.lines.extend(page.iter().map(unasked));
+                    outcome.broken = Some(INTERRUPTED.into());
+                }
+                Err(error) => return Err(SendError::Settings(error.to_string()).into()),
+            }
         }
-    });
-    if !targets.is_empty() {
-        let bound = bind(&order.account, order.kind).map_err(|error| SendError::Settings(error.to_string()))?;
-        let exchange =
-            Exchange { order, alphabet, connection: &connection, books: &mut books, pacer: Pacer::new(order.rate) };
-        exchange.all(Dialogue::new(bound), targets, interrupt, &mut outcome)?;
+        if let Some(dialogue) = &mut dialogue {
+            let exchange = Exchange { order, alphabet, connection: &connection, books: &mut books, pacer: &mut pacer };
+            exchange.page(dialogue, &page, interrupt, &mut outcome)?;
+        }
+        outcome.lines.sort_by_key(|line| (line.line, line.part));
+        outcome.lines.drain(..).try_for_each(&mut *tell)?;
     }
-    outcome.lines.sort_by_key(|line| (line.line, line.part));
-    Ok(outcome)
+    if let Some(dialogue) = dialogue
+        && outcome.broken.as_deref().is_none_or(|why| why == INTERRUPTED)
+    {
+        dialogue.leave();
+    }
+    Ok(outcome.broken)
+}
+
+/// What came of a page.
+#[derive(Default)]
+struct Outcome {
+    /// Part by part.
+    lines: Vec<Line>,
+    /// Why it ended early.
+    broken: Option<String>,
 }
 
 /// The requests of an order on their way.
@@ -143,7 +168,7 @@ struct Exchange<'a> {
     alphabet: DefaultAlphabet,
     connection: &'a Connection,
     books: &'a mut Books,
-    pacer: Pacer,
+    pacer: &'a mut Pacer,
 }
 
 /// A part to be asked about, and the answer that throttled it, if it was asked about before.
@@ -160,14 +185,14 @@ struct Open<'t> {
 }
 
 impl Exchange<'_> {
-    fn all(
+    fn page(
         mut self,
-        mut dialogue: Dialogue,
-        targets: Vec<Target>,
+        dialogue: &mut Dialogue,
+        targets: &[Target],
         interrupt: &Receiver<()>,
         outcome: &mut Outcome,
     ) -> Result<(), SendError> {
-        let mut left = targets.as_slice();
+        let mut left = targets;
         while !left.is_empty() && outcome.broken.is_none() {
             let (now, later) = left.split_at(left.len().min(self.order.account.window));
             left = later;
@@ -175,7 +200,7 @@ impl Exchange<'_> {
             for tried in 0..THROTTLED_TRIES {
                 let pause = if tried > 0 { THROTTLED_DELAY } else { Duration::ZERO };
                 let is_last = tried + 1 == THROTTLED_TRIES;
-                wanted = self.window(&mut dialogue, &wanted, (pause, is_last), interrupt, outcome)?;
+                wanted = self.window(dialogue, &wanted, (pause, is_last), interrupt, outcome)?;
                 if wanted.is_empty() || outcome.broken.is_some() {
                     break;
                 }
@@ -183,9 +208,6 @@ impl Exchange<'_> {
         }
         for target in left {
             outcome.lines.push(Line::of(target, Fate::NotAsked("the run ended before".into())));
-        }
-        if outcome.broken.as_deref().is_none_or(|why| why == INTERRUPTED) {
-            dialogue.leave();
         }
         Ok(())
     }

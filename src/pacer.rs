@@ -58,7 +58,7 @@ impl FromStr for Rate {
         }
         match text.parse::<f64>() {
             Ok(rate) if (ASKED_MIN..=1e9).contains(&rate) => Ok(Self::PerSecond(rate)),
-            _ => Err(format!("a number of messages a second, from {ASKED_MIN} on, or `unlimited`")),
+            _ => Err(format!("a number of messages a second from {ASKED_MIN} to 1000000000, or `unlimited`")),
         }
     }
 }

@@ -5,6 +5,7 @@ mod choice;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod unbound;
 
 use crate::hours::{Hours, Verdict};
 use crate::journal::answers::Answers;
@@ -28,7 +29,9 @@ use std::time::{Duration, Instant};
 
 pub use choice::refuse_tlvs;
 use choice::{choose, needs_tlvs};
-pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings};
+pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings, Waits};
+pub use unbound::NeverBound;
+use unbound::Unbound;
 
 /// Events that wait for the journal thread.
 const EVENTS: usize = 1_024;
@@ -59,6 +62,7 @@ pub fn send(
     let Recovery { connection, mut books, recovered, marks, answers } =
         recover(connection, path, &settings.rules).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
+    note_run(&connection, settings, true)?;
     let active = match settings.listen {
         Some(_) => Vec::new(),
         None => choose(&connection, &books, &settings.campaigns)?,
@@ -68,6 +72,8 @@ pub fn send(
     if settings.account.tlvs == TakesTlvs::No {
         refuse_tlvs(&connection, &campaigns)?;
     }
+    let per_campaign: Vec<i64> =
+        active.iter().filter_map(|&index| books.campaign(index)).map(|book| book.counts.iter().sum()).collect();
     let to_send = active.iter().filter_map(|&index| books.campaign(index)).filter(|book| {
         [State::Queued, State::Sending, State::InDoubt].iter().any(|state| book.counts[*state as usize] > 0)
     });
@@ -89,7 +95,8 @@ pub fn send(
         limit: settings.limit,
         ids_in_memory: IDS_IN_MEMORY,
         references: Arc::clone(&references),
-        stop_words: settings.stop_words.clone(),
+        opt_out_words: settings.opt_out_words.clone(),
+        opt_in_words: settings.opt_in_words.clone(),
         default_alphabet: settings.default_alphabet,
         rules: Arc::clone(&settings.rules),
         stop_when: settings.restraint.stop_when.clone(),
@@ -98,6 +105,22 @@ pub fn send(
     };
     let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
     let first = board.lock().clone();
+    let held_back = held_back(settings.limit, &per_campaign);
+    let mut notices = recovered.words();
+    if !notices.is_empty() {
+        // Before the first connection, not at the end.
+        let progress = Progress {
+            status: first.clone(),
+            bound: 0,
+            rate: settings.rate,
+            notices: std::mem::take(&mut notices),
+            waits: Waits { unbound_since: Some(Instant::now()), ..Waits::default() },
+            limit: settings.limit,
+            held_back,
+            hours: settings.hours.clone(),
+        };
+        show(&progress);
+    }
     let receipts_may_come = settings.account.bind.can_receive();
     let has_nothing =
         first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come);
@@ -113,9 +136,14 @@ pub fn send(
     }
     let noted = match settings.listen {
         Some(_) => None,
-        None => Some(note_run(settings, &campaigns)?),
+        None => Some(note_settings(settings, &campaigns)?),
     };
     let mut run = Run::start(settings, keeper, board, (marks, answers), references, needs_tlvs)?;
+    run.held_back = held_back;
+    if settings.hours.limit() {
+        run.words.push(format!("sent only {}", settings.hours.words()));
+    }
+    run.unbound = Unbound::new(settings.connections, recovered.sessions > 0);
     run.words.extend(said);
     if let Some(found) = found_before {
         run.pacer.start_from(found);
@@ -136,6 +164,9 @@ pub fn send(
             log::warn!("when this run ended is not kept: {}", error.at(path));
         }
     }
+    if let Err(error) = journal::open_existing(path).and_then(|connection| note_run(&connection, settings, false)) {
+        log::debug!("the end of the run is not noted: {}", error.at(path));
+    }
     if found_rate.is_some() || found_before.is_some() {
         // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
         let found = found_rate.map(|rate| format!("{rate:.1}"));
@@ -149,7 +180,7 @@ pub fn send(
 }
 
 /// Notes in the journal how this run sends these campaigns.
-fn note_run(settings: &SendSettings, campaigns: &[String]) -> Result<i64, JournalError> {
+fn note_settings(settings: &SendSettings, campaigns: &[String]) -> Result<i64, JournalError> {
     let path = &settings.journal;
     let note = || -> Result<i64, JournalError> {
         let connection = journal::open_existing(path)?;
@@ -158,6 +189,20 @@ fn note_run(settings: &SendSettings, campaigns: &[String]) -> Result<i64, Journa
         runs::begin(&connection, &settings.told(), &ids)
     };
     note().map_err(|error| error.at(path))
+}
+
+/// Notes that a run begins or ends with this journal; a rehearsal's is nobody's.
+fn note_run(connection: &rusqlite::Connection, settings: &SendSettings, begins: bool) -> Result<(), JournalError> {
+    let (true, Some(notes)) = (settings.old_receipts_come, journal::known::Notes::of_run()) else { return Ok(()) };
+    let account = std::slice::from_ref(&settings.account_name);
+    let noted = journal::known::record(connection, &settings.journal, &notes, account, Some(begins));
+    noted.map_err(|error| error.at(&settings.journal))
+}
+
+/// How many messages of campaigns of these sizes come after the first so many of each.
+fn held_back(limit: Option<u64>, sizes: &[i64]) -> i64 {
+    let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    sizes.iter().map(|size| (size - limit).max(0)).sum()
 }
 
 /// Settles the write marks after an orderly end: they speak against an older copy of this journal from then on, and against
@@ -184,18 +229,15 @@ fn gather(rate: Rate, slots: usize) -> Duration {
     }
 }
 
-/// Honours what other commands appended while no sender ran.
-pub fn apply_controls(
-    connection: &rusqlite::Connection,
-    books: &mut Books,
-) -> Result<journal::control::Applied, JournalError> {
+/// Honours what other commands appended while no sender ran: a slice in each transaction, as a sender does.
+pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> Result<(), JournalError> {
     loop {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let applied = journal::control::apply(connection, books)?;
         books.settle(connection)?;
         connection.execute_batch("COMMIT")?;
-        if !applied.is_unfinished {
-            return Ok(applied);
+        if !applied.is_left {
+            return Ok(());
         }
     }
 }
@@ -215,17 +257,26 @@ struct Run {
     keeper: Option<JoinHandle<()>>,
     connections: Vec<JoinHandle<()>>,
     bound: Vec<bool>,
+    /// When each connection is tried again.
+    next_try: Vec<Option<Instant>>,
+    /// Since when no session is bound.
+    alone_since: Instant,
+    limit: Option<u64>,
+    /// Messages that come after those of the limit.
+    held_back: i64,
+    hours: Hours,
     /// Of connections that may still come about: whether they can send.
     can_submit: Vec<Option<bool>>,
     words: Vec<String>,
     warned: Vec<Option<String>>,
-    /// When a connection that counts was seen bound last, and why the last try failed.
-    unbound_since: Instant,
-    lost: Option<String>,
+    /// Since when no connection that counts is bound, and why.
+    unbound: Unbound,
     /// The journal cannot be written: that was said.
     blocked: bool,
     /// What was said of a canary last.
     decided: Option<String>,
+    /// The -wal grows: that was said.
+    unfolded: bool,
     verdict: Verdict,
 }
 
@@ -264,6 +315,7 @@ impl Run {
             marks,
             answers,
             references,
+            trust: Arc::new(session::Trust::new(settings.connections)),
             needs_tlvs,
             journal: journal.clone(),
             notices: notice,
@@ -292,15 +344,20 @@ impl Run {
             keeper: Some(keeper),
             connections,
             bound: vec![false; settings.connections],
+            next_try: vec![None; settings.connections],
+            alone_since: Instant::now(),
+            limit: settings.limit,
+            held_back: 0,
+            hours: settings.hours.clone(),
             can_submit: (0..settings.connections)
                 .map(|slot| Some(settings.account.bind.kind(slot).can_submit()))
                 .collect(),
             words: Vec::new(),
             warned: vec![None; settings.connections],
-            unbound_since: Instant::now(),
-            lost: None,
+            unbound: Unbound::new(settings.connections, false),
             blocked: false,
             decided: None,
+            unfolded: false,
             verdict: Verdict::Open,
         })
     }
@@ -318,6 +375,8 @@ impl Run {
         loop {
             select! {
                 recv(interrupt) -> _ => {
+                    // The connections first: they write nothing more, however busy the journal thread is.
+                    self.finish = None;
                     self.tell_journal(ToJournal::StopClaiming);
                     self.words.push("interrupted: waiting for the answers that are outstanding (again to exit at once)".into());
                     return Ended::Interrupted;
@@ -340,7 +399,7 @@ impl Run {
                     }
                 }
                 recv(look) -> _ => {
-                    if let Some(reason) = self.given_up(settings.account.timers.give_up_after) {
+                    if let Some(reason) = self.given_up(settings.account.timers.give_up_after, settings.never_bound) {
                         return Ended::Refused(reason);
                     }
                     let status = self.show(show);
@@ -373,17 +432,22 @@ impl Run {
 
     /// Why the run gives up, if for so long no connection was bound, or none that sends where some should. Outside the
     /// sending hours none is wanted.
-    fn given_up(&mut self, limit: Option<Duration>) -> Option<String> {
+    fn given_up(&mut self, limit: Option<Duration>, never_bound: NeverBound) -> Option<String> {
         let any = !self.can_submit.contains(&Some(true));
         let mut bound = self.bound.iter().zip(&self.can_submit);
         if bound.any(|(bound, can_submit)| *bound && (any || *can_submit == Some(true)))
             || self.pacer.hold() == Hold::Long
         {
-            self.unbound_since = Instant::now();
+            self.unbound.reset();
             return None;
         }
-        let is_over = self.unbound_since.elapsed() >= limit?;
-        self.lost.as_ref().filter(|_| is_over).map(|reason| format!("given up: {reason}"))
+        match self.unbound.verdict(limit, never_bound)? {
+            unbound::Verdict::GiveUp(why) => Some(why),
+            unbound::Verdict::Say(words) => {
+                self.words.push(words);
+                None
+            }
+        }
     }
 
     /// Opens and closes the way by the clock, and says so. True when it will not open any more.
@@ -401,6 +465,11 @@ impl Run {
         self.pacer.set_hold(hold_of(verdict, now));
         if std::mem::replace(&mut self.verdict, verdict) != verdict {
             match verdict {
+                // Where there are no hours it was --start-at that was waited for.
+                Verdict::Open if !hours.has_hours() => self.words.push("--start-at has come: sending".into()),
+                Verdict::Closed(until) if hours.start_at == Some(until) => {
+                    self.words.push(format!("waiting for --start-at until {}", hours.show(until)));
+                }
                 Verdict::Open => self.words.push("the sending hours have begun: going on".into()),
                 Verdict::Closed(until) => {
                     self.words.push(format!("outside the sending hours: waiting until {}", hours.show(until)));
@@ -419,15 +488,46 @@ impl Run {
                 None => "the journal can be written again: going on".into(),
             });
         }
+        let bound = self.bound.iter().filter(|bound| **bound).count();
+        if bound > 0 {
+            self.alone_since = Instant::now();
+        }
+        let waits = Waits {
+            unbound_since: (bound == 0).then_some(self.alone_since),
+            // Where one is being tried, that is what is waited for.
+            next_try: self
+                .next_try
+                .iter()
+                .try_fold(None, |first: Option<Instant>, at| {
+                    let at = (*at)?;
+                    Some(Some(first.map_or(at, |first| first.min(at))))
+                })
+                .flatten(),
+            closed_until: match self.verdict {
+                Verdict::Closed(until) if !status.all_sent => Some(self.hours.show(until)),
+                _ => None,
+            },
+            blocked: status.blocked.is_some(),
+        };
         if status.restraint != self.decided {
             self.decided.clone_from(&status.restraint);
             self.words.extend(status.restraint.clone());
         }
+        if std::mem::replace(&mut self.unfolded, status.unfolded.is_some()) != status.unfolded.is_some() {
+            self.words.push(match &status.unfolded {
+                Some(words) => words.clone(),
+                None => "the journal's -wal file is small again".into(),
+            });
+        }
         let progress = Progress {
             status,
-            bound: self.bound.iter().filter(|bound| **bound).count(),
+            bound,
             rate: self.pacer.rate(),
             notices: std::mem::take(&mut self.words),
+            waits,
+            limit: self.limit,
+            held_back: self.held_back,
+            hours: self.hours.clone(),
         };
         show(&progress);
         progress.status
@@ -435,11 +535,13 @@ impl Run {
 
     /// Notes what a connection says; returns why the run must end, if it must.
     fn heed(&mut self, notice: Notice) -> Option<String> {
+        self.unbound.heed(&notice);
         match notice {
+            Notice::Trying { .. } => None,
             Notice::Bound { slot, peer, smsc, warning } => {
                 self.bound[slot] = true;
+                self.next_try[slot] = None;
                 self.warned[slot] = None;
-                self.lost = None;
                 let name = if smsc.is_empty() { String::new() } else { format!(" ({smsc})") };
                 self.words.push(format!("connection {}: bound to {peer}{name}", slot + 1));
                 if let Some(warning) = warning {
@@ -447,9 +549,9 @@ impl Run {
                 }
                 None
             }
-            Notice::Lost { slot, reason, retry_in } => {
+            Notice::Lost { slot, reason, retry_in, .. } => {
                 self.bound[slot] = false;
-                self.lost = Some(reason.clone());
+                self.next_try[slot] = Some(Instant::now() + retry_in);
                 // Said once, not at every try.
                 if self.warned[slot].as_deref() != Some(&reason) {
                     let words = format!("connection {}: {reason}", slot + 1);
@@ -488,8 +590,8 @@ impl Run {
     /// Ends the threads: connections first, each of which settles and unbinds; then the journal, when all have said their
     /// last.
     fn end(mut self, show: &mut dyn FnMut(&Progress)) -> Result<Status, SendError> {
-        self.tell_journal(ToJournal::StopClaiming);
         self.finish = None;
+        self.tell_journal(ToJournal::StopClaiming);
         let connections = std::mem::take(&mut self.connections);
         while !connections.iter().all(JoinHandle::is_finished) {
             match self.notices.recv_timeout(LOOK) {

@@ -1,9 +1,13 @@
 //! What `check` shows of a campaign that was not imported.
 
+use crate::campaign::Taken;
+use crate::config::file::distance;
 use crate::escape::{escape_terminal, name_value};
-use crate::import::Tally;
+use crate::fields::FIELD_NAMES;
+use crate::import::{SentBy, Tally};
 use crate::journal::campaign::{CampaignOptions, Via};
-use crate::report::text::{count, number};
+use crate::journal::query::Stamp;
+use crate::report::text::{count, moment, number};
 use crate::text::{Concat, Encoding};
 use serde_json::json;
 use std::io::{self, Write};
@@ -19,7 +23,7 @@ const COLUMNS_SHOWN: usize = 20;
 pub fn table(
     name: &str,
     options: &CampaignOptions,
-    tally: &Tally,
+    (tally, taken): (&Tally, &Taken),
     rate: Option<f64>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -115,6 +119,9 @@ pub fn table(
     if tally.suppressed > 0 {
         writeln!(out, "  {} to suppressed numbers will not be sent", many(tally.suppressed, "message"))?;
     }
+    if !tally.sent_lately.is_empty() {
+        writeln!(out, "  {}", sent_lately(&tally.sent_lately))?;
+    }
     if tally.duplicates > 0 {
         writeln!(
             out,
@@ -123,15 +130,22 @@ pub fn table(
             lines(&tally.duplicate_lines, tally.duplicates)
         )?;
     }
-    if !tally.rejected.is_empty() {
+    if tally.rejected_rows() > 0 {
         writeln!(out, "  {} will be refused:", many(tally.rejected_rows(), "row"))?;
-        for rejections in tally.rejected.values() {
+        for (_, words, rejections) in tally.rejections() {
             let shown = lines(&rejections.lines, rejections.rows);
-            write!(out, "    {} ({shown}): {}", number(rejections.rows as i64), escape_terminal(&rejections.words))?;
-            match (rejections.alike, rejections.lines.first()) {
-                (false, Some(line)) => writeln!(out, " (line {line}; others likewise)")?,
-                _ => writeln!(out)?,
-            }
+            writeln!(out, "    {} ({shown}): {}", number(rejections.rows as i64), escape_terminal(words))?;
+        }
+    }
+    match taken {
+        Taken::No => {}
+        Taken::Same(messages) => {
+            let messages = count(*messages, "message");
+            writeln!(out, "  in the journal already, with {messages}: `send` goes on with it")?;
+        }
+        Taken::Differs { words, .. } => {
+            writeln!(out, "  the name is taken, and `send` would refuse this:")?;
+            words.lines().try_for_each(|line| writeln!(out, "    {line}"))?;
         }
     }
     if !tally.has_messages() {
@@ -143,12 +157,13 @@ pub fn table(
     }
 }
 
-/// For a program.
+/// For a program. `hours`: when messages may be sent; null: at any time.
 pub fn json(
     name: &str,
     options: &CampaignOptions,
-    tally: &Tally,
+    (tally, taken): (&Tally, &Taken),
     rate: Option<f64>,
+    hours: &serde_json::Value,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let is_shown = |encoding: &Encoding| {
@@ -160,12 +175,21 @@ pub fn json(
     });
     let encodings: Vec<_> = encodings.collect();
     let rejected: Vec<_> = tally
-        .rejected
+        .rejections()
         .iter()
-        .map(|(code, rejections)| {
-            json!({ "code": code, "reason": rejections.words, "rows": rejections.rows, "lines": rejections.lines })
+        .map(|(code, words, rejections)| {
+            json!({ "code": code, "reason": words, "rows": rejections.rows, "lines": rejections.lines })
         })
         .collect();
+    let in_journal = match taken {
+        Taken::No => serde_json::Value::Null,
+        Taken::Same(messages) => json!({ "same": true, "messages": messages }),
+        Taken::Differs { differences, .. } => json!({
+            "same": false,
+            "differences": differences.iter().map(|(option, recorded, wanted)| json!({
+                "option": option, "recorded": recorded, "wanted": wanted })).collect::<Vec<_>>(),
+        }),
+    };
     let value = json!({
         "campaign": name,
         "rows": tally.rows,
@@ -185,18 +209,54 @@ pub fn json(
         "duplicate_rows": tally.duplicates,
         "duplicate_lines": tally.duplicate_lines,
         "suppressed": tally.suppressed,
+        "sent_lately": tally.sent_lately.iter().map(|sent| json!({
+            "campaign": sent.campaign, "numbers": sent.numbers, "last": Stamp(sent.last).to_string() })).collect::<Vec<_>>(),
         "rejected_rows": tally.rejected_rows(),
         "rejected": rejected,
+        "in_journal": in_journal,
         "seconds": rate.and_then(|rate| tally.seconds_at(rate)),
+        "sending_hours": hours,
     });
     serde_json::to_writer_pretty(&mut *out, &value)?;
     writeln!(out)
 }
 
-/// Names of columns, the first of them where there are many.
+/// Names of columns that are not used, the first of them where there are many, and what may have been meant by one.
 pub fn columns(names: &[String]) -> String {
-    let words: Vec<_> = names.iter().take(COLUMNS_SHOWN).map(|name| name_value(name)).collect();
+    let named = |name: &String| match meant(name) {
+        Some(field) => format!("{} (did you mean {field}?)", name_value(name)),
+        None => name_value(name).into_owned(),
+    };
+    let words: Vec<_> = names.iter().take(COLUMNS_SHOWN).map(named).collect();
     format!("{}{}", words.join(", "), more(names.len(), COLUMNS_SHOWN))
+}
+
+/// The field whose name a column's is but for a letter or two.
+fn meant(column: &str) -> Option<&'static str> {
+    const EDITS_MAX: usize = 2;
+    let folded = column.trim().to_ascii_lowercase().replace([' ', '-'], "_");
+    let near = FIELD_NAMES.iter().map(|(name, _)| (distance(&folded, name), *name)).min()?;
+    (near.0 <= EDITS_MAX).then_some(near.1)
+}
+
+/// Which campaigns sent to numbers of a file in the last 24 hours, in words.
+pub fn sent_lately(sent: &[SentBy]) -> String {
+    let numbers = sent.iter().map(|sent| sent.numbers).sum();
+    let its = if numbers == 1 { "was" } else { "were" };
+    format!("{} of it {its} sent to in the last 24 hours: {}", count(numbers, "number"), sent_by(sent))
+}
+
+/// Campaigns with how many numbers each was the last to send to, and when.
+pub fn sent_by(sent: &[SentBy]) -> String {
+    let words: Vec<_> = sent
+        .iter()
+        .take(SHOWN)
+        .map(|sent| {
+            let (numbers, last) = (number(sent.numbers), moment(Stamp(sent.last)));
+            format!("{numbers} by {} (the last at {last} UTC)", escape_terminal(&sent.campaign))
+        })
+        .collect();
+    format!("{}{}", words.join(", "), more(sent.len(), SHOWN))
 }
 
 /// How long texts travel, in words.

@@ -357,7 +357,7 @@ fn take(frame: &[u8], findings: &mut Findings) -> Took {
             findings.foreign -= early.len();
             sent.receipts.extend(early);
             match header.command_status.class() {
-                StatusClass::Throttled | StatusClass::Account => Took::LastAnswer,
+                StatusClass::Throttled | StatusClass::Session | StatusClass::Account => Took::LastAnswer,
                 _ => Took::Own,
             }
         }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Window {
     size: usize,
+    /// How many may be outstanding so far: one at first, doubled with each answer. A session that dies at once costs little.
+    open: usize,
     outstanding: HashMap<u32, (Sent, Instant)>,
     /// Answered, and their slots not free yet.
     held: usize,
@@ -35,10 +37,11 @@ struct Refusal {
 const REFUSED_MIN: usize = 2_048;
 
 impl Window {
-    /// A window for `size` requests at a time.
+    /// A window for `size` requests at a time, at least one; it opens as answers come.
     pub fn new(size: usize) -> Self {
         Self {
             size,
+            open: 1,
             outstanding: HashMap::with_capacity(size.min(4_096)),
             held: 0,
             late: HashMap::new(),
@@ -51,7 +54,7 @@ impl Window {
 
     /// How many more requests may be written.
     pub fn free(&self) -> usize {
-        self.size.saturating_sub(self.outstanding.len() + self.held)
+        self.open.saturating_sub(self.outstanding.len() + self.held)
     }
 
     /// How many more requests may be written, of `wanted`. Where that is none, the writer has to be woken when it changes.
@@ -86,6 +89,7 @@ impl Window {
     pub fn answered(&mut self, sequence_number: u32, now: Instant) -> Option<(Sent, Duration)> {
         if let Some((sent, written_at)) = self.outstanding.remove(&sequence_number) {
             self.held += 1;
+            self.open = self.open.saturating_mul(2).min(self.size);
             return Some((sent, now.saturating_duration_since(written_at)));
         }
         if crate::broken::is("drop-late-answer") {
@@ -197,6 +201,8 @@ mod tests {
     fn f27_answers_find_their_request_in_any_order_once_and_late() {
         let start = Instant::now();
         let mut window = Window::new(3);
+        assert_eq!(window.free(), 1, "nothing was answered");
+        window.open = 3;
         for number in 1..=3 {
             window.insert(sent(number), start);
         }

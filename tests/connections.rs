@@ -129,8 +129,7 @@ fn plain_text_to_another_host_is_warned_of_once() {
 fn f21_the_next_host_is_tried_at_once_and_all_are_named_when_none_answers() {
     let smsc = smsc(|_| {});
     let port = smsc.local_addr().port().to_string();
-    // No resolver asks for a name with a part this long, so that none has to be there.
-    let no_name = format!("127.0.0.2,{}.invalid", "a".repeat(64));
+    let no_name = "127.0.0.2,nobody.invalid";
     let smppost = Smppost::new();
     smppost.file("c.csv", rows(20));
     let ended = smppost.run(&[
@@ -145,7 +144,7 @@ fn f21_the_next_host_is_tried_at_once_and_all_are_named_when_none_answers() {
         "--rate",
         "unlimited",
         "--host",
-        &no_name,
+        no_name,
         "--host",
         "127.0.0.1",
     ]);
@@ -163,7 +162,7 @@ fn f21_the_next_host_is_tried_at_once_and_all_are_named_when_none_answers() {
         "--host",
         "127.0.0.2,127.0.0.3",
         "--give-up-after",
-        "1ms",
+        "1s",
     ]);
     ended.assert_code(1);
     assert!(ended.stderr.contains("127.0.0.2:") && ended.stderr.contains("127.0.0.3:"), "{}", ended.said());

@@ -73,8 +73,10 @@ impl Scene {
             wait_receipts: Duration::from_secs(10),
             campaigns: vec!["test".into()],
             old_receipts_come: true,
-            stop_words: Vec::new(),
+            opt_out_words: Vec::new(),
+            opt_in_words: Vec::new(),
             default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
+            never_bound: smppost::pipeline::NeverBound::Wait,
             listen: None,
         }
     }

@@ -1,7 +1,7 @@
 //! Rows on their way from the thread that reads the file to the one that stores them: copied one behind the other into
 //! buffers that go to and fro, so that no row costs an allocation.
 
-use crate::import::Event;
+use crate::import::{Event, Reason};
 use crate::journal::intake::{Kept, NewMessage};
 use std::fmt::Write;
 
@@ -34,7 +34,7 @@ enum Kind {
     /// Destination, source, text, fields.
     Message { encoding: u8, parts: u8, suppressed: bool },
     /// Reason, row.
-    Skipped { duplicate: bool },
+    Skipped { duplicate: bool, sent_lately: bool },
 }
 
 impl Batch {
@@ -81,12 +81,15 @@ impl Batch {
                 // A String takes whatever is written.
                 let _ = write!(self.text, "{}", rejected.reason);
                 let lengths = [(self.text.len() - start) as u32, self.copy(Some(rejected.row)), NONE, NONE];
-                self.rows.push(Entry { line: rejected.line, kind: Kind::Skipped { duplicate: false }, lengths });
+                let sent_lately = matches!(rejected.reason, Reason::SentLately { .. });
+                let kind = Kind::Skipped { duplicate: false, sent_lately };
+                self.rows.push(Entry { line: rejected.line, kind, lengths });
             }
             Event::Duplicate(duplicate) => {
                 let reason = self.copy(Some("its number came in an earlier row"));
                 let lengths = [reason, self.copy(Some(duplicate.row)), NONE, NONE];
-                self.rows.push(Entry { line: duplicate.line, kind: Kind::Skipped { duplicate: true }, lengths });
+                let kind = Kind::Skipped { duplicate: true, sent_lately: false };
+                self.rows.push(Entry { line: duplicate.line, kind, lengths });
             }
         }
     }
@@ -115,9 +118,10 @@ impl Batch {
                     parts,
                     suppressed,
                 }),
-                Kind::Skipped { duplicate } => Kept::Skipped {
+                Kind::Skipped { duplicate, sent_lately } => Kept::Skipped {
                     line: row.line,
                     duplicate,
+                    sent_lately,
                     reason: text(0).unwrap_or_default(),
                     row: text(1).unwrap_or_default(),
                 },
@@ -153,7 +157,7 @@ mod tests {
                     let (to, from, text, fields) = (row.destination, row.source, row.text, row.fields);
                     format!("{} {to} {from:?} {text} {fields:?}", row.line)
                 }
-                Kept::Skipped { line, duplicate, reason, row } => format!("{line} {duplicate} {reason}: {row}"),
+                Kept::Skipped { line, duplicate, reason, row, .. } => format!("{line} {duplicate} {reason}: {row}"),
             })
             .collect();
         assert_eq!(

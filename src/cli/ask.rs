@@ -27,6 +27,8 @@ pub fn yes(question: &str, default: bool) -> bool {
 pub fn yes_unless(question: &str, default: bool, is_over: &dyn Fn() -> bool) -> bool {
     let input = io::stdin();
     let input = input.as_fd();
+    // What was said before comes before the question.
+    crate::screen::stderr().flush(crate::screen::FAREWELL);
     ask(input, &mut io::stderr(), question, default, &|| !is_over() && in_foreground(input))
 }
 

@@ -1,6 +1,7 @@
 //! Options that say what is sent to whom.
 
 use super::CliError;
+use super::connection::{duration, duration_text};
 use crate::address::Sender;
 use crate::campaign::{CampaignFile, Reading, no_file};
 use crate::fields::{FIELD_NAMES, SubmitFields};
@@ -10,8 +11,10 @@ use crate::journal::campaign::{CampaignOptions, Receipts, Via};
 use crate::journal::state::ReceiptsFor;
 use crate::template::Template;
 use crate::text::{Concat, DefaultAlphabet};
+use crate::trouble::shown;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What is sent to whom.
 #[derive(Debug, Args)]
@@ -47,6 +50,10 @@ pub struct CampaignArgs {
     /// Send to a number as often as it stands in the file
     #[arg(long)]
     allow_duplicates: bool,
+    /// Leave out the numbers that another campaign sent to in the time before this one is imported, as in 24h: their rows
+    /// are kept with that reason
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    skip_sent_within: Option<Duration>,
     /// The alphabet of the texts: auto is GSM 7-bit where every character fits, else UCS2
     #[arg(long, value_enum, default_value_t = AlphabetArg::Auto)]
     alphabet: AlphabetArg,
@@ -195,14 +202,14 @@ impl CampaignArgs {
                 return Err(CliError::Usage(format!(
                     "{}: this is {what}, so that the campaign has no name that another run would find again: give \
                      --campaign NAME",
-                    self.file.display()
+                    shown(&self.file)
                 )));
             }
             (None, None) => self
                 .file
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())
-                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", self.file.display())))?,
+                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", shown(&self.file))))?,
         };
         if name.trim().is_empty() {
             return Err(CliError::Usage("--campaign: a name must not be empty".into()));
@@ -236,6 +243,7 @@ impl CampaignArgs {
                 InDoubtArg::AssumeSent => InDoubtPolicy::AssumeSent,
             },
             allow_duplicates: self.allow_duplicates,
+            skip_sent_within: self.skip_sent_within.map(duration_text),
             alphabet: match self.alphabet {
                 AlphabetArg::Auto => None,
                 AlphabetArg::Gsm7 => Some("gsm7".into()),
@@ -249,7 +257,12 @@ impl CampaignArgs {
             default_alphabet: alphabet.alphabet(),
             fields,
         };
-        let reading = Reading { delimiter: self.delimiter, encoding: self.encoding, strict: self.strict };
+        let reading = Reading {
+            delimiter: self.delimiter,
+            encoding: self.encoding,
+            strict: self.strict,
+            skip_sent_within: self.skip_sent_within,
+        };
         Ok(CampaignFile { path: self.file.clone(), name, options, reading })
     }
 }
@@ -282,7 +295,8 @@ fn template(typed: &str) -> Result<String, String> {
     Template::parse(typed).map(|_| typed.to_owned()).map_err(|error| error.to_string())
 }
 
-fn delimiter(typed: &str) -> Result<u8, String> {
+/// Reads a delimiter as it is typed.
+pub fn delimiter(typed: &str) -> Result<u8, String> {
     match typed.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         &[octet] if is_delimiter(octet) => Ok(octet),

@@ -4,7 +4,7 @@ use super::CliError;
 use super::campaign::AlphabetArgs;
 use crate::config::PASSWORD_VARIABLE;
 use crate::journal::keeper::stop_word;
-use crate::link::{Tls, TlsOptions, parse_pin};
+use crate::link::{Tls, TlsOptions, parse_host, parse_pin};
 use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, TakesTlvs, Timers, Version};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -23,8 +23,9 @@ pub const TIMERS: &str = "Timers (such as 500ms, 3s, 2m or 1h)";
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = CONNECTION)]
 pub struct ConnectionArgs {
-    /// Host name or address of the SMSC; several, by commas or repeated, are tried in this order
-    #[arg(long = "host", env = "SMPPOST_HOST", value_name = "HOST", value_delimiter = ',')]
+    /// Host name or address of the SMSC; several, by commas or repeated, are tried in this order, each at all of its
+    /// addresses
+    #[arg(long = "host", env = "SMPPOST_HOST", value_name = "HOST", value_delimiter = ',', value_parser = parse_host)]
     hosts: Vec<String>,
     /// Port of the SMSC [default: 2777, with TLS 2778]
     #[arg(long, env = "SMPPOST_PORT", value_name = "PORT", value_parser = port)]
@@ -112,9 +113,12 @@ pub struct InboundArgs {
     pub alphabet: AlphabetArgs,
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Messages that put their sender on the suppression list, separated by commas; case and blanks do not count
+    /// Messages that put their sender on the suppression list, separated by commas; case and spaces do not count
+    #[arg(long, alias = "stop-words", value_name = "WORDS", value_delimiter = ',')]
+    opt_out_words: Vec<String>,
+    /// Messages that take their sender off the list again, if it was an opt-out word that put it there
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
-    stop_words: Vec<String>,
+    opt_in_words: Vec<String>,
 }
 
 /// What states mean.
@@ -143,6 +147,10 @@ impl ReadingArgs {
     }
 }
 
+fn folded(words: &[String]) -> Vec<String> {
+    words.iter().map(|word| stop_word(word)).filter(|word| !word.is_empty()).collect()
+}
+
 impl InboundArgs {
     /// What receipts mean.
     pub fn reading(&self) -> ReceiptReading {
@@ -150,8 +158,14 @@ impl InboundArgs {
     }
 
     /// The stop words, folded.
-    pub fn stop_words(&self) -> Vec<String> {
-        self.stop_words.iter().map(|word| stop_word(word)).filter(|word| !word.is_empty()).collect()
+    pub fn opt_out_words(&self) -> Vec<String> {
+        folded(&self.opt_out_words)
+    }
+
+    /// Words that take it off, folded likewise. One that is an opt-out word as well leaves the number where it is.
+    pub fn opt_in_words(&self) -> Vec<String> {
+        let out = self.opt_out_words();
+        folded(&self.opt_in_words).into_iter().filter(|word| !out.contains(word)).collect()
     }
 }
 
@@ -183,9 +197,13 @@ enum BindArg {
 
 /// The account's name in the journal.
 pub fn account_name(account: &Account) -> String {
-    let host = account.hosts.first().map_or("", String::as_str);
-    let host = if crate::link::is_loopback(host) { "localhost" } else { host };
-    format!("{} at {host}", account.system_id)
+    name_of(&account.system_id, account.hosts.first().map_or("", String::as_str))
+}
+
+/// The name of an account with this system_id at this host.
+pub fn name_of(system_id: &str, host: &str) -> String {
+    let host = if crate::link::is_loopback(host) { "localhost" } else { crate::link::host::plain(host) };
+    format!("{system_id} at {host}")
 }
 
 impl ConnectionArgs {
@@ -242,6 +260,18 @@ impl ConnectionArgs {
         self.check().map_err(CliError::Usage)
     }
 
+    /// Checks what is typed, as far as it is.
+    pub fn judge(&self) -> Result<(), CliError> {
+        self.refuse_receiver()?;
+        let hosts = if self.hosts.is_empty() { &["127.0.0.1".to_owned()][..] } else { &self.hosts };
+        self.account(hosts, self.system_id.as_deref().unwrap_or_default(), Secret::default())?;
+        self.tls.settings().map_err(CliError::Usage)?;
+        if let Some(path) = &self.password_file {
+            crate::config::check_private(path).map_err(|words| CliError::Usage(format!("--password-file {words}")))?;
+        }
+        Ok(())
+    }
+
     /// The account as typed, without its password: all that can be checked without connecting.
     pub fn check(&self) -> Result<Account, String> {
         if self.hosts.is_empty() {
@@ -260,12 +290,15 @@ impl ConnectionArgs {
     pub fn account(&self, hosts: &[String], system_id: &str, password: Secret) -> Result<Account, CliError> {
         let system_type = self.system_type.as_deref().unwrap_or_default();
         for (option, value, most) in [("--system-id", system_id, 15), ("--system-type", system_type, 12)] {
-            if value.len() > most || value.contains('\0') {
-                return Err(CliError::Usage(format!("{option}: at most {most} octets")));
+            if value.len() > most {
+                let octets = value.len();
+                return Err(CliError::Usage(format!(
+                    "{option}: it has {octets} octets, and SMPP takes at most {most}"
+                )));
             }
-        }
-        if hosts.iter().any(|host| host.trim().is_empty()) {
-            return Err(CliError::Usage("--host: a name is empty".into()));
+            if value.contains('\0') {
+                return Err(CliError::Usage(format!("{option}: a NUL cannot be in it")));
+            }
         }
         let version = match self.smpp_version {
             Some(VersionArg::V33) => Version::V33,
@@ -413,10 +446,20 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err("write a whole number and its unit: 500ms, 3s, 2m or 1h".into()),
     };
     match number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds)) {
-        Some(0) => Err("it must be above 0".into()),
+        Some(0) => Err("it is from 1ms to 720h".into()),
         Some(total) if total <= 30 * 24 * 3_600_000 => Ok(Duration::from_millis(total)),
-        Some(_) => Err("at most 720h".into()),
+        Some(_) => Err("it is from 1ms to 720h".into()),
         None => Err("write a whole number and its unit: 500ms, 3s, 2m or 1h".into()),
+    }
+}
+
+/// A duration as [`duration`] reads it, in the greatest unit that says it whole.
+pub fn duration_text(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    match units.into_iter().find(|(_, unit)| ms.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{}{name}", ms / unit),
+        None => format!("{ms}ms"),
     }
 }
 

@@ -1,13 +1,14 @@
 //! `listen`: bound to receive (as a receiver unless `--bind` says otherwise), for receipts that come late and messages from handsets.
 
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::guard::AdoptArgs;
 use super::sessions::{CountArgs, KeepArgs};
 use super::{CliError, exit};
 use crate::hours::Hours;
 use crate::journal::JournalError;
 use crate::journal::lock::SenderLock;
 use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, Listen, SendSettings};
+use crate::pipeline::{self, Ended, Listen, NeverBound, SendSettings};
 use crate::progress::Display;
 use crate::session::BindMode;
 use clap::Args;
@@ -29,6 +30,8 @@ pub struct ListenArgs {
     keep: KeepArgs,
     #[command(flatten)]
     inbound: InboundArgs,
+    #[command(flatten)]
+    pub adopt: AdoptArgs,
 }
 
 /// Listens until it is told to stop: that is how it ends, so that a signal is no failure.
@@ -60,7 +63,9 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         campaigns: Vec::new(),
         old_receipts_come: true,
         default_alphabet: args.inbound.alphabet.alphabet(),
-        stop_words: args.inbound.stop_words(),
+        opt_out_words: args.inbound.opt_out_words(),
+        opt_in_words: args.inbound.opt_in_words(),
+        never_bound: NeverBound::Wait,
         listen: Some(Listen { time: args.time }),
         account,
     };
@@ -75,9 +80,13 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         status.unmatched,
         many(status.inbound, "message")
     );
-    if !args.inbound.stop_words().is_empty() {
+    if !args.inbound.opt_out_words().is_empty() {
         let numbers = if status.stopped == 1 { "a number" } else { "numbers" };
-        words += &format!("; {} put {numbers} on the suppression list", many(status.stopped, "stop word"));
+        words += &format!("; {} put {numbers} on the suppression list", many(status.stopped, "opt-out word"));
+    }
+    if status.opted_in > 0 {
+        let numbers = if status.opted_in == 1 { "a number" } else { "numbers" };
+        words += &format!("; {} took {numbers} off it", many(status.opted_in, "opt-in word"));
     }
     display.say(&words);
     match outcome.ended {

@@ -4,8 +4,13 @@ pub mod ask;
 mod campaign;
 mod cancel;
 mod connection;
+mod guard;
+mod help;
+mod hours;
+mod journals;
 mod listen;
 mod operations;
+mod place;
 mod plan;
 mod prepare;
 mod probe;
@@ -21,12 +26,15 @@ mod upgrade;
 
 use crate::campaign::CampaignError;
 use crate::journal::JournalError;
+use crate::journal::known::Notes;
 use crate::pipeline::SendError;
 use crate::report::ReportError;
 use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
+use crate::report::find::FindArgs;
 use crate::smsc::cli::SmscArgs;
 use cancel::CancelArgs;
 use clap::{Parser, Subcommand};
+use place::{Folders, Use, Wanted};
 use probe::ProbeArgs;
 use profile::{Parsed, ProfileArgs};
 use send::{CheckArgs, ImportArgs, ResumeArgs, SendArgs};
@@ -42,7 +50,8 @@ const EVERYWHERE: &str = "Everywhere";
 #[derive(Debug, Parser)]
 #[command(name = "smppost", version, max_term_width = 100)]
 pub struct Cli {
-    /// The journal's file [default: smppost.db; with --simulate smppost-simulated.db]
+    /// The journal's file [default: smppost.db here if it is there, else the account's own in your data folder; with --simulate
+    /// smppost-simulated.db here]
     #[arg(long, global = true, env = "SMPPOST_JOURNAL", value_name = "FILE", help_heading = EVERYWHERE)]
     journal: Option<PathBuf>,
     /// The configuration with the profiles [default: smppost.toml here, else smppost/smppost.toml in your config folder]
@@ -51,6 +60,12 @@ pub struct Cli {
     /// The profile whose settings hold where nothing else is said [default: `default`, if there is one]
     #[arg(long, global = true, env = "SMPPOST_PROFILE", value_name = "NAME", help_heading = EVERYWHERE)]
     profile: Option<String>,
+    /// The account's name, by which its journal is known [default: system_id and host]
+    #[arg(long, global = true, env = "SMPPOST_ACCOUNT", value_name = "NAME", help_heading = EVERYWHERE)]
+    account: Option<String>,
+    /// The names of the account, as far as what is typed, the environment and the profile tell it.
+    #[arg(skip)]
+    known_account: Vec<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -58,10 +73,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Import a campaign (once) and send it; run again, it goes on where it stopped
+    #[command(after_help = help::SEND)]
     Send(SendArgs),
     /// Import a campaign without sending it
     Import(ImportArgs),
-    /// Show what a campaign would come to: parts, encodings, rejects, time. Writes nothing
+    /// Show what a campaign would come to: parts, encodings, rejects, time. Takes what `send` takes, and writes nothing
     Check(CheckArgs),
     /// Go on with what is not finished
     Resume(ResumeArgs),
@@ -69,7 +85,12 @@ enum Command {
     List(ListArgs),
     /// What became of a campaign's messages
     Report(ReportArgs),
+    /// Every message to a number, of all campaigns, and what became of it
+    Find(FindArgs),
     /// Ask the SMSC what became of messages (query_sm)
+    ///
+    /// This connects to the SMSC. What the journal knows is shown by `smppost report`, and by its views: sqlite3 -readonly
+    /// JOURNAL 'SELECT * FROM message_status'.
     Query(operations::QueryArgs),
     /// Give messages that the SMSC has not delivered yet another text (replace_sm)
     Replace(operations::ReplaceArgs),
@@ -87,6 +108,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Bring a journal that an older smppost made up to date; commands that write to it do so by themselves
     Upgrade(upgrade::UpgradeArgs),
+    /// The journals that are known of you, and of which accounts; --forget takes one off the list
+    Journals(journals::JournalsArgs),
     /// Connect, bind, measure, unbind: shows what the SMSC says of itself, or what to check when it says nothing; with
     /// --send-to, what it does with messages, and a profile for it
     Probe(ProbeArgs),
@@ -194,12 +217,32 @@ impl CliError {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    let code = until_shown();
+    crate::screen::stderr().set_line(None);
+    crate::screen::stderr().flush(crate::screen::FAREWELL);
+    code
+}
+
+fn until_shown() -> ExitCode {
+    // Before any thread is started.
+    let signals = crate::signals::start();
     start_log();
+    if let Err(error) = signals {
+        log::warn!("signals have their usual effects: {error}");
+    }
     let arguments: Vec<_> = std::env::args_os().collect();
     let outcome = match profile::parse(&arguments) {
         Ok(Parsed::Cli(cli)) => run(&cli),
         Ok(Parsed::Clap(error)) => {
-            let _ = error.print();
+            // What was typed stands in clap's words as it was typed.
+            let words = error.render().to_string();
+            if error.use_stderr() && arguments.iter().any(|typed| is_unsafe(&typed.to_string_lossy())) {
+                for line in words.lines() {
+                    crate::screen::say(&crate::escape::escape_terminal(line));
+                }
+            } else {
+                let _ = error.print();
+            }
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
         }
         Err(error) => Err(error),
@@ -207,54 +250,113 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code),
         // Whoever read our output has enough of it.
-        Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
+        Err(CliError::Io(error) | CliError::Report(ReportError::Output(error)))
+            if error.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            ExitCode::from(exit::OK)
+        }
         Err(error) => {
-            let _ = writeln!(io::stderr(), "smppost: {error}");
+            crate::screen::say(&format!("smppost: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
 }
 
+fn is_unsafe(text: &str) -> bool {
+    crate::escape::escape_terminal(text) != text
+}
+
 /// Warnings look like whatever else is said. With RUST_LOG somebody looks for a fault, and wants moments and modules.
 fn start_log() {
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"));
+    builder.target(env_logger::Target::Pipe(Box::new(crate::screen::stderr().clone())));
+    if crate::screen::may_colour() {
+        builder.write_style(env_logger::WriteStyle::Always);
+    }
     if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
         builder.format(|out, record| {
             writeln!(out, "{}: {}", record.level().as_str().to_lowercase().replace("warn", "warning"), record.args())
         });
     }
     builder.init();
+    // A panic in a thread must not wait for a terminal either.
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        crate::screen::say(&format!("thread {}: {panic}", thread.name().unwrap_or("without a name")));
+    }));
 }
 
 fn run(cli: &Cli) -> Result<u8, CliError> {
-    let journal = |simulated: bool| {
-        let default = if simulated { "smppost-simulated.db" } else { "smppost.db" };
-        cli.journal.clone().unwrap_or_else(|| PathBuf::from(default))
-    };
-    let path = journal(matches!(&cli.command, Command::Send(args) if args.simulate));
-    if cli.command.writes_to_journal() {
+    let folders = Folders::of_environment();
+    let notes = || Notes::read(folders.state.as_deref());
+    crate::journal::known::keep_in(folders.state.clone());
+    if let Command::Journals(args) = &cli.command {
+        return args.run(&notes(), &mut io::stdout().lock());
+    }
+    let Some(to) = cli.command.use_of_journal() else { return command(cli, Path::new("")) };
+    let simulated = matches!(&cli.command, Command::Send(args) | Command::Check(send::CheckArgs { send: args, .. }) if args.simulate);
+    let account = if simulated { &[][..] } else { &cli.known_account };
+    let named = cli.journal.as_deref().filter(|path| !path.as_os_str().is_empty());
+    let path = place::find(Wanted { named, account, simulated, to }, &folders, &notes(), &mut place::say)?;
+    let at = |error: CliError| error.at(&path);
+    // A rehearsal leaves a journal of real messages alone, and what is not upgraded is not noted.
+    let writes = matches!(to, Use::Make | Use::Change) && !simulated && !cli.command.is_dry_run();
+    if writes && !matches!(&cli.command, Command::Upgrade(_)) {
         upgrade::upgrade(&path, true)?;
     }
-    command(cli, &path).map_err(|error| error.at(&path))
+    let adopt = cli.command.sends_from_journal().filter(|_| writes);
+    if let Some(adopt) = adopt {
+        guard::before_sending(&path, &notes(), adopt).map_err(at)?;
+        guard::bring_suppressed(&path, &notes(), account).map_err(at)?;
+    }
+    let code = command(cli, &path).map_err(at)?;
+    if writes {
+        guard::after(&path, &notes(), account);
+    }
+    Ok(code)
 }
 
 impl Command {
-    /// Whether it changes a journal, so that one of an older program has to be brought up to date before.
-    fn writes_to_journal(&self) -> bool {
+    /// What it does with a journal; `None`: nothing.
+    fn use_of_journal(&self) -> Option<Use> {
+        Some(match self {
+            Self::Send(_) if self.is_dry_run() => Use::Change,
+            Self::Send(_) | Self::Import(_) => Use::Make,
+            Self::Resume(_) | Self::Query(_) | Self::Replace(_) | Self::Cancel(_) | Self::Listen(_) => Use::Change,
+            Self::Resolve(_) | Self::Upgrade(_) => Use::Change,
+            Self::Suppress(args) => args.use_of_journal(),
+            Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) => Use::Read,
+            Self::Check(_) => Use::Look,
+            Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) | Self::Journals(_) => return None,
+        })
+    }
+
+    /// Whether it only says what it would do.
+    fn is_dry_run(&self) -> bool {
         match self {
-            Self::Send(args) => !args.is_dry_run(),
-            Self::Resume(args) => !args.is_dry_run(),
-            Self::Import(_) | Self::Query(_) | Self::Replace(_) => true,
-            Self::Cancel(_) | Self::Listen(_) | Self::Resolve(_) => true,
-            Self::Suppress(args) => args.changes_list(),
-            Self::Check(_) | Self::List(_) | Self::Report(_) | Self::Verify(_) | Self::Upgrade(_) => false,
-            Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) => false,
+            Self::Send(args) => args.is_dry_run(),
+            Self::Resume(args) => args.is_dry_run(),
+            _ => false,
+        }
+    }
+
+    /// What was typed about a copied journal, where it would send or listen.
+    fn sends_from_journal(&self) -> Option<&guard::AdoptArgs> {
+        match self {
+            Self::Send(args) => Some(&args.adopt),
+            Self::Resume(args) => Some(&args.adopt),
+            Self::Listen(args) => Some(&args.adopt),
+            _ => None,
         }
     }
 }
 
 fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
-    let mut out = io::stdout().lock();
+    // Before anything is made beside it, or waits for the other end of a pipe.
+    if !matches!(&cli.command, Command::Explain(_) | Command::Probe(_) | Command::Profile(_) | Command::Smsc(_)) {
+        crate::journal::regular::check(journal)?;
+    }
+    let mut out = crate::screen::AfterWords::new(io::stdout().lock());
     match &cli.command {
         Command::Send(args) => send::send(args, journal),
         Command::Import(args) => send::import(&args.campaign()?, args.allows_same(), journal).map(|()| exit::OK),
@@ -262,15 +364,17 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Resume(args) => send::resume(args, journal),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Report(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Find(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Query(args) => operations::query(args, journal, &mut out),
         Command::Replace(args) => operations::replace(args, journal, &mut out),
         Command::Cancel(args) => cancel::cancel(args, journal, &mut out),
         Command::Listen(args) => listen::listen(args, journal),
         Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),
-        Command::Suppress(args) => suppress::suppress(args, journal, &mut out).map(|()| exit::OK),
+        Command::Suppress(args) => suppress::suppress(args, journal, &mut out),
         Command::Explain(args) => Ok(args.run(&mut out)?.code()),
         Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Upgrade(args) => args.run(journal),
+        Command::Journals(_) => Ok(exit::OK),
         Command::Probe(args) => probe::run(args, cli.profile.as_deref(), &mut out),
         Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
         Command::Smsc(args) => {
@@ -301,7 +405,7 @@ mod tests {
             ("replace", "receipt_codes_in_state", "Receipts"),
             ("cancel", "accepted_is_final", "Receipts"),
             ("send", "accepted_is_final", "Receipts and inbound messages"),
-            ("send", "stop_words", "Receipts and inbound messages"),
+            ("send", "opt_out_words", "Receipts and inbound messages"),
             ("query", "journal", EVERYWHERE),
             ("list", "config", EVERYWHERE),
             ("suppress", "profile", EVERYWHERE),

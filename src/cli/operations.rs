@@ -110,33 +110,85 @@ pub fn run(
         lines: lines.to_vec(),
     };
     let interrupt = crate::signals::interrupts()?;
-    let outcome = operations::run(&order, &lock, &interrupt)?;
-    let mut rows = Rows::begin::<Row>(out, how.format, false, crate::report::width())?;
-    for line in &outcome.lines {
-        rows.add(&Row::of(operation, line))?;
-    }
-    rows.end::<Row>("nothing to ask about: the SMSC has no message of it without a final state")?;
+    let mut shown = Shown {
+        operation,
+        out: Some((out, how.format)),
+        rows: None,
+        done: 0,
+        all: 0,
+        reasons: Vec::new(),
+        more: false,
+    };
+    let broken = operations::run(&order, &lock, &interrupt, &mut |line| shown.add(&line))?;
+    // Whoever reads what follows may take his time: no sender has to wait for that.
+    drop(lock);
+    shown.end()?;
     let display = Display::new();
     // A table has no room for reasons.
-    let reasons = outcome.lines.iter().filter(|line| !is_done(line));
-    for line in reasons.clone().take(REASONS_SHOWN) {
-        display.say(&format!("line {} part {}: {}", line.line, line.part, Row::of(operation, line).words));
-    }
-    if reasons.count() > REASONS_SHOWN {
+    shown.reasons.iter().for_each(|reason| display.say(reason));
+    if shown.more {
         display.say("and more; --format csv has all reasons");
     }
-    let done = outcome.lines.iter().filter(|line| is_done(line)).count();
-    let parts = count(outcome.lines.len() as i64, "part");
-    display.say(&format!("{campaign}: {} of {parts} {}", done, verb(operation)));
-    if let Some(why) = &outcome.broken {
+    let parts = count(shown.all, "part");
+    display.say(&format!("{campaign}: {} of {parts} {}", shown.done, verb(operation)));
+    if let Some(why) = &broken {
         display.say(&format!("it ended early: {why}"));
     }
-    Ok(match outcome.broken.as_deref() {
+    Ok(match broken.as_deref() {
         Some(operations::INTERRUPTED) => exit::INTERRUPTED,
         Some(_) => exit::ERROR,
-        None if done < outcome.lines.len() => exit::INCOMPLETE,
+        None if shown.done < shown.all => exit::INCOMPLETE,
         None => exit::OK,
     })
+}
+
+/// The rows shown so far.
+struct Shown<'o> {
+    operation: Operation,
+    /// Until the first row is there: what fails before that shows nothing.
+    out: Option<(&'o mut dyn Write, Format)>,
+    rows: Option<Rows<'o>>,
+    done: i64,
+    all: i64,
+    /// Why the first ones that were not done were not.
+    reasons: Vec<String>,
+    /// There are more.
+    more: bool,
+}
+
+impl Shown<'_> {
+    fn begin(&mut self) -> Result<(), CliError> {
+        if let Some((out, format)) = self.out.take() {
+            self.rows = Some(Rows::begin::<Row>(out, format, false, crate::report::width())?);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, line: &Line) -> Result<(), CliError> {
+        self.begin()?;
+        let row = Row::of(self.operation, line);
+        self.all += 1;
+        if is_done(line) {
+            self.done += 1;
+        } else if self.reasons.len() < REASONS_SHOWN {
+            self.reasons.push(format!("line {} part {}: {}", line.line, line.part, row.words));
+        } else {
+            self.more = true;
+        }
+        if let Some(rows) = &mut self.rows {
+            rows.add(&row)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), CliError> {
+        self.begin()?;
+        let nothing = "nothing to ask about: the SMSC has no message of it without a final state";
+        if let Some(rows) = self.rows.take() {
+            rows.end::<Row>(nothing)?;
+        }
+        Ok(())
+    }
 }
 
 fn verb(operation: Operation) -> &'static str {

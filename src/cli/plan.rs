@@ -215,7 +215,8 @@ fn end(hours: &Hours, now: Timestamp, mut left: SignedDuration) -> Option<Timest
 pub fn say(lines: &[Line], how: &How<'_>) -> std::io::Result<()> {
     let mut words = Vec::new();
     write(lines, how, &mut words, crate::report::width())?;
-    std::io::stderr().write_all(&words)
+    crate::screen::say(&String::from_utf8_lossy(&words));
+    Ok(())
 }
 
 fn write(lines: &[Line], how: &How<'_>, out: &mut dyn Write, width: usize) -> std::io::Result<()> {

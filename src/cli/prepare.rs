@@ -3,6 +3,7 @@
 use super::CliError;
 use crate::journal::{self, JournalError};
 use crate::progress::Display;
+use crate::trouble::shown;
 use std::path::{Path, PathBuf};
 
 /// How the name of a journal ends that is for rehearsals.
@@ -25,8 +26,8 @@ pub fn rehearsal_journal(named: &Path) -> Result<PathBuf, CliError> {
     let own = named.with_file_name(format!("{stem}{REHEARSED}{ending}"));
     Display::new().say(&format!(
         "{} is a journal of real messages, which a rehearsal leaves alone: it uses {}",
-        named.display(),
-        own.display()
+        shown(named),
+        shown(&own)
     ));
     Ok(own)
 }

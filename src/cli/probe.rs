@@ -4,7 +4,7 @@ use super::connection::ConnectionArgs;
 use super::sessions::{CountArgs, PaceArgs};
 use super::trial::{self, TrialArgs};
 use super::{CliError, exit};
-use crate::link::{ConnectError, TlsFacts};
+use crate::link::{ConnectError, LookupError, TlsFacts};
 use crate::session::{self, Account, BindError, BindMode, Bound, Dialogue, TakesTlvs};
 use crate::wire::{
     BindKind, CommandId, CommandStatus, Foreign, FrameError, Header, decode_header, encode_enquire_link,
@@ -57,7 +57,7 @@ fn find_mode(account: &Account, out: &mut dyn Write) -> Result<Option<BindMode>,
     let mut bound: Vec<BindKind> = Vec::new();
     let mut refused = None;
     for kind in order.into_iter().filter(|kind| account.version.allows(*kind)) {
-        match session::bind(account, kind) {
+        match session::bind(account, kind, &|| false, &drop) {
             Ok(session) if bound.is_empty() => {
                 report(account, kind, session, out)?;
                 bound.push(kind);
@@ -126,16 +126,7 @@ fn cure(mode: BindMode) -> &'static str {
 fn may_be_the_mode(error: &BindError) -> bool {
     const NEVER: [CommandStatus; 4] =
         [CommandStatus::INVALID_PASSWORD, CommandStatus::INVALID_SYSTEM_ID, INVALID_SYSTEM_TYPE, ALREADY_BOUND];
-    refusal(error).is_some_and(|status| !NEVER.contains(&status))
-}
-
-/// The status by which the SMSC refused the bind; of several hosts, the last one's.
-fn refusal(error: &BindError) -> Option<CommandStatus> {
-    match error {
-        BindError::Refused(_, status) => Some(*status),
-        BindError::Each(errors) => errors.iter().rev().find_map(|(_, error)| refusal(error)),
-        _ => None,
-    }
+    error.refusal().is_some_and(|status| !NEVER.contains(&status))
 }
 
 fn mode(kind: BindKind) -> &'static str {
@@ -256,18 +247,22 @@ fn advise(account: &Account, error: &BindError, out: &mut dyn Write) -> Result<(
     let whitelisting = "whitelisting: does the provider expect the address that this machine has outside?";
     let port = format!("--port: as a rule {other_port}; it is {}", account.port);
     let host = format!("--host: is {hosts} spelt right?");
-    match (error, refusal(error)) {
+    match (error.likeliest(), error.refusal()) {
         (_, Some(status)) => refused_steps(account, status).iter().for_each(|words| step(words)),
-        (BindError::Connect(ConnectError::Resolve(..)), _) => step(&host),
+        (BindError::Connect(ConnectError::Resolve(_, LookupError::Unknown | LookupError::NoAddress)), _) => step(&host),
+        (BindError::Connect(ConnectError::Resolve(..)), _) => {
+            step("this machine's resolver: does it answer for other names (its network, /etc/resolv.conf)?");
+            step(&host);
+        }
         (BindError::Connect(ConnectError::Tls(..)), _) => {
             step(&port);
             step("the certificate: ask the provider which CA or which key it has (--tls-ca, --tls-pin-sha256)");
         }
         // Something answers: neither a whitelist nor a firewall is in the way.
-        (BindError::Frame(FrameError::LengthTooLarge { hint: Some(Foreign::Tls), .. }), _) => {
+        (BindError::Frame(_, FrameError::LengthTooLarge { hint: Some(Foreign::Tls), .. }), _) => {
             step(&format!("--tls: this port speaks TLS; as a rule {other_port}, and it is {}", account.port));
         }
-        (BindError::Frame(FrameError::LengthTooLarge { hint: Some(_), .. }), _) => {
+        (BindError::Frame(_, FrameError::LengthTooLarge { hint: Some(_), .. }), _) => {
             step(&port);
             step(&host);
         }

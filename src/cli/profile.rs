@@ -15,10 +15,12 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 11] = [
+const NOT_KEYS: [&str; 13] = [
     "campaign",
     "limit",
     "simulate",
+    "adopt",
+    "nothing_sent_since",
     "yes",
     "dry_run",
     "config",
@@ -59,16 +61,41 @@ pub enum Parsed {
 
 /// Reads the command line, and below it the profile.
 pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
-    let matches = match Cli::command().try_get_matches_from(arguments) {
+    let (parsed, profile) = parse_with_profile(arguments)?;
+    let Parsed::Cli(mut cli) = parsed else { return Ok(parsed) };
+    cli.known_account = known_account(&cli, arguments, profile.as_ref());
+    Ok(Parsed::Cli(cli))
+}
+
+/// The account's names, whatever the command: as it is named, then by system_id and host, each typed, in the environment, or
+/// in the profile.
+fn known_account(cli: &Cli, arguments: &[OsString], profile: Option<&Profile>) -> Vec<String> {
+    let matches = Cli::command().try_get_matches_from(arguments).ok();
+    let typed = matches.as_ref().and_then(|matches| matches.subcommand()).map(|(_, typed)| typed);
+    let setting = |id: &str, variable: &str, key: &str| {
+        let typed = typed.and_then(|typed| typed.try_get_many::<String>(id).ok().flatten()?.next().cloned());
+        let set = || std::env::var(variable).ok().filter(|value| !value.is_empty());
+        let entry = || profile?.entries.iter().find(|entry| entry.key == key)?.values.first().cloned();
+        let first = typed.or_else(set).or_else(entry)?;
+        first.split(',').next().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    };
+    let address = setting("system_id", "SMPPOST_SYSTEM_ID", "system_id").zip(setting("hosts", "SMPPOST_HOST", "host"));
+    let address = address.map(|(system_id, host)| super::connection::name_of(&system_id, &host));
+    cli.account.iter().filter(|name| !name.is_empty()).cloned().chain(address).collect()
+}
+
+/// Reads the command line, and the profile that it uses.
+fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>), CliError> {
+    let matches = match super::help::command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) => return Ok(Parsed::Clap(error)),
+        Err(error) => return Ok((Parsed::Clap(error), None)),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return Ok(Parsed::Clap(error)),
+        Err(error) => return Ok((Parsed::Clap(error), None)),
     };
     let Some((name, typed)) = matches.subcommand().filter(|_| uses_profiles(&cli.command)) else {
-        return Ok(Parsed::Cli(Box::new(cli)));
+        return Ok((Parsed::Cli(Box::new(cli)), None));
     };
     if let Command::Cancel(args) = &cli.command
         && !args.at_smsc
@@ -76,26 +103,28 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
         refuse_idle(name, typed)?;
     }
     let usage = |error: ConfigError| CliError::Usage(error.to_string());
-    let config = Config::find(cli.config.as_deref(), &keys()).map_err(usage)?;
+    let wanted = cli.profile.as_deref().unwrap_or(DEFAULT);
+    let config = Config::find(cli.config.as_deref(), &keys(), wanted, &mut super::place::say).map_err(usage)?;
     let profile = match (&config, &cli.profile) {
         (Some(config), Some(name)) => config.profile(name).map_err(usage)?,
         (None, Some(_)) => return Err(usage(ConfigError::Missing(places()))),
         (Some(config), None) => match config.profile(DEFAULT) {
             Ok(profile) => profile,
-            Err(_) => return Ok(Parsed::Cli(Box::new(cli))),
+            Err(_) => return Ok((Parsed::Cli(Box::new(cli)), None)),
         },
-        (None, None) => return Ok(Parsed::Cli(Box::new(cli))),
+        (None, None) => return Ok((Parsed::Cli(Box::new(cli)), None)),
     };
     let command = Cli::command();
-    let Some(subcommand) = command.find_subcommand(name) else { return Ok(Parsed::Cli(Box::new(cli))) };
+    let Some(subcommand) = command.find_subcommand(name) else { return Ok((Parsed::Cli(Box::new(cli)), None)) };
     let is_typed = |id: &str| {
         matches!(typed.try_contains_id(id), Ok(true))
             && matches!(typed.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
     };
+    refuse_foreign_host(config.as_ref(), profile, &is_typed, subcommand)?;
     let simulated = matches!(&cli.command, Command::Send(args) if args.simulate);
     let named = profile.entries.iter().find(|entry| entry.key == "password_env").and_then(|entry| entry.values.first());
-    let has_password =
-        is_typed("password_env") || std::env::var_os(named.map_or(PASSWORD_VARIABLE, |name| name)).is_some();
+    let has_password = is_typed("password_env")
+        || std::env::var_os(named.map_or(PASSWORD_VARIABLE, |name| name)).is_some_and(|password| !password.is_empty());
     let mut more = Vec::new();
     for entry in &profile.entries {
         // A rehearsal has a journal of its own; a password in the environment beats a file that the profile names, and a
@@ -113,7 +142,7 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
     let whole: Vec<OsString> =
         arguments[..at].iter().cloned().chain(more).chain(arguments[at..].iter().cloned()).collect();
     match Cli::command().try_get_matches_from(whole).and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => Ok(Parsed::Cli(Box::new(cli))),
+        Ok(cli) => Ok((Parsed::Cli(Box::new(cli)), Some(profile.clone()))),
         Err(error) => Err(CliError::Usage(blame(&error, config.as_ref().map(|config| &*config.path), profile))),
     }
 }
@@ -137,6 +166,26 @@ fn refuse_idle(command: &str, typed: &clap::ArgMatches) -> Result<(), CliError> 
     Ok(())
 }
 
+/// A password goes to no host that the file of somebody else names.
+fn refuse_foreign_host(
+    config: Option<&Config>,
+    profile: &Profile,
+    is_typed: &dyn Fn(&str) -> bool,
+    command: &clap::Command,
+) -> Result<(), CliError> {
+    let Some((config, owner)) = config.and_then(|config| Some((config, config.foreign?))) else { return Ok(()) };
+    let connects = command.get_arguments().any(|argument| argument.get_id() == "hosts") && !is_typed("hosts");
+    match profile.entries.iter().find(|entry| entry.key == "host").filter(|_| connects) {
+        Some(entry) => Err(CliError::Usage(format!(
+            "{} line {}: the file belongs to another user (number {owner}), who would decide where your password goes: make a \
+             copy of your own, or name the host with --host",
+            config.path.display(),
+            entry.line
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn uses_profiles(command: &Command) -> bool {
     !matches!(command, Command::Smsc(_) | Command::Explain(_) | Command::Profile(_))
 }
@@ -145,8 +194,12 @@ fn uses_profiles(command: &Command) -> bool {
 fn keys() -> Vec<String> {
     let command = Cli::command();
     let send = command.find_subcommand("send").into_iter().flat_map(clap::Command::get_arguments);
-    let options = send.chain(command.get_arguments()).filter_map(|argument| argument.get_long());
-    let mut keys: Vec<String> = options.map(|long| long.replace('-', "_")).collect();
+    let mut keys = Vec::new();
+    for argument in send.chain(command.get_arguments()) {
+        // Older names are keys as well.
+        let names = argument.get_long().into_iter().chain(argument.get_all_aliases().unwrap_or_default());
+        keys.extend(names.map(|long| long.replace('-', "_")));
+    }
     keys.retain(|key| !NOT_KEYS.contains(&key.as_str()));
     keys
 }
@@ -160,7 +213,10 @@ fn as_typed(
 ) -> Vec<OsString> {
     let own = TABLES.iter().find(|(key, _)| *key == entry.key).map(|(_, own)| *own);
     let long = own.unwrap_or(&entry.key).replace('_', "-");
-    let named = |argument: &&clap::Arg| argument.get_long() == Some(&long);
+    let named = |argument: &&clap::Arg| {
+        argument.get_long() == Some(&long)
+            || argument.get_all_aliases().is_some_and(|names| names.contains(&long.as_str()))
+    };
     let Some(argument) = command.get_arguments().chain(root.get_arguments()).find(named) else { return Vec::new() };
     let beaten = is_typed(argument.get_id().as_str())
         || command.get_arg_conflicts_with(argument).iter().any(|other| is_typed(other.get_id().as_str()));
@@ -213,7 +269,7 @@ fn blame_option(words: &str, path: &Path, profile: &Profile) -> String {
 }
 
 fn located(path: Option<&Path>, profile: &Profile, line: Option<usize>, words: &str) -> String {
-    let path = path.map_or_else(String::new, |path| path.display().to_string());
+    let path = path.map_or_else(String::new, |path| crate::trouble::shown(path));
     match line {
         Some(line) => format!("{path} line {line}: {words}"),
         None => format!("{path}, profile {}: {words}", profile.name),
@@ -223,25 +279,35 @@ fn located(path: Option<&Path>, profile: &Profile, line: Option<usize>, words: &
 /// Runs `profile`.
 pub fn run(args: &ProfileArgs, config: Option<&Path>, out: &mut dyn Write) -> Result<u8, CliError> {
     let usage = |error: ConfigError| CliError::Usage(error.to_string());
-    let Some(config) = Config::find(config, &keys()).map_err(usage)? else {
-        return Err(usage(ConfigError::Missing(places())));
+    let all = match &args.command {
+        ProfileCommand::List | ProfileCommand::Check { name: None } => {
+            Config::all(config, &keys(), &mut super::place::say).map_err(usage)?
+        }
+        ProfileCommand::Check { name: Some(name) } => {
+            let found = Config::find(config, &keys(), name, &mut super::place::say).map_err(usage)?;
+            found.into_iter().collect()
+        }
     };
+    if all.is_empty() {
+        return Err(usage(ConfigError::Missing(places())));
+    }
+    let profiles = all.iter().flat_map(|config| config.profiles.iter().map(move |profile| (config, profile)));
     match &args.command {
         ProfileCommand::List => {
-            for profile in &config.profiles {
+            for (config, profile) in profiles {
                 let host = profile.entries.iter().find(|entry| entry.key == "host");
                 let host = host.map_or_else(String::new, |entry| entry.values.join(", "));
-                writeln!(out, "{}\t{host}\t{}", profile.name, config.path.display())?;
+                writeln!(out, "{}\t{host}\t{}", profile.name, crate::trouble::shown(&config.path))?;
             }
             Ok(exit::OK)
         }
         ProfileCommand::Check { name } => {
-            let chosen = match name {
-                Some(name) => vec![config.profile(name).map_err(usage)?],
-                None => config.profiles.iter().collect(),
+            let chosen: Vec<(&Config, &Profile)> = match name {
+                Some(name) => vec![(&all[0], all[0].profile(name).map_err(usage)?)],
+                None => profiles.collect(),
             };
             let mut code = exit::OK;
-            for profile in chosen {
+            for (config, profile) in chosen {
                 let verdict = check(profile, &config.path).unwrap_or_else(|words| {
                     // What `send` says to it, and to a key that there is not.
                     code = exit::USAGE;

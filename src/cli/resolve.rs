@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::campaign::ReceiptsForArg;
+use crate::escape::escape_terminal;
 use crate::journal::assign::Assignment;
 use crate::journal::control::{Decision, request};
 use crate::journal::key::State;
@@ -10,7 +11,7 @@ use crate::journal::recover::{Recovery, recover};
 use crate::journal::retry::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::progress::Display;
-use crate::report::text::{argument, count, journal_option};
+use crate::report::text::{command, count, journal_option};
 use clap::Args;
 use std::path::Path;
 
@@ -91,6 +92,7 @@ impl ResolveArgs {
 /// Appends the decision. A sender that runs applies it at its next claim; where none does, it is applied here.
 pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
+    let name = escape_terminal(&args.campaign);
     match SenderLock::take(journal) {
         Ok(_lock) => {
             // First what a dead sender left: that is what is in doubt.
@@ -106,21 +108,21 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
             crate::pipeline::apply_controls(&connection, &mut books)?;
             let left = in_doubt(&books);
             if let Some(receipt) = args.receipt {
-                display.say(&format!("{}: receipt {receipt} counts for line {}", args.campaign, args.lines[0]));
+                display.say(&format!("{name}: receipt {receipt} counts for line {}", args.lines[0]));
                 return Ok(());
             }
             if args.receipts_for.is_some() {
-                display.say(&format!("{}: noted", args.campaign));
+                display.say(&format!("{name}: noted"));
                 return Ok(());
             }
             let (settled, done) = (before - left, if args.resend { "queued again" } else { "settled" });
             let settled_messages = count(settled, "message");
-            display.say(&format!("{}: {settled_messages} {done}, {left} left in doubt", args.campaign));
+            display.say(&format!("{name}: {settled_messages} {done}, {left} left in doubt"));
             if args.resend && left > 0 && args.lines.is_empty() {
                 display.say("left are those of suppressed numbers, or of which another part was refused or given up");
             }
             if args.resend && settled > 0 {
-                let resume = format!("`smppost resume {}{}`", argument(&args.campaign), journal_option(journal));
+                let resume = format!("`{}`", command("smppost resume", &args.campaign, &journal_option(journal)));
                 display.say(&format!("{resume} sends {}", if settled == 1 { "it" } else { "them" }));
             }
         }
@@ -128,7 +130,7 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
             let connection = journal::open_existing(journal)?;
             let decision = args.decision(&connection, journal)?;
             request(&connection, &args.campaign, &decision).map_err(|error| error.at(journal))?;
-            display.say(&format!("{}: noted; the running sender applies it within a second", args.campaign));
+            display.say(&format!("{name}: noted; the running sender applies it within a second"));
         }
         Err(error) => return Err(error.into()),
     }

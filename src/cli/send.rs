@@ -2,14 +2,16 @@
 
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::guard::AdoptArgs;
+use super::hours::{self, HoursArgs};
 use super::plan::{self, How, Line};
 use super::restraint::{RestraintArgs, refuse_unreceipted};
 use super::sessions::SessionArgs;
 use super::{CliError, ask, exit, prepare};
 use crate::address::Destination;
-use crate::campaign::{self, Again, CampaignError, CampaignFile, Imported, Prepared, twin_words};
+use crate::campaign::{self, Again, CampaignError, CampaignFile, Checked, Imported, Prepared, twin_words};
 use crate::escape::escape_terminal;
-use crate::hours::{self, Between, Days, Hours};
+use crate::hours::Hours;
 use crate::journal::control::Decision;
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
@@ -17,16 +19,16 @@ use crate::journal::test_message::{self, NoTest};
 use crate::journal::twins::Twin;
 use crate::journal::{self, JournalError};
 use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, Outcome, SendError, SendSettings};
+use crate::pipeline::{self, Ended, NeverBound, Outcome, SendError, SendSettings};
 use crate::progress::Display;
-use crate::report::text::{argument, count, journal_option, number};
+use crate::report::text::{argument, command, count, journal_option, number, path_argument};
 use crate::report::{Exit, RunFacts, SendSummary};
 use crate::restraint::Restraint;
 use crate::session::{Account, TakesTlvs};
 use crate::wire::CommandStatus;
 use clap::{Args, ValueEnum};
 use crossbeam_channel::Receiver;
-use jiff::tz::TimeZone;
+use jiff::Timestamp;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -47,6 +49,8 @@ pub struct SendArgs {
     inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    pub adopt: AdoptArgs,
     /// Send to a simulator started for this run instead of to an SMSC
     #[arg(long)]
     pub simulate: bool,
@@ -64,7 +68,7 @@ impl SendArgs {
         let campaign = self.campaign.campaign(&self.inbound.alphabet)?;
         campaign.settings()?;
         refuse_without_tlvs(&self.sessions.connection, &campaign)?;
-        self.run.hours()?;
+        self.run.hours.hours()?;
         Ok(words)
     }
 }
@@ -89,15 +93,11 @@ impl ImportArgs {
     }
 }
 
+/// `check`: what is typed for `send` can be tried with it.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     #[command(flatten)]
-    campaign: CampaignArgs,
-    #[command(flatten)]
-    alphabet: AlphabetArgs,
-    /// The rate at which it would be sent, in messages (parts) a second
-    #[arg(long, default_value = "30", value_name = "N", allow_negative_numbers = true)]
-    rate: Rate,
+    pub send: SendArgs,
     /// How to show it
     #[arg(long, value_enum, default_value_t = CheckFormat::Table)]
     format: CheckFormat,
@@ -141,6 +141,8 @@ pub struct ResumeArgs {
     inbound: InboundArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    pub adopt: AdoptArgs,
 }
 
 /// How far to go.
@@ -150,57 +152,19 @@ struct RunArgs {
     /// How long to wait for receipts, counted from the last answer or receipt
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     wait_receipts: Duration,
-    /// Send only the first N messages of the campaign (a canary); the rest stays queued
+    /// Send only the first N messages of the campaign; the rest stays queued
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     #[command(flatten)]
     restraint: RestraintArgs,
-    /// Send only between these hours, as in 09:00-20:00; outside them the program waits
-    #[arg(long, value_name = "HH:MM-HH:MM")]
-    between: Option<Between>,
-    /// Send only on these days, as in mon-fri or mon,wed,sat
-    #[arg(long, value_name = "DAYS")]
-    days: Option<Days>,
-    /// Where hours and moments are those of, as in Europe/London [default: as this system is set]
-    #[arg(long, value_name = "ZONE")]
-    time_zone: Option<String>,
-    /// Send nothing before this moment, as in 2026-12-24T09:00
-    #[arg(long, value_name = "MOMENT")]
-    start_at: Option<String>,
-    /// Stop at this moment; what is not sent yet stays queued
-    #[arg(long, value_name = "MOMENT")]
-    stop_at: Option<String>,
+    #[command(flatten)]
+    hours: HoursArgs,
     /// Say what would be sent, and do nothing: nothing is bound, nothing written
     #[arg(long)]
     dry_run: bool,
     /// Do not ask before many messages, or several campaigns, are sent (asked only on a terminal)
     #[arg(long)]
     yes: bool,
-}
-
-impl RunArgs {
-    /// When messages may be sent.
-    fn hours(&self) -> Result<Hours, CliError> {
-        let zone = match &self.time_zone {
-            None => TimeZone::try_system().unwrap_or(TimeZone::UTC),
-            Some(name) => TimeZone::get(name).map_err(|_| {
-                CliError::Usage(format!("--time-zone: {name:?} is no time zone, such as Europe/London"))
-            })?,
-        };
-        let moment = |option: &str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => {
-                hours::moment(text, &zone).map(Some).map_err(|words| CliError::Usage(format!("{option}: {words}")))
-            }
-        };
-        Ok(Hours {
-            between: self.between,
-            days: self.days,
-            start_at: moment("--start-at", &self.start_at)?,
-            stop_at: moment("--stop-at", &self.stop_at)?,
-            zone,
-        })
-    }
 }
 
 /// Imports, and says what went in.
@@ -210,9 +174,11 @@ pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Resu
         display.clear();
         again(twins, allow_same, &display)
     };
+    crate::signals::standing("the import counts for nothing, it is whole or not there; run the same command again");
     let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows), &mut about_twins)
         .map_err(|error| with_commands(error, journal))?;
     display.clear();
+    crate::signals::standing("");
     say_imported(&campaign.name, journal, &imported, &display);
     Ok(())
 }
@@ -220,7 +186,7 @@ pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Resu
 /// Puts the commands to a refusal that lead on from it.
 fn with_commands(mut error: CampaignError, journal: &Path) -> CampaignError {
     if let CampaignError::Differs(differs) = &mut error {
-        let cancel = format!("smppost cancel {}{}", argument(&differs.name), journal_option(journal));
+        let cancel = command("smppost cancel", &differs.name, &journal_option(journal));
         let typed: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
         differs.commands = Some((cancel, typed_under(&typed, &differs.free)));
     }
@@ -242,17 +208,21 @@ fn typed_under(typed: &[String], name: &str) -> String {
             word => words.push(argument(word)),
         }
     }
-    words.push("--campaign".to_owned());
-    words.push(argument(name));
+    // In one word, so that a name with a dash in front is no option.
+    match name.starts_with('-') {
+        true => words.push(format!("--campaign={}", argument(name))),
+        false => words.extend(["--campaign".to_owned(), argument(name)]),
+    }
     words.join(" ")
 }
 
 /// Says what an import did.
 fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Display) {
     match imported {
-        Imported::New { counts, first_refused, unused_columns } => {
+        Imported::New { counts, first_refused, unused_columns, sent_lately, left_out } => {
             display.say(&format!(
-                "{name}: imported {} in {}",
+                "{}: imported {} in {}",
+                escape_terminal(name),
                 count(counts.messages, "message"),
                 count(counts.parts, "part")
             ));
@@ -260,16 +230,27 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
                 display.say(&format!("  columns not used: {}", crate::preview::columns(unused_columns)));
             }
             let report = |what: &str| {
-                let journal = argument(&journal.to_string_lossy());
-                format!("`smppost report {} {what} --journal {journal}`", argument(name))
+                let journal = path_argument(journal);
+                format!("`{}`", command("smppost report", name, &format!(" {what} --journal {journal}")))
             };
             if let Some((line, reason)) = first_refused {
                 display.say(&format!(
                     "  {} refused: {}\n    the first: line {line}: {}",
-                    count(counts.rejected, "row"),
+                    count(counts.rejected - counts.sent_lately, "row"),
                     report("--rejected-rows"),
                     escape_terminal(reason)
                 ));
+            }
+            if counts.sent_lately > 0 {
+                display.say(&format!(
+                    "  {} left out, since other campaigns sent to the same numbers (--skip-sent-within): {}\n    {}",
+                    count(counts.sent_lately, "row"),
+                    report("--rejected-rows"),
+                    crate::preview::sent_by(left_out)
+                ));
+            }
+            if !sent_lately.is_empty() {
+                display.say(&format!("  {}", crate::preview::sent_lately(&sent_lately)));
             }
             if counts.duplicates > 0 {
                 let duplicates = count(counts.duplicates, "duplicate row");
@@ -281,7 +262,11 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
             }
         }
         Imported::Already(messages) => {
-            display.say(&format!("{name}: in the journal already, with {}", count(*messages, "message")));
+            display.say(&format!(
+                "{}: in the journal already, with {}",
+                escape_terminal(name),
+                count(*messages, "message")
+            ));
         }
     }
 }
@@ -310,33 +295,48 @@ fn twin_note(twin: &Twin) -> String {
     }
 }
 
-/// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too.
+/// Shows what a campaign would come to. Exit code 1 where `send` would refuse the file, too, or the name is taken.
 pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
-    let campaign = args.campaign.campaign(&args.alphabet)?;
-    let (tally, twins) = campaign::check(&campaign, journal)?;
+    let send = &args.send;
+    let campaign = send.campaign.campaign(&send.inbound.alphabet)?;
+    campaign.settings()?;
+    refuse_without_tlvs(&send.sessions.connection, &campaign)?;
+    let (when, now) = (send.run.hours.hours()?, Timestamp::now());
+    send.sessions.judge()?;
+    let journal = if send.simulate { prepare::rehearsal_journal(journal)? } else { journal.to_owned() };
+    let Checked { tally, taken, twins } = campaign::check(&campaign, &journal)?;
     let display = Display::new();
     for twin in twins.iter().take(TWINS_SHOWN) {
         display.say(&twin_note(twin));
     }
-    if twins.iter().any(Twin::repeats) && !args.campaign.allow_same_file {
+    if twins.iter().any(Twin::repeats) && !send.campaign.allow_same_file {
         display.say("  `send` and `import` ask about that, or refuse it without --allow-same-file");
     }
-    let rate = match args.rate {
+    let rate = match send.sessions.pace.rate() {
         Rate::PerSecond(rate) => Some(rate),
         Rate::Unlimited => None,
     };
     match args.format {
-        CheckFormat::Table => crate::preview::table(&campaign.name, &campaign.options, &tally, rate, out)?,
-        CheckFormat::Json => crate::preview::json(&campaign.name, &campaign.options, &tally, rate, out)?,
+        CheckFormat::Table => {
+            crate::preview::table(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?;
+            for line in hours::lines(&when, now) {
+                writeln!(out, "  {line}")?;
+            }
+        }
+        CheckFormat::Json => {
+            let hours = hours::json(&when, now);
+            crate::preview::json(&campaign.name, &campaign.options, (&tally, &taken), rate, &hours, out)?;
+        }
     }
-    Ok(if tally.has_messages() { exit::OK } else { exit::ERROR })
+    let is_refused = !tally.has_messages() || matches!(taken, campaign::Taken::Differs { .. });
+    Ok(if is_refused { exit::ERROR } else { exit::OK })
 }
 
 /// Imports and sends. Whatever stands against sending is found before the first row is stored, or takes the rows back.
 pub fn send(args: &SendArgs, journal: &Path) -> Result<u8, CliError> {
     let campaign = args.campaign.campaign(&args.inbound.alphabet)?;
     campaign.settings()?;
-    let hours = args.run.hours()?;
+    let hours = args.run.hours.hours()?;
     refuse_without_tlvs(&args.sessions.connection, &campaign)?;
     let journal = if args.simulate { prepare::rehearsal_journal(journal)? } else { journal.to_owned() };
     if args.run.dry_run {
@@ -447,10 +447,9 @@ impl Begun {
             return conduct(settings, lock, &self.interrupts);
         }
         display.say(&format!(
-            "of campaign {0} itself nothing was sent: the same command without --test-to, or `smppost resume {0}{1}`, sends \
-             it",
+            "of campaign {0} itself nothing was sent: the same command without --test-to, or `{1}`, sends it",
             argument(campaign),
-            journal_option(path)
+            command("smppost resume", campaign, &journal_option(path))
         ));
         Ok(code)
     }
@@ -467,12 +466,12 @@ fn how_to_name_them(lines: &[Line], journal: &Path) -> String {
     let first = lines.first().map_or("CAMPAIGN", |line| &line.campaign);
     let option = journal_option(journal);
     format!(
-        "{} are not sent: {}{more}. Name those that are meant: `smppost resume {}{option}`; or all of them: `smppost resume \
-         --all{option}`; or cancel what is not: `smppost cancel {}{option}`",
+        "{} are not sent: {}{more}. Name those that are meant: `{}`; or all of them: `smppost resume --all{option}`; or cancel \
+         what is not: `{}`",
         count(lines.len() as i64, "campaign"),
         named.join(", "),
-        argument(first),
-        argument(first),
+        command("smppost resume", first, &option),
+        command("smppost cancel", first, &option),
     )
 }
 
@@ -482,6 +481,9 @@ fn say_dry_run(lines: &[Line], settings: &SendSettings, notes: Vec<String>) -> R
         display.say("nothing to send");
     }
     plan::say(lines, &how(settings, notes))?;
+    for line in hours::lines(&settings.hours, Timestamp::now()) {
+        display.say(&line);
+    }
     display.say("dry run: nothing was sent, nothing written");
     Ok(())
 }
@@ -631,17 +633,24 @@ impl ResumeArgs {
             connections: sessions.connections()?,
             rate: sessions.pace.rate(),
             rules: self.sessions.rules(),
-            hours: self.run.hours()?,
+            hours: self.run.hours.hours()?,
             limit: self.run.limit,
             wait_receipts: self.run.wait_receipts,
             campaigns: self.campaigns.clone(),
             old_receipts_come: true,
             default_alphabet: self.inbound.alphabet.alphabet(),
-            stop_words: self.inbound.stop_words(),
+            opt_out_words: self.inbound.opt_out_words(),
+            opt_in_words: self.inbound.opt_in_words(),
+            never_bound: never_bound(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },
         })
     }
+}
+
+/// Whoever looks on can put right why nothing is bound; without them it is tried on.
+fn never_bound() -> NeverBound {
+    if super::ask::on_terminal() { NeverBound::End } else { NeverBound::Say }
 }
 
 /// Sends, shows how it goes, and says what came of it.
@@ -667,17 +676,6 @@ fn conduct(settings: &SendSettings, lock: &SenderLock, interrupt: &Receiver<()>)
 }
 
 fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Result<u8, CliError> {
-    let recovered = outcome.recovered;
-    if recovered.sessions > 0 {
-        display.say(&format!(
-            "an earlier run had ended without a word: {} messages of it are in doubt, {} had never left and were queued again, \
-             {} answers that it had noted were taken in",
-            recovered.in_doubt, recovered.requeued, recovered.answered,
-        ));
-    }
-    if recovered.undone_imports > 0 {
-        display.say("an import that was cut short was undone: import that file again");
-    }
     let mut words = Vec::new();
     if let Some(found) = outcome.found_rate {
         writeln!(
@@ -715,6 +713,11 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
             _ if exhausted.is_some() => "what is queued cannot be tried again".into(),
             _ if summary.has_sent_in_part() => {
                 "what is not sent yet of messages that went out in part never will be".into()
+            }
+            _ if summary.is_cancelled() => "what is not sent yet was cancelled".into(),
+            _ if outcome.campaigns.is_empty() && journal::query::campaigns(&connection)?.is_empty() => {
+                "the journal holds no campaign yet: `smppost send` or `smppost import` with a CSV file brings one in"
+                    .into()
             }
             _ if outcome.campaigns.is_empty() => "every campaign has come to its end".into(),
             _ => "all is done".into(),
@@ -839,7 +842,7 @@ impl SendArgs {
         let line = match recorded {
             Some(line) => line,
             None => {
-                let (tally, twins) = campaign::check(campaign, journal)?;
+                let Checked { tally, twins, .. } = campaign::check(campaign, journal)?;
                 if let Some(twin) = twins.into_iter().find(Twin::repeats).filter(|_| !self.campaign.allow_same_file) {
                     let (path, twin) = (campaign.path.clone(), Box::new(twin));
                     return Err(CampaignError::Same { path, twin, asked: false }.into());
@@ -847,7 +850,7 @@ impl SendArgs {
                 if !tally.has_messages() {
                     return Err(CliError::Words(format!(
                         "{}: no row can be sent: `smppost check` says why",
-                        campaign.path.display()
+                        crate::trouble::shown(&campaign.path)
                     )));
                 }
                 Line::of_file(&campaign.name, &tally, settings.limit)
@@ -877,7 +880,9 @@ impl SendArgs {
             campaigns: vec![campaign.into()],
             old_receipts_come: true,
             default_alphabet: self.inbound.alphabet.alphabet(),
-            stop_words: self.inbound.stop_words(),
+            opt_out_words: self.inbound.opt_out_words(),
+            opt_in_words: self.inbound.opt_in_words(),
+            never_bound: never_bound(),
             listen: None,
             account: Account { receipts: self.inbound.reading(), ..account },
         })

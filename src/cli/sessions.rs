@@ -40,7 +40,7 @@ pub struct PaceArgs {
     /// Requests outstanding on each connection; 1 is the synchronous mode [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     window: Option<u32>,
-    /// Messages (parts) a second over all connections, from 0.001 on, or `unlimited`; a second may hold 1% more, or, below
+    /// Messages (parts) a second over all connections, from 0.001 to 1000000000, or `unlimited`; a second may hold 1% more, or, below
     /// 100/s, one more [default: 30]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rate: Option<Rate>,
@@ -62,7 +62,7 @@ impl PaceArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = CONNECTION)]
 pub struct StatusArgs {
-    /// What a command_status means here: CODE=throttled, temporary, account or permanent; a temporary one may name the
+    /// What a command_status means here: CODE=throttled, temporary, session, account or permanent; a temporary one may name the
     /// delays before its tries, as in 0x45=temporary:1s,10s,1m; repeatable
     #[arg(long = "status", value_name = "CODE=CLASS", value_parser = code_rule)]
     statuses: Vec<(u32, CodeRule)>,
@@ -91,7 +91,8 @@ pub struct KeepArgs {
     /// Unbind, and bind anew, when neither message nor receipt passed for this long [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     inactivity_timeout: Option<Duration>,
-    /// Give up when no connection, or with tx+rx none that sends, was bound for this long [default: never]
+    /// Give up when no connection, or with tx+rx none that sends, was bound for this long [default: never; a run that sends,
+    /// at a terminal: after 2m of which none was ever bound]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     give_up_after: Option<Duration>,
 }
@@ -209,6 +210,12 @@ impl SessionArgs {
         Arc::new(rules)
     }
 
+    /// Checks what is typed of the account, as far as it is typed: what is missing may come from elsewhere later.
+    pub fn judge(&self) -> Result<(), CliError> {
+        self.connections()?;
+        self.connection.judge()
+    }
+
     /// Checks all that can be checked without connecting, and says what would be done.
     pub fn describe(&self) -> Result<String, String> {
         let account = self.complete(self.connection.check()?);
@@ -244,9 +251,10 @@ fn code_rule(text: &str) -> Result<(u32, CodeRule), String> {
     let class = match class.trim() {
         "throttled" => StatusClass::Throttled,
         "temporary" => StatusClass::Temporary,
+        "session" => StatusClass::Session,
         "account" => StatusClass::Account,
         "permanent" => StatusClass::Permanent,
-        other => return Err(format!("{other:?} is none of throttled, temporary, account, permanent")),
+        other => return Err(format!("{other:?} is none of throttled, temporary, session, account, permanent")),
     };
     if code == CommandStatus::OK {
         return Err("0 is no error".into());

@@ -2,7 +2,7 @@
 
 use super::connection::{ConnectionArgs, duration};
 use super::probe::ProbeArgs;
-use super::{CliError, exit, suggest};
+use super::{CliError, ask, exit, suggest};
 use crate::address::{Destination, Sender};
 use crate::escape::escape_terminal;
 use crate::pacer::Pacer;
@@ -10,12 +10,13 @@ use crate::progress::Display;
 use crate::session::{self, Account, BindMode, Dialogue};
 use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, decode};
 use crate::trial::{self, Findings, IdRule, Pace, Parts, Receipted, Sent, Trial};
+use crate::trouble::{self, shown};
 use crate::wire::ReceiptKind;
 use clap::Args;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,22 +62,16 @@ impl TrialArgs {
             return Err(usage("--bind rx", &"receives only: to send, use trx, tx or tx+rx"));
         }
         match &self.write {
-            Some(path) if path.exists() && !may_overwrite(path)? => {
-                Err(usage("--write", &format!("{} is there already: name another file", path.display())))
+            Some(path) if path.exists() && !may_overwrite(path) => {
+                Err(usage("--write", &format!("{} is there already: name another file", shown(path))))
             }
             _ => Ok(()),
         }
     }
 }
 
-fn may_overwrite(path: &Path) -> io::Result<bool> {
-    if !io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    write!(io::stderr(), "{} is there already: overwrite it? [y/N] ", path.display())?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim().eq_ignore_ascii_case("y"))
+fn may_overwrite(path: &Path) -> bool {
+    ask::on_terminal() && ask::yes(&format!("{} is there already: overwrite it?", shown(path)), false)
 }
 
 /// Sends the messages, if any are asked for, and says what came of them.
@@ -105,12 +100,12 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
         trial.measured,
         rate,
         account.window,
-        args.record.display()
+        shown(&args.record)
     ));
-    let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {error}", path.display()));
+    let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {}", shown(path), trouble::words(&error)));
     let mut record =
         private(&args.record, OpenOptions::new().append(true).create(true)).map_err(|error| at(&args.record, error))?;
-    let bind = |slot| session::bind(account, account.bind.kind(slot)).map(Dialogue::new);
+    let bind = |slot| session::bind(account, account.bind.kind(slot), &|| false, &drop).map(Dialogue::new);
     let mut outward = bind(0).map_err(|error| CliError::Words(error.to_string()))?;
     let mut inward = None;
     let mut account = Cow::Borrowed(account);
@@ -140,7 +135,7 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
         Some(path) => {
             let file = private(path, OpenOptions::new().write(true).create(true).truncate(true));
             file.and_then(|mut file| file.write_all(suggested.as_bytes())).map_err(|error| at(path, error))?;
-            display.say(&format!("wrote the profile to {}", path.display()));
+            display.say(&format!("wrote the profile to {}", shown(path)));
         }
     }
     let all_well = findings.broken.is_none()

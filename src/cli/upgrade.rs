@@ -3,8 +3,8 @@
 use super::{CliError, exit};
 use crate::journal::migrate::{self, Upgraded};
 use crate::journal::{JournalError, VERSION};
+use crate::trouble::shown;
 use clap::Args;
-use std::io::{self, Write};
 use std::path::Path;
 
 /// `upgrade`.
@@ -24,7 +24,7 @@ impl UpgradeArgs {
         if !upgrade(journal, !self.no_backup)? {
             // What is no journal, or a newer one, says so.
             drop(crate::journal::open_read_only(journal)?);
-            say(&format!("journal {} is up to date (version {VERSION})", journal.display()));
+            say(&format!("journal {} is up to date (version {VERSION})", shown(journal)));
         }
         Ok(exit::OK)
     }
@@ -32,18 +32,18 @@ impl UpgradeArgs {
 
 /// Brings the journal up to date and says so; false: there was nothing to do.
 pub fn upgrade(journal: &Path, with_backup: bool) -> Result<bool, CliError> {
-    let shown = journal.display();
+    let name = shown(journal);
     let mut begin =
-        |from| say(&format!("journal {shown} was made by an older smppost: upgrading it, version {from} to {VERSION}"));
+        |from| say(&format!("journal {name} was made by an older smppost: upgrading it, version {from} to {VERSION}"));
     let Some(upgraded) = migrate::upgrade(journal, with_backup, &mut begin)? else { return Ok(false) };
     let Upgraded { backup, .. } = upgraded;
     say(&match backup {
-        Some(backup) => format!("journal {shown} is upgraded; as it was before: {}", backup.display()),
-        None => format!("journal {shown} is upgraded"),
+        Some(backup) => format!("journal {name} is upgraded; as it was before: {}", shown(&backup)),
+        None => format!("journal {name} is upgraded"),
     });
     Ok(true)
 }
 
 fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "{words}");
+    crate::screen::say(words);
 }

@@ -2,14 +2,20 @@
 //! is wrong with it by key and line. What the values mean is for the command line to say, since they are its options.
 
 use super::check_private;
+use super::owner::{Stranger, stranger};
+use crate::escape::escape_terminal;
+use crate::report::text::path_argument;
+use crate::trouble::{self, shown};
 use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
-/// The file's name, here or in the user's config folder.
+/// The file's name, here, in the user's config folder, or in the system's.
 const NAME: &str = "smppost.toml";
+/// The system's folder.
+const SYSTEM: &str = "/etc/smppost";
 /// Keys that make a file worth hiding: they lead to secrets.
 const TO_SECRETS: [&str; 2] = ["password_file", "tls_client_key"];
 /// Keys whose values are files, relative to the configuration.
@@ -48,17 +54,17 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(looked) => {
-                let looked: Vec<String> = looked.iter().map(|path| path.display().to_string()).collect();
+                let looked: Vec<String> = looked.iter().map(|path| shown(path)).collect();
                 write!(f, "no configuration: there is no {}", looked.join(" and no "))
             }
-            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Io(path, error) => write!(f, "{}: {}", shown(path), trouble::words(error)),
             Self::Permissions(words) => f.write_str(words),
-            Self::Line { path, line, words } => write!(f, "{} line {line}: {words}", path.display()),
+            Self::Line { path, line, words } => write!(f, "{} line {line}: {words}", shown(path)),
             Self::NoProfile { path, name, known } if known.is_empty() => {
-                write!(f, "no profile {name:?}: {} holds none", path.display())
+                write!(f, "no profile {name:?}: {} holds none", shown(path))
             }
             Self::NoProfile { path, name, known } => {
-                write!(f, "no profile {name:?} in {}; there are: {}", path.display(), known.join(", "))
+                write!(f, "no profile {name:?} in {}; there are: {}", shown(path), escape_terminal(&known.join(", ")))
             }
         }
     }
@@ -100,21 +106,60 @@ pub struct Profile {
 pub struct Config {
     /// Where it stands.
     pub path: PathBuf,
+    /// The number of the user whose it is, where that is neither the one who runs the program nor root.
+    pub foreign: Option<u32>,
     /// The profiles, in the order of the file.
     pub profiles: Vec<Profile>,
 }
 
 impl Config {
-    /// Reads the file named, else the one here, else the one in the user's folder; `None`: there is none. `is_known` knows
-    /// the keys, `known` lists them.
-    pub fn find(named: Option<&Path>, known: &[String]) -> Result<Option<Self>, ConfigError> {
+    /// The configuration that has the profile of that name: the file named, else the first of [`places`] that has it; where
+    /// none has it the first that there is, and `None` where there is none. `known` lists the keys.
+    /// What the user has to know of the choice goes to `say`.
+    pub fn find(
+        named: Option<&Path>,
+        known: &[String],
+        profile: &str,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Option<Self>, ConfigError> {
+        if let Some(path) = named {
+            return if path.exists() {
+                Self::read(path, known).map(Some)
+            } else {
+                Err(ConfigError::Missing(vec![path.into()]))
+            };
+        }
+        let mut places = trusted(say).into_iter();
+        let has_profile = |config: &Self| config.profiles.iter().any(|own| own.name == profile);
+        let mut first = None;
+        for path in places.by_ref() {
+            let config = Self::read(&path, known)?;
+            if !has_profile(&config) {
+                first.get_or_insert(config);
+                continue;
+            }
+            let shown = std::path::absolute(&path).unwrap_or(path.clone());
+            // What is wrong with a file that is not used is not said now.
+            for other in places.filter_map(|path| Self::read(&path, known).ok()).filter(has_profile) {
+                say(&format!(
+                    "warning: profile {profile} stands in two files: the one in {} is used, the one in {} is not",
+                    shown.display(),
+                    other.path.display()
+                ));
+            }
+            if path == Path::new(NAME) {
+                say(&format!("settings: profile {profile} in {}", shown.display()));
+            }
+            return Ok(Some(config));
+        }
+        Ok(first)
+    }
+
+    /// All configurations that there are: the file named, else those of [`places`].
+    pub fn all(named: Option<&Path>, known: &[String], say: &mut dyn FnMut(&str)) -> Result<Vec<Self>, ConfigError> {
         match named {
-            Some(path) if path.exists() => Self::read(path, known).map(Some),
-            Some(path) => Err(ConfigError::Missing(vec![path.into()])),
-            None => match places().into_iter().find(|path| path.exists()) {
-                Some(path) => Self::read(&path, known).map(Some),
-                None => Ok(None),
-            },
+            Some(_) => Ok(Self::find(named, known, "", say)?.into_iter().collect()),
+            None => trusted(say).iter().map(|path| Self::read(path, known)).collect(),
         }
     }
 
@@ -125,12 +170,16 @@ impl Config {
         let mode = std::fs::metadata(path).map_err(at)?.permissions().mode();
         if mode & 0o022 != 0 {
             return Err(ConfigError::Permissions(format!(
-                "{0}: others can change it (mode {1:03o}), and so where your password goes: chmod go-w {0}",
-                path.display(),
-                mode & 0o777
+                "{0}: others can change it (mode {1:03o}), and so where your password goes: chmod go-w {2}",
+                shown(path),
+                mode & 0o777,
+                path_argument(path)
             )));
         }
-        let config = Self::parse(path, &text, known)?;
+        let mut config = Self::parse(path, &text, known)?;
+        if let Some(Stranger::Owner(owner)) = stranger(path) {
+            config.foreign = Some(owner);
+        }
         let leads_to_secrets = |entry: &Entry| TO_SECRETS.contains(&entry.key.as_str());
         if config.profiles.iter().any(|profile| profile.entries.iter().any(leads_to_secrets)) {
             check_private(path).map_err(ConfigError::Permissions)?;
@@ -168,7 +217,11 @@ impl Config {
             profiles.push((name.span().start, Profile { name: name.get_ref().to_string(), entries }));
         }
         profiles.sort_by_key(|(at, _)| *at);
-        Ok(Self { path: path.into(), profiles: profiles.into_iter().map(|(_, profile)| profile).collect() })
+        Ok(Self {
+            path: path.into(),
+            foreign: None,
+            profiles: profiles.into_iter().map(|(_, profile)| profile).collect(),
+        })
     }
 
     /// The profile of that name.
@@ -190,7 +243,24 @@ pub fn places() -> Vec<PathBuf> {
         .or_else(|| home.map(|home| home.join(".config")));
     let mut places = vec![PathBuf::from(NAME)];
     places.extend(folder.map(|folder| folder.join("smppost").join(NAME)));
+    places.push(Path::new(SYSTEM).join(NAME));
     places
+}
+
+/// Those that are there. One in the current folder that a stranger left there decides nothing.
+fn trusted(say: &mut dyn FnMut(&str)) -> Vec<PathBuf> {
+    let mut there = places();
+    there.retain(|path| match stranger(path).filter(|_| path == Path::new(NAME)) {
+        Some(Stranger::Owner(owner)) => {
+            say(&format!(
+                "warning: the {NAME} in this folder is not used, since it belongs to another user (number {owner}); --config \
+                 would name it"
+            ));
+            false
+        }
+        _ => path.exists(),
+    });
+    there
 }
 
 fn unknown(key: &str, known: &[String]) -> String {
@@ -214,7 +284,7 @@ fn unknown(key: &str, known: &[String]) -> String {
 }
 
 /// How many letters have to change (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {

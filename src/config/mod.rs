@@ -1,10 +1,12 @@
 //! Settings that come from elsewhere than the command line.
 
 pub mod file;
+pub mod owner;
+pub mod zone;
 
-use crate::report::text::cannot_open;
+use crate::report::text::path_argument;
 use crate::session::Secret;
-use std::io::IsTerminal;
+use crate::trouble::{shown, words as cannot_open};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -21,12 +23,23 @@ pub const PASSWORD_VARIABLE: &str = "SMPPOST_PASSWORD";
 pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Secret, String> {
     let password = match file {
         Some(path) => from_file(path)?,
-        None => match std::env::var(variable) {
+        // A variable that is set to nothing is as good as one that is not: a script meant to fill it.
+        None => match std::env::var(variable).and_then(|password| match password.is_empty() {
+            true => Err(std::env::VarError::NotPresent),
+            false => Ok(password),
+        }) {
             Ok(password) => password,
             Err(std::env::VarError::NotUnicode(_)) => return Err(format!("{variable} is not UTF-8")),
-            Err(std::env::VarError::NotPresent) if std::io::stdin().is_terminal() => {
-                rpassword::prompt_password("Password: ")
-                    .map_err(|error| format!("no password could be read: {error}"))?
+            // One that runs in the background has nobody to ask.
+            Err(std::env::VarError::NotPresent) if crate::cli::ask::on_terminal() => {
+                crate::screen::stderr().flush(crate::screen::FAREWELL);
+                crate::signals::while_asking(|| rpassword::prompt_password("Password: ")).map_err(
+                    |error| match error.kind() {
+                        // By Ctrl-C, which the prompt reads as a character.
+                        std::io::ErrorKind::Interrupted => crate::signals::end(),
+                        _ => format!("no password could be read: {}", cannot_open(&error)),
+                    },
+                )?
             }
             Err(std::env::VarError::NotPresent) => {
                 return Err(format!(
@@ -64,23 +77,34 @@ fn check(password: &str, strict: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses a file that others can read or write, saying what to type.
+/// Refuses a file that others can read or write, saying what to type. What the service manager has put into the folder of
+/// the service's credentials is taken as it is there: no other service can get at it, and the mode cannot be changed.
 pub fn check_private(path: &Path) -> Result<(), String> {
-    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", path.display());
+    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", shown(path));
+    if is_credential(path, std::env::var_os("CREDENTIALS_DIRECTORY").as_deref().map(Path::new)) {
+        return std::fs::metadata(path).map(|_| ()).map_err(|error| at(&cannot_open(&error)));
+    }
     let mode = std::fs::metadata(path).map_err(|error| at(&cannot_open(&error)))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(at(&format_args!(
             "others can read it (mode {:03o}); make it yours alone: chmod 600 {}",
             mode & 0o777,
-            path.display()
+            path_argument(path)
         )));
     }
     Ok(())
 }
 
+fn is_credential(path: &Path, folder: Option<&Path>) -> bool {
+    let folder = folder.filter(|folder| folder.is_absolute()).map(std::fs::canonicalize);
+    let (Some(Ok(folder)), Ok(path)) = (folder, std::fs::canonicalize(path)) else { return false };
+    // Links that lead out of it lead to files of which nothing is known.
+    path.parent() == Some(&folder)
+}
+
 /// The first line of a file that nobody else may read.
 fn from_file(path: &Path) -> Result<String, String> {
-    let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", path.display());
+    let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", shown(path));
     check_private(path).map_err(|words| format!("--password-file {words}"))?;
     let text = std::fs::read_to_string(path).map_err(|error| at(&cannot_open(&error)))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
@@ -101,6 +125,24 @@ mod tests {
         assert!(words.contains("chmod 600") && !words.contains("s3cr3t"), "{words}");
         let words = password(Some(Path::new("no/such")), PASSWORD_VARIABLE, false).unwrap_err();
         assert_eq!(words, "--password-file no/such: there is no such file: check the name and the folder");
+    }
+
+    #[test]
+    fn a_credential_is_taken_with_the_mode_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let [credential, outside] = ["credentials/password", "password"].map(|name| folder.path().join(name));
+        let credentials = folder.path().join("credentials");
+        std::fs::create_dir(&credentials).unwrap();
+        std::fs::write(&credential, "secret").unwrap();
+        std::fs::write(&outside, "secret").unwrap();
+        std::os::unix::fs::symlink(&outside, credentials.join("link")).unwrap();
+        assert!(is_credential(&credential, Some(&credentials)));
+        for (path, folder) in
+            [(&outside, Some(&*credentials)), (&credentials.join("link"), Some(&credentials)), (&credential, None)]
+        {
+            assert!(!is_credential(path, folder), "{path:?}");
+        }
+        assert!(!is_credential(&credential, Some(Path::new(""))));
     }
 
     #[test]

@@ -32,6 +32,12 @@ pub enum ImportError {
     Empty,
     /// It has a header and no rows.
     HeaderOnly,
+    /// A list of numbers that has no line with anything on it.
+    EmptyList,
+    /// A list of numbers that has a header and nothing below it.
+    NoNumbers,
+    /// A list of numbers with more than one column of them: their names, or their places from 1.
+    SeveralNumberColumns(Vec<String>),
     /// A column that is needed is not there.
     NoColumn {
         /// Its name.
@@ -94,6 +100,16 @@ impl fmt::Display for ImportError {
             ),
             ImportError::Empty => f.write_str("the file is empty: it needs a header line and rows"),
             ImportError::HeaderOnly => f.write_str("the file has a header and no rows: there is nothing to send"),
+            ImportError::EmptyList => f.write_str("the list is empty: no number was taken"),
+            ImportError::NoNumbers => f.write_str("the list has a header and no numbers: none was taken"),
+            ImportError::SeveralNumberColumns(columns) => {
+                let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
+                let columns = columns.join(", ");
+                write!(
+                    f,
+                    "more than one column may hold the numbers ({columns}): name one by --column, and then the other"
+                )
+            }
             ImportError::NoColumn { column, cure, columns, looks_like_a_row } => {
                 let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
                 write!(f, "there is no column `{column}`: {cure}; the columns are: {}", columns.join(", "))?;
@@ -166,6 +182,13 @@ pub enum Reason {
     Field(FieldError),
     /// Its esm_class announces a user data header, and its parts are numbered by SAR TLVs.
     SarBesideUdh,
+    /// Nothing is wrong with it: its number was sent to within a time that the operator gave.
+    SentLately {
+        /// The time, as in `24h`.
+        within: String,
+        /// The campaign that sent to it last.
+        campaign: String,
+    },
 }
 
 impl Reason {
@@ -182,6 +205,7 @@ impl Reason {
             Reason::Text(TextError::NotInAlphabet { .. }) => "text_alphabet",
             Reason::Text(TextError::TooManyParts { .. }) => "text_long",
             Reason::Field(_) | Reason::SarBesideUdh => "field",
+            Reason::SentLately { .. } => "sent_lately",
         }
     }
 }
@@ -208,6 +232,9 @@ impl fmt::Display for Reason {
             Reason::Text(error) => error.fmt(f),
             Reason::Field(error) => error.fmt(f),
             Reason::SarBesideUdh => f.write_str(SAR_BESIDE_UDH),
+            Reason::SentLately { within, campaign } => {
+                write!(f, "campaign {campaign:?} sent to its number in the last {within} (--skip-sent-within)")
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod error;
 mod keys;
+mod list;
 mod reader;
 mod records;
 mod source;
@@ -15,9 +16,10 @@ mod tally;
 
 pub use error::{ImportError, Reason, SAR_BESIDE_UDH};
 pub use keys::KeySet;
+pub use list::{Entry, ListReader, ListSettings, Refusal};
 pub use reader::{Duplicate, Event, Rejected, Row, RowReader, Settings, TextSource, is_delimiter};
 pub use source::{FileEncoding, digest_of};
-pub use tally::{EncodingTally, Longest, Rejections, Tally};
+pub use tally::{EncodingTally, Longest, Rejections, SentBy, Tally};
 
 #[cfg(test)]
 mod tests;

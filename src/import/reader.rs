@@ -132,6 +132,8 @@ pub struct Duplicate<'a> {
 
 /// Says of a [`Destination::same_key`] whether it must not be sent to.
 type Suppressed = Box<dyn Fn(u64) -> bool + Send>;
+/// Says of a [`Destination::same_key`] why its rows are left out, if they are.
+type LeftOut = Box<dyn Fn(u64) -> Option<Reason> + Send>;
 
 /// Reads a campaign file row by row.
 ///
@@ -153,9 +155,11 @@ type Suppressed = Box<dyn Fn(u64) -> bool + Send>;
 pub struct RowReader<R> {
     records: Records<R>,
     header: Vec<String>,
+    header_row: String,
     plan: Plan,
     seen: KeySet,
     suppressed: Option<Suppressed>,
+    left_out: Option<LeftOut>,
     /// The text of the current row, where it comes from a template.
     rendered: String,
     /// The fields of the current row as JSON; those of the campaign while no column sets any.
@@ -199,6 +203,7 @@ impl<R: Read> RowReader<R> {
     pub fn open(input: R, settings: Settings) -> Result<RowReader<R>, ImportError> {
         let records = Records::new(input, settings.file_encoding, DELIMITERS[0], CHUNK_OCTETS);
         let (records, header) = read_header(records, settings.delimiter, &settings.to_column)?;
+        let header_row = records.raw().to_owned();
         let plan = Plan::new(&header, settings)?;
         let mut json = Vec::new();
         if !plan.fields.is_empty() {
@@ -207,9 +212,11 @@ impl<R: Read> RowReader<R> {
         Ok(RowReader {
             records,
             header,
+            header_row,
             plan,
             seen: KeySet::new(),
             suppressed: None,
+            left_out: None,
             rendered: String::new(),
             json,
             rows: 0,
@@ -223,9 +230,21 @@ impl<R: Read> RowReader<R> {
         self
     }
 
+    /// Asks of every good row, by [`Destination::same_key`], whether it is to be left out, and why. Such rows are told as
+    /// rejected ones, whatever [`Settings::strict`] says.
+    pub fn with_left_out(mut self, left_out: impl Fn(u64) -> Option<Reason> + Send + 'static) -> RowReader<R> {
+        self.left_out = Some(Box::new(left_out));
+        self
+    }
+
     /// The names of the columns.
     pub fn header(&self) -> &[String] {
         &self.header
+    }
+
+    /// The header as it was written, without its line end.
+    pub fn header_row(&self) -> &str {
+        &self.header_row
     }
 
     /// The names of the columns that nothing is taken from. A name misspelt is among them.
@@ -270,6 +289,9 @@ impl<R: Read> RowReader<R> {
                 return Ok(Some(Event::Rejected(Rejected { line, reason, row: self.records.raw() })));
             }
         };
+        if let Some(reason) = self.left_out.as_ref().and_then(|left_out| left_out(destination.same_key())) {
+            return Ok(Some(Event::Rejected(Rejected { line, reason, row: self.records.raw() })));
+        }
         // Only a message takes its number: a row that was refused must not cost the next one its place.
         if !self.plan.allow_duplicates && !self.seen.insert(destination.same_key()) {
             return Ok(Some(Event::Duplicate(Duplicate { line, destination, row: self.records.raw() })));
@@ -468,7 +490,10 @@ pub fn is_delimiter(octet: u8) -> bool {
 }
 
 /// The delimiter under which the header has the number's column or, failing that, the most columns.
-fn detect_delimiter<R: Read>(mut records: Records<R>, to_column: &str) -> Result<(u8, Records<R>), ImportError> {
+pub(super) fn detect_delimiter<R: Read>(
+    mut records: Records<R>,
+    to_column: &str,
+) -> Result<(u8, Records<R>), ImportError> {
     let mut best = (DELIMITERS[0], false, 0);
     let mut failed = None;
     for delimiter in DELIMITERS {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::error::Reason;
 use super::reader::{Event, Rejected, Row};
 use crate::text::{self, Encoding};
 
 /// Lines that are kept for each reason of rejection.
 const LINES_SHOWN: usize = 10;
+/// Different reasons of rejection that are counted each; beyond them those of a kind are counted together.
+const REASONS_MAX: usize = 200;
 /// Different senders that are counted each; the rest are counted together.
 const SENDERS_MAX: usize = 1000;
 /// Different characters that are counted each.
@@ -30,8 +31,8 @@ pub struct Tally {
     pub duplicates: u64,
     /// Lines of the first of them.
     pub duplicate_lines: Vec<u64>,
-    /// Rows rejected, by the code of the reason.
-    pub rejected: BTreeMap<&'static str, Rejections>,
+    /// Rows rejected, by the code of the reason and its words.
+    rejected: BTreeMap<(&'static str, String), Rejections>,
     /// Messages of each number of parts.
     pub by_parts: BTreeMap<u8, u64>,
     /// Messages whose number starts with 0, so that it hardly is international.
@@ -40,6 +41,8 @@ pub struct Tally {
     pub other_senders: u64,
     /// Columns of the file that nothing is taken from.
     pub unused_columns: Vec<String>,
+    /// Campaigns that sent to its numbers in the last 24 hours.
+    pub sent_lately: Vec<SentBy>,
     /// Destination and text of the first message that would be sent.
     pub first: Option<(String, String)>,
     /// By [`Encoding::stored`].
@@ -58,11 +61,6 @@ pub struct Rejections {
     pub rows: u64,
     /// The lines of the first ten.
     pub lines: Vec<u64>,
-    /// The words for the first.
-    pub words: String,
-    /// Whether all have the same words.
-    pub alike: bool,
-    first: Option<Reason>,
 }
 
 /// Messages of one encoding.
@@ -91,6 +89,17 @@ pub struct Longest {
     pub encoding: Encoding,
 }
 
+/// What another campaign sent to, of the numbers of a file. Who sent to a number last counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SentBy {
+    /// Its name.
+    pub campaign: String,
+    /// To how many of the numbers.
+    pub numbers: i64,
+    /// When last, in milliseconds since 1970.
+    pub last: i64,
+}
+
 impl Tally {
     /// Nothing yet.
     pub fn new() -> Tally {
@@ -116,6 +125,13 @@ impl Tally {
     /// Whether an import would take the file: what the suppression list holds back is imported too.
     pub fn has_messages(&self) -> bool {
         self.messages + self.suppressed > 0
+    }
+
+    /// The reasons of rejection, each as its code and in words, the most frequent first.
+    pub fn rejections(&self) -> Vec<(&'static str, &str, &Rejections)> {
+        let mut all: Vec<_> = self.rejected.iter().map(|((code, words), rows)| (*code, words.as_str(), rows)).collect();
+        all.sort_by_key(|(_, _, rejections)| (std::cmp::Reverse(rejections.rows), rejections.lines.first().copied()));
+        all
     }
 
     /// Rows rejected for any reason.
@@ -192,15 +208,11 @@ impl Tally {
     }
 
     fn note_rejected(&mut self, rejected: &Rejected<'_>) {
-        let rejections = self.rejected.entry(rejected.reason.code()).or_default();
-        match &rejections.first {
-            Some(first) => rejections.alike &= *first == rejected.reason,
-            None => {
-                rejections.words = rejected.reason.to_string();
-                rejections.first = Some(rejected.reason.clone());
-                rejections.alike = true;
-            }
+        let mut reason = (rejected.reason.code(), rejected.reason.to_string());
+        if self.rejected.len() >= REASONS_MAX && !self.rejected.contains_key(&reason) {
+            reason.1 = "other reasons of this kind: import the file, and `report --rejected-rows` tells them".into();
         }
+        let rejections = self.rejected.entry(reason).or_default();
         rejections.rows += 1;
         if rejections.lines.len() < LINES_SHOWN {
             rejections.lines.push(rejected.line);

@@ -341,12 +341,13 @@ impl<'a> Note<'a> {
     }
 }
 
-const CLASSES: [StatusClass; 5] = [
+const CLASSES: [StatusClass; 6] = [
     StatusClass::Accepted,
     StatusClass::Throttled,
     StatusClass::Temporary,
     StatusClass::Account,
     StatusClass::Permanent,
+    StatusClass::Session,
 ];
 
 /// Where a class stands in [`CLASSES`].
@@ -357,6 +358,7 @@ fn number_of(class: StatusClass) -> u8 {
         StatusClass::Temporary => 2,
         StatusClass::Account => 3,
         StatusClass::Permanent => 4,
+        StatusClass::Session => 5,
     }
 }
 

@@ -156,15 +156,19 @@ impl Keeper {
             self.not_plain(attempt)?;
         }
         if let Some(stray) = self.strays.get(assigned.receipt) {
-            let (numbers, id) = (stray.numbers, stray.key);
-            if let Some(from) = assigned.from {
-                self.doubts.name(from, numbers, None);
+            let (numbers, id) = (stray.marks.numbers, stray.marks.key);
+            if let Some(from) = assigned.from
+                && let Some(place) = self.name_doubt(from, numbers, None)?
+            {
+                self.note_change(from, place, true);
             }
-            self.doubts.name(assigned.to, numbers, Some(id.exact));
             // Others that fitted both may fit one only, now.
-            self.to_judge.extend(numbers.into_iter().filter(|number| *number != 0).map(|number| (id.folded, number)));
+            self.to_judge.spelled(id.folded);
+            if let Some(place) = self.name_doubt(assigned.to, numbers, Some(id.exact))? {
+                self.note_change(assigned.to, place, true);
+            }
         }
-        self.strays.note(assigned.receipt, Some(assigned.to), Rule::Operator);
+        self.strays.note(assigned.receipt, Some(assigned.to), Rule::Operator, None);
         if assigned.from.is_none() {
             self.status.unmatched = self.status.unmatched.saturating_sub(1);
         }

@@ -26,7 +26,8 @@ pub struct Bench {
     pub path: PathBuf,
     pub keeper: Option<Keeper>,
     pub ids_in_memory: usize,
-    pub stop_words: Vec<String>,
+    pub opt_out_words: Vec<String>,
+    pub opt_in_words: Vec<String>,
     pub rules: Arc<RetryRules>,
     sessions: Vec<(i64, Receiver<ToSession>)>,
 }
@@ -72,7 +73,8 @@ impl Bench {
             path,
             keeper: None,
             ids_in_memory: 1_000,
-            stop_words: Vec::new(),
+            opt_out_words: Vec::new(),
+            opt_in_words: Vec::new(),
             // No test waits for what is tried again.
             rules: Arc::new(RetryRules { delays_ms: vec![0; DELAYS_MS.len()], ..RetryRules::default() }),
             sessions: Vec::new(),
@@ -94,7 +96,8 @@ impl Bench {
             limit: None,
             ids_in_memory: self.ids_in_memory,
             references: Arc::new(AtomicBool::new(true)),
-            stop_words: self.stop_words.clone(),
+            opt_out_words: self.opt_out_words.clone(),
+            opt_in_words: self.opt_in_words.clone(),
             default_alphabet: crate::text::DefaultAlphabet::default(),
             rules: Arc::clone(&self.rules),
             stop_when: Vec::new(),
@@ -189,23 +192,37 @@ impl Bench {
     }
 
     pub fn receipt(&mut self, session: i64, told: &Told<'_>) {
+        self.receipts(session, std::slice::from_ref(told), SENDER);
+    }
+
+    /// Receipts that come together, for messages from this sender.
+    pub fn receipts(&mut self, session: i64, told: &[Told<'_>], sender: &str) {
         let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
-        let tlvs = told
-            .reference
-            .map_or_else(Vec::new, |reference| [&[0x02, 0x04, 0, 2][..], &reference.to_be_bytes()].concat());
-        let event = ReceiptEvent {
-            message_id: batch.keep(told.id.as_bytes()),
-            state: Some(told.state),
-            is_final: told.is_final,
-            error: batch.keep(b""),
-            text: batch.keep(b"text"),
-            tlvs: batch.keep(&tlvs),
-            source: batch.keep(told.from.as_bytes()),
-            destination: batch.keep(SENDER.as_bytes()),
-        };
-        batch.receipts.push(event);
+        for told in told {
+            let tlvs = told
+                .reference
+                .map_or_else(Vec::new, |reference| [&[0x02, 0x04, 0, 2][..], &reference.to_be_bytes()].concat());
+            let event = ReceiptEvent {
+                message_id: batch.keep(told.id.as_bytes()),
+                state: Some(told.state),
+                is_final: told.is_final,
+                error: batch.keep(b""),
+                text: batch.keep(b"text"),
+                tlvs: batch.keep(&tlvs),
+                source: batch.keep(told.from.as_bytes()),
+                destination: batch.keep(sender.as_bytes()),
+            };
+            batch.receipts.push(event);
+        }
         batch.acknowledge.deliver.push(1);
         self.tell(ToJournal::Came { session, batch });
+    }
+
+    /// Has the journal thread do what it left to its next transactions.
+    pub fn rest(&mut self) {
+        while self.keeper().has_to_judge() {
+            self.keeper().transact(&mut Vec::new(), true).unwrap();
+        }
     }
 
     /// A final receipt.

@@ -2,6 +2,7 @@
 //! memory as differences while a transaction runs, written once before it commits.
 
 use super::JournalError;
+use super::campaign::{CampaignOptions, Receipts};
 use super::facts::{MessageFacts, message_of, stored_state};
 use super::key::State;
 use super::state::Awaited;
@@ -74,20 +75,21 @@ impl Books {
               WHERE c.imported_at IS NOT NULL ORDER BY c.first_id, c.id",
         )?;
         let campaigns = statement
-            .query_map([], |row| {
+            .query_and_then([], |row| {
                 let mut counts = [0; State::COUNT];
                 for (n, count) in counts.iter_mut().enumerate() {
                     *count = row.get(6 + n)?;
                 }
-                let options: super::campaign::CampaignOptions =
-                    serde_json::from_str(&row.get::<_, String>(5)?).unwrap_or_default();
+                let name: String = row.get(1)?;
+                let json = row.get_ref(5)?.as_str().unwrap_or_default();
+                let options = CampaignOptions::stored(json, || format!("campaign {name:?}"))?;
                 Ok(CampaignBook {
                     id: row.get(0)?,
-                    name: row.get(1)?,
+                    name,
                     first_id: row.get(2)?,
                     end_id: row.get(3)?,
                     cancelled: row.get(4)?,
-                    awaits_receipts: options.receipts == super::campaign::Receipts::All,
+                    awaits_receipts: options.receipts == Receipts::All,
                     numbers_once: !options.allow_duplicates,
                     in_doubt: options.in_doubt,
                     awaited: options.awaited(),
@@ -96,7 +98,7 @@ impl Books {
                     sent_at: None,
                 })
             })?
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, JournalError>>()?;
         Ok(Self { campaigns, touched: HashMap::new() })
     }
 

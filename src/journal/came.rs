@@ -6,7 +6,7 @@ use super::facts::receipts_of;
 use super::ids::{Found, IdKey};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State};
-use super::ladder::{Named, may_be_for};
+use super::ladder::{Judgement, Named, may_be_for};
 use super::retry::throttled_delay;
 use super::strays::{Rule, Stray, fingerprint};
 use crate::address::Destination;
@@ -17,6 +17,11 @@ use std::time::Instant;
 
 /// So many equal rejections in a row condemn the campaign's settings, not its messages.
 const EQUAL_REJECTIONS_MAX: u32 = 50;
+/// So many sessions in a row on which nothing was accepted, and messages were refused as on one that is not bound, stop
+/// sending.
+const UNBOUND_SESSIONS_MAX: u32 = 8;
+/// So many receipts are given to the attempt whose answer names their id; where there are more, they are judged.
+const NAMING_MAX: usize = 1_000;
 
 impl Keeper {
     /// Writes down one batch.
@@ -75,6 +80,7 @@ impl Keeper {
         let class = self.rules.class(status);
         let retry_in = match class {
             StatusClass::Throttled => Some(0),
+            StatusClass::Session => Some(0),
             StatusClass::Temporary => self.rules.delay_ms(status, sent.refused),
             _ => None,
         };
@@ -104,7 +110,9 @@ impl Keeper {
         match outcome {
             Outcome::Accepted => {
                 self.streak = (0, 0);
+                self.unbound = (0, 0);
                 self.status.accepted += 1;
+                self.note_taken(sent.destination);
                 if plain {
                     self.books.shift(sent.campaign, State::Sending, State::Accepted, 1);
                 } else {
@@ -122,6 +130,9 @@ impl Keeper {
                 if class == StatusClass::Throttled {
                     self.status.throttled += 1;
                     self.again(sent, throttled_delay(&self.connection, &self.rules, sent.attempt)?)?;
+                } else if class == StatusClass::Session {
+                    self.not_bound(session, status);
+                    self.again(sent, 0)?;
                 } else if sent.is_refused_for_reference(status) {
                     super::retry::ban_reference(&self.connection, &self.references)?;
                     self.again(sent, 0)?;
@@ -139,6 +150,21 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// The SMSC says of a session that it is not bound. Its connection binds anew; where that never helps, sending stops.
+    fn not_bound(&mut self, session: i64, status: CommandStatus) {
+        let (last, sessions) = self.unbound;
+        if last != session {
+            self.unbound = (session, sessions + 1);
+        }
+        if self.unbound.1 >= UNBOUND_SESSIONS_MAX {
+            self.halt(format!(
+                "{UNBOUND_SESSIONS_MAX} sessions in a row were bound, and then refused messages as not bound: {}; ask the \
+                 provider whether the account may send with this bind mode",
+                words(status)
+            ));
+        }
     }
 
     /// Sending stops when the account or its settings are what the SMSC refuses.
@@ -165,14 +191,19 @@ impl Keeper {
         if self.strays.is_empty() {
             return Ok(());
         }
-        for receipt in self.strays.naming(key, sent.generation) {
-            let Some(stray) = self.strays.get(receipt).cloned() else { continue };
-            if sent.destination != 0 && !may_be_for(stray.numbers, sent.destination) {
+        let naming = self.strays.naming(key, sent.generation).take(NAMING_MAX);
+        let naming: Vec<Stray> = naming.cloned().collect();
+        if naming.len() == NAMING_MAX {
+            self.to_judge.spelled(key.folded);
+        }
+        for stray in naming {
+            self.work.note(1);
+            if sent.destination != 0 && !may_be_for(stray.marks.numbers, sent.destination) {
                 // It names another number: what else it may belong to is looked at first.
-                self.to_judge.push((key.folded, 0));
+                self.to_judge.spelled(key.folded);
                 continue;
             }
-            self.give(&stray, Rule::Exact, Some(attempt), now)?;
+            self.give(&stray, Judgement::exact(attempt), now)?;
         }
         Ok(())
     }
@@ -333,18 +364,17 @@ impl Keeper {
                 self.status.unmatched += 1;
                 self.connection.prepare_cached("INSERT INTO stray (receipt) VALUES (?1)")?.execute([number])?;
                 if rule == Rule::None {
-                    let (key, spellings, numbers) = fingerprint(&self.ids, id.as_bytes(), [&source, &destination]);
                     self.strays.add(Stray {
                         id: number,
-                        key,
-                        spellings,
-                        numbers,
+                        marks: fingerprint(&self.ids, id.as_bytes(), [&source, &destination], tlvs),
                         is_final: receipt.is_final,
+                        received_at: now,
                         generation: self.generations.current(),
                         serial: Some(self.next_serial),
                         owner: None,
                         rule,
                         judged: false,
+                        rivalled: None,
                     });
                 }
             }

@@ -67,6 +67,9 @@ pub struct CampaignOptions {
     /// Send to a number as often as it stands in the file.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_duplicates: bool,
+    /// Leave out numbers that another campaign sent to within this time before the import, as in `24h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_sent_within: Option<String>,
     /// `auto`, `gsm7` or `ucs2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alphabet: Option<String>,
@@ -89,6 +92,15 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl CampaignOptions {
+    /// The options as they stand in the journal. What cannot be read is an error that names `whose` they are: a default in
+    /// its place could send again what is in doubt.
+    pub fn stored(json: &str, whose: impl FnOnce() -> String) -> Result<Self, JournalError> {
+        serde_json::from_str(json).map_err(|error| {
+            let words = "a newer smppost may have written them, or somebody else";
+            JournalError::Inconsistent(format!("the options of {} cannot be read ({error}): {words}", whose()))
+        })
+    }
+
     /// Which receipts its messages ask for: a field of the whole campaign beats the option, one of a row is not looked at.
     pub fn awaited(&self) -> Awaited {
         let field = self.fields.as_ref().and_then(|fields| fields.get("registered_delivery")?.as_u64());

@@ -201,7 +201,7 @@ impl Keeper {
             return Ok(true);
         }
         // What is tried again was looked at when it was taken from its queue.
-        if again || self.suppressed.is_empty() || !self.suppressed.contains(&item.destination) {
+        if again || self.suppressed.is_empty() || !self.suppressed.contains(item.destination) {
             return Ok(false);
         }
         super::control::suppress_message(&self.connection, &mut self.books, item.campaign, item.message)?;
@@ -234,7 +234,7 @@ impl Keeper {
             super::feed::encode_again(&self.connection, &self.books, &waiting, message, &mut chunk)?;
             let number = chunk.items.last().map_or(0, |item| item.destination);
             // A message that was begun is completed; one of which nothing is known to be taken is not.
-            if self.suppressed.contains(&number) && super::state::is_not_begun(&facts.parts) {
+            if self.suppressed.contains(number) && super::state::is_not_begun(&facts.parts) {
                 chunk.items.truncate(before);
                 // Given back in this very transaction, it is counted as on its way still.
                 if self.books.is_touched(message) {

@@ -10,7 +10,7 @@ use super::equivalent::bare;
 use super::key::Attempt;
 use super::recall::Recall;
 use hashbrown::HashTable;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
@@ -228,6 +228,13 @@ impl Ids {
         hasher.finish()
     }
 
+    /// A hash, by the journal's own keys, of things that belong together; not 0.
+    pub fn keyed(&self, things: &[&[u8]]) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.keys.0, !self.keys.1);
+        things.iter().for_each(|thing| hasher.write(thing));
+        hasher.finish().max(1)
+    }
+
     /// Notes that `key` is the id of `attempt`, of which no receipt came yet.
     /// `destination` is where it went to, 0 if that is not at hand.
     pub fn insert(&mut self, key: IdKey, attempt: Attempt, plain: bool, destination: u64) {
@@ -337,15 +344,25 @@ impl Ids {
 
     /// Takes out about one in `share`: those of the lowest parts. Returns them and the part before which none is left.
     pub fn take_oldest(&mut self, share: usize) -> (Vec<Known>, i64) {
+        self.take(self.len / share.max(1))
+    }
+
+    /// Takes out all but about so many: those of the highest parts stay.
+    pub fn take_all_but(&mut self, kept: usize) -> (Vec<Known>, i64) {
+        self.take(self.len.saturating_sub(kept))
+    }
+
+    fn take(&mut self, count: usize) -> (Vec<Known>, i64) {
         // A sample is enough to find a part that about so many are before.
         let step = (self.len / 4_096).max(1);
         let all = self.pieces.iter().flatten();
         let mut sample: Vec<i64> = all.step_by(step).map(|known| known.attempt().part()).collect();
         sample.sort_unstable();
-        let Some(&edge) = sample.get(sample.len() / share.max(1)) else { return (Vec::new(), 0) };
+        let place = (sample.len() as u128 * count as u128 / self.len.max(1) as u128) as usize;
+        let Some(&edge) = sample.get(place) else { return (Vec::new(), 0) };
         // At least one part goes, whatever the sample held.
         let edge = edge.max(sample.first().map_or(0, |first| first + 1));
-        let mut taken = Vec::with_capacity(self.len / share.max(1) * 9 / 8);
+        let mut taken = Vec::with_capacity(count * 9 / 8);
         for piece in &mut self.pieces {
             let before = piece.len();
             taken.extend(piece.extract_if(|known| known.attempt().part() < edge));
@@ -363,19 +380,20 @@ impl Ids {
 
 /// The keys of the journal's hashes of ids; made where there are none yet.
 pub fn hash_keys(connection: &Connection) -> Result<(u64, u64), JournalError> {
-    let read = || {
-        connection
-            .query_row("SELECT value FROM meta WHERE key = 'id_keys'", [], |row| row.get::<_, String>(0))
-            .optional()
-    };
-    if read()?.is_none() {
-        let fresh = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-        connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('id_keys', ?1)", [fresh])?;
+    if let Some(keys) = hash_keys_so_far(connection)? {
+        return Ok(keys);
     }
-    let keys = read()?.unwrap_or_default();
+    let fresh = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+    connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('id_keys', ?1)", [fresh])?;
+    Ok(hash_keys_so_far(connection)?.unwrap_or_default())
+}
+
+/// As [`hash_keys`]; `None`: there are none yet.
+pub fn hash_keys_so_far(connection: &Connection) -> Result<Option<(u64, u64)>, JournalError> {
+    let Some(keys) = super::note(connection, "id_keys")? else { return Ok(None) };
     let half = |range| keys.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok());
     match (half(0..16), half(16..32)) {
-        (Some(first), Some(second)) => Ok((first, second)),
+        (Some(first), Some(second)) => Ok(Some((first, second))),
         _ => Err(JournalError::Inconsistent("the keys of its message ids cannot be read".into())),
     }
 }

@@ -4,7 +4,8 @@
 use super::came::text_of;
 use super::events::{Batch, InboundEvent};
 use super::keeper::{Keeper, stop_word};
-use super::{JournalError, now_ms, suppression};
+use super::suppression::{self, OptedIn, Source, Why};
+use super::{JournalError, now_ms};
 use crate::address::Destination;
 use crate::escape::mask_number;
 use crate::text::{Concatenation, concatenation, decode, decode_with_header, split_udh, unfinished};
@@ -74,7 +75,7 @@ impl Keeper {
                 place.is_none().then_some(decoded)
             }
         };
-        whole.map_or(Ok(()), |text| self.heed_stop_word(&source, &text))
+        whole.map_or(Ok(()), |text| self.heed_opt_word(&source, &text))
     }
 
     /// Reads the parts of a long message anew where a character begins in one of them and ends in the next. Returns its text
@@ -145,30 +146,55 @@ impl Keeper {
             .optional()?)
     }
 
-    fn heed_stop_word(&mut self, source: &str, text: &str) -> Result<(), JournalError> {
-        if self.stop_words.is_empty() {
+    /// Puts a number on the suppression list, or takes it off, where the message says so and nothing else.
+    fn heed_opt_word(&mut self, source: &str, text: &str) -> Result<(), JournalError> {
+        if self.opt_out_words.is_empty() && self.opt_in_words.is_empty() {
             return Ok(());
         }
         let folded = stop_word(text);
-        if !self.stop_words.contains(&folded) {
+        if self.opt_in_words.contains(&folded) {
+            return self.opt_in(source, &folded);
+        }
+        if !self.opt_out_words.contains(&folded) {
             return Ok(());
         }
         let Ok(number) = Destination::parse(source) else {
-            log::warn!("a stop word came from an address that is no number: nothing to suppress");
+            log::warn!("an opt-out word came from an address that is no number: nothing to suppress");
             return Ok(());
         };
         if number.looks_national() {
             log::warn!(
-                "a stop word came from {}, which has no country code: the number is suppressed as it came, and messages \
+                "an opt-out word came from {}, which has no country code: the number is suppressed as it came, and messages \
                  to it in international format are still sent; `smppost suppress list` has it",
                 mask_number(number.digits())
             );
         }
-        suppression::add(&self.connection, number, &format!("it sent {folded}"), now_ms())?;
+        let why = Why { source: Source::OptOutWord, reason: &format!("it sent {folded}") };
+        suppression::add(&self.connection, number, why, now_ms())?;
         if self.suppressed.insert(number.same_key()) {
             self.barred.numbers.insert(number.same_key());
         }
         self.status.stopped += 1;
+        Ok(())
+    }
+
+    /// Takes a number off the list that an opt-out word put there. What was left out because of it stays left out.
+    fn opt_in(&mut self, source: &str, folded: &str) -> Result<(), JournalError> {
+        let Ok(number) = Destination::parse(source) else { return Ok(()) };
+        match suppression::opt_in(&self.connection, number, &format!("it sent {folded}"), now_ms())? {
+            OptedIn::Removed => {
+                self.suppressed.remove(number.same_key());
+                self.barred.numbers.remove(&number.same_key());
+                self.status.opted_in += 1;
+            }
+            OptedIn::Stays(put_by) => log::warn!(
+                "an opt-in word came from {}: the number stays on the suppression list, since no opt-out word put it there \
+                 ({}); `smppost suppress remove` takes it off",
+                mask_number(number.digits()),
+                put_by.name()
+            ),
+            OptedIn::NotThere => {}
+        }
         Ok(())
     }
 }

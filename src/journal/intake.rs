@@ -3,10 +3,14 @@
 
 use super::campaign::CampaignOptions;
 use super::key::State;
+use super::lately::{Count, Lately};
 use super::lock::ImportLock;
+use super::numbers::index::{self, Indexer};
+use super::numbers::key_of;
 use super::twins::{self, Contents, Twin};
 use super::{JournalError, beside, in_transaction, now_ms, open_or_create};
 use crate::failpoint::reach;
+use crate::import::SentBy;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +20,8 @@ const ROWS_PER_COMMIT: usize = 20_000;
 /// Between two of them a sender finds its turn, which it looks for more often than this.
 const PAUSE: Duration = Duration::from_millis(1);
 const _: () = assert!(PAUSE.as_micros() >= 2 * super::BUSY_LOOK.as_micros());
+/// How long ago a number was sent to for an import to say so, in milliseconds.
+pub const LATELY: i64 = 24 * 3_600_000;
 /// Numbers of parts, and of rows left out, whose rows an undo deletes in one transaction.
 const UNDONE_PER_COMMIT: i64 = 200_000;
 
@@ -51,6 +57,8 @@ pub enum Kept<'a> {
         line: u64,
         /// Its number came before; else it was refused.
         duplicate: bool,
+        /// It is good, and was left out because its number was sent to lately.
+        sent_lately: bool,
         /// Why, in words.
         reason: &'a str,
         /// The row as it was written.
@@ -95,6 +103,9 @@ pub struct Intake {
     counts: Counts,
     first_refused: Option<(u64, String)>,
     pending: usize,
+    indexer: Indexer,
+    /// Where other campaigns sent lately: to which of the numbers.
+    lately: Option<Count>,
     /// There was no journal before.
     is_new: bool,
     lock: ImportLock,
@@ -111,8 +122,10 @@ pub struct Counts {
     pub suppressed: i64,
     /// Rows left out because their number came before.
     pub duplicates: i64,
-    /// Rows refused.
+    /// Rows refused, and those left out because their number was sent to lately.
     pub rejected: i64,
+    /// Of these, the latter.
+    pub sent_lately: i64,
 }
 
 impl Intake {
@@ -162,6 +175,7 @@ impl Intake {
         let first_id: i64 =
             connection.query_row("SELECT coalesce(max(end_id), 1) FROM campaign", [], |row| row.get(0))?;
         let source = crate::address::Sender::canonical(&options.from).to_owned();
+        let may_repeat = options.allow_duplicates;
         let options = serde_json::to_string(options)
             .map_err(|error| JournalError::Inconsistent(format!("the campaign's options: {error}")))?;
         connection.execute(
@@ -173,6 +187,8 @@ impl Intake {
         connection.execute("INSERT INTO campaign_count (campaign_id) VALUES (?1)", [campaign])?;
         let next_skipped =
             connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM skipped_row", [], |row| row.get(0))?;
+        let indexer = Indexer::new(&connection, first_id)?;
+        let lately = Lately::since(&connection, now_ms() - LATELY)?;
         Ok(Self {
             connection,
             path: path.to_owned(),
@@ -182,6 +198,8 @@ impl Intake {
             counts: Counts::default(),
             first_refused: None,
             pending: 0,
+            indexer,
+            lately: lately.map(|lately| Count::new(lately, may_repeat)),
             is_new: false,
             lock,
         })
@@ -192,10 +210,10 @@ impl Intake {
         self.insert(rows)
             .and_then(|()| Ok(reach("import-chunk")?))
             .and_then(|()| self.commit_now_and_then())
-            .map_err(|error| JournalError::from(error).at(&self.path))
+            .map_err(|error| error.at(&self.path))
     }
 
-    fn insert<'a>(&mut self, rows: impl Iterator<Item = Kept<'a>>) -> rusqlite::Result<()> {
+    fn insert<'a>(&mut self, rows: impl Iterator<Item = Kept<'a>>) -> Result<(), JournalError> {
         let counts = &mut self.counts;
         let mut message = self.connection.prepare_cached(
             "INSERT INTO message (id, line, destination, source, text, encoding, parts, fields)
@@ -224,16 +242,25 @@ impl Intake {
                         suppressed.execute((self.next_id, State::Suppressed as u8))?;
                         counts.suppressed += 1;
                     }
+                    let number = key_of(row.destination);
+                    if !self.indexer.has_room() {
+                        self.indexer.write(&self.connection)?;
+                    }
+                    self.indexer.add(self.next_id, row.parts, number);
+                    if let Some(lately) = self.lately.as_mut().filter(|_| !row.suppressed) {
+                        lately.add(number);
+                    }
                     self.next_id += i64::from(row.parts);
                     counts.messages += 1;
                     counts.parts += i64::from(row.parts);
                 }
-                Kept::Skipped { line, duplicate, reason, row } => {
+                Kept::Skipped { line, duplicate, sent_lately, reason, row } => {
                     skipped.execute((self.next_skipped, self.campaign, line as i64, duplicate, reason, row))?;
                     self.next_skipped += 1;
-                    if !duplicate && counts.rejected == 0 {
+                    if !duplicate && !sent_lately && self.first_refused.is_none() {
                         self.first_refused = Some((line, reason.to_owned()));
                     }
+                    counts.sent_lately += i64::from(sent_lately);
                     *(if duplicate { &mut counts.duplicates } else { &mut counts.rejected }) += 1;
                 }
             }
@@ -241,15 +268,32 @@ impl Intake {
         Ok(())
     }
 
-    fn commit_now_and_then(&mut self) -> rusqlite::Result<()> {
+    fn commit_now_and_then(&mut self) -> Result<(), JournalError> {
         if self.pending < ROWS_PER_COMMIT {
             return Ok(());
         }
+        self.commit()?;
+        std::thread::sleep(PAUSE);
+        let is_run = self.indexer.is_full();
+        if is_run {
+            self.indexer.sort();
+        }
+        if self.lately.as_ref().is_some_and(Count::is_full) {
+            self.ask_lately()?;
+        }
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        if is_run { self.indexer.write(&self.connection) } else { Ok(()) }
+    }
+
+    fn commit(&mut self) -> Result<(), JournalError> {
         self.pending = 0;
         self.connection.execute("UPDATE campaign SET end_id = ?2 WHERE id = ?1", (self.campaign, self.next_id))?;
-        self.connection.execute_batch("COMMIT")?;
-        std::thread::sleep(PAUSE);
-        self.connection.execute_batch("BEGIN IMMEDIATE")
+        Ok(self.connection.execute_batch("COMMIT")?)
+    }
+
+    /// Outside of a transaction, as it may take a second.
+    fn ask_lately(&mut self) -> Result<(), JournalError> {
+        self.lately.as_mut().map_or(Ok(()), |lately| lately.ask(&self.connection, |_, _| ()))
     }
 
     /// What went in so far.
@@ -260,6 +304,14 @@ impl Intake {
     /// The line of the first row refused, and why.
     pub fn first_refused(&self) -> Option<(u64, String)> {
         self.first_refused.clone()
+    }
+
+    /// Keeps the file's header as it was written, so that its rows can be given back below it.
+    pub fn keep_header(&self, header: &str) -> Result<(), JournalError> {
+        self.connection
+            .execute("UPDATE campaign SET header = ?2 WHERE id = ?1", (self.campaign, header))
+            .map_err(|error| JournalError::from(error).at(&self.path))?;
+        Ok(())
     }
 
     /// Campaigns of other names that are the same again as this one, all of which is stored by now. From here on the
@@ -276,34 +328,46 @@ impl Intake {
     }
 
     /// Makes the campaign whole: from this commit on it is there.
-    pub fn finish(self, digest: &str) -> Result<Counts, JournalError> {
+    pub fn finish(mut self, digest: &str) -> Result<Counts, JournalError> {
         self.seal(digest)?;
         self.release()
     }
 
+    /// Campaigns that sent to its numbers in the last 24 hours: all that are known once it is sealed.
+    pub fn sent_lately(&self) -> Vec<SentBy> {
+        self.lately.as_ref().map(Count::told).unwrap_or_default()
+    }
+
     /// Puts all of the campaign on disk, still hidden: [`release`](Self::release) shows it, [`abandon`](Self::abandon)
     /// takes it back, and so does the next start after a crash.
-    pub fn seal(&self, digest: &str) -> Result<(), JournalError> {
-        let at_path = |error: rusqlite::Error| JournalError::from(error).at(&self.path);
-        let counts = self.counts;
-        if self.connection.is_autocommit() {
-            self.connection.execute_batch("BEGIN IMMEDIATE").map_err(at_path)?;
+    pub fn seal(&mut self, digest: &str) -> Result<(), JournalError> {
+        self.complete(digest).map_err(|error| error.at(&self.path))
+    }
+
+    fn complete(&mut self, digest: &str) -> Result<(), JournalError> {
+        self.indexer.sort();
+        if self.lately.is_some() {
+            if !self.connection.is_autocommit() {
+                self.commit()?;
+            }
+            self.ask_lately()?;
         }
-        self.connection
-            .execute(
-                "UPDATE campaign SET digest = ?2, end_id = ?3, duplicate_rows = ?4, rejected_rows = ?5 WHERE id = ?1",
-                (self.campaign, digest, self.next_id, counts.duplicates, counts.rejected),
-            )
-            .map_err(at_path)?;
-        self.connection
-            .execute(
-                "UPDATE campaign_count SET messages = ?2, parts = ?3, queued = ?4, suppressed = ?5 WHERE campaign_id = ?1",
-                (self.campaign, counts.messages, counts.parts, counts.messages - counts.suppressed, counts.suppressed),
-            )
-            .map_err(at_path)?;
+        if self.connection.is_autocommit() {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        }
+        self.indexer.write(&self.connection)?;
+        let counts = self.counts;
+        self.connection.execute(
+            "UPDATE campaign SET digest = ?2, end_id = ?3, duplicate_rows = ?4, rejected_rows = ?5 WHERE id = ?1",
+            (self.campaign, digest, self.next_id, counts.duplicates, counts.rejected),
+        )?;
+        self.connection.execute(
+            "UPDATE campaign_count SET messages = ?2, parts = ?3, queued = ?4, suppressed = ?5 WHERE campaign_id = ?1",
+            (self.campaign, counts.messages, counts.parts, counts.messages - counts.suppressed, counts.suppressed),
+        )?;
         reach("import-finish")?;
         // A commit with FULL syncs the whole WAL, and with it every commit before.
-        self.connection.execute_batch("COMMIT; PRAGMA synchronous = FULL").map_err(at_path)?;
+        self.connection.execute_batch("COMMIT; PRAGMA synchronous = FULL")?;
         reach("import-finished")?;
         Ok(())
     }
@@ -313,6 +377,10 @@ impl Intake {
         self.connection
             .execute("UPDATE campaign SET imported_at = ?2 WHERE id = ?1", (self.campaign, now_ms()))
             .map_err(|error| JournalError::from(error).at(&self.path))?;
+        // The look-up is right without it, only slower.
+        if let Err(error) = index::tidy(&self.connection) {
+            log::warn!("the look-up by number is left as it is: {error}");
+        }
         Ok(self.counts)
     }
 
@@ -369,6 +437,8 @@ pub(super) fn undo_all_unfinished(connection: &Connection) -> Result<usize, Jour
 
 /// From the last message to the first: wherever it is cut short, what is left looks like an import cut short.
 fn undo(connection: &Connection, campaign: i64, first: i64, mut end: i64) -> Result<(), JournalError> {
+    // Its ids are the last ones, and will be another campaign's.
+    index::forget_from(connection, first)?;
     while end > first {
         let from = first.max(end - UNDONE_PER_COMMIT);
         in_turn(connection, || {
@@ -416,7 +486,13 @@ mod tests {
                 suppressed: row % 3 == 0,
             };
             match row % 10 {
-                9 => Kept::Skipped { line: row + 2, duplicate: row % 20 == 9, reason: "why", row: "44" },
+                9 => Kept::Skipped {
+                    line: row + 2,
+                    duplicate: row % 20 == 9,
+                    sent_lately: false,
+                    reason: "why",
+                    row: "44",
+                },
                 _ => Kept::Message(message),
             }
         })

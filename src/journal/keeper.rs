@@ -14,15 +14,17 @@ pub use start::KeeperSettings;
 
 use super::JournalError;
 use super::books::Books;
+use super::doubts::Doubts;
 use super::events::{Barred, Chunk, SessionNumber, ToJournal, ToSession};
 use super::feed::Feeder;
 use super::generations::Generations;
 use super::ids::Ids;
+use super::judging::{ToJudge, Work};
 use super::key::State;
-use super::ladder::Doubts;
 use super::now_ms;
 use super::reserve::Reserve;
 use super::retry::{Retries, RetryRules};
+use super::rivals::Table;
 use super::sequence::Sequence;
 use super::spill::Spill;
 use crate::broken;
@@ -32,6 +34,7 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use std::cell::RefCell;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -45,6 +48,8 @@ const EVENTS_PER_COMMIT_MAX: usize = 256;
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// How long the last checkpoint waits for those who read: what it cannot fold back then stays in the -wal, where it is safe.
 const LAST_CHECKPOINT_WAIT: Duration = Duration::from_secs(1);
+/// How long receipts are judged at the end, when nothing more comes.
+const LAST_JUDGING: Duration = Duration::from_secs(1);
 /// "For ever", as a wait.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -89,8 +94,16 @@ pub struct Status {
     pub inbound: u64,
     /// Numbers that a stop word put on the suppression list in this run.
     pub stopped: u64,
+    /// Numbers that an opt-in word took off it in this run.
+    pub opted_in: u64,
     /// Transactions committed in this run.
     pub commits: u64,
+    /// The longest that something waited for the next commit.
+    pub longest_pause: Duration,
+    /// Statements and rows that it took to tell whose receipts are.
+    pub steps: u64,
+    /// Why the -wal grows and is not folded back into the journal, where it is large.
+    pub unfolded: Option<String>,
 }
 
 /// Where [`Status`] is read.
@@ -123,10 +136,9 @@ pub struct Keeper {
     pub(super) spill: Spill,
     pub(super) strays: super::strays::Strays,
     pub(super) doubts: Doubts,
-    /// What bears upon strays that were judged already: the hash of an id's spelling, a number.
-    pub(super) to_judge: Vec<(u64, u64)>,
-    /// All that are not decided are to be judged anew.
-    pub(super) judge_all: bool,
+    pub(super) to_judge: ToJudge,
+    pub(super) work: Work,
+    pub(super) rivals: RefCell<Table>,
     /// A receipt of the account had the id of an answer: ids mean the same in both.
     pub(super) ids_match: bool,
     /// Some message was taken without being given an id.
@@ -147,12 +159,16 @@ pub struct Keeper {
     pub(super) active: Vec<u32>,
     pub(super) claiming: bool,
     data_version: i64,
-    pub(super) suppressed: HashSet<u64>,
     /// Messages that were cancelled one by one while this sends: they may be read ahead.
     pub(super) cancelled: HashSet<i64>,
+    /// Decisions are applied in part, and the rest in the next transactions.
+    pub(super) decisions_left: bool,
+    pub(super) suppressed: super::suppression::Suppressions,
     /// What this transaction bars that may be claimed already. Barring what is not barred in the end does no harm.
     pub(super) barred: Barred,
     pub(super) streak: (u32, u32),
+    /// The last session on which the SMSC refused messages as not bound, and how many such in a row.
+    pub(super) unbound: (i64, u32),
     watch: Watch,
     /// Parts that the last claims passed by, since their time had passed.
     pub(super) passed_by: usize,
@@ -165,7 +181,8 @@ pub struct Keeper {
     reserve: Option<Reserve>,
     looked_at: Instant,
     pub(super) references: Arc<AtomicBool>,
-    pub(super) stop_words: Vec<String>,
+    pub(super) opt_out_words: Vec<String>,
+    pub(super) opt_in_words: Vec<String>,
     pub(super) default_alphabet: DefaultAlphabet,
     gather: Duration,
     committed_at: Instant,
@@ -199,19 +216,43 @@ impl Keeper {
                 recv(feed) -> chunk => self.take_chunk(chunk.ok())?,
                 default(wait) => {}
             }
+            let (begun, commits) = (Instant::now(), self.status.commits);
             let housekeeping = self.looked_at.elapsed() >= HOUSEKEEPING;
             if housekeeping {
                 self.look_after_file()?;
+                self.status.unfolded = super::wal::unfolded(&self.path);
             }
             if let Err(error) = self.transact_in_turn(&mut inbox, housekeeping) {
                 self.disown(&mut inbox);
                 return Err(error.at(&self.path));
             }
+            if self.status.commits > commits {
+                self.status.longest_pause = self.status.longest_pause.max(begun.elapsed());
+            }
         }
+        self.judge_the_rest()?;
+        log::debug!(
+            "the journal thread: {} transactions, the longest {} ms, {} steps to judge receipts",
+            self.status.commits,
+            self.status.longest_pause.as_millis(),
+            self.work.done()
+        );
         // Folded back into the one file, so that what is left behind can be copied as it is.
         reach("checkpoint")?;
         self.connection.busy_timeout(LAST_CHECKPOINT_WAIT)?;
+        if let Err(error) = super::load::spill_at_end(&self.connection, &mut self.ids, &mut self.spill) {
+            log::debug!("the next start reads all ids back: {error}");
+        }
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        Ok(())
+    }
+
+    /// Judges what is left when all has come, as far as that goes in a moment: the next sender does the rest.
+    fn judge_the_rest(&mut self) -> Result<(), JournalError> {
+        let until = Instant::now() + LAST_JUDGING;
+        while (self.has_to_judge() || self.decisions_left) && Instant::now() < until {
+            self.transact(&mut Vec::new(), false).map_err(|error| error.at(&self.path))?;
+        }
         Ok(())
     }
 
@@ -228,7 +269,7 @@ impl Keeper {
     }
 
     fn wait(&self) -> Duration {
-        if self.strays.has_drained(&self.generations) || self.has_more_to_pass_by() {
+        if self.has_to_judge() || self.decisions_left || self.has_more_to_pass_by() {
             return Duration::ZERO;
         }
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {
@@ -295,12 +336,14 @@ impl Keeper {
             }
         }
         let may_claim = self.may_claim()?;
-        let to_judge = self.strays.has_drained(&self.generations);
+        let is_left = self.has_to_judge() || self.decisions_left;
         let canary = housekeeping && self.has_canary();
-        if to_write || to_judge || may_claim || canary || (housekeeping && self.others_wrote()?) {
+        if to_write || is_left || may_claim || canary || (housekeeping && self.others_wrote()?) {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             if self.others_wrote()? {
                 self.heed_others()?;
+            } else if self.decisions_left {
+                self.apply_decisions()?;
             }
             inbox.iter().try_for_each(|event| self.apply(event))?;
             self.judge_strays(now_ms())?;
@@ -399,6 +442,7 @@ impl Keeper {
         self.status.awaiting_receipts = awaiting;
         self.status.doubts_awaiting_receipts = doubts;
         self.status.blocked = None;
+        self.status.steps = self.work.done();
         self.status.late_answers = self.held.values().map(HashSet::len).sum();
         // The end of the feed shows by itself only when something is asked for.
         if self.chunk.is_none()
@@ -428,12 +472,16 @@ impl Keeper {
         Ok(data_version(&self.connection)? != self.data_version)
     }
 
-    /// Honours what `cancel`, `suppress` and `resolve` appended meanwhile.
+    /// Applies the cancels, suppressions and decisions that other processes committed.
     fn heed_others(&mut self) -> Result<(), JournalError> {
         self.data_version = data_version(&self.connection)?;
-        let suppressed = super::control::suppressed(&self.connection)?;
-        let before = std::mem::replace(&mut self.suppressed, suppressed);
-        self.barred.numbers.extend(self.suppressed.difference(&before));
+        let fresh = self.suppressed.read_on(&self.connection)?;
+        self.barred.numbers.extend(fresh);
+        self.apply_decisions()
+    }
+
+    /// Applies what was decided, as far as one transaction goes.
+    fn apply_decisions(&mut self) -> Result<(), JournalError> {
         let is_cancelled = |books: &Books, index| books.campaign(index).is_none_or(|book| book.cancelled);
         let alive: Vec<u32> = self.active.iter().copied().filter(|&index| !is_cancelled(&self.books, index)).collect();
         let applied = super::control::apply(&self.connection, &mut self.books)?;
@@ -442,10 +490,8 @@ impl Keeper {
             self.note_assigned(assigned)?;
         }
         self.cancelled.extend(&applied.cancelled);
-        if applied.decisions > 0 {
-            self.load_retries()?;
-        }
-        Ok(())
+        self.decisions_left = applied.is_left;
+        self.queue_again(&applied.again)
     }
 }
 

@@ -8,79 +8,50 @@
 mod parties;
 
 use super::JournalError;
+use super::doubts::{self, Before};
 use super::facts::MessageFacts;
 use super::ids::{Found, IdKey, Known, LAST_DIGITS};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
 use super::spill::Spilled;
 use super::strays::{Rule, Stray};
-use hashbrown::HashMap;
-use parties::Parties;
-pub(super) use parties::Told;
-use rusqlite::{Connection, OptionalExtension};
+pub(in crate::journal) use parties::Parties;
+use rusqlite::OptionalExtension;
 
 /// References are the low bits of part numbers.
 const REFERENCES: usize = 1 << 16;
 
-/// Attempts in doubt that no answer has settled, by destination.
-#[derive(Debug, Default)]
-pub struct Doubts(HashMap<u64, Vec<Doubt>>);
-
-#[derive(Debug)]
-struct Doubt {
-    attempt: Attempt,
-    /// The (exact) message id that a receipt gave it by rule 4: it has no other.
-    id: Option<u64>,
-}
-
-impl Doubts {
-    /// Reads those of the journal.
-    pub fn load(connection: &Connection) -> Result<Self, JournalError> {
-        let mut doubts = Self::default();
-        let mut statement = connection.prepare(
-            "SELECT DISTINCT v.attempt FROM verdict v
-              WHERE v.kind = 1 AND NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = v.attempt)",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let attempt = Attempt(row.get(0)?);
-            if let Some(parties) = Parties::of(connection, attempt.part())? {
-                doubts.add(parties.number, attempt);
-            }
-        }
-        Ok(doubts)
-    }
-
-    fn add(&mut self, number: u64, attempt: Attempt) {
-        let list = self.0.entry(number).or_default();
-        if !list.iter().any(|doubt| doubt.attempt == attempt) {
-            list.push(Doubt { attempt, id: None });
-        }
-    }
-
-    fn remove(&mut self, number: u64, attempt: Attempt) {
-        if let Some(list) = self.0.get_mut(&number) {
-            list.retain(|doubt| doubt.attempt != attempt);
-            if list.is_empty() {
-                self.0.remove(&number);
-            }
-        }
-    }
-
-    /// Notes which id a receipt gave to an attempt, or took back.
-    pub fn name(&mut self, attempt: Attempt, numbers: [u64; 2], id: Option<u64>) {
-        for number in numbers {
-            for doubt in self.0.get_mut(&number).into_iter().flatten().filter(|doubt| doubt.attempt == attempt) {
-                doubt.id = id;
-            }
-        }
-    }
-}
+/// Where more attempts than these have one spelling of an id, it tells nothing: several fit.
+const ALIKE_MAX: usize = 1_000;
 
 /// Whether a receipt with these numbers can be about a message to `destination`: unless it names only others. Numbers may
 /// be written with or without the country, so their last digits count.
 pub(super) fn may_be_for(numbers: [u64; 2], destination: u64) -> bool {
     numbers == [0, 0] || numbers.iter().any(|number| *number != 0 && number % LAST_DIGITS == destination % LAST_DIGITS)
+}
+
+/// Whose a receipt is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Judgement {
+    pub rule: Rule,
+    pub owner: Option<Attempt>,
+    /// See [`Stray::rivalled`].
+    pub rivalled: Option<Attempt>,
+}
+
+impl Judgement {
+    /// It has exactly the id of this attempt.
+    pub fn exact(owner: Attempt) -> Self {
+        Self { rule: Rule::Exact, owner: Some(owner), rivalled: None }
+    }
+}
+
+/// What a receipt can be about.
+fn before(stray: &Stray) -> Before {
+    match stray.serial {
+        Some(next) => Before::Serial(next),
+        None => Before::Time { received_at: stray.received_at, now: super::now_ms() },
+    }
 }
 
 /// An attempt found by its exact id, with what is known of its receipts.
@@ -197,132 +168,115 @@ impl Keeper {
         }
     }
 
-    /// Judges the receipts that have waited long enough, and anew those that what happened bears upon.
-    pub(super) fn judge_strays(&mut self, now: i64) -> Result<(), JournalError> {
-        while let Some(receipt) = self.strays.next_drained(&self.generations) {
-            self.judge_one(receipt, now)?;
-        }
-        self.judge_left_out(now)?;
-        if std::mem::take(&mut self.judge_all) {
-            for receipt in self.strays.undecided() {
-                self.judge_one(receipt, now)?;
-            }
-        }
-        self.judge_again(now)
-    }
-
-    /// Whether what happened bears upon a receipt that was judged before.
-    pub(super) fn has_to_judge_again(&self) -> bool {
-        self.to_judge.iter().any(|&(spelling, number)| !self.strays.judged(spelling, number).is_empty())
-    }
-
-    /// Judges anew the receipts that what happened bears upon.
-    pub(super) fn judge_again(&mut self, now: i64) -> Result<(), JournalError> {
-        for (spelling, number) in std::mem::take(&mut self.to_judge) {
-            for receipt in self.strays.judged(spelling, number) {
-                self.judge_one(receipt, now)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn judge_one(&mut self, receipt: i64, now: i64) -> Result<(), JournalError> {
-        let Some(stray) = self.strays.get(receipt).cloned() else { return Ok(()) };
-        if matches!(stray.rule, Rule::Exact | Rule::Operator) {
-            return Ok(());
-        }
-        let (rule, owner) = self.judge(&stray)?;
-        self.give(&stray, rule, owner, now)
-    }
-
-    /// Whose the receipt is by rules 2 to 4, as far as is known now.
-    fn judge(&self, stray: &Stray) -> Result<(Rule, Option<Attempt>), JournalError> {
-        let told = Told::read(&self.connection, stray.id)?;
-        let mut fitting = self.equivalent(stray, &told)?;
+    /// Whose the receipt is by rules 2 to 4, as far as is known now. `None`: what it takes to tell is still being read.
+    pub(super) fn judge(&self, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
+        let mut fitting = self.equivalent(stray)?;
         let mut rule = Rule::Equivalent;
         if fitting.is_empty()
-            && let Some(reference) = told.reference
+            && let Some(reference) = stray.marks.reference
         {
-            fitting = self.referenced(reference, stray, &told)?;
+            fitting = self.referenced(reference, stray)?;
             rule = Rule::Reference;
         }
         if fitting.is_empty() {
-            fitting = self.doubtful(stray, &told)?;
+            fitting = self.doubts.fitting(stray.marks.key.exact, stray.marks.pools, before(stray));
+            #[cfg(test)]
+            if self.to_judge.is_naive {
+                fitting = self.doubtful_naively(stray)?;
+            }
             rule = Rule::Doubt;
         }
         if fitting.is_empty() {
             // Its addresses may be anything; its id is not.
-            fitting = self.exact_of_others(stray, &told)?;
+            fitting = self.exact_of_others(stray)?;
             rule = Rule::Exact;
         }
-        Ok(match fitting[..] {
-            [] => (Rule::None, None),
-            [only] if rule == Rule::Doubt && (!self.ids_match || self.nameless) && !self.is_named(only, stray) => {
-                let parties = Parties::of(&self.connection, only.part())?;
-                match self.has_rival(only, parties.map_or(0, |parties| parties.number), self.ids_match)? {
-                    true => (Rule::Ambiguous, None),
-                    false => (rule, Some(only)),
-                }
+        let [only] = fitting[..] else {
+            let rule = if fitting.is_empty() { Rule::None } else { Rule::Ambiguous };
+            return Ok(Some(Judgement { rule, owner: None, rivalled: None }));
+        };
+        let is_rivalled = match rule {
+            Rule::Doubt if self.doubts.id_of(only) == Some(stray.marks.key.exact) => Some(false),
+            Rule::Doubt if !self.ids_match || self.nameless => {
+                let number = Parties::of(&self.connection, only.part())?.map_or(0, |parties| parties.number);
+                self.has_rival(only, number, self.ids_match)?
             }
             // It names the number of a message whose id nobody knows.
-            [only] if rule == Rule::Exact && self.nameless && self.is_rivalled(only, stray.numbers)? => {
-                (Rule::Ambiguous, None)
-            }
-            [only] => (rule, Some(only)),
-            _ => (Rule::Ambiguous, None),
-        })
+            Rule::Exact if self.nameless => self.is_rivalled(only, stray.marks.numbers)?,
+            _ => Some(false),
+        };
+        Ok(is_rivalled.map(|is_rivalled| match is_rivalled {
+            true => Judgement { rule: Rule::Ambiguous, owner: None, rivalled: Some(only) },
+            false => Judgement { rule, owner: Some(only), rivalled: None },
+        }))
     }
 
     /// Attempts with exactly the receipt's id, although it names other numbers.
-    fn exact_of_others(&self, stray: &Stray, told: &Told) -> Result<Vec<Attempt>, JournalError> {
-        let mut fitting: Vec<Attempt> = self.ids.with_exactly(stray.key).collect();
-        for Spilled { attempt, .. } in self.spill.find(&self.connection, stray.key.folded)? {
+    fn exact_of_others(&self, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
+        let key = stray.marks.key;
+        let mut fitting: Vec<Attempt> = self.ids.with_exactly(key).take(ALIKE_MAX).collect();
+        for Spilled { attempt, .. } in self.spill.find(&self.connection, key.folded)?.into_iter().take(ALIKE_MAX) {
+            self.work.note(1);
             let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
             let mut rows = statement.query([attempt.0])?;
             if let Some(row) = rows.next()?
                 && let Some(id) = row.get_ref(0)?.as_str_or_null().unwrap_or(None)
-                && self.ids.key(id.as_bytes()).exact == stray.key.exact
+                && self.ids.key(id.as_bytes()).exact == key.exact
             {
                 fitting.push(attempt);
             }
         }
         fitting.sort_unstable();
         fitting.dedup();
-        self.claimed_before(&mut fitting, stray, told)?;
+        self.claimed_before(&mut fitting, stray)?;
         Ok(fitting)
     }
 
     /// Rule 2: attempts with the same id in another spelling.
-    fn equivalent(&self, stray: &Stray, told: &Told) -> Result<Vec<Attempt>, JournalError> {
+    fn equivalent(&self, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
         let mut fitting = Vec::new();
-        for hash in stray.spellings.into_iter().filter(|hash| *hash != 0) {
-            fitting.extend(self.ids.find_folded(hash));
+        for hash in stray.marks.spellings.into_iter().filter(|hash| *hash != 0) {
+            fitting.extend(self.ids.find_folded(hash).take(ALIKE_MAX));
             if !self.spill.is_empty() {
-                fitting.extend(self.spill.find(&self.connection, hash)?.iter().map(|spilled| spilled.attempt));
+                self.work.note(1);
+                let spilled = self.spill.find(&self.connection, hash)?;
+                fitting.extend(spilled.iter().take(ALIKE_MAX).map(|spilled| spilled.attempt));
             }
         }
         fitting.sort_unstable();
         fitting.dedup();
-        self.claimed_before(&mut fitting, stray, told)?;
+        self.claimed_before(&mut fitting, stray)?;
         // Sequential ids make coincidences: 16 is 10 in hexadecimal. A receipt for another number is no equivalent.
         let mut kept = Vec::with_capacity(fitting.len());
         for attempt in fitting {
+            self.work.note(1);
             if let Some(parties) = Parties::of(&self.connection, attempt.part())?
-                && may_be_for(stray.numbers, parties.number)
+                && may_be_for(stray.marks.numbers, parties.number)
             {
                 kept.push(attempt);
+                // Several are as good as all.
+                if kept.len() == 2 {
+                    break;
+                }
             }
         }
         Ok(kept)
     }
 
     /// Rule 3: the part whose number ends in the reference, and goes to the number that the receipt names.
-    fn referenced(&self, reference: u16, stray: &Stray, told: &Told) -> Result<Vec<Attempt>, JournalError> {
+    fn referenced(&self, reference: u16, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
         let end = self.books.campaigns.iter().map(|campaign| campaign.end_id).max().unwrap_or(0);
         let mut fitting = Vec::new();
         for part in (i64::from(reference)..end).step_by(REFERENCES) {
+            self.work.note(1);
+            let Some(number) = parties::number_of(&self.connection, part)? else { continue };
+            if !stray.marks.numbers.contains(&number) {
+                continue;
+            }
             let Some(parties) = Parties::of(&self.connection, part)? else { continue };
-            if !told.fits(stray.numbers, &parties) || parties.has_own_reference() {
+            let pool = doubts::pool(&self.ids, parties.number, &parties.source);
+            let any_sender = parties.source.is_empty();
+            if !(any_sender || stray.marks.pools.contains(&pool)) || parties.has_own_reference()? {
                 continue;
             }
             let facts = MessageFacts::load(&self.connection, parties.message, parties.parts)?;
@@ -337,56 +291,25 @@ impl Keeper {
                 });
                 attempts.extend(fit.map(|(n, _)| Attempt::new(part, n as u16)));
             }
-            self.claimed_before(&mut attempts, stray, told)?;
+            self.claimed_before(&mut attempts, stray)?;
             for attempt in attempts {
                 if self.sent_reference(attempt)? {
                     fitting.push(attempt);
                     break;
                 }
             }
-        }
-        Ok(fitting)
-    }
-
-    /// Rule 4: attempts in doubt to the number and from the sender that the receipt names.
-    fn doubtful(&self, stray: &Stray, told: &Told) -> Result<Vec<Attempt>, JournalError> {
-        let mut fitting = Vec::new();
-        for number in stray.numbers {
-            for doubt in self.doubts.0.get(&number).into_iter().flatten() {
-                if doubt.id.is_some_and(|id| id != stray.key.exact) {
-                    continue;
-                }
-                if let Some(parties) = Parties::of(&self.connection, doubt.attempt.part())?
-                    && told.fits(stray.numbers, &parties)
-                {
-                    fitting.push(doubt.attempt);
-                }
+            if fitting.len() == 2 {
+                break;
             }
         }
-        fitting.sort_unstable();
-        fitting.dedup();
-        self.claimed_before(&mut fitting, stray, told)?;
-        if let Some(named) = fitting.iter().copied().find(|&attempt| self.is_named(attempt, stray)) {
-            return Ok(vec![named]);
-        }
         Ok(fitting)
-    }
-
-    /// Whether an attempt in doubt has the receipt's id from an earlier receipt.
-    fn is_named(&self, attempt: Attempt, stray: &Stray) -> bool {
-        let doubts = stray.numbers.iter().filter_map(|number| self.doubts.0.get(number)).flatten();
-        doubts.into_iter().any(|doubt| doubt.attempt == attempt && doubt.id == Some(stray.key.exact))
     }
 
     /// Keeps the attempts that were claimed before the receipt came: it can be about no other.
-    pub(super) fn claimed_before(
-        &self,
-        attempts: &mut Vec<Attempt>,
-        stray: &Stray,
-        told: &Told,
-    ) -> Result<(), JournalError> {
+    pub(super) fn claimed_before(&self, attempts: &mut Vec<Attempt>, stray: &Stray) -> Result<(), JournalError> {
         let mut kept = Vec::with_capacity(attempts.len());
         for &attempt in attempts.iter() {
+            self.work.note(1);
             let claim: Option<(i64, i64, i64)> = self
                 .connection
                 .prepare_cached(
@@ -398,7 +321,11 @@ impl Keeper {
             let Some((serial, claimed_at, session)) = claim else { continue };
             let is_before = match stray.serial {
                 Some(next) => serial < next,
-                None => claimed_at <= told.received_at || self.was_clock_set_back(session, claimed_at)?,
+                None => {
+                    claimed_at <= stray.received_at
+                        || super::now_ms() < claimed_at
+                        || doubts::was_clock_set_back(&self.connection, session, claimed_at)?
+                }
             };
             if is_before {
                 kept.push(attempt);
@@ -406,15 +333,6 @@ impl Keeper {
         }
         *attempts = kept;
         Ok(())
-    }
-
-    /// Whether the clock shows less than when that session claimed something, or did when a later one was opened: times
-    /// from before and after do not tell then what came first.
-    fn was_clock_set_back(&self, session: i64, claimed_at: i64) -> Result<bool, JournalError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT ?3 < ?2 OR EXISTS (SELECT 1 FROM session WHERE id > ?1 AND opened_at < ?2)")?;
-        Ok(statement.query_row((session, claimed_at, super::now_ms()), |row| row.get(0))?)
     }
 
     fn sent_reference(&self, attempt: Attempt) -> Result<bool, JournalError> {
@@ -430,24 +348,23 @@ impl Keeper {
     }
 
     /// Writes down whose a stray receipt is, where that is news.
-    pub(super) fn give(
-        &mut self,
-        stray: &Stray,
-        rule: Rule,
-        owner: Option<Attempt>,
-        now: i64,
-    ) -> Result<(), JournalError> {
+    pub(super) fn give(&mut self, stray: &Stray, judgement: Judgement, now: i64) -> Result<(), JournalError> {
+        let Judgement { rule, owner, rivalled } = judgement;
         if stray.judged && (stray.rule, stray.owner) == (rule, owner) {
+            if stray.rivalled != rivalled {
+                self.strays.note(stray.id, owner, rule, rivalled);
+            }
             return Ok(());
         }
+        self.work.note(2);
         for attempt in [stray.owner, owner].into_iter().flatten() {
             self.books.touch_as_found(&self.connection, attempt.part())?;
             self.not_plain(attempt)?;
         }
         self.match_later(stray.id, owner, rule, now)?;
-        for (attempt, id) in [(stray.owner, None), (owner, Some(stray.key.exact))] {
+        for (attempt, id) in [(stray.owner, None), (owner, Some(stray.marks.key.exact))] {
             if let Some(attempt) = attempt {
-                self.doubts.name(attempt, stray.numbers, id.filter(|_| rule == Rule::Doubt));
+                self.name_doubt(attempt, stray.marks.numbers, id.filter(|_| rule == Rule::Doubt))?;
             }
         }
         if matches!(rule, Rule::Exact | Rule::Equivalent) {
@@ -458,7 +375,13 @@ impl Keeper {
             (Some(_), None) => self.status.unmatched += 1,
             _ => {}
         }
-        self.strays.note(stray.id, owner, rule);
+        self.strays.note(stray.id, owner, rule, rivalled);
+        if let Some(only) = stray.rivalled {
+            // What stood against this one stands against those that fit the same attempt no more.
+            for number in stray.marks.numbers {
+                self.to_judge.all(self.strays.rivalled_with(number, only));
+            }
+        }
         let in_table = matches!(rule, Rule::None | Rule::Ambiguous | Rule::Doubt);
         if !in_table {
             self.connection.prepare_cached("DELETE FROM stray WHERE receipt = ?1")?.execute([stray.id])?;
@@ -481,26 +404,6 @@ impl Keeper {
         {
             let folded = self.ids.folded(id.as_bytes());
             self.ids.change(folded, attempt, Known::not_plain);
-        }
-        Ok(())
-    }
-
-    /// An attempt is in doubt from now on.
-    pub(super) fn note_doubt(&mut self, attempt: Attempt) -> Result<(), JournalError> {
-        if let Some(parties) = Parties::of(&self.connection, attempt.part())? {
-            self.doubts.add(parties.number, attempt);
-            if !self.strays.is_empty() {
-                self.to_judge.push((0, parties.number));
-            }
-        }
-        Ok(())
-    }
-
-    /// An answer came for an attempt that was in doubt: `folded` is the hash of its id, 0 where it brought none.
-    pub(super) fn note_late_answer(&mut self, attempt: Attempt, folded: u64) -> Result<(), JournalError> {
-        if let Some(parties) = Parties::of(&self.connection, attempt.part())? {
-            self.doubts.remove(parties.number, attempt);
-            self.to_judge.push((folded, parties.number));
         }
         Ok(())
     }

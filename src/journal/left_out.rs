@@ -3,11 +3,11 @@
 
 use super::JournalError;
 use super::keeper::Keeper;
-use super::ladder::{Named, Told};
+use super::ladder::{Judgement, Named};
 use super::strays::{LeftOut, Rule, Stray, fingerprint};
 
 /// So many rows of the table are looked at in one transaction.
-const LOOKED_AT_MAX: i64 = 10_000;
+const LOOKED_AT_MAX: i64 = 1_000;
 
 impl Keeper {
     /// Judges some of those left out whose time has come.
@@ -15,19 +15,19 @@ impl Keeper {
         let Some(left_out) = self.strays.left_out(&self.generations) else { return Ok(()) };
         let (found, next) = self.read_left_out(left_out)?;
         for (stray, id) in found {
+            self.work.note(2);
             let named = match id.as_str() {
                 "" => Named::Nobody,
-                id => self.named(stray.key, id, stray.numbers, stray.is_final)?,
+                id => self.named(stray.marks.key, id, stray.marks.numbers, stray.is_final)?,
             };
             let mut owners = match named {
                 Named::One(owner) => vec![owner.attempt],
                 Named::Nobody | Named::Several => Vec::new(),
             };
-            let told = Told::read(&self.connection, stray.id)?;
-            self.claimed_before(&mut owners, &stray, &told)?;
+            self.claimed_before(&mut owners, &stray)?;
             self.strays.remember(stray.clone());
             match owners.first() {
-                Some(&owner) => self.give(&stray, Rule::Exact, Some(owner), now)?,
+                Some(&owner) => self.give(&stray, Judgement::exact(owner), now)?,
                 None => self.judge_one(stray.id, now)?,
             }
         }
@@ -39,7 +39,7 @@ impl Keeper {
     fn read_left_out(&self, left_out: LeftOut) -> Result<(Vec<(Stray, String)>, i64), JournalError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT s.receipt, r.final, r.message_id, r.source, r.destination,
-                    NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)
+                    NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id), r.received_at, r.tlvs
                FROM (SELECT receipt FROM stray WHERE receipt <= ?1 AND receipt >= ?2 ORDER BY receipt DESC LIMIT ?3) s
                JOIN receipt r ON r.id = s.receipt
               ORDER BY s.receipt DESC",
@@ -59,19 +59,20 @@ impl Keeper {
                 Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
             };
             let id = text(2)?;
-            let (key, spellings, numbers) = fingerprint(&self.ids, id.as_bytes(), [&text(3)?, &text(4)?]);
+            let tlvs = row.get_ref(7)?.as_blob_or_null().unwrap_or_default().unwrap_or_default();
+            let marks = fingerprint(&self.ids, id.as_bytes(), [&text(3)?, &text(4)?], tlvs);
             let is_final = row.get(1)?;
             let stray = Stray {
                 id: receipt,
-                key,
-                spellings,
-                numbers,
+                marks,
                 is_final,
+                received_at: row.get(6)?,
                 generation: left_out.generation,
                 serial: None,
                 owner: None,
                 rule: Rule::None,
                 judged: false,
+                rivalled: None,
             };
             found.push((stray, id));
         }

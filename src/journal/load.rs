@@ -2,7 +2,7 @@
 
 use super::JournalError;
 use super::books::Books;
-use super::ids::{Ids, hash_keys};
+use super::ids::{Ids, Known, hash_keys};
 use super::key::Attempt;
 use super::spill::Spill;
 use rusqlite::{Connection, Row, Statement};
@@ -123,6 +123,32 @@ pub fn spill_oldest(connection: &Connection, ids: &mut Ids, spill: &mut Spill) -
         return Ok(());
     }
     spill.add(connection, taken, edge)
+}
+
+/// Ids that stay in memory when a run ends: so many the next start has to read back.
+const LEFT_AT_END: usize = 100_000;
+/// Fewer than so many are left as they are, so that runs of spilled ids stay few.
+const LEFT_AT_END_MAX: usize = 2 * LEFT_AT_END;
+/// Ids of a run that is written at the end, in a transaction of its own.
+const RUN_AT_END: usize = 225_000;
+
+/// At the end of a run: moves out of memory what the next start would else have to read back.
+pub fn spill_at_end(connection: &Connection, ids: &mut Ids, spill: &mut Spill) -> Result<(), JournalError> {
+    if ids.len() <= LEFT_AT_END_MAX {
+        return Ok(());
+    }
+    let (mut taken, edge) = ids.take_all_but(LEFT_AT_END);
+    taken.sort_unstable_by_key(Known::attempt);
+    let mut rest = taken.as_slice();
+    while !rest.is_empty() {
+        // What is known of one part stays together.
+        let last = rest[RUN_AT_END.min(rest.len()) - 1].attempt().part();
+        let (run, behind) = rest.split_at(rest.partition_point(|known| known.attempt().part() <= last));
+        let edge = behind.first().map_or(edge, |next| next.attempt().part());
+        super::in_transaction(connection, || spill.add(connection, run.to_vec(), edge))?;
+        rest = behind;
+    }
+    Ok(())
 }
 
 /// A statement's rows of two numbers, the next one in view.

@@ -4,8 +4,11 @@
 //! Each has a file beside the journal. A sender holds the journal's own file besides: a journal may have several names, and
 //! a file beside it can be removed, while there is but one file that is sent from.
 
-use super::{JournalError, beside, open_side_file};
+use super::query::Stamp;
+use super::{JournalError, beside, now_ms, open_side_file};
+use crate::report::text::moment;
 use std::fs::{self, File, TryLockError};
+use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +20,42 @@ pub struct SenderLock {
     journal: PathBuf,
     beside: LockFile,
     itself: OnceLock<Hold>,
+}
+
+/// Who holds a journal, as far as that is known.
+#[derive(Debug)]
+pub struct HeldBy {
+    /// The journal.
+    pub journal: PathBuf,
+    /// Which process, and since when: what it noted in its lock.
+    pub by: Option<String>,
+}
+
+impl HeldBy {
+    fn of(journal: &Path) -> Self {
+        let noted = fs::read_to_string(beside(journal, "-lock")).unwrap_or_default();
+        Self { journal: journal.into(), by: noted_holder(&noted) }
+    }
+}
+
+/// Reads what [`note_holder`] wrote.
+fn noted_holder(noted: &str) -> Option<String> {
+    let mut words = noted.split_whitespace();
+    let process: u32 = words.next()?.parse().ok()?;
+    let since = Stamp(words.next()?.parse().ok()?);
+    let command: String = words.next().unwrap_or_default().chars().filter(char::is_ascii_alphabetic).take(20).collect();
+    let command = if command.is_empty() { String::new() } else { format!(", `smppost {command}`") };
+    Some(format!("process {process}{command}, since {} UTC", moment(since)))
+}
+
+/// Notes in the lock who has it, for those who find it taken. Nothing depends on it.
+fn note_holder(mut lock: &File) {
+    let command = std::env::args().nth(1).filter(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
+    let words = format!("{} {} {}\n", std::process::id(), now_ms(), command.unwrap_or_default());
+    let noted = lock.set_len(0).and_then(|()| lock.write_all(words.as_bytes()));
+    if let Err(error) = noted {
+        log::debug!("the lock does not say who has it: {error}");
+    }
 }
 
 /// Held by an import while it runs: `<journal>-import-lock`.
@@ -46,9 +85,10 @@ impl SenderLock {
     /// Takes the lock, or fails at once with [`JournalError::Held`]. Where there is no journal yet, see
     /// [`hold_journal`](Self::hold_journal).
     pub fn take(journal: &Path) -> Result<Self, JournalError> {
-        let beside = take(journal, "-lock")?.ok_or_else(|| JournalError::Held(journal.into()))?;
+        let beside = take(journal, "-lock")?.ok_or_else(|| JournalError::Held(HeldBy::of(journal)))?;
         let lock = Self { journal: journal.into(), beside, itself: OnceLock::new() };
         lock.hold_journal()?;
+        note_holder(&lock.beside.file);
         Ok(lock)
     }
 
@@ -84,6 +124,7 @@ impl ImportLock {
 const REMOVED_MAX: usize = 100;
 
 fn take(journal: &Path, suffix: &str) -> Result<Option<LockFile>, JournalError> {
+    super::regular::check(journal)?;
     for _ in 0..REMOVED_MAX {
         let Some(lock) = take_once(journal, suffix)? else { return Ok(None) };
         // A lock on a file that is gone keeps nobody out.
@@ -138,7 +179,7 @@ impl Hold {
         };
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
-            Err(TryLockError::WouldBlock) => Err(JournalError::Held(journal.into())),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Held(HeldBy::of(journal))),
             Err(TryLockError::Error(error)) => Err(JournalError::Io(journal.into(), error)),
         }
     }
@@ -181,6 +222,19 @@ pub(super) fn writer(journal: &Path) -> Option<String> {
     let index = fs::metadata(beside(journal, "-shm")).ok()?.ino();
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let process = holder(&locks, index, 120)?;
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let name = named(process);
+    Some(if status.lines().any(|line| line.starts_with("State:\tT")) {
+        format!(
+            "{name}, which is stopped: let it go on (`kill -CONT {process}`, or `fg` where it was started) or end it"
+        )
+    } else {
+        format!("{name}: wait for it or end it")
+    })
+}
+
+/// A process by its number and its command.
+pub(super) fn named(process: u32) -> String {
     let command = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     let mut words = command.split(|&octet| octet == 0).map(String::from_utf8_lossy);
     let program = words.next().unwrap_or_default();
@@ -188,16 +242,7 @@ pub(super) fn writer(journal: &Path) -> Option<String> {
     // No more of its arguments: they are nobody's business.
     let command: String =
         [program, &words.next().unwrap_or_default()].join(" ").chars().filter(|c| !c.is_control()).take(60).collect();
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    Some(if status.lines().any(|line| line.starts_with("State:\tT")) {
-        format!(
-            "process {process} ({}), which is stopped: let it go on (`kill -CONT {process}`, or `fg` where it was started) \
-             or end it",
-            command.trim()
-        )
-    } else {
-        format!("process {process} ({}): wait for it or end it", command.trim())
-    })
+    format!("process {process} ({})", command.trim())
 }
 
 /// The process that has a write lock of fcntl(2) on that octet of that file.
@@ -301,6 +346,23 @@ mod tests {
             [("/a.db", "ext4"), ("/mnt/a.db", "xfs"), ("/mnt/far off/a.db", "nfs4"), ("/mntx/a.db", "ext4")]
         {
             assert_eq!(file_system(mounts, Path::new(path)), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_refused_learns_who_has_the_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.db");
+        let _first = SenderLock::take(&journal).unwrap();
+        let words = SenderLock::take(&journal).unwrap_err().to_string();
+        assert!(words.contains(&format!("(process {}", std::process::id())) && words.contains("since 20"), "{words}");
+        for (noted, expected) in [
+            ("12 1774749599250 send", Some("process 12, `smppost send`, since 2026-03-29 01:59:59 UTC")),
+            ("12 1774749599250", Some("process 12, since 2026-03-29 01:59:59 UTC")),
+            ("", None),
+            ("x 1774749599250", None),
+        ] {
+            assert_eq!(noted_holder(noted).as_deref(), expected);
         }
     }
 

@@ -11,11 +11,16 @@
 //!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator
 //!   says a receipt is
 //! - [`operations`] what is asked of the SMSC about messages that it has
+//! - [`numbers`] the look-up by number, and [`lately`] what was sent to numbers lately
 //! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
 //! - [`migrate`] what brings the journal of an older program up to date
+//! - [`identity`] which file a journal is, [`known`] the notes of a user's journals, [`adopt`] a copy made the one that sends
 //! - [`events`] what sessions and the journal thread say to each other
 
+use crate::escape::escape_terminal;
 use crate::failpoint;
+use crate::report::text::path_argument;
+use crate::trouble::{self, shown};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -27,6 +32,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::report::text::journal_option;
 use migrate::Age;
 
+pub mod adopt;
 pub mod answers;
 pub mod assign;
 #[cfg(test)]
@@ -36,23 +42,29 @@ mod came;
 pub mod campaign;
 mod claims;
 pub mod control;
+pub mod doubts;
 pub mod equivalent;
 pub mod events;
 pub mod facts;
 pub mod feed;
 pub mod generations;
+pub mod identity;
 pub mod ids;
 mod inbound;
 pub mod intake;
+mod judging;
 pub mod keeper;
 pub mod key;
+pub mod known;
 mod ladder;
+pub mod lately;
 mod left_out;
 mod load;
 pub mod lock;
 pub mod marks;
 pub mod migrate;
 mod noted;
+pub mod numbers;
 pub mod operations;
 pub mod query;
 pub mod recall;
@@ -60,6 +72,7 @@ pub mod recall;
 mod receipt_tests;
 pub mod receipts_query;
 pub mod recover;
+pub mod regular;
 pub mod reserve;
 pub mod restraint;
 pub mod retry;
@@ -73,6 +86,7 @@ pub mod suppression;
 pub mod test_message;
 pub mod twins;
 pub mod verify;
+pub mod wal;
 
 pub use came::words;
 
@@ -101,6 +115,8 @@ pub enum JournalError {
     Missing(PathBuf),
     /// The file could not be made, opened or read.
     Io(PathBuf, io::Error),
+    /// It is no file, or no file's name, and what it is.
+    NotAFile(PathBuf, String),
     /// The file is something else than a journal.
     Foreign(PathBuf),
     /// A newer version of the program made it.
@@ -142,7 +158,7 @@ pub enum JournalError {
     /// The file or its folder cannot be written.
     ReadOnly(PathBuf),
     /// Another sender holds the journal.
-    Held(PathBuf),
+    Held(lock::HeldBy),
     /// Another import is running on the journal.
     ImportHeld(PathBuf),
     /// The journal belongs to another account.
@@ -221,36 +237,39 @@ impl fmt::Display for JournalError {
             Self::Missing(path) => write!(
                 f,
                 "no journal at {}: import or send a campaign first, or name another file with --journal",
-                path.display()
+                shown(path)
             ),
-            Self::Io(path, error) => write!(
+            Self::Io(path, error) => {
+                write!(f, "journal {}: {}; then run the same command again", shown(path), trouble::words(error))
+            }
+            Self::NotAFile(path, what) => write!(
                 f,
-                "journal {}: {error} (look at the path, its permissions and the disk, then run the same command again)",
-                path.display()
+                "{} is no journal: {what}. A journal is a file of its own; name one with --journal (nothing was made or changed)",
+                shown(path)
             ),
             Self::Foreign(path) => write!(
                 f,
                 "{} is not a journal of smppost; it was left untouched (name another file with --journal)",
-                path.display()
+                shown(path)
             ),
             Self::Newer { path, found } => write!(
                 f,
                 "journal {} was made by a newer smppost (version {found} of the file, this program knows up to {VERSION}); \
                  it was left untouched: use the newer program",
-                path.display()
+                shown(path)
             ),
             Self::Older { path, found } => write!(
                 f,
                 "journal {0} was made by an older smppost (version {found} of the file, this program writes {VERSION}): \
                  `smppost upgrade{1}` brings it up to date",
-                path.display(),
+                shown(path),
                 journal_option(path)
             ),
             Self::Unread { path, words } => write!(
                 f,
                 "journal {0} was made by an older smppost, and the copy that would be shown cannot be made ({words}): \
                  `smppost upgrade{1}` brings the journal itself up to date; another folder for the copy: TMPDIR",
-                path.display(),
+                shown(path),
                 journal_option(path)
             ),
             Self::NoRoomToUpgrade { path, needed, free } => write!(
@@ -258,7 +277,7 @@ impl fmt::Display for JournalError {
                 "journal {0} has to be upgraded, and the disk has no room for the backup that is written beside it before: \
                  {1} MB are needed and {2} MB free. Nothing was changed. Make space, or upgrade without a backup: \
                  `smppost upgrade --no-backup{3}`",
-                path.display(),
+                shown(path),
                 needed.div_ceil(1_000_000),
                 free / 1_000_000,
                 journal_option(path)
@@ -266,34 +285,36 @@ impl fmt::Display for JournalError {
             Self::Damaged(path, words) => write!(
                 f,
                 "journal {0} is damaged ({words}). Nothing was sent and nothing changed. To recover: copy {0} and {0}-wal \
-                 to a safe place, run `sqlite3 {0} .recover | sqlite3 recovered.db`, check it with `smppost verify \
+                 to a safe place, run `sqlite3 {1} .recover | sqlite3 recovered.db`, check it with `smppost verify \
                  --journal recovered.db`, and go on with that file",
-                path.display()
+                shown(path),
+                path_argument(path)
             ),
             Self::Full(path) => write!(
                 f,
                 "no space left for journal {}: nothing that was recorded is lost; make space and run the same command again",
-                path.display()
+                shown(path)
             ),
             Self::Disk(path, words) => write!(
                 f,
                 "the disk failed under journal {0} ({words}): the command stopped, and what was recorded before stays \
                  recorded. Look at the disk and the system's log (`dmesg`); if the disk is at fault, copy {0} and {0}-wal \
                  to another one and check the copy with `smppost verify --journal COPY`. Then run the same command again",
-                path.display()
+                shown(path)
             ),
             Self::ReadOnly(path) => write!(
                 f,
                 "journal {} cannot be written: check the permissions of the file and its folder (reports still work)",
-                path.display()
+                shown(path)
             ),
-            Self::Held(path) => write!(
+            Self::Held(lock::HeldBy { journal, by }) => write!(
                 f,
-                "another smppost is sending or listening with journal {}: wait for it, stop it, or use another journal",
-                path.display()
+                "another smppost is sending or listening with journal {}{}: wait for it, stop it, or use another journal",
+                shown(journal),
+                by.as_deref().map_or_else(String::new, |by| format!(" ({by})"))
             ),
             Self::ImportHeld(path) => {
-                write!(f, "another import into journal {} is running: wait for it to end", path.display())
+                write!(f, "another import into journal {} is running: wait for it to end", shown(path))
             }
             Self::OtherAccount { path, recorded, .. } if recorded == SIMULATOR => write!(
                 f,
@@ -309,36 +330,39 @@ impl fmt::Display for JournalError {
             ),
             Self::OtherAccount { path, recorded, wanted } => write!(
                 f,
-                "journal {} has messages of the account {recorded}, and this run is for {wanted}: one journal serves one \
+                "journal {} has messages of the account {}, and this run is for {}: one journal serves one \
                  account. If --host or --system-id is mistyped, mend it; for another account name another file with --journal",
-                path.display()
+                shown(path),
+                escape_terminal(recorded),
+                escape_terminal(wanted)
             ),
             Self::NoCampaign { name, known } if known.is_empty() => {
                 write!(f, "no campaign {name:?}: the journal holds none yet")
             }
             Self::NoCampaign { name, known } => {
-                write!(f, "no campaign {name:?} in the journal; there are: {}", known.join(", "))
+                write!(f, "no campaign {name:?} in the journal; there are: {}", escape_terminal(&known.join(", ")))
             }
             Self::Replaced { path, gone } if gone == path => write!(
                 f,
                 "journal {} was deleted or replaced while in use: sending stopped. Put the file back, then run \
                  `smppost resume`",
-                path.display()
+                shown(path)
             ),
             Self::Replaced { path, gone } => write!(
                 f,
                 "{} was deleted or replaced while journal {} was in use: sending stopped, since the journal keeps its word \
                  only together with the files beside it. Leave them alone, then run `smppost resume`",
-                gone.display(),
-                path.display()
+                shown(gone),
+                shown(path)
             ),
             Self::Linked { path, names } => write!(
                 f,
                 "journal {0} has {names} names (hard links): what is newest stands in a file beside the name that was used, \
                  so that under another name it is missing, and messages would go twice. Nothing was done. Remove the other \
-                 names (`find / -xdev -samefile {0}` lists them) and run the same command again; to keep a copy, copy the \
+                 names (`find / -xdev -samefile {1}` lists them) and run the same command again; to keep a copy, copy the \
                  file instead of linking it, while nothing uses it",
-                path.display()
+                shown(path),
+                path_argument(path)
             ),
             Self::Stopped { name, at, words } => write!(
                 f,
@@ -353,13 +377,13 @@ impl fmt::Display for JournalError {
                  copy has taken its place. Nothing was sent. Put the journal that was in use back, with its -wal, and run \
                  the same command again. If it is lost, or belonged to other messages, remove {0}-marks and {0}-answers: \
                  what this journal does not know to be sent is then sent, if need be a second time",
-                path.display()
+                shown(path)
             ),
             Self::Busy { path, holder } => {
                 write!(
                     f,
                     "another process has kept journal {} from being written for {} s: ",
-                    path.display(),
+                    shown(path),
                     BUSY_TIMEOUT.as_secs()
                 )?;
                 match holder {
@@ -425,13 +449,28 @@ impl JournalError {
             Some(Code::DiskFull) => Self::Full(path.into()),
             Some(Code::DatabaseBusy) => Self::Busy { path: path.into(), holder: lock::writer(path) },
             Some(Code::ReadOnly) => Self::ReadOnly(path.into()),
-            Some(Code::SystemIoFailure) => Self::Disk(path.into(), error.to_string()),
+            Some(Code::SystemIoFailure) => match regular::why_failed(path) {
+                Some(error) => Self::side_file(path, "", error),
+                None => Self::Disk(path.into(), error.to_string()),
+            },
             Some(Code::DatabaseCorrupt) => Self::Damaged(path.into(), error.to_string()),
             Some(Code::NotADatabase) => Self::Foreign(path.into()),
-            Some(Code::CannotOpen) => Self::Io(path.into(), io::Error::other(error.to_string())),
+            Some(Code::CannotOpen) if is_forbidden(path) => {
+                let words = "permission denied: it belongs to somebody else, or its mode does not let you read it";
+                Self::Io(path.into(), io::Error::new(io::ErrorKind::PermissionDenied, words))
+            }
+            Some(Code::CannotOpen) => {
+                let why = regular::why_not_opened(path);
+                Self::Io(path.into(), why.unwrap_or_else(|| io::Error::other(error.to_string())))
+            }
             _ => Self::Sqlite(error),
         }
     }
+}
+
+/// Whether this user may not read a file. Asked without opening it: to close it would cost the process its locks on it.
+fn is_forbidden(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::READ_OK) == Err(rustix::io::Errno::ACCESS)
 }
 
 /// Milliseconds since 1970, UTC: the journal's clock.
@@ -441,13 +480,21 @@ pub fn now_ms() -> i64 {
 
 /// Opens the journal at `path` for writing, making it where there is none.
 pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
+    regular::check(path)?;
     // Made by us, so that it is private from its first octet; SQLite gives its side files the same permissions.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => {}
+        Ok(_) => announce(path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(JournalError::Io(path.into(), error)),
+        Err(error) => return Err(JournalError::side_file(path, "", error)),
     }
     open_existing(path)
+}
+
+/// Says that a journal is made anew, and where, before anything is put into it: who expected one that is there looks up.
+fn announce(path: &Path) {
+    use io::Write;
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let _ = writeln!(io::stderr(), "new journal: {}", path.display());
 }
 
 /// Opens the journal at `path` for writing; it must be there.
@@ -560,10 +607,8 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(JournalError::OldSqlite(rusqlite::version().into()));
     }
+    regular::check(path)?;
     match fs::metadata(path) {
-        Ok(meta) if meta.is_dir() => {
-            return Err(JournalError::Io(path.into(), io::Error::other("it is a folder, not a file")));
-        }
         // Reports may still be read: a sender whose journal is linked meanwhile comes to its end.
         Ok(meta) if meta.nlink() > 1 && mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) => {
             return Err(JournalError::Linked { path: path.into(), names: meta.nlink() });
@@ -671,7 +716,9 @@ pub fn note_account(connection: &Connection, account: &str) -> Result<(), Journa
 
 /// Refuses another account than the journal notes, and changes nothing: what [`claim_account`] would say.
 pub fn judge_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
-    let Some(recorded) = note(connection, "account")?.filter(|recorded| recorded != account) else { return Ok(()) };
+    let Some(recorded) = note(connection, "account")?.filter(|recorded| !is_same_account(recorded, account)) else {
+        return Ok(());
+    };
     // As long as nothing was sent, a name that was mistyped binds nobody. But what was rehearsed is not for real people,
     // and what is for them is not rehearsed.
     let kinds_differ = (recorded == SIMULATOR) != (account == SIMULATOR);
@@ -704,6 +751,15 @@ pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
 pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
     judge_account(connection, path, account)?;
     set_note(connection, "account", Some(account))
+}
+
+/// Whether two names of accounts, `NAME at HOST`, are of one: capitals of the host and a dot at its end do not count.
+fn is_same_account(one: &str, other: &str) -> bool {
+    let parts = |account: &str| {
+        let (name, host) = account.rsplit_once(" at ").unwrap_or((account, ""));
+        (name.to_owned(), host.trim().trim_end_matches('.').to_ascii_lowercase())
+    };
+    parts(one) == parts(other)
 }
 
 /// A note that the journal keeps under a key.

@@ -39,11 +39,8 @@ pub fn take_in(
         keeper.came(noted.session, &batch)?;
         count += 1;
     }
-    if keeper.has_to_judge_again() {
-        // Other spellings of an id are looked for among all of them.
-        (keeper.ids, keeper.spill) = super::load::load_ids(&keeper.connection, usize::MAX)?;
-        keeper.judge_again(super::now_ms())?;
-    }
+    // Other spellings of an id are looked for among all of them, which the sender that starts now knows.
+    keeper.leave_judging()?;
     let (connection, books) = keeper.into_parts();
     Ok((connection, books, count))
 }

@@ -88,57 +88,104 @@ pub struct Answered {
     pub error_code: Option<u8>,
 }
 
+/// So many messages are looked at for a page of targets.
+const PAGE_MESSAGES: i64 = 1_000;
+
 /// The parts of a campaign's messages that the SMSC has and that have no final state, and, of the lines that were named,
-/// those that cannot be asked about. No lines: all.
-pub fn targets(
-    connection: &Connection,
-    books: &Books,
-    campaign: &str,
-    lines: &[u64],
-) -> Result<(Vec<Target>, Vec<Omitted>), JournalError> {
-    let id = super::campaign_id(connection, campaign)?;
-    let found = books.campaigns.iter().enumerate().find(|(_, book)| book.id == id);
-    let Some((index, book)) = found else {
-        return Err(JournalError::Inconsistent(format!("campaign {campaign} is not in the books")));
-    };
-    let wanted: HashSet<i64> = lines.iter().filter_map(|&line| i64::try_from(line).ok()).collect();
-    let mut statement = connection
-        .prepare("SELECT id, line, parts, destination, encoding FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
-    let mut rows = statement.query([book.first_id, book.end_id])?;
-    let (mut targets, mut omitted, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-    while let Some(row) = rows.next()? {
-        let line: i64 = row.get(1)?;
-        if !wanted.is_empty() && !wanted.contains(&line) {
-            continue;
+/// those that cannot be asked about: read page by page, since there may be millions.
+#[derive(Debug)]
+pub struct Targets {
+    index: u32,
+    next: i64,
+    end: i64,
+    /// Lines of the file; empty: all.
+    wanted: HashSet<i64>,
+    seen: HashSet<i64>,
+    is_through: bool,
+}
+
+impl Targets {
+    /// Those of a campaign. No lines: all.
+    pub fn of(connection: &Connection, books: &Books, campaign: &str, lines: &[u64]) -> Result<Self, JournalError> {
+        let id = super::campaign_id(connection, campaign)?;
+        let found = books.campaigns.iter().enumerate().find(|(_, book)| book.id == id);
+        let Some((index, book)) = found else {
+            return Err(JournalError::Inconsistent(format!("campaign {campaign} is not in the books")));
+        };
+        let wanted = lines.iter().filter_map(|&line| i64::try_from(line).ok()).collect();
+        let (next, end, seen) = (book.first_id, book.end_id, HashSet::new());
+        Ok(Self { index: index as u32, next, end, wanted, seen, is_through: false })
+    }
+
+    /// The next of them; `None`: there are no more.
+    pub fn page(
+        &mut self,
+        connection: &Connection,
+        books: &Books,
+    ) -> Result<Option<(Vec<Target>, Vec<Omitted>)>, JournalError> {
+        if self.is_through {
+            return Ok(None);
         }
-        seen.insert(line);
-        let (message, parts, destination): (i64, u8, String) = (row.get(0)?, row.get(2)?, row.get(3)?);
-        let encoding = row.get(4)?;
-        let facts = MessageFacts::load(connection, message, parts)?;
+        let mut statement = connection.prepare_cached(
+            "SELECT id, line, parts, destination, encoding FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3",
+        )?;
+        let mut rows = statement.query([self.next, self.end, PAGE_MESSAGES])?;
+        let (mut targets, mut omitted, mut looked_at) = (Vec::new(), Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            looked_at += 1;
+            let (message, line, parts, destination): (i64, i64, u8, String) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            self.next = message + 1;
+            if !self.wanted.is_empty() && !self.wanted.contains(&line) {
+                continue;
+            }
+            if !self.wanted.is_empty() {
+                self.seen.insert(line);
+            }
+            let message = Message { id: message, line, parts, destination, encoding: row.get(4)? };
+            self.parts_of(connection, books, &message, &mut targets, &mut omitted)?;
+        }
+        if looked_at < PAGE_MESSAGES {
+            self.is_through = true;
+            let mut missing: Vec<i64> = self.wanted.difference(&self.seen).copied().collect();
+            missing.sort_unstable();
+            let why = "the campaign has no message from this line of its file";
+            let nobody = |line| Omitted { line, part: 1, destination: String::new(), why };
+            omitted.extend(missing.into_iter().map(nobody));
+        }
+        Ok(Some((targets, omitted)))
+    }
+
+    fn parts_of(
+        &self,
+        connection: &Connection,
+        books: &Books,
+        of: &Message,
+        targets: &mut Vec<Target>,
+        omitted: &mut Vec<Omitted>,
+    ) -> Result<(), JournalError> {
+        let facts = MessageFacts::load(connection, of.id, of.parts)?;
         for (n, attempts) in facts.parts.iter().enumerate() {
-            let part = message + n as i64;
             let number = n as u8 + 1;
             let taken = attempts.iter().rposition(|attempt| attempt.answer == Some(Outcome::Accepted));
-            let attempt = taken.map(|tried| Attempt::new(part, tried as u16));
+            let attempt = taken.map(|tried| Attempt::new(of.id + n as i64, tried as u16));
             let message_id = attempt.map(|attempt| message_id_of(connection, attempt)).transpose()?.flatten();
             let is_final = taken.is_some_and(|tried| attempts[tried].receipt.is_some());
             let why = match (attempt, message_id) {
                 (Some(_), _) if is_final => "it has its final state",
                 (Some(attempt), Some(message_id)) => {
-                    let waiting = Waiting { due_ms: 0, attempt, message, campaign: index as u32, refused: 0 };
+                    let waiting = Waiting { due_ms: 0, attempt, message: of.id, campaign: self.index, refused: 0 };
                     let mut chunk = Chunk::default();
-                    encode_again(connection, books, &waiting, message, &mut chunk)?;
-                    let request = chunk.octets;
-                    let destination = destination.clone();
+                    encode_again(connection, books, &waiting, of.id, &mut chunk)?;
                     targets.push(Target {
-                        line,
+                        line: of.line,
                         part: number,
-                        parts,
+                        parts: of.parts,
                         attempt,
                         message_id,
-                        destination,
-                        encoding,
-                        request,
+                        destination: of.destination.clone(),
+                        encoding: of.encoding,
+                        request: chunk.octets,
                     });
                     continue;
                 }
@@ -149,17 +196,21 @@ pub fn targets(
                 }
                 (None, _) => "the SMSC did not take it",
             };
-            if !wanted.is_empty() {
-                omitted.push(Omitted { line, part: number, destination: destination.clone(), why });
+            if !self.wanted.is_empty() {
+                omitted.push(Omitted { line: of.line, part: number, destination: of.destination.clone(), why });
             }
         }
+        Ok(())
     }
-    let mut missing: Vec<i64> = wanted.difference(&seen).copied().collect();
-    missing.sort_unstable();
-    let why = "the campaign has no message from this line of its file";
-    let nobody = |line| Omitted { line, part: 1, destination: String::new(), why };
-    omitted.extend(missing.into_iter().map(nobody));
-    Ok((targets, omitted))
+}
+
+/// A message of the campaign.
+struct Message {
+    id: i64,
+    line: i64,
+    parts: u8,
+    destination: String,
+    encoding: u8,
 }
 
 fn message_id_of(connection: &Connection, attempt: Attempt) -> Result<Option<String>, JournalError> {

@@ -25,10 +25,10 @@ mod told;
 pub use campaign::{campaign_report, rejections};
 pub use in_part::sent_in_part;
 pub use logs::{
-    AttemptRow, InboundRow, ReceiptRow, SkippedRow, Strays, attempts, inbound, receipts, skipped_rows, strays,
-    unmatched,
+    AttemptRow, InboundRow, OperationCount, OperationRow, ReceiptRow, SkippedRow, Strays, attempts, header, inbound,
+    operation_counts, operations, receipts, skipped_rows, strays, unmatched,
 };
-pub use messages::{MessageRow, messages};
+pub use messages::{MessageRow, messages, messages_to};
 pub use plan::{Plan, SENDERS_OF, has_line, plan, unfinished};
 pub use told::{
     CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
@@ -155,24 +155,31 @@ const CAMPAIGN: &str = "SELECT c.id, c.name, n.messages, n.parts, n.queued, n.se
 /// All campaigns that are whole, in the order in which they were imported.
 pub fn campaigns(connection: &Connection) -> Result<Vec<CampaignSummary>, JournalError> {
     let mut statement = connection.prepare(&format!("{CAMPAIGN} WHERE c.imported_at IS NOT NULL ORDER BY c.id"))?;
-    Ok(statement.query_map([], summary)?.collect::<Result<_, _>>()?)
+    statement.query_and_then([], summary)?.collect()
 }
 
 /// The campaign of that name.
 pub fn campaign(connection: &Connection, name: &str) -> Result<CampaignSummary, JournalError> {
     let id = campaign_id(connection, name)?;
-    Ok(connection.query_row(&format!("{CAMPAIGN} WHERE c.id = ?1"), [id], summary)?)
+    let mut statement = connection.prepare(&format!("{CAMPAIGN} WHERE c.id = ?1"))?;
+    let mut rows = statement.query([id])?;
+    match rows.next()? {
+        Some(row) => summary(row),
+        None => Err(rusqlite::Error::QueryReturnedNoRows.into()),
+    }
 }
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<CampaignSummary> {
+fn summary(row: &Row<'_>) -> Result<CampaignSummary, JournalError> {
     let mut counts = Counts::default();
     for (n, count) in counts.0.iter_mut().enumerate() {
         *count = row.get(4 + n)?;
     }
-    let options: CampaignOptions = serde_json::from_str(row.get_ref(22)?.as_str()?).unwrap_or_default();
+    let campaign: String = row.get(1)?;
+    let json = row.get_ref(22)?.as_str().unwrap_or_default();
+    let options = CampaignOptions::stored(json, || format!("campaign {campaign:?}"))?;
     Ok(CampaignSummary {
         id: row.get(0)?,
-        campaign: row.get(1)?,
+        campaign,
         messages: row.get(2)?,
         parts: row.get(3)?,
         counts,

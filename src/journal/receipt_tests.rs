@@ -497,7 +497,7 @@ fn f32_ids_that_receipts_ask_for_run_by_run_are_in_memory_again() {
 #[test]
 fn f38_stop_words_suppress_and_long_inbound_messages_are_joined() {
     let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
-    bench.stop_words = vec!["STOP".into()];
+    bench.opt_out_words = vec!["STOP".into()];
     bench.restart();
     let session = bench.open_session();
     let deliver = |from: &str, esm_class: u8, text: &[u8]| {
@@ -542,7 +542,7 @@ fn f38_stop_words_suppress_and_long_inbound_messages_are_joined() {
 #[test]
 fn f38_parts_are_joined_before_they_are_read() {
     let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
-    bench.stop_words = vec!["STOP".into()];
+    bench.opt_out_words = vec!["STOP".into()];
     bench.restart();
     let session = bench.open_session();
     let deliver = |from: &str, data_coding: u8, esm_class: u8, text: &[u8]| {
@@ -575,6 +575,42 @@ fn f38_parts_are_joined_before_they_are_read() {
 }
 
 #[test]
+fn f38_an_opt_in_word_takes_back_what_an_opt_out_word_did() {
+    let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
+    bench.opt_out_words = vec!["STOP".into()];
+    bench.opt_in_words = vec!["START".into()];
+    bench.restart();
+    let session = bench.open_session();
+    let deliver = |from: &str, text: &[u8]| {
+        let mut pdu = Vec::new();
+        let sm = crate::wire::Sm {
+            source: crate::wire::Address::new(1, 1, from.as_bytes()),
+            destination: crate::wire::Address::new(0, 0, b"12345"),
+            short_message: text,
+            ..Default::default()
+        };
+        crate::wire::encode(&crate::wire::Pdu::DeliverSm(sm), 1, crate::wire::CommandStatus::OK, &mut pdu).unwrap();
+        pdu
+    };
+    let other = super::open_existing(&bench.path).unwrap();
+    let number = crate::address::Destination::parse(B).unwrap();
+    let why = super::suppression::Why { source: super::suppression::Source::File, reason: "asked" };
+    super::suppression::add(&other, number, why, 0).unwrap();
+    bench.inbound(session, &deliver(A, b"Stop"));
+    bench.inbound(session, &deliver(A, b"please start"));
+    let suppressed =
+        |bench: &Bench| bench.query("SELECT destination FROM suppression ORDER BY 1", |row| row.get::<_, String>(0));
+    assert_eq!(suppressed(&bench), [A, B]);
+    bench.inbound(session, &deliver(A, b" start"));
+    bench.inbound(session, &deliver(B, b"START"));
+    assert_eq!(suppressed(&bench), [B], "a file had put B there");
+    // What is not claimed yet is sent again.
+    assert_eq!(bench.send(session, 2).len(), 1);
+    bench.keeper().transact(&mut Vec::new(), true).unwrap();
+    assert_eq!(bench.states(), ["sending", "suppressed"]);
+}
+
+#[test]
 fn f38_suppressing_while_a_sender_runs_spares_what_is_to_be_tried_again() {
     let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
     let session = bench.open_session();
@@ -583,7 +619,13 @@ fn f38_suppressing_while_a_sender_runs_spares_what_is_to_be_tried_again() {
     let other = super::open_existing(&bench.path).unwrap();
     for number in [A, B] {
         let number = crate::address::Destination::parse(number).unwrap();
-        super::suppression::add(&other, number, "asked", 0).unwrap();
+        super::suppression::add(
+            &other,
+            number,
+            super::suppression::Why { source: super::suppression::Source::Operator, reason: "asked" },
+            0,
+        )
+        .unwrap();
     }
     std::thread::sleep(std::time::Duration::from_millis(250));
     assert!(bench.send(session, 2).is_empty());

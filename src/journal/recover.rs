@@ -31,6 +31,28 @@ pub struct Recovered {
     pub undone_imports: usize,
 }
 
+impl Recovered {
+    /// What an operator has to know of it.
+    pub fn words(&self) -> Vec<String> {
+        use crate::report::text::count;
+        let many = |n: usize, what| count(i64::try_from(n).unwrap_or(i64::MAX), what);
+        let mut words = Vec::new();
+        if self.sessions > 0 {
+            words.push(format!(
+                "the last run crashed or was killed: {} in doubt (sent perhaps), {} not sent and queued again, {} that it had \
+                 read taken in",
+                many(self.in_doubt, "message part"),
+                many(self.requeued, "message part"),
+                many(self.answered, "answer"),
+            ));
+        }
+        if self.undone_imports > 0 {
+            words.push("an import that was cut short was undone: import that file again".into());
+        }
+        words
+    }
+}
+
 /// An unsettled session, by what tells which of its attempts may have left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Proof {
@@ -119,7 +141,8 @@ fn identity(connection: &Connection) -> Result<u64, JournalError> {
     Ok(hash_keys(connection)?.0)
 }
 
-fn extent(connection: &Connection) -> Result<Extent, JournalError> {
+/// How far the journal has come.
+pub(super) fn extent(connection: &Connection) -> Result<Extent, JournalError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     Ok(Extent {
         session: number("SELECT coalesce(max(id), 0) FROM session")?,

@@ -195,24 +195,7 @@ pub fn load(
         let states = [State::Queued, State::Sending, State::InDoubt].map(|state| state as u8);
         let mut rows = statement.query((book.first_id, end, states[0], states[1], states[2]))?;
         while let Some(row) = rows.next()? {
-            let (message, parts) = (row.get(0)?, row.get(1)?);
-            let facts = MessageFacts::load(connection, message, parts)?;
-            // Nothing tried yet: the feeder brings it.
-            if facts.cancelled || facts.parts.iter().all(Vec::is_empty) || !may_go_on(&facts.parts) {
-                continue;
-            }
-            for (n, attempts) in facts.parts.iter().enumerate().filter(|(_, attempts)| is_to_send(attempts)) {
-                // What the operator had rejected messages tried again for begins anew.
-                let anew = |attempt: &AttemptFacts| attempt.verdict == Some(Verdict::RetryRejected);
-                let since = attempts.iter().rposition(anew).map_or(0, |tried| tried + 1);
-                let refused = refused(connection, rules, Attempt::new(message + n as i64, since as u16))?;
-                if attempts.len() >= usize::from(TRIES_MAX) {
-                    retries.exhaust(index, row.get(2)?);
-                    continue;
-                }
-                let attempt = facts.next_attempt(n);
-                retries.push(Waiting { due_ms: 0, attempt, message, campaign: index, refused });
-            }
+            queue(connection, rules, index, (row.get(0)?, row.get(1)?, row.get(2)?), retries)?;
         }
         load_brought_back(connection, index, (book.first_id, end), retries)?;
     }
@@ -243,6 +226,47 @@ fn load_brought_back(
             let attempt = facts.next_attempt(n);
             retries.push(Waiting { due_ms: 0, attempt, message, campaign, refused: 0 });
         }
+    }
+    Ok(())
+}
+
+/// Queues, due at once, what of a message was tried or begun and is to be sent again.
+pub fn load_one(
+    connection: &Connection,
+    rules: &RetryRules,
+    campaign: u32,
+    message: i64,
+    retries: &mut Retries,
+) -> Result<(), JournalError> {
+    let found = connection
+        .prepare_cached("SELECT id, parts, line FROM message WHERE id = ?1")?
+        .query_row([message], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    queue(connection, rules, campaign, found, retries)
+}
+
+fn queue(
+    connection: &Connection,
+    rules: &RetryRules,
+    campaign: u32,
+    (message, parts, line): (i64, u8, i64),
+    retries: &mut Retries,
+) -> Result<(), JournalError> {
+    let facts = MessageFacts::load(connection, message, parts)?;
+    // Nothing tried yet: the feeder brings it.
+    if facts.cancelled || facts.parts.iter().all(Vec::is_empty) || !may_go_on(&facts.parts) {
+        return Ok(());
+    }
+    for (n, attempts) in facts.parts.iter().enumerate().filter(|(_, attempts)| is_to_send(attempts)) {
+        // What the operator had rejected messages tried again for begins anew.
+        let anew = |attempt: &AttemptFacts| attempt.verdict == Some(Verdict::RetryRejected);
+        let since = attempts.iter().rposition(anew).map_or(0, |tried| tried + 1);
+        let refused = refused(connection, rules, Attempt::new(message + n as i64, since as u16))?;
+        if attempts.len() >= usize::from(TRIES_MAX) {
+            retries.exhaust(campaign, line);
+            continue;
+        }
+        let attempt = facts.next_attempt(n);
+        retries.push(Waiting { due_ms: 0, attempt, message, campaign, refused });
     }
     Ok(())
 }

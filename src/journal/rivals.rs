@@ -3,11 +3,17 @@
 //! long as that was never seen the ids may have nothing to do with each other, and then an answered attempt to the same
 //! number is as likely; so is, at any time, one that was answered without an id.
 
+mod table;
+
+pub(super) use table::Table;
+
 use super::JournalError;
 use super::facts::{MessageFacts, message_of};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, State};
+use crate::address::Destination;
 use rusqlite::Connection;
+use table::Known;
 
 /// Whether a receipt of the account ever had the id of an answer.
 pub fn ids_match(connection: &Connection) -> Result<bool, JournalError> {
@@ -22,8 +28,8 @@ pub fn ids_match(connection: &Connection) -> Result<bool, JournalError> {
 /// The note that a message was taken without being given an id.
 const NAMELESS: &str = "answers_without_id";
 
-/// Whether a message of a range, to a number and other than one, was taken and awaits its receipt. Nothing leads from a
-/// number to its messages but reading them all.
+/// Whether a message of a range, to a number and other than one, was taken and awaits its receipt. It is asked of single
+/// messages: see [`Table`].
 const TAKEN_TO_NUMBER: &str = "
     SELECT EXISTS (
         SELECT 1 FROM message m
@@ -60,26 +66,31 @@ impl Keeper {
     /// A receipt had the id of an answer: what could not be decided without knowing that is looked at once more.
     pub(super) fn note_ids_match(&mut self) {
         if !std::mem::replace(&mut self.ids_match, true) {
-            self.judge_all = true;
+            // What was found out so far was found out of other messages than those that count now.
+            *self.rivals.get_mut() = Table::default();
+            self.to_judge.everything();
         }
     }
 
     /// Whether a message without an id to one of these numbers (0: none), which are not that of `attempt`, awaits its
-    /// receipt.
-    pub(super) fn is_rivalled(&self, attempt: Attempt, numbers: [u64; 2]) -> Result<bool, JournalError> {
+    /// receipt. `None`: that is not known yet.
+    pub(super) fn is_rivalled(&self, attempt: Attempt, numbers: [u64; 2]) -> Result<Option<bool>, JournalError> {
+        let mut is_known = true;
         for number in numbers.into_iter().filter(|number| *number != 0) {
-            if self.is_awaited(attempt.part(), number, true, false)? {
-                return Ok(true);
+            match self.is_awaited(attempt.part(), number, true, false)? {
+                Some(true) => return Ok(Some(true)),
+                Some(false) => {}
+                None => is_known = false,
             }
         }
-        Ok(false)
+        Ok(is_known.then_some(false))
     }
 
     /// Whether, besides `doubt`, an attempt to `number` was taken and awaits its receipt; `nameless`: and has no id.
     /// Looked up only until the first receipt has matched by its id (without an id: only if there are such), and only where
-    /// a number can occur twice.
-    pub(super) fn has_rival(&self, doubt: Attempt, number: u64, nameless: bool) -> Result<bool, JournalError> {
-        let Some((message, parts)) = message_of(&self.connection, doubt.part())? else { return Ok(false) };
+    /// a number can occur twice. `None`: that is not known yet.
+    pub(super) fn has_rival(&self, doubt: Attempt, number: u64, nameless: bool) -> Result<Option<bool>, JournalError> {
+        let Some((message, parts)) = message_of(&self.connection, doubt.part())? else { return Ok(Some(false)) };
         let facts = MessageFacts::load(&self.connection, message, parts)?;
         for (n, attempts) in facts.parts.iter().enumerate() {
             let part = message + n as i64;
@@ -88,7 +99,7 @@ impl Keeper {
                 && attempts.iter().all(|attempt| attempt.receipt.is_none())
                 && (!nameless || self.was_taken_without_id(part)?)
             {
-                return Ok(true);
+                return Ok(Some(true));
             }
         }
         self.is_awaited(message, number, nameless, true)
@@ -103,21 +114,81 @@ impl Keeper {
     }
 
     /// Whether a message to `number` was taken (`nameless`: without an id) and awaits its receipt, besides `message`.
-    /// `its_own`: that is the number of `message` itself.
-    fn is_awaited(&self, message: i64, number: u64, nameless: bool, its_own: bool) -> Result<bool, JournalError> {
-        let digits = crate::address::digits_of_key(number);
+    /// `its_own`: that is the number of `message` itself. `None`: the messages are still being read.
+    fn is_awaited(
+        &self,
+        message: i64,
+        number: u64,
+        nameless: bool,
+        its_own: bool,
+    ) -> Result<Option<bool>, JournalError> {
+        let mut table = self.rivals.borrow_mut();
+        let (mut is_read, mut may_be) = (true, false);
         for book in &self.books.campaigns {
             let is_only_one = its_own && book.numbers_once && (book.first_id..book.end_id).contains(&message);
             if book.counts[State::Accepted as usize] == 0 || !book.awaits_receipts || is_only_one {
                 continue;
             }
-            let sql = if nameless { NAMELESS_TO_NUMBER } else { TAKEN_TO_NUMBER };
-            let mut statement = self.connection.prepare_cached(sql)?;
-            if statement.query_row((book.first_id, book.end_id, &digits, message), |row| row.get(0))? {
-                return Ok(true);
+            may_be = true;
+            is_read &= table.has(book.first_id, book.end_id);
+        }
+        if !may_be {
+            return Ok(Some(false));
+        }
+        if !is_read {
+            return Ok(None);
+        }
+        if table.is_full() {
+            return Ok(Some(true));
+        }
+        if let Some(known) = table.known(number) {
+            for rival in known.rivals.into_iter().flatten().filter(|rival| *rival != message) {
+                if self.is_rival(rival, number, nameless)? {
+                    return Ok(Some(true));
+                }
+            }
+            let others = known.rivals.into_iter().flatten().filter(|rival| *rival != message).count();
+            if others == 0 && known.rivals[1].is_none() {
+                return Ok(Some(false));
             }
         }
-        Ok(false)
+        let mut rivals = [None; 2];
+        for candidate in table.perhaps_to(number) {
+            if self.is_rival(candidate, number, nameless)? {
+                rivals[usize::from(rivals[0].is_some())] = Some(candidate);
+                if rivals[1].is_some() {
+                    break;
+                }
+            }
+        }
+        let digits = crate::address::digits_of_key(number);
+        // What is taken is told by the other writing of a number that has two.
+        if Destination::parse(&digits).is_ok_and(|destination| destination.same_key() == number) {
+            table.note(number, Known { rivals });
+        }
+        Ok(Some(rivals.into_iter().flatten().any(|rival| rival != message)))
+    }
+
+    /// Whether a message goes to `number`, was taken (`nameless`: without an id) and awaits its receipt.
+    fn is_rival(&self, message: i64, number: u64, nameless: bool) -> Result<bool, JournalError> {
+        self.work.note(1);
+        let Some((_, parts)) = message_of(&self.connection, message)? else { return Ok(false) };
+        let Some(book) = self.books.campaign_of(message).and_then(|index| self.books.campaign(index)) else {
+            return Ok(false);
+        };
+        if book.counts[State::Accepted as usize] == 0 {
+            return Ok(false);
+        }
+        let sql = if nameless { NAMELESS_TO_NUMBER } else { TAKEN_TO_NUMBER };
+        let digits = crate::address::digits_of_key(number);
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let (nobody, end) = (-1, message + i64::from(if nameless { parts } else { 1 }));
+        Ok(statement.query_row((message, end, &digits, nobody), |row| row.get(0))?)
+    }
+
+    /// A message to this number was taken: what was found out of it may be otherwise now.
+    pub(super) fn note_taken(&mut self, number: u64) {
+        self.rivals.get_mut().forget(number);
     }
 }
 

@@ -6,17 +6,24 @@
 //! may belong to (module `left_out`).
 
 use super::JournalError;
+use super::doubts::{self, ANY_TIME, Place};
 use super::equivalent::in_other_radix;
 use super::generations::Generations;
 use super::ids::{IdKey, Ids};
 use super::key::Attempt;
 use crate::address::Destination;
+use crate::wire::Tlvs;
+use crate::wire::tlv::Tag;
 use hashbrown::HashMap;
 use rusqlite::Connection;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Stray receipts that are remembered, 0.4 KB each. Those that wait for an answer come before those that were judged.
 pub const STRAYS_MAX: usize = 100_000;
+
+/// Where another message may be meant, receipts to one number are tried for so many of the attempts that they fit: what
+/// stands against one stands against all, as a rule.
+const RIVALLED_MAX: usize = 100;
 
 /// How a receipt was matched; the numbers stand in the journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,14 +52,12 @@ pub enum Rule {
 pub struct Stray {
     /// Its (negative) number in the journal.
     pub id: i64,
-    /// Its message id.
-    pub key: IdKey,
-    /// Hashes of the folded id and of its spellings in other radices; 0 where there is none.
-    pub spellings: [u64; 3],
-    /// The numbers in its addresses, as [`Destination::key`]; 0 where one is no number.
-    pub numbers: [u64; 2],
+    /// What its id, its addresses and its reference lead to.
+    pub marks: Fingerprint,
     /// Whether nothing more is to come.
     pub is_final: bool,
+    /// When it came.
+    pub received_at: i64,
     /// Attempts of this generation and before may be meant.
     pub generation: u32,
     /// Attempts before this serial may be meant; `None`: those claimed before the time of its arrival.
@@ -63,18 +68,44 @@ pub struct Stray {
     pub rule: Rule,
     /// Rules 2 to 4 were tried.
     pub judged: bool,
+    /// It fits this attempt, and a message to its number may be meant as well.
+    pub rivalled: Option<Attempt>,
 }
 
-/// All of them.
+/// What is hashed and parsed once of a stray receipt.
+#[derive(Clone, Copy, Debug)]
+pub struct Fingerprint {
+    /// Its message id.
+    pub key: IdKey,
+    /// Hashes of the folded id and of its spellings in other radices; 0 where there is none.
+    pub spellings: [u64; 3],
+    /// The numbers in its addresses, as [`Destination::key`]; 0 where one is no number.
+    pub numbers: [u64; 2],
+    /// The pools of what it can be about ([`super::doubts`]); 0: no further one.
+    pub pools: [u64; 4],
+    /// The user_message_reference that it echoes.
+    pub reference: Option<u16>,
+}
+
+/// All of them, those that were judged also by what bears upon them. Receipts are found in the order in which they came:
+/// their numbers fall, so that minus the number stands in each key.
 #[derive(Debug, Default)]
 pub struct Strays {
     all: HashMap<i64, Stray>,
-    by_spelling: HashMap<u64, Vec<i64>>,
-    by_number: HashMap<u64, Vec<i64>>,
+    by_spelling: BTreeSet<(u64, i64)>,
     waiting: VecDeque<(u32, i64)>,
     /// How many of `waiting` are not judged and not forgotten.
     waiting_count: usize,
-    judged: VecDeque<i64>,
+    /// Those that were judged.
+    judged: BTreeSet<i64>,
+    /// Of these, by pool and by the serial that came next when they came.
+    by_serial: BTreeSet<(u64, i64, i64)>,
+    /// Those of which that is not known: by pool and time.
+    by_time: BTreeSet<(u64, i64, i64)>,
+    by_reference: BTreeSet<(u16, i64)>,
+    by_owner: BTreeSet<(Attempt, i64)>,
+    /// By number and the attempt that they fit.
+    rivalled: BTreeSet<(u64, Attempt, i64)>,
     left_out: Option<LeftOut>,
     /// How many are remembered.
     max: usize,
@@ -92,13 +123,20 @@ pub struct LeftOut {
     pub generation: u32,
 }
 
-/// What is hashed and parsed once of a stray receipt: its spellings and numbers.
-pub fn fingerprint(ids: &Ids, id: &[u8], addresses: [&str; 2]) -> (IdKey, [u64; 3], [u64; 2]) {
+/// See [`Fingerprint`].
+pub fn fingerprint(ids: &Ids, id: &[u8], addresses: [&str; 2], tlvs: &[u8]) -> Fingerprint {
     let key = ids.key(id);
     let [hex, decimal] = in_other_radix(id);
     let hash = |spelling: Option<String>| spelling.map_or(0, |spelling| ids.folded(spelling.as_bytes()));
     let number = |address: &str| Destination::parse(address).map_or(0, |number| number.key());
-    (key, [key.folded, hash(hex), hash(decimal)], addresses.map(number))
+    let numbers = addresses.map(number);
+    Fingerprint {
+        key,
+        spellings: [key.folded, hash(hex), hash(decimal)],
+        numbers,
+        pools: doubts::pools(ids, numbers, addresses),
+        reference: Tlvs(tlvs).get_u16(Tag::USER_MESSAGE_REFERENCE),
+    }
 }
 
 impl Strays {
@@ -108,7 +146,8 @@ impl Strays {
             connection.query_row("SELECT coalesce(min(min(id), 0), 0) - 1 FROM receipt", [], |row| row.get(0))?;
         let mut strays = Self { next_id, max, ..Self::default() };
         let mut statement = connection.prepare(
-            "SELECT r.id, r.final, r.message_id, r.source, r.destination, x.id IS NOT NULL, x.attempt, x.rule
+            "SELECT r.id, r.final, r.message_id, r.source, r.destination, x.id IS NOT NULL, x.attempt, x.rule,
+                    r.received_at, r.tlvs
                FROM (SELECT receipt FROM stray ORDER BY receipt LIMIT ?1) s
                JOIN receipt r ON r.id = s.receipt
                LEFT JOIN receipt_match x
@@ -128,13 +167,12 @@ impl Strays {
             let text = |column| -> Result<String, rusqlite::Error> {
                 Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
             };
-            let (key, spellings, numbers) = fingerprint(ids, text(2)?.as_bytes(), [&text(3)?, &text(4)?]);
+            let tlvs = row.get_ref(9)?.as_blob_or_null().unwrap_or_default().unwrap_or_default();
             strays.add(Stray {
                 id,
-                key,
-                spellings,
-                numbers,
+                marks: fingerprint(ids, text(2)?.as_bytes(), [&text(3)?, &text(4)?], tlvs),
                 is_final: row.get(1)?,
+                received_at: row.get(8)?,
                 generation: 0,
                 serial: None,
                 owner: row.get::<_, Option<i64>>(6)?.map(Attempt),
@@ -145,6 +183,7 @@ impl Strays {
                     _ => Rule::None,
                 },
                 judged: true,
+                rivalled: None,
             });
         }
         if count >= max {
@@ -163,12 +202,11 @@ impl Strays {
 
     /// Remembers a stray receipt, or leaves it to the table.
     pub fn add(&mut self, stray: Stray) {
-        if stray.judged {
-            self.judged.push_back(stray.id);
-        } else if self.waiting_count >= self.max {
-            self.leave_out(stray.id, stray.generation);
-            return;
-        } else {
+        if !stray.judged {
+            if self.waiting_count >= self.max {
+                self.leave_out(stray.id, stray.generation);
+                return;
+            }
             self.waiting.push_back((stray.generation, stray.id));
         }
         self.remember(stray);
@@ -176,23 +214,70 @@ impl Strays {
 
     /// Remembers a stray receipt that is about to be judged, or is in its queue.
     pub fn remember(&mut self, stray: Stray) {
-        for spelling in distinct(&stray.spellings) {
-            self.by_spelling.entry(spelling).or_default().push(stray.id);
+        for spelling in distinct(&stray.marks.spellings) {
+            self.by_spelling.insert((spelling, -stray.id));
         }
-        for number in distinct(&stray.numbers) {
-            self.by_number.entry(number).or_default().push(stray.id);
+        if stray.judged {
+            self.enter(&stray);
+        } else {
+            self.waiting_count += 1;
         }
-        self.waiting_count += usize::from(!stray.judged);
         self.all.insert(stray.id, stray);
         self.tidy();
     }
 
-    /// Forgets what is too much, the oldest judged ones first, and queue entries of what is forgotten already.
+    /// Enters a judged receipt under what bears upon it.
+    fn enter(&mut self, stray: &Stray) {
+        let at = -stray.id;
+        self.judged.insert(at);
+        for pool in distinct(&stray.marks.pools) {
+            match stray.serial {
+                Some(next) => self.by_serial.insert((pool, next, at)),
+                None => self.by_time.insert((pool, stray.received_at, at)),
+            };
+        }
+        if let Some(reference) = stray.marks.reference {
+            self.by_reference.insert((reference, at));
+        }
+        if let Some(owner) = stray.owner {
+            self.by_owner.insert((owner, at));
+        }
+        if let Some(only) = stray.rivalled {
+            for number in distinct(&stray.marks.numbers) {
+                self.rivalled.insert((number, only, at));
+            }
+        }
+    }
+
+    /// Undoes [`Self::enter`].
+    fn leave(&mut self, stray: &Stray) {
+        let at = -stray.id;
+        self.judged.remove(&at);
+        for pool in distinct(&stray.marks.pools) {
+            match stray.serial {
+                Some(next) => self.by_serial.remove(&(pool, next, at)),
+                None => self.by_time.remove(&(pool, stray.received_at, at)),
+            };
+        }
+        if let Some(reference) = stray.marks.reference {
+            self.by_reference.remove(&(reference, at));
+        }
+        if let Some(owner) = stray.owner {
+            self.by_owner.remove(&(owner, at));
+        }
+        if let Some(only) = stray.rivalled {
+            for number in distinct(&stray.marks.numbers) {
+                self.rivalled.remove(&(number, only, at));
+            }
+        }
+    }
+
+    /// Forgets what is too much, those judged ones first that came first, and queue entries of what is forgotten already.
     fn tidy(&mut self) {
-        while (self.all.len() > self.max || self.judged.len() > self.max)
-            && let Some(oldest) = self.judged.pop_front()
+        while self.all.len() > self.max
+            && let Some(&oldest) = self.judged.first()
         {
-            self.forget(oldest);
+            self.forget(-oldest);
         }
         if self.waiting.len() > 2 * self.max {
             let all = &self.all;
@@ -239,30 +324,23 @@ impl Strays {
         self.max = max;
     }
 
-    /// Forgets a receipt: nothing can change any more about whose it is.
+    /// Forgets a receipt whose owner is final.
     pub fn forget(&mut self, id: i64) {
         let Some(stray) = self.all.remove(&id) else { return };
-        self.waiting_count -= usize::from(!stray.judged);
-        let take = |map: &mut HashMap<u64, Vec<i64>>, key: u64| {
-            if let Some(list) = map.get_mut(&key) {
-                list.retain(|other| *other != id);
-                if list.is_empty() {
-                    map.remove(&key);
-                }
-            }
-        };
-        for spelling in distinct(&stray.spellings) {
-            take(&mut self.by_spelling, spelling);
+        if stray.judged {
+            self.leave(&stray);
+        } else {
+            self.waiting_count -= 1;
         }
-        for number in distinct(&stray.numbers) {
-            take(&mut self.by_number, number);
+        for spelling in distinct(&stray.marks.spellings) {
+            self.by_spelling.remove(&(spelling, -id));
         }
     }
 
     /// Attempts in doubt that have their owner's id from a receipt: attempt, numbers, hash of the exact id.
     pub fn named_in_doubt(&self) -> impl Iterator<Item = (Attempt, [u64; 2], u64)> + '_ {
         let named = self.all.values().filter(|stray| matches!(stray.rule, Rule::Doubt | Rule::Operator));
-        named.filter_map(|stray| Some((stray.owner?, stray.numbers, stray.key.exact)))
+        named.filter_map(|stray| Some((stray.owner?, stray.marks.numbers, stray.marks.key.exact)))
     }
 
     /// Whether there is none.
@@ -276,15 +354,17 @@ impl Strays {
     }
 
     /// Notes whose the receipt was found to be.
-    pub fn note(&mut self, id: i64, owner: Option<Attempt>, rule: Rule) {
-        if let Some(stray) = self.all.get_mut(&id) {
-            if !stray.judged {
-                self.judged.push_back(id);
-                self.waiting_count -= 1;
-            }
-            (stray.owner, stray.rule, stray.judged) = (owner, rule, true);
-            self.tidy();
+    pub fn note(&mut self, id: i64, owner: Option<Attempt>, rule: Rule, rivalled: Option<Attempt>) {
+        let Some(mut stray) = self.all.remove(&id) else { return };
+        if stray.judged {
+            self.leave(&stray);
+        } else {
+            self.waiting_count -= 1;
         }
+        (stray.owner, stray.rule, stray.judged, stray.rivalled) = (owner, rule, true, rivalled);
+        self.enter(&stray);
+        self.all.insert(id, stray);
+        self.tidy();
     }
 
     /// The next receipt that has waited until nothing is outstanding of what it may belong to.
@@ -309,33 +389,73 @@ impl Strays {
     }
 
     /// Receipts that name exactly this id and came when an attempt of that generation was outstanding.
-    pub fn naming(&self, key: IdKey, generation: u32) -> Vec<i64> {
+    pub fn naming(&self, key: IdKey, generation: u32) -> impl Iterator<Item = &Stray> {
         self.spelled(key.folded)
-            .filter(|stray| stray.key.exact == key.exact && stray.generation >= generation)
-            .map(|stray| stray.id)
-            .collect()
+            .filter(move |stray| stray.marks.key.exact == key.exact && stray.generation >= generation)
     }
 
-    /// Judged receipts that belong to nobody.
-    pub fn undecided(&self) -> Vec<i64> {
-        let mut found: Vec<i64> =
-            self.all.values().filter(|stray| stray.judged && stray.owner.is_none()).map(|stray| stray.id).collect();
-        found.sort_unstable_by(|a, b| b.cmp(a));
+    /// The judged receipt that came next after this one (minus its number).
+    pub fn judged_after(&self, after: i64) -> Option<i64> {
+        self.judged.range(after + 1..).next().copied()
+    }
+
+    /// Judged receipts one spelling of whose id has this hash.
+    pub fn spelled_so(&self, spelling: u64) -> impl Iterator<Item = i64> + '_ {
+        self.spelled(spelling).filter(|stray| stray.judged).map(|stray| -stray.id)
+    }
+
+    /// Judged receipts that have this number in an address: by reading all.
+    #[cfg(test)]
+    pub fn numbered(&self, number: u64) -> Vec<i64> {
+        let numbered = self.all.values().filter(|stray| stray.judged && stray.marks.numbers.contains(&number));
+        numbered.map(|stray| -stray.id).collect()
+    }
+
+    /// Judged receipts of a pool that came after the attempt at `place` and up to where others decide.
+    pub fn between(&self, place: &Place, decided_from: (i64, i64), now: i64) -> impl Iterator<Item = i64> + '_ {
+        let pool = place.pool;
+        // What was claimed in the future was claimed before the clock was set back.
+        let time = if place.claimed_at > now { ANY_TIME } else { place.claimed_at };
+        let by_serial = (place.serial < decided_from.0)
+            .then(|| self.by_serial.range((pool, place.serial + 1, i64::MIN)..=(pool, decided_from.0, i64::MAX)));
+        let by_time = (time <= decided_from.1)
+            .then(|| self.by_time.range((pool, time, i64::MIN)..=(pool, decided_from.1, i64::MAX)));
+        by_serial.into_iter().flatten().chain(by_time.into_iter().flatten()).map(|entry| entry.2)
+    }
+
+    /// Judged receipts that echo this reference.
+    pub fn referring(&self, reference: u16) -> impl Iterator<Item = i64> + '_ {
+        self.by_reference.range((reference, i64::MIN)..=(reference, i64::MAX)).map(|entry| entry.1)
+    }
+
+    /// Judged receipts that belong to an attempt.
+    pub fn owned(&self, owner: Attempt) -> impl Iterator<Item = i64> + '_ {
+        self.by_owner.range((owner, i64::MIN)..=(owner, i64::MAX)).map(|entry| entry.1)
+    }
+
+    /// Of the receipts that name this number and fit one attempt beside which another message may be meant: the first of each
+    /// such attempt.
+    pub fn rivalled(&self, number: u64) -> Vec<i64> {
+        let mut found = Vec::new();
+        let mut from = Attempt(i64::MIN);
+        while found.len() < RIVALLED_MAX
+            && let Some(&(_, only, at)) =
+                self.rivalled.range((number, from, i64::MIN)..=(number, Attempt(i64::MAX), i64::MAX)).next()
+        {
+            found.push(at);
+            from = Attempt(only.0 + 1);
+        }
         found
     }
 
-    /// Judged receipts one spelling of whose id has this hash, or that have this number in an address.
-    pub fn judged(&self, spelling: u64, number: u64) -> Vec<i64> {
-        let numbered = self.by_number.get(&number).into_iter().flatten().filter_map(|id| self.all.get(id));
-        let mut found: Vec<i64> =
-            self.spelled(spelling).chain(numbered).filter(|stray| stray.judged).map(|stray| stray.id).collect();
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        found.dedup();
-        found
+    /// All receipts that name this number and fit `only`, beside which another message may be meant.
+    pub fn rivalled_with(&self, number: u64, only: Attempt) -> impl Iterator<Item = i64> + '_ {
+        self.rivalled.range((number, only, i64::MIN)..=(number, only, i64::MAX)).map(|entry| entry.2)
     }
 
     fn spelled(&self, hash: u64) -> impl Iterator<Item = &Stray> {
-        self.by_spelling.get(&hash).into_iter().flatten().filter_map(|id| self.all.get(id))
+        let spelled = self.by_spelling.range((hash, i64::MIN)..=(hash, i64::MAX));
+        spelled.filter_map(|(_, at)| self.all.get(&-at))
     }
 }
 

@@ -77,3 +77,16 @@ fn a_folded_journal_is_read_where_nothing_can_be_written() {
     drop(connection);
     assert!(is_folded(&path));
 }
+
+#[test]
+fn an_account_is_the_same_however_its_host_is_written() {
+    for (one, other, same) in [
+        ("x at SMSC.Example.", "x at smsc.example", true),
+        ("x at smsc.example", "X at smsc.example", false),
+        ("x at smsc.example", "x at smsc2.example", false),
+        ("the built-in simulator", "the built-in simulator", true),
+        ("the built-in simulator", "x at localhost", false),
+    ] {
+        assert_eq!(super::is_same_account(one, other), same, "{one} {other}");
+    }
+}

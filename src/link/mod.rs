@@ -1,30 +1,40 @@
 //! A connection in two halves: one thread reads, another writes. The only place that knows sockets and TLS.
 //!
+//! - [`host`] what stands for a host; [`lookup`] names as addresses; [`dial`] all addresses as one list
 //! - [`certificate`] what an operator wants to know of a certificate; [`verify`] whether it is trusted, and why not
 //! - [`tls`] TLS over the two halves of a socket; [`door`] the other side, for the simulator
 
+use dial::Candidate;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 pub mod certificate;
+pub mod dial;
 pub mod door;
+pub mod host;
+pub mod lookup;
 mod plain;
 pub mod tls;
 pub mod verify;
 
+pub use dial::Dial;
+pub use host::{is_loopback, parse_host};
+pub use lookup::LookupError;
 pub use tls::{Tls, TlsError, TlsFacts, TlsOptions, parse_pin};
 
-/// Why no connection came about.
+/// Why no connection came about. Each names the host or the address.
 #[derive(Debug)]
 pub enum ConnectError {
     /// The host has no address.
-    Resolve(String, io::Error),
-    /// None of its addresses took the connection; the last one's answer.
-    Connect(SocketAddr, io::Error),
+    Resolve(String, LookupError),
+    /// The address did not take the connection.
+    Connect(String, io::Error),
     /// The address took the connection, but not as TLS, or not with a certificate that can be trusted.
-    Tls(SocketAddr, TlsError),
+    Tls(String, TlsError),
+    /// It was told to stop.
+    Stopped,
 }
 
 impl ConnectError {
@@ -32,21 +42,51 @@ impl ConnectError {
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Tls(_, error) if error.is_final())
     }
+
+    /// What to do about it; empty: that goes without saying.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Resolve(_, LookupError::Unknown | LookupError::NoAddress) => "is --host spelt right?",
+            Self::Resolve(..) => {
+                "that says nothing about its spelling: does this machine's resolver work (its network, /etc/resolv.conf)?"
+            }
+            Self::Connect(_, error) => match error.kind() {
+                io::ErrorKind::TimedOut => "is your address whitelisted, and are --host and --port right?",
+                io::ErrorKind::ConnectionRefused => {
+                    "check --host and --port, and that the provider has whitelisted your address"
+                }
+                io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+                    "has this machine a way there (its network, a VPN)?"
+                }
+                _ => "",
+            },
+            Self::Tls(..) | Self::Stopped => "",
+        }
+    }
+
+    /// What happened, without advice.
+    pub fn fact(&self) -> String {
+        match self {
+            Self::Resolve(host, error) => format!("{host}: {error}"),
+            Self::Connect(place, error) => match error.kind() {
+                io::ErrorKind::TimedOut => format!("{place} did not answer within the connect timeout"),
+                io::ErrorKind::ConnectionRefused => format!("{place} refuses connections"),
+                io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+                    format!("{place} cannot be reached from here")
+                }
+                _ => format!("{place}: {error}"),
+            },
+            Self::Tls(place, error) => format!("{place}: {error}"),
+            Self::Stopped => "stopped".into(),
+        }
+    }
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Resolve(host, error) => write!(f, "the host {host} has no address: {error}"),
-            Self::Connect(address, error) if error.kind() == io::ErrorKind::TimedOut => {
-                write!(f, "{address} did not answer within the connect timeout (is your address whitelisted?)")
-            }
-            Self::Connect(address, error) if error.kind() == io::ErrorKind::ConnectionRefused => write!(
-                f,
-                "{address} refuses connections: check host and port, and that the provider has whitelisted your address"
-            ),
-            Self::Connect(address, error) => write!(f, "{address}: {error}"),
-            Self::Tls(address, error) => write!(f, "{address}: {error}"),
+        match self.advice() {
+            "" => f.write_str(&self.fact()),
+            advice => write!(f, "{}: {advice}", self.fact()),
         }
     }
 }
@@ -61,13 +101,13 @@ pub fn tls_error(error: &io::Error) -> Option<&TlsError> {
 /// Where to connect to, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// Name or address.
-    pub host: &'a str,
+    /// Names or addresses, as [`host::parse_host`] gives them.
+    pub hosts: &'a [String],
     /// Port.
     pub port: u16,
     /// TLS; `None`: in the clear.
     pub tls: Option<&'a Tls>,
-    /// For the TCP connection to an address, and the TLS handshake with it.
+    /// For the TCP connection to an address, for the TLS handshake with it, and for a name to be looked up.
     pub timeout: Duration,
     /// For the peer to take what is written, later on.
     pub write_timeout: Duration,
@@ -80,60 +120,36 @@ pub struct Connected {
     pub reader: ReadHalf,
     /// Writes.
     pub writer: WriteHalf,
-    /// Which of the host's addresses it is.
+    /// Which of the addresses it is.
     pub peer: SocketAddr,
+    /// The same as it is called in words: with the name that it was found by.
+    pub place: String,
     /// What TLS agreed on; `None`: in the clear.
     pub tls: Option<TlsFacts>,
 }
 
-/// Connects to the first address of the host that answers, each within the timeout. A dead IPv6 address costs one such
-/// wait. A certificate that is not trusted ends the search: the host is what it is.
-pub fn connect(target: Target<'_>) -> Result<Connected, ConnectError> {
-    let unresolved = |error| ConnectError::Resolve(target.host.to_owned(), error);
-    let addresses = (target.host, target.port).to_socket_addrs().map_err(unresolved)?;
-    first_of(addresses, target, unresolved(io::Error::other("the name resolves to nothing")))
-}
-
-/// The first of these addresses that answers; `last`: the error where there is none.
-fn first_of(
-    addresses: impl IntoIterator<Item = SocketAddr>,
-    target: Target<'_>,
-    mut last: ConnectError,
-) -> Result<Connected, ConnectError> {
-    for address in addresses {
-        let deadline = Instant::now() + target.timeout;
-        let stream = match TcpStream::connect_timeout(&address, target.timeout) {
-            Ok(stream) => stream,
-            Err(error) => {
-                last = ConnectError::Connect(address, error);
-                continue;
-            }
-        };
-        match halves(target, stream, address, deadline) {
-            Ok(connected) => return Ok(connected),
-            Err(error) if error.is_final() => return Err(error),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
+/// Makes a connection of a socket that was taken, until `deadline`.
 fn halves(
-    target: Target<'_>,
+    target: &Target<'_>,
     stream: TcpStream,
-    peer: SocketAddr,
+    candidate: &Candidate,
     deadline: Instant,
+    stop: &dyn Fn() -> bool,
 ) -> Result<Connected, ConnectError> {
-    let broken = |error| ConnectError::Connect(peer, error);
+    let place = &candidate.place;
+    let broken = |error| ConnectError::Connect(place.clone(), error);
     // Small PDUs must not wait for each other's acknowledgements.
     stream.set_nodelay(true).map_err(broken)?;
     stream.set_write_timeout(Some(target.write_timeout)).map_err(broken)?;
     let agreed = match target.tls {
         None => None,
-        Some(tls) => Some(
-            tls.shake_hands(target.host, &stream, deadline, target.timeout)
-                .map_err(|error| ConnectError::Tls(peer, error))?,
-        ),
+        Some(tls) => {
+            let agreed = tls.shake_hands(&candidate.host, &stream, deadline, target.timeout, stop);
+            Some(agreed.map_err(|error| match error {
+                TlsError::Stopped => ConnectError::Stopped,
+                error => ConnectError::Tls(place.clone(), error),
+            })?)
+        }
     };
     let reader = stream.try_clone().map_err(broken)?;
     let (reader, writer, tls) = match agreed {
@@ -145,7 +161,7 @@ fn halves(
         ),
     };
     let writer = WriteHalf { inner: writer, timeout: target.write_timeout };
-    Ok(Connected { reader: ReadHalf(reader), writer, peer, tls })
+    Ok(Connected { reader: ReadHalf(reader), writer, peer: candidate.address, place: place.clone(), tls })
 }
 
 /// The half that reads.
@@ -225,44 +241,5 @@ impl WriteHalf {
             }
         };
         let _ = stream.shutdown(Shutdown::Both);
-    }
-}
-
-/// Whether a host is this machine.
-pub fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::TcpListener;
-
-    fn target(host: &str, port: u16) -> Target<'_> {
-        let timeout = Duration::from_secs(20);
-        Target { host, port, tls: None, timeout, write_timeout: timeout }
-    }
-
-    #[test]
-    fn f21_the_second_address_of_a_host_is_tried() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let listening = listener.local_addr().unwrap();
-        // Nobody listens at that port of the first.
-        let refusing = SocketAddr::new([127, 0, 0, 2].into(), listening.port());
-        let nothing = || ConnectError::Resolve("two.example".into(), io::ErrorKind::NotFound.into());
-        let target = target("two.example", listening.port());
-        let connected = first_of([refusing, listening], target, nothing()).unwrap();
-        assert_eq!(connected.peer, listening);
-        let error = first_of([refusing], target, nothing()).unwrap_err();
-        assert!(matches!(error, ConnectError::Connect(address, _) if address == refusing), "{error}");
-        assert!(matches!(first_of([], target, nothing()), Err(ConnectError::Resolve(..))));
-    }
-
-    #[test]
-    fn f21_a_host_without_an_address_is_named() {
-        // No resolver asks for a name with a part this long, so that none has to be there.
-        let host = format!("{}.invalid", "a".repeat(64));
-        let error = connect(target(&host, 9)).unwrap_err();
-        assert!(matches!(&error, ConnectError::Resolve(named, _) if *named == host), "{error}");
     }
 }

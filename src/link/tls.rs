@@ -8,8 +8,11 @@
 mod error;
 
 use super::certificate::Certificate;
+use super::dial::LOOK;
+use super::host::plain as plain_host;
 use super::plain;
 use super::verify::Verifier;
+use crate::trouble::shown;
 use parking_lot::Mutex;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -100,18 +103,19 @@ impl Tls {
         self.warning
     }
 
-    /// Shakes hands over a fresh connection to `host`, until `deadline`.
+    /// Shakes hands over a fresh connection to `host`, until `deadline` or until it is to stop.
     pub(super) fn shake_hands(
         &self,
         host: &str,
         stream: &TcpStream,
         deadline: Instant,
         timeout: Duration,
+        stop: &dyn Fn() -> bool,
     ) -> Result<(State, TlsFacts), TlsError> {
-        let name = name_of(self.server_name.as_deref().unwrap_or(host)).map_err(TlsError::Other)?;
+        let name = name_of(plain_host(self.server_name.as_deref().unwrap_or(host))).map_err(TlsError::Other)?;
         let mut connection: Connection =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(|error| TlsError::of(&error))?.into();
-        complete(&mut connection, stream, deadline, timeout)?;
+        complete(&mut connection, stream, deadline, timeout, stop)?;
         let facts = TlsFacts::of(&connection);
         Ok((State::new(connection), facts))
     }
@@ -121,16 +125,17 @@ impl Tls {
 pub(super) fn welcome(config: &Arc<ServerConfig>, stream: &TcpStream, timeout: Duration) -> Result<State, TlsError> {
     let mut connection: Connection =
         ServerConnection::new(Arc::clone(config)).map_err(|error| TlsError::of(&error))?.into();
-    complete(&mut connection, stream, Instant::now() + timeout, timeout)?;
+    complete(&mut connection, stream, Instant::now() + timeout, timeout, &|| false)?;
     Ok(State::new(connection))
 }
 
-/// Shakes hands until `deadline`, which is `timeout` after the beginning.
+/// Shakes hands until `deadline`, which is `timeout` after the beginning, or until it is to stop.
 fn complete(
     connection: &mut Connection,
     stream: &TcpStream,
     deadline: Instant,
     timeout: Duration,
+    stop: &dyn Fn() -> bool,
 ) -> Result<(), TlsError> {
     let mut raw = vec![0; RAW_OCTETS];
     let mut out = Vec::new();
@@ -145,9 +150,13 @@ fn complete(
             out.clear();
             continue;
         }
-        stream.set_read_timeout(Some(left)).map_err(TlsError::Io)?;
+        if stop() {
+            return Err(TlsError::Stopped);
+        }
+        stream.set_read_timeout(Some(left.min(LOOK))).map_err(TlsError::Io)?;
         match plain::read(stream, &mut raw).map_err(TlsError::Io)? {
-            None => return Err(TlsError::Timeout(timeout)),
+            // The deadline decides.
+            None => {}
             Some(0) => return Err(TlsError::Closed),
             Some(count) => {
                 let mut octets = &raw[..count];
@@ -177,7 +186,7 @@ fn trusting(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Veri
     if let Some(path) = &options.ca {
         known = certificates("--tls-ca", path)?;
         for certificate in &known {
-            roots.add(certificate.clone()).map_err(|error| format!("--tls-ca {}: {error}", path.display()))?;
+            roots.add(certificate.clone()).map_err(|error| format!("--tls-ca {}: {error}", shown(path)))?;
         }
     } else {
         let native = rustls_native_certs::load_native_certs();
@@ -192,7 +201,7 @@ fn trusting(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Veri
 
 /// The certificates of a PEM file.
 pub fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let at = |words: &dyn fmt::Display| format!("{option} {}: {words}", path.display());
+    let at = |words: &dyn fmt::Display| format!("{option} {}: {words}", shown(path));
     let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match read {
         Ok(certificates) if certificates.is_empty() => Err(at(&"it holds no certificate (PEM is expected)")),
@@ -204,7 +213,7 @@ pub fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'sta
 /// The private key of a PEM file that nobody else may read.
 pub fn private_key(option: &str, path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     crate::config::check_private(path).map_err(|words| format!("{option} {words}"))?;
-    PrivateKeyDer::from_pem_file(path).map_err(|error| format!("{option} {}: {}", path.display(), pem_words(&error)))
+    PrivateKeyDer::from_pem_file(path).map_err(|error| format!("{option} {}: {}", shown(path), pem_words(&error)))
 }
 
 fn pem_words(error: &rustls::pki_types::pem::Error) -> String {

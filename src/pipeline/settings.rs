@@ -1,5 +1,6 @@
 //! What a run is told, and what comes of it.
 
+use super::unbound::NeverBound;
 use crate::hours::Hours;
 use crate::journal::keeper::Status;
 use crate::journal::query::Stamp;
@@ -14,7 +15,7 @@ use crate::text::DefaultAlphabet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What to send, and how.
 #[derive(Clone, Debug)]
@@ -47,7 +48,11 @@ pub struct SendSettings {
     pub default_alphabet: DefaultAlphabet,
     /// Messages from handsets that put their number on the suppression list, folded as by
     /// [`stop_word`](crate::journal::keeper::stop_word).
-    pub stop_words: Vec<String>,
+    pub opt_out_words: Vec<String>,
+    /// Those that take off again what one of these put there.
+    pub opt_in_words: Vec<String>,
+    /// What to do when no session at all could be bound for a while.
+    pub never_bound: NeverBound,
     /// Send nothing: only collect what comes, until interrupted or for this long.
     pub listen: Option<Listen>,
 }
@@ -126,6 +131,27 @@ pub struct Progress {
     pub rate: Rate,
     /// What the connections have to say.
     pub notices: Vec<String>,
+    /// What it waits for.
+    pub waits: Waits,
+    /// Of each campaign, only the first so many messages.
+    pub limit: Option<u64>,
+    /// Messages that come after those of the limit.
+    pub held_back: i64,
+    /// When messages may be sent.
+    pub hours: Hours,
+}
+
+/// What keeps a run from going on.
+#[derive(Clone, Debug, Default)]
+pub struct Waits {
+    /// No session is bound, since then.
+    pub unbound_since: Option<Instant>,
+    /// When the next connection is tried, where none is being tried now.
+    pub next_try: Option<Instant>,
+    /// The sending hours begin at this moment.
+    pub closed_until: Option<String>,
+    /// Another process keeps the journal from being written.
+    pub blocked: bool,
 }
 
 /// What can go wrong with a run.
@@ -146,7 +172,7 @@ impl fmt::Display for SendError {
         match self {
             Self::Journal(error) => error.fmt(f),
             Self::Settings(words) => f.write_str(words),
-            Self::Thread(error) => write!(f, "a thread could not be started: {error}"),
+            Self::Thread(error) => write!(f, "a thread could not be started: {}", crate::trouble::words(error)),
             Self::Died(which) => {
                 write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed")
             }

@@ -16,20 +16,25 @@ fn run() -> (Run, Sender<Notice>) {
         keeper: None,
         connections: Vec::new(),
         bound: vec![false; 2],
+        next_try: vec![None; 2],
+        alone_since: Instant::now(),
+        limit: None,
+        held_back: 0,
+        hours: Hours::default(),
         can_submit: vec![Some(true); 2],
         words: Vec::new(),
         warned: vec![None; 2],
-        unbound_since: Instant::now(),
-        lost: None,
+        unbound: Unbound::new(2, false),
         blocked: false,
         decided: None,
+        unfolded: false,
         verdict: Verdict::Open,
     };
     (run, notice)
 }
 
 fn lost(slot: usize) -> Notice {
-    Notice::Lost { slot, reason: format!("lost {slot}"), retry_in: Duration::ZERO }
+    Notice::Lost { slot, reason: format!("lost {slot}"), refused: None, retry_in: Duration::ZERO }
 }
 
 fn bound(slot: usize) -> Notice {
@@ -40,25 +45,23 @@ fn bound(slot: usize) -> Notice {
 fn a_run_gives_up_when_nothing_is_bound_for_so_long_and_not_one_connection() {
     let (mut run, _notice) = run();
     let limit = Some(Duration::ZERO);
-    assert_eq!(run.given_up(limit), None, "the first try is not over");
     assert_eq!(run.heed(bound(0)), None);
     assert_eq!(run.heed(lost(1)), None);
-    assert_eq!(run.given_up(limit), None);
-    let since = run.unbound_since;
+    let given_up = |run: &mut Run, limit| run.given_up(limit, NeverBound::End);
+    assert_eq!(given_up(&mut run, limit), None);
     assert_eq!(run.heed(lost(0)), None);
-    assert_eq!(run.given_up(None), None);
-    assert_eq!(run.given_up(Some(Duration::from_secs(60))), None);
-    assert_eq!(run.unbound_since, since);
-    assert_eq!(run.given_up(limit), Some("given up: lost 0".into()));
+    assert_eq!(given_up(&mut run, None), None);
+    assert_eq!(given_up(&mut run, Some(Duration::from_secs(60))), None);
+    assert_eq!(given_up(&mut run, limit), Some("given up, as nothing was bound for 0 s: lost 0".into()));
     run.pacer.set_hold(Hold::Long);
-    assert_eq!(run.given_up(limit), None, "outside the sending hours none is wanted");
+    assert_eq!(given_up(&mut run, limit), None, "outside the sending hours none is wanted");
     run.pacer.set_hold(Hold::No);
     run.can_submit = vec![Some(true), Some(false)];
     assert_eq!(run.heed(bound(1)), None);
     assert_eq!(run.heed(lost(0)), None);
-    assert!(run.given_up(limit).is_some(), "nothing can be sent");
+    assert!(given_up(&mut run, limit).is_some(), "nothing can be sent");
     run.can_submit = vec![Some(false); 2];
-    assert_eq!(run.given_up(limit), None, "a run that listens");
+    assert_eq!(given_up(&mut run, limit), None, "a run that listens");
 }
 
 #[test]

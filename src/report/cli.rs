@@ -3,9 +3,11 @@
 use super::page::{self, Surroundings};
 use super::rows::{Format, Record, Rows, write_json};
 use super::{Exit, ReportError, explain, is_sender_running, quiet, text, verify};
+use crate::escape::escape_terminal;
 use crate::journal::key::State;
 use crate::journal::query::{
-    self, AttemptRow, CampaignReport, CampaignSummary, InboundRow, MessageRow, ReceiptRow, SkippedRow, Strays,
+    self, AttemptRow, CampaignReport, CampaignSummary, InboundRow, MessageRow, OperationCount, OperationRow,
+    ReceiptRow, SkippedRow, Strays,
 };
 use crate::journal::{now_ms, open_read_only};
 use crate::wire::CommandStatus;
@@ -33,15 +35,16 @@ pub struct ListArgs {
 pub struct ReportArgs {
     /// The campaign; none: all of them
     pub campaign: Option<String>,
-    /// How to show it. CSV of a campaign is one row per message
+    /// How to show it. CSV of a campaign is one row per message; file: rows of the campaign's file as they came, below its
+    /// header (with --rejected-rows or --duplicates; in UTF-8)
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: ReportFormat,
     /// One row per message
     #[arg(long, group = "what")]
     pub messages: bool,
     /// Only messages in this state (may be repeated): queued, sending, accepted, delivered, partly_delivered, failed,
     /// rejected, in_doubt, cancelled, suppressed
-    #[arg(long, value_name = "STATE", value_parser = parse_state, conflicts_with_all = ["attempts", "receipts", "unmatched", "rejected_rows", "duplicates", "inbound"])]
+    #[arg(long, value_name = "STATE", value_parser = parse_state, conflicts_with_all = ["attempts", "receipts", "unmatched", "rejected_rows", "duplicates", "inbound", "operations"])]
     pub state: Vec<State>,
     /// One row per attempt: each part each time it was sent
     #[arg(long, group = "what")]
@@ -58,12 +61,40 @@ pub struct ReportArgs {
     /// The rows left out because their number came before
     #[arg(long, group = "what")]
     pub duplicates: bool,
+    /// What was asked of the SMSC about messages that it has (query_sm, cancel_sm, replace_sm), and what came of it
+    #[arg(long, group = "what")]
+    pub operations: bool,
     /// Messages that came from handsets
     #[arg(long, group = "what", conflicts_with = "campaign")]
     pub inbound: bool,
     /// CSV cells as they are, even if a spreadsheet would run them as formulas
     #[arg(long)]
     pub raw: bool,
+}
+
+/// How a report is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: the names of the public views.
+    Json,
+    /// For spreadsheets: the columns of the public views.
+    Csv,
+    /// To be corrected and sent: the campaign's own file, with the rows in question only.
+    File,
+}
+
+impl ReportFormat {
+    /// How lists are shown then.
+    fn of_lists(self) -> Format {
+        match self {
+            Self::Table | Self::File => Format::Table,
+            Self::Json => Format::Json,
+            Self::Csv => Format::Csv,
+        }
+    }
 }
 
 /// Arguments of `smppost explain`.
@@ -103,6 +134,7 @@ pub enum WordsOrJson {
 struct WholeReport<'a> {
     #[serde(flatten)]
     report: &'a CampaignReport,
+    operations: &'a [OperationCount],
     unmatched_receipts: i64,
     ambiguous_receipts: i64,
     sender_running: Option<bool>,
@@ -167,6 +199,15 @@ impl ReportArgs {
                      {name:?}, lists them"
                 )));
             }
+            if self.format == ReportFormat::File
+                && (self.campaign.is_none() || !(self.rejected_rows || self.duplicates))
+            {
+                return Err(ReportError::Usage(
+                    "--format file is for the rows of one campaign's file: `smppost report CAMPAIGN --rejected-rows --format \
+                     file`, or --duplicates"
+                        .into(),
+                ));
+            }
             let connection = open_read_only(journal)?;
             let campaigns = match &self.campaign {
                 Some(name) => vec![query::campaign(&connection, name)?],
@@ -184,7 +225,8 @@ impl ReportArgs {
         campaigns: &[CampaignSummary],
         out: &mut dyn Write,
     ) -> Result<(), ReportError> {
-        let messages = self.messages || !self.state.is_empty() || self.format == Format::Csv && self.campaign.is_some();
+        let messages =
+            self.messages || !self.state.is_empty() || self.format == ReportFormat::Csv && self.campaign.is_some();
         if self.attempts {
             self.list::<AttemptRow>(out, "no attempts", |rows| {
                 campaigns.iter().try_for_each(|of| query::attempts(connection, &of.campaign, |row| rows.add(row)))
@@ -199,7 +241,7 @@ impl ReportArgs {
                 query::unmatched(connection, |row| rows.add(row))
             })?;
             let Strays { unmatched, ambiguous } = query::strays(connection)?;
-            if self.format == Format::Table && unmatched + ambiguous > 0 {
+            if self.format == ReportFormat::Table && unmatched + ambiguous > 0 {
                 let words = format!(
                     "To say whose one is, by its number: `smppost resolve CAMPAIGN --receipt=-N --line L{}`",
                     text::journal_option(journal)
@@ -207,6 +249,12 @@ impl ReportArgs {
                 text::wrapped(out, text::width(), "\n", 0, &words)?;
             }
             Ok(())
+        } else if self.format == ReportFormat::File {
+            campaigns.iter().try_for_each(|campaign| self.as_file(connection, campaign, out))
+        } else if self.operations {
+            self.list::<OperationRow>(out, "nothing was asked of the SMSC about its messages", |rows| {
+                query::operations(connection, self.campaign.as_deref(), |row| rows.add(row))
+            })
         } else if self.rejected_rows || self.duplicates {
             let nothing = if self.duplicates { "no row was left out" } else { "no row was refused" };
             self.list::<SkippedRow>(out, nothing, |rows| {
@@ -224,11 +272,32 @@ impl ReportArgs {
                     .iter()
                     .try_for_each(|of| query::messages(connection, &of.campaign, &self.state, |row| rows.add(row)))
             })
-        } else if self.format == Format::Csv {
+        } else if self.format == ReportFormat::Csv {
             summaries(out, campaigns, self.raw)
         } else {
             self.pages(journal, connection, campaigns, out)
         }
+    }
+
+    /// The rows as they came, below their header: a campaign's file.
+    fn as_file(
+        &self,
+        connection: &Connection,
+        campaign: &CampaignSummary,
+        out: &mut dyn Write,
+    ) -> Result<(), ReportError> {
+        let Some(header) = query::header(connection, campaign)? else {
+            return Err(ReportError::Usage(format!(
+                "{:?} was imported by an older smppost, which did not keep the header of its file: take that from {}, and the \
+                 rows from --rejected-rows --format csv --raw",
+                campaign.campaign,
+                escape_terminal(&campaign.file)
+            )));
+        };
+        writeln!(out, "{header}")?;
+        query::skipped_rows(connection, &campaign.campaign, self.duplicates, |row| {
+            writeln!(out, "{}", row.row).map_err(ReportError::from)
+        })
     }
 
     fn list<R: Record>(
@@ -237,7 +306,7 @@ impl ReportArgs {
         nothing: &str,
         fill: impl FnOnce(&mut Rows<'_>) -> Result<(), ReportError>,
     ) -> Result<(), ReportError> {
-        let mut rows = Rows::begin::<R>(out, self.format, self.raw, text::width())?;
+        let mut rows = Rows::begin::<R>(out, self.format.of_lists(), self.raw, text::width())?;
         fill(&mut rows)?;
         rows.end::<R>(nothing)
     }
@@ -250,7 +319,7 @@ impl ReportArgs {
         out: &mut dyn Write,
     ) -> Result<(), ReportError> {
         let around = Surroundings::of(journal, campaigns, query::strays(connection)?);
-        let json = self.format == Format::Json;
+        let json = self.format == ReportFormat::Json;
         let array = json && self.campaign.is_none();
         if campaigns.is_empty() && !json {
             return page::write_list(out, campaigns, &around);
@@ -260,12 +329,14 @@ impl ReportArgs {
         }
         for (n, campaign) in campaigns.iter().enumerate() {
             let report = query::campaign_report(connection, &campaign.campaign)?;
+            let operations = query::operation_counts(connection, campaign)?;
             if json {
                 if array {
                     out.write_all(if n > 0 { b",\n" } else { b"\n" })?;
                 }
                 let whole = WholeReport {
                     report: &report,
+                    operations: &operations,
                     unmatched_receipts: around.strays.unmatched,
                     ambiguous_receipts: around.strays.ambiguous,
                     sender_running: around.sender_running,
@@ -276,6 +347,7 @@ impl ReportArgs {
                     writeln!(out)?;
                 }
                 page::write(out, &report, &around)?;
+                page::operations(out, &campaign.campaign, &operations, &around)?;
             }
         }
         if array {
@@ -331,6 +403,7 @@ impl Surroundings {
             now_ms: now_ms(),
             width: text::width(),
             journal_option: text::journal_option(journal),
+            unfolded: crate::journal::wal::unfolded(journal),
         }
     }
 }
@@ -344,7 +417,7 @@ fn summaries(out: &mut dyn Write, campaigns: &[CampaignSummary], raw: bool) -> R
 }
 
 /// Runs a command on a buffer, and takes a reader that went away for an end.
-fn buffered(
+pub(super) fn buffered(
     out: &mut dyn Write,
     show: impl FnOnce(&mut dyn Write) -> Result<Exit, ReportError>,
 ) -> Result<Exit, ReportError> {

@@ -51,6 +51,10 @@ pub fn action(class: StatusClass) -> &'static str {
              tried as often as it takes, and none is lost"
         }
         StatusClass::Temporary => "it is tried again after 1 s, 5 s, 15 s and 60 s, and then rejected",
+        StatusClass::Session => {
+            "in answer to a message it means that the SMSC forgot the session: it is left, the connection binds anew, and the \
+             message is sent again; after 8 such sessions in a row sending stops. In answer to a bind: see below"
+        }
         StatusClass::Account => {
             "sending stops, since every further message would fare the same; what is not sent yet stays queued, to be \
              resumed when the account or its settings are in order"

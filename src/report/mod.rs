@@ -10,6 +10,7 @@
 
 pub mod cli;
 pub mod explain;
+pub mod find;
 pub mod page;
 pub mod rows;
 pub mod summary;
@@ -84,7 +85,11 @@ impl From<io::Error> for ReportError {
 
 impl From<csv::Error> for ReportError {
     fn from(error: csv::Error) -> Self {
-        Self::Output(error.into())
+        // Its own way to an io::Error forgets that the reader went away.
+        Self::Output(match error.into_kind() {
+            csv::ErrorKind::Io(error) => error,
+            other => io::Error::other(format!("{other:?}")),
+        })
     }
 }
 

@@ -2,11 +2,13 @@
 
 use super::ReportError;
 use super::rows::state_words;
-use super::text::{argument, count, cut, duration, moment, number, percent, rate, wrapped};
+use super::text::{command, count, cut, duration, moment, number, percent, rate, wrapped};
 use crate::escape::escape_terminal;
 use crate::journal::campaign::Receipts;
 use crate::journal::key::State;
-use crate::journal::query::{CampaignReport, CampaignSummary, Counts, Doubt, Percentiles, Rejection, Strays};
+use crate::journal::query::{
+    CampaignReport, CampaignSummary, Counts, Doubt, OperationCount, Percentiles, Rejection, Strays,
+};
 use crate::journal::state::ReceiptsFor;
 use crate::wire::CommandStatus;
 use std::io::{self, Write};
@@ -27,6 +29,8 @@ pub struct Surroundings {
     pub width: usize,
     /// What the commands that are suggested need to find the journal, such as ` --journal other.db`; empty: nothing.
     pub journal_option: String,
+    /// Why the journal's -wal file grows ([`crate::journal::wal::unfolded`]).
+    pub unfolded: Option<String>,
 }
 
 /// Writes the page of a campaign.
@@ -44,7 +48,7 @@ pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings
             width,
             "  ",
             2,
-            &format!("No sender is running; `smppost resume {}{options}` goes on.", argument(&summary.campaign)),
+            &format!("No sender is running; `{}` goes on.", command("smppost resume", &summary.campaign, options)),
         )?;
     }
     if report.sent_in_part > 0 {
@@ -55,7 +59,16 @@ pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings
     failures(out, report, width)?;
     receipts(out, report, around)?;
     times(out, report, width)?;
-    statuses(out, report, width)
+    statuses(out, report, width)?;
+    grown(out, around)
+}
+
+/// Who keeps the journal's -wal file from being folded back.
+fn grown(out: &mut dyn Write, around: &Surroundings) -> Result<(), ReportError> {
+    match &around.unfolded {
+        Some(words) => Ok(wrapped(out, around.width, "", 0, &format!("Note: {}", escape_terminal(words)))?),
+        None => Ok(()),
+    }
 }
 
 fn heading(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Result<()> {
@@ -184,15 +197,16 @@ pub(super) fn what_to_do_in_doubt(name: &str, options: &str) -> String {
 
 /// The command that decides about messages in doubt.
 pub(super) fn how_to_decide(name: &str, options: &str) -> String {
-    format!("To decide: `smppost resolve {} --resend|--assume-sent|--abandon{options}`.", argument(name))
+    let options = format!(" --resend|--assume-sent|--abandon{options}");
+    format!("To decide: `{}`.", command("smppost resolve", name, &options))
 }
 
 /// That messages went out without their rest, and what tells which parts.
 pub(super) fn in_part(name: &str, messages: i64, options: &str) -> String {
     format!(
-        "{} went out only in part, since the rest was refused, given up or cancelled: `smppost report {} --attempts{options}`",
+        "{} went out only in part, since the rest was refused, given up or cancelled: `{}`",
         count(messages, "message"),
-        argument(name)
+        command("smppost report", name, &format!(" --attempts{options}"))
     )
 }
 
@@ -203,7 +217,7 @@ pub(super) fn outstanding(messages: i64) -> String {
 
 /// The command that lists the messages in a state. `options`: more of it, such as ` --journal other.db`.
 pub(super) fn list_command(name: &str, state: State, options: &str) -> String {
-    format!("`smppost report {} --state {}{options}`", argument(name), state.name())
+    format!("`{}`", command("smppost report", name, &format!(" --state {}{options}", state.name())))
 }
 
 /// Rejected messages by reason, with advice.
@@ -300,9 +314,8 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
 pub(super) fn receipts_only_for(name: &str, part: ReceiptsFor, options: &str) -> String {
     let part = if part == ReceiptsFor::First { "first" } else { "last" };
     format!(
-        "receipts seem to come only for the {part} part of long messages: to let it count for all, `smppost resolve {} \
-         --receipts-for {part}{options}`",
-        argument(name)
+        "receipts seem to come only for the {part} part of long messages: to let it count for all, `{}`",
+        command("smppost resolve", name, &format!(" --receipts-for {part}{options}"))
     )
 }
 
@@ -374,9 +387,8 @@ pub fn write_list(
         writeln!(out, "No campaigns yet: `smppost import` or `smppost send` a CSV file.")?;
         return Ok(());
     }
-    let header = ["messages", "queued", "accepted", "delivered", "failed", "rejected", "in doubt", "last sent (UTC)"];
-    let rows: Vec<[String; 8]> = campaigns.iter().map(list_row).collect();
-    let mut widths = header.map(str::len);
+    let (titles, rows) = list_cells(campaigns);
+    let mut widths: Vec<usize> = titles.iter().map(|title| title.len()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -384,23 +396,24 @@ pub fn write_list(
     }
     let names = campaigns.iter().map(|campaign| escape_terminal(&campaign.campaign).chars().count()).max();
     let names = names.unwrap_or(0).max("campaign".len());
-    // The last column is left out first, and then there is a block for each campaign.
+    // The last column, a time, is left out first; of the numbers all are shown, or there is a block for each campaign.
     let fits = |columns: usize| names + widths[..columns].iter().map(|width| width + 2).sum::<usize>() <= around.width;
-    if let Some(columns) = [header.len(), header.len() - 1].into_iter().find(|&columns| fits(columns)) {
+    if let Some(columns) = [titles.len(), titles.len() - 1].into_iter().find(|&columns| fits(columns)) {
         let line = |name: &str, cells: &[&str]| {
-            let cells: String = cells.iter().zip(widths).map(|(cell, width)| format!("  {cell:>width$}")).collect();
+            let cells: String = cells.iter().zip(&widths).map(|(cell, &width)| format!("  {cell:>width$}")).collect();
             format!("{name:names$}{cells}")
         };
-        writeln!(out, "{}", line("campaign", &header[..columns]))?;
+        let titles: Vec<&str> = titles.iter().take(columns).map(String::as_str).collect();
+        writeln!(out, "{}", line("campaign", &titles).trim_end())?;
         for (campaign, row) in campaigns.iter().zip(&rows) {
             let cells: Vec<&str> = row.iter().take(columns).map(String::as_str).collect();
-            writeln!(out, "{}", line(&escape_terminal(&campaign.campaign), &cells))?;
+            writeln!(out, "{}", line(&escape_terminal(&campaign.campaign), &cells).trim_end())?;
         }
     } else {
         for (campaign, row) in campaigns.iter().zip(&rows) {
             writeln!(out, "{}", escape_terminal(&campaign.campaign))?;
-            for (title, cell) in header.iter().zip(row).filter(|(_, cell)| !cell.is_empty() && *cell != "0") {
-                writeln!(out, "  {title:15}  {cell}")?;
+            for (title, cell) in titles.iter().zip(row).filter(|(_, cell)| !cell.is_empty() && *cell != "0") {
+                writeln!(out, "  {title:16}  {cell}")?;
             }
         }
     }
@@ -409,19 +422,47 @@ pub fn write_list(
         let words = format!("No sender is running; `smppost resume{}` goes on.", around.journal_option);
         wrapped(out, around.width, "", 0, &words)?;
     }
-    Ok(())
+    grown(out, around)
 }
 
-fn list_row(campaign: &CampaignSummary) -> [String; 8] {
-    let of = |state| campaign.counts.of(state);
-    [
-        number(campaign.messages),
-        number(of(State::Queued) + of(State::Sending)),
-        number(of(State::Accepted)),
-        number(of(State::Delivered)),
-        number(of(State::Failed) + of(State::PartlyDelivered)),
-        number(of(State::Rejected)),
-        number(of(State::InDoubt)),
-        campaign.last_sent_at.map_or_else(String::new, moment),
-    ]
+/// Columns that are there even where they are all 0.
+const ALWAYS_LISTED: [State; 6] =
+    [State::Queued, State::Accepted, State::Delivered, State::Failed, State::Rejected, State::InDoubt];
+
+/// Titles and cells of the list: the messages, as many of them as are in each state, so that a row adds up, and when the
+/// last was sent.
+fn list_cells(campaigns: &[CampaignSummary]) -> (Vec<String>, Vec<Vec<String>>) {
+    let is_listed = |state: &State| {
+        ALWAYS_LISTED.contains(state) || campaigns.iter().any(|campaign| campaign.counts.of(*state) > 0)
+    };
+    let states: Vec<State> = State::ALL.into_iter().filter(is_listed).collect();
+    let mut titles = vec!["messages".to_owned()];
+    titles.extend(states.iter().map(|&state| state_words(state)));
+    titles.push("last sent (UTC)".to_owned());
+    let row = |campaign: &CampaignSummary| {
+        let mut cells = vec![number(campaign.messages)];
+        cells.extend(states.iter().map(|&state| number(campaign.counts.of(state))));
+        cells.push(campaign.last_sent_at.map_or_else(String::new, moment));
+        cells
+    };
+    (titles, campaigns.iter().map(row).collect())
+}
+
+/// What was asked of the SMSC about a campaign's messages, in a line.
+pub fn operations(
+    out: &mut dyn Write,
+    name: &str,
+    counts: &[OperationCount],
+    around: &Surroundings,
+) -> Result<(), ReportError> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nAsked of the SMSC")?;
+    let words: Vec<String> =
+        counts.iter().map(|of| format!("{} {} {}", number(of.operations), of.operation, of.outcome)).collect();
+    let after = format!(" --operations{}", around.journal_option);
+    let words = format!("{}: `{}`", words.join(", "), command("smppost report", name, &after));
+    wrapped(out, around.width, "  ", 2, &words)?;
+    Ok(())
 }

@@ -4,7 +4,9 @@ use super::ReportError;
 use super::text::{cut, moment};
 use crate::escape::{csv_cell, escape_terminal};
 use crate::journal::key::State;
-use crate::journal::query::{AttemptRow, CampaignSummary, InboundRow, MessageRow, ReceiptRow, SkippedRow, Stamp};
+use crate::journal::query::{
+    AttemptRow, CampaignSummary, InboundRow, MessageRow, OperationRow, ReceiptRow, SkippedRow, Stamp,
+};
 use crate::wire::CommandStatus;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
@@ -410,6 +412,52 @@ impl Record for SkippedRow {
             1 => put(to, self.line),
             2 => to.push_str(&self.reason),
             _ => to.push_str(&self.row),
+        }
+    }
+}
+
+impl Record for OperationRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "campaign",
+        "line",
+        "part",
+        "operation",
+        "message_id",
+        "asked_at",
+        "answered_at",
+        "command_status",
+        "state",
+        "final_date",
+        "error_code",
+        "text",
+        "outcome",
+    ];
+    const TABLE: &'static [usize] = &[0, 1, 2, 3, 5, 12, 7, 8, 11];
+
+    fn cell(&self, column: usize, to: &mut String) {
+        let text = |to: &mut String, text: &Option<String>| to.push_str(text.as_deref().unwrap_or_default());
+        match column {
+            0 => text(to, &self.campaign),
+            1 => put_some(to, self.line),
+            2 => put_some(to, self.part),
+            3 => to.push_str(&self.operation),
+            4 => to.push_str(&self.message_id),
+            5 => put_some(to, self.asked_at),
+            6 => put_some(to, self.answered_at),
+            7 => put_some(to, self.command_status),
+            8 => text(to, &self.state),
+            9 => text(to, &self.final_date),
+            10 => put_some(to, self.error_code),
+            11 => text(to, &self.text),
+            _ => to.push_str(self.outcome),
+        }
+    }
+
+    fn shown(&self, column: usize, to: &mut String) {
+        match column {
+            5 => put_moment(to, self.asked_at),
+            7 => put_some(to, self.command_status.map(CommandStatus)),
+            _ => self.cell(column, to),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::page::{
     how_to_decide, in_part, list_command, outstanding, receipts_only_for, rejections as write_rejections, states,
     what_to_do_in_doubt,
 };
-use super::text::{argument, count, duration, number, rate, wrapped};
+use super::text::{command, count, duration, rate, times, wrapped};
 use super::{Exit, ReportError};
 use crate::escape::escape_terminal;
 use crate::journal::JournalError;
@@ -105,6 +105,15 @@ impl SendSummary {
         self.campaigns.iter().any(|(.., hints)| hints.sent_in_part > 0)
     }
 
+    /// Whether each campaign of the run was cancelled, and some message because of it.
+    pub fn is_cancelled(&self) -> bool {
+        !self.campaigns.is_empty()
+            && self
+                .campaigns
+                .iter()
+                .all(|(summary, ..)| summary.cancelled_at.is_some() && summary.counts.of(State::Cancelled) > 0)
+    }
+
     /// The exit code, unless the run was interrupted or failed.
     pub fn exit(&self) -> Exit {
         // Whatever receipts are awaited: the rest of such a message never arrives.
@@ -137,13 +146,6 @@ impl SendSummary {
         let journal = self.journal.to_string_lossy();
         wrapped(out, width, "Journal: ", 2, &escape_terminal(&journal))?;
         Ok(())
-    }
-}
-
-fn times(n: i64) -> String {
-    match n {
-        1 => "once".into(),
-        n => format!("{} times", number(n)),
     }
 }
 
@@ -191,10 +193,10 @@ fn write_campaign(
     }
     if hints.possible_duplicates > 0 {
         let words = format!(
-            "{} went out again after a doubt or a decision and may arrive twice: `smppost report {} --messages{options}`, \
+            "{} went out again after a doubt or a decision and may arrive twice: `{}`, \
              possible_duplicate",
             count(hints.possible_duplicates, "message"),
-            argument(name)
+            command("smppost report", name, &format!(" --messages{options}"))
         );
         wrapped(out, width, "  ", 2, &words)?;
     }
@@ -202,15 +204,14 @@ fn write_campaign(
     if left > 0 && summary.cancelled_at.is_none() {
         let how = match run.rehearsal {
             true => "`smppost send --simulate` with the same file goes on".to_owned(),
-            false if run.accepted == 0 && !run.restrained => {
-                format!(
-                    "`smppost resume {0}{options}` goes on, `smppost cancel {0}{options}` cancels it",
-                    argument(name)
-                )
-            }
+            false if run.accepted == 0 && !run.restrained => format!(
+                "`{}` goes on, `{}` cancels it",
+                command("smppost resume", name, options),
+                command("smppost cancel", name, options)
+            ),
             false => {
                 let overriding = if run.restrained { " --override-stop" } else { "" };
-                format!("`smppost resume {}{options}{overriding}` goes on", argument(name))
+                format!("`{}` goes on", command("smppost resume", name, &format!("{options}{overriding}")))
             }
         };
         let words = format!("{} not sent yet: {how}", count(left, "message"));
@@ -218,9 +219,9 @@ fn write_campaign(
     }
     if summary.rejected_rows > 0 {
         let words = format!(
-            "{} of the file refused at import: `smppost report {} --rejected-rows{options}`",
+            "{} of the file refused at import: `{}`",
             count(summary.rejected_rows, "row"),
-            argument(name)
+            command("smppost report", name, &format!(" --rejected-rows{options}"))
         );
         wrapped(out, width, "  ", 2, &words)?;
     }

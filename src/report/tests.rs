@@ -1,4 +1,4 @@
-use super::cli::{ListArgs, ReportArgs, WordsOrJson};
+use super::cli::{ListArgs, ReportArgs, ReportFormat, WordsOrJson};
 use super::page::Surroundings;
 use super::rows::{Format, Record, Rows};
 use super::*;
@@ -24,6 +24,7 @@ fn page(journal: &Path, name: &str, width: usize, sender_running: bool) -> Strin
         now_ms: 1_774_760_000_000,
         width,
         journal_option: String::new(),
+        unfolded: None,
     };
     let mut out = Vec::new();
     page::write(&mut out, &report, &around).unwrap();
@@ -43,9 +44,10 @@ fn all_args() -> Vec<ReportArgs> {
         ReportArgs { unmatched: true, ..base.clone() },
         ReportArgs { rejected_rows: true, ..base.clone() },
         ReportArgs { duplicates: true, ..base.clone() },
+        ReportArgs { operations: true, ..base.clone() },
         ReportArgs { inbound: true, ..base },
     ];
-    for format in [Format::Json, Format::Csv] {
+    for format in [ReportFormat::Json, ReportFormat::Csv] {
         let others: Vec<_> = all.iter().map(|args| ReportArgs { format, ..args.clone() }).collect();
         all.extend(others);
     }
@@ -55,7 +57,7 @@ fn all_args() -> Vec<ReportArgs> {
 #[test]
 fn f52_nothing_foreign_reaches_a_terminal_as_it_came() {
     let story = Story::all_kinds();
-    for args in all_args().iter().filter(|args| args.format != Format::Csv) {
+    for args in all_args().iter().filter(|args| args.format != ReportFormat::Csv) {
         let out = shown(args, &story.path);
         let bad = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
         assert!(!out.contains(bad), "{args:?}\n{out}");
@@ -67,7 +69,7 @@ fn f52_nothing_foreign_reaches_a_terminal_as_it_came() {
 #[test]
 fn f52_cells_are_neutralised_unless_raw() {
     let story = Story::all_kinds();
-    let csv = ReportArgs { campaign: Some("spring".into()), format: Format::Csv, ..Default::default() };
+    let csv = ReportArgs { campaign: Some("spring".into()), format: ReportFormat::Csv, ..Default::default() };
     let safe = shown(&csv, &story.path);
     let raw = shown(&ReportArgs { raw: true, ..csv }, &story.path);
     assert!(safe.contains(",'=1+1,") && safe.contains(",'+441,"), "{safe}");
@@ -80,13 +82,13 @@ fn f52_cells_are_neutralised_unless_raw() {
 #[test]
 fn json_has_the_names_of_the_views() {
     let story = Story::all_kinds();
-    for args in all_args().into_iter().filter(|args| args.format == Format::Json) {
+    for args in all_args().into_iter().filter(|args| args.format == ReportFormat::Json) {
         let out = shown(&args, &story.path);
         let value: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
         assert_eq!(value.is_array(), args.campaign.is_none(), "{args:?}");
         let rows = if value.is_array() { value.as_array().cloned().unwrap() } else { vec![value] };
         assert!(!rows.is_empty(), "{args:?}");
-        let csv = shown(&ReportArgs { format: Format::Csv, ..args.clone() }, &story.path);
+        let csv = shown(&ReportArgs { format: ReportFormat::Csv, ..args.clone() }, &story.path);
         let header: Vec<_> = csv.lines().next().unwrap().split(',').map(ToOwned::to_owned).collect();
         for row in &rows {
             let names: Vec<_> = row.as_object().unwrap().keys().cloned().collect();
@@ -96,7 +98,7 @@ fn json_has_the_names_of_the_views() {
             }
         }
     }
-    let one = ReportArgs { campaign: Some("spring".into()), format: Format::Json, ..Default::default() };
+    let one = ReportArgs { campaign: Some("spring".into()), format: ReportFormat::Json, ..Default::default() };
     let report: serde_json::Value = serde_json::from_str(&shown(&one, &story.path)).unwrap();
     for name in [
         "campaign",
@@ -125,9 +127,9 @@ fn an_empty_journal_has_nothing_to_show_and_says_so() {
     for args in all_args().into_iter().filter(|args| args.campaign.is_none()) {
         let out = shown(&args, &story.path);
         match args.format {
-            Format::Json => assert_eq!(out.trim(), "[]", "{args:?}"),
-            Format::Csv => assert_eq!(out.lines().count(), 1, "{args:?}"),
-            Format::Table => assert_eq!(out.lines().count(), 1, "{args:?} {out}"),
+            ReportFormat::Json => assert_eq!(out.trim(), "[]", "{args:?}"),
+            ReportFormat::Csv => assert_eq!(out.lines().count(), 1, "{args:?}"),
+            ReportFormat::Table | ReportFormat::File => assert_eq!(out.lines().count(), 1, "{args:?} {out}"),
         }
     }
     let missing = ReportArgs::default().run(Path::new("/nowhere/x.db"), &mut Vec::new());

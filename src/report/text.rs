@@ -36,13 +36,12 @@ pub fn count(n: i64, what: &str) -> String {
     format!("{} {what}{}", number(n), if n == 1 { "" } else { "s" })
 }
 
-/// Why a file that was named cannot be opened, in the words of the system without its number, or in better ones.
-pub fn cannot_open(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::NotFound {
-        return "there is no such file: check the name and the folder".into();
+/// `once`, `12 times`.
+pub fn times(n: i64) -> String {
+    match n {
+        1 => "once".into(),
+        n => format!("{} times", number(n)),
     }
-    let words = error.to_string();
-    words.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// A share in percent with one decimal: `12.5 %`. What is not quite nothing or all never reads so.
@@ -78,20 +77,61 @@ pub fn moment(stamp: Stamp) -> String {
     text.get(..19).unwrap_or(&text).replace('T', " ")
 }
 
-/// A name as an argument of a command line that can be pasted.
+/// A name or path as an argument of a command line that can be pasted, and shown. One that begins with a dash is taken for
+/// an option unless `--` stands before it: see [`command`].
 pub fn argument(name: &str) -> String {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || "._-+/:@%".contains(c);
-    if !name.is_empty() && !name.starts_with('-') && name.chars().all(harmless) {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "._-+/:@%,=".contains(c);
+    if !name.is_empty() && name.chars().all(harmless) {
         return name.to_owned();
     }
-    format!("'{}'", escape_terminal(name).replace('\'', "'\\''"))
+    if escape_terminal(name) == name {
+        return format!("'{}'", name.replace('\'', "'\\''"));
+    }
+    // What a terminal would obey is spelled out: bash, zsh and ksh read this, and so does POSIX since 2024.
+    let mut quoted = String::from("$'");
+    for c in name.chars() {
+        match c {
+            '\'' | '\\' => quoted.extend(['\\', c]),
+            c if escape_terminal(c.encode_utf8(&mut [0; 4])) == c.to_string() => quoted.push(c),
+            // Octal of three digits: a digit after it is no part of it.
+            c => quoted.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|octet| format!("\\{octet:03o}"))),
+        }
+    }
+    quoted + "'"
 }
 
-/// What a command needs to be about the same journal: ` --journal FILE`, or nothing.
+/// A path as an argument, which no program takes for an option.
+pub fn path_argument(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    if path.starts_with('-') { argument(&format!("./{path}")) } else { argument(&path) }
+}
+
+/// A command that can be pasted: `smppost resume spring --journal other.db`. `before` is all up to the name, `after` the
+/// options that follow it, each with a space before it.
+pub fn command(before: &str, name: &str, after: &str) -> String {
+    let argument = argument(name);
+    if name.starts_with('-') {
+        // From there on nothing is an option.
+        format!("{before}{after} -- {argument}")
+    } else {
+        format!("{before} {argument}{after}")
+    }
+}
+
+/// What a command needs to be about the same journal: ` --journal FILE`, or nothing where the environment names it.
 pub fn journal_option(journal: &Path) -> String {
-    let is_found =
-        journal == Path::new("smppost.db") || std::env::var_os("SMPPOST_JOURNAL").is_some_and(|path| path == journal);
-    if is_found { String::new() } else { format!(" --journal {}", argument(&journal.to_string_lossy())) }
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let named = std::env::var_os("SMPPOST_JOURNAL").filter(|path| !path.is_empty());
+    if named.is_some_and(|path| absolute(Path::new(&path)) == absolute(journal)) {
+        return String::new();
+    }
+    format!(" --journal {}", path_argument(journal))
+}
+
+/// The SHA-256 of octets, in hex.
+pub fn hex_digest(octets: &[u8]) -> String {
+    use sha2::Digest;
+    crate::escape::hex(&sha2::Sha256::digest(octets))
 }
 
 /// Writes `text` in lines of at most `width` columns, the first after `first`, the others indented as far as `indent`.
@@ -186,13 +226,22 @@ mod tests {
         for (name, expected) in [
             ("spring", "spring"),
             ("a b", "'a b'"),
-            ("-x", "'-x'"),
+            ("-x", "-x"),
             ("it's", "'it'\\''s'"),
             ("", "''"),
-            ("a\u{1b}", "'a\\u{1b}'"),
+            ("a\u{1b}7'\n", "$'a\\0337\\'\\012'"),
+            ("\u{202e}é", "$'\\342\\200\\256é'"),
         ] {
             assert_eq!(argument(name), expected);
+            // A shell gives it back.
+            let script = format!("printf %s {expected}");
+            if let Ok(output) = std::process::Command::new("bash").args(["-c", &script]).output() {
+                assert_eq!(String::from_utf8(output.stdout).unwrap(), name);
+            }
         }
+        assert_eq!(path_argument(Path::new("-a b.db")), "'./-a b.db'");
+        assert_eq!(command("smppost resume", "a b", " --journal j.db"), "smppost resume 'a b' --journal j.db");
+        assert_eq!(command("smppost resume", "-x", " --journal j.db"), "smppost resume --journal j.db -- -x");
     }
 
     #[test]

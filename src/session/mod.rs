@@ -5,6 +5,7 @@ mod bind;
 mod dialogue;
 mod reader;
 mod reading;
+mod trust;
 mod writer;
 
 use crate::journal::answers::Answers;
@@ -13,7 +14,7 @@ use crate::journal::marks::Marks;
 use crate::journal::retry::RetryRules;
 use crate::link::Tls;
 use crate::pacer::Pacer;
-use crate::wire::BindKind;
+use crate::wire::{BindKind, CommandStatus};
 use crossbeam_channel::{Receiver, Sender};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use bind::{BindError, Bound, bind};
 pub use dialogue::Dialogue;
 pub use reading::{ReceiptCodes, ReceiptReading, last};
+pub use trust::Trust;
 pub use writer::run;
 
 /// A secret: shown nowhere.
@@ -155,7 +157,8 @@ impl BindMode {
 /// How an account is reached. The same for all its connections.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// Host names or addresses, in the order in which they are tried; at least one.
+    /// Host names or addresses, as [`parse_host`](crate::link::parse_host) gives them, in the order in which they are tried;
+    /// at least one.
     pub hosts: Vec<String>,
     /// Port.
     pub port: u16,
@@ -198,7 +201,8 @@ impl Account {
 /// The timers of a connection. Each error names the one that expired.
 #[derive(Clone, Copy, Debug)]
 pub struct Timers {
-    /// For the TCP connection to one address, with its TLS handshake. Defaults to 10 s.
+    /// For the TCP connection to one address, as long again for its TLS handshake, and for a name to be looked up. Defaults
+    /// to 10 s.
     pub connect: Duration,
     /// For the answer to the bind. Defaults to 10 s.
     pub bind: Duration,
@@ -243,12 +247,21 @@ pub enum Notice {
         /// What the operator must know about it.
         warning: Option<&'static str>,
     },
+    /// What is being waited for until a session is bound, and what was tried before.
+    Trying {
+        /// Which connection.
+        slot: usize,
+        /// In words.
+        what: String,
+    },
     /// A session ended, or none came about; another try follows after `retry_in`.
     Lost {
         /// Which connection.
         slot: usize,
         /// Why.
         reason: String,
+        /// The status by which the bind was refused, if it was.
+        refused: Option<CommandStatus>,
         /// Until the next try.
         retry_in: Duration,
     },
@@ -285,6 +298,8 @@ pub struct Shared {
     pub answers: Answers,
     /// Whether requests may carry a user_message_reference; cleared by the journal thread when the SMSC refuses it.
     pub references: Arc<AtomicBool>,
+    /// What its connections have shown of themselves.
+    pub trust: Arc<Trust>,
     /// What is to be sent that needs optional parameters.
     pub needs_tlvs: NeedsTlvs,
     /// The journal thread.

@@ -7,6 +7,7 @@ use crate::journal::answers::Notes;
 use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
 use crate::journal::now_ms;
 use crate::journal::retry::RetryRules;
+use crate::journal::sequence;
 use crate::link::ReadHalf;
 use crate::pacer::{Hold, Pacer};
 use crate::report::text::count;
@@ -38,6 +39,12 @@ const HELD_UP: Duration = Duration::from_millis(250);
 pub enum FromReader {
     /// Slots of the window are free.
     Freed,
+    /// enquire_link was answered.
+    LinkAnswered,
+    /// enquire_link, or our unbind, was answered by generic_nack.
+    LinkNacked(CommandStatus),
+    /// The peer refused messages since, as it says, the session is not bound.
+    NotBound(CommandStatus),
     /// PDUs to be written as they are.
     Reply(Vec<u8>),
     /// The same, and nothing after them: the session cannot go on.
@@ -58,6 +65,7 @@ pub struct Pulse {
     heard_ns: AtomicU64,
     /// The reader has its hands full, or waits for the journal: what the peer says meanwhile is not heard yet.
     busy: AtomicBool,
+    answered: AtomicBool,
     accepted: AtomicBool,
 }
 
@@ -67,6 +75,7 @@ impl Pulse {
             start: Instant::now(),
             heard_ns: AtomicU64::new(0),
             busy: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             accepted: AtomicBool::new(false),
         }
     }
@@ -81,6 +90,11 @@ impl Pulse {
             return Instant::now();
         }
         self.start + Duration::from_nanos(self.heard_ns.load(Ordering::Relaxed))
+    }
+
+    /// Whether a submit was answered on this session, in whichever way.
+    pub fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Whether a submit was accepted on this session.
@@ -308,7 +322,7 @@ impl Reader {
             return (slots, refused);
         }
         let now = Instant::now();
-        let (mut accepted, mut throttled, mut unknown) = (0, false, 0);
+        let (mut accepted, mut throttled, mut unknown, mut not_bound) = (0, false, 0, None);
         let mut window = self.window.lock();
         for answer in found.drain(..) {
             let Some((sent, waited)) = window.answered(answer.sequence_number, now) else {
@@ -320,6 +334,7 @@ impl Reader {
             match self.rules.class(status) {
                 StatusClass::Accepted => accepted += 1,
                 StatusClass::Throttled => throttled = true,
+                StatusClass::Session => not_bound = Some(status),
                 StatusClass::Temporary if self.rules.delay_ms(status, sent.refused).is_some() => {}
                 _ if sent.is_refused_for_reference(status) => {}
                 class @ (StatusClass::Temporary | StatusClass::Account | StatusClass::Permanent) => {
@@ -341,6 +356,13 @@ impl Reader {
             });
         }
         drop(window);
+        if slots > 0 {
+            self.pulse.answered.store(true, Ordering::Relaxed);
+        }
+        if let Some(status) = not_bound {
+            // Before the slots are free. A writer that is gone needs no word.
+            let _ = self.writer.send(FromReader::NotBound(status));
+        }
         if unknown > 0 {
             log::warn!("{unknown} answers with a sequence number that is not outstanding: ignored");
         }
@@ -398,6 +420,10 @@ fn rare(
             encode_enquire_link_resp(header.sequence_number, replies);
             return Ok(());
         }
+        CommandId::GENERIC_NACK if (1..sequence::FIRST).contains(&header.sequence_number) => {
+            let _ = writer.try_send(FromReader::LinkNacked(header.command_status));
+            return Ok(());
+        }
         CommandId::GENERIC_NACK if header.sequence_number != 0 => {
             // As good as an answer: this request was not understood. Told as an error even where the status says none.
             let command_status = match header.command_status {
@@ -413,7 +439,7 @@ fn rare(
         CommandId::ALERT_NOTIFICATION | CommandId::OUTBIND => return Ok(()),
         CommandId::ENQUIRE_LINK_RESP => {
             // The writer may be waiting for this sign of life; where it has not seen the last wake-up, that is as good.
-            let _ = writer.try_send(FromReader::Freed);
+            let _ = writer.try_send(FromReader::LinkAnswered);
             return Ok(());
         }
         id if id.is_response() => return Ok(()),

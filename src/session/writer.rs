@@ -1,10 +1,12 @@
 //! The writing half of a session, and the life of its connection: bind, send, settle, reconnect.
 
 mod keep;
+mod proof;
 mod runs;
 
-use super::bind::{Bound, bind};
+use super::bind::{BindError, Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
+use super::trust::WORTH_A_WORD;
 use super::{Backoff, Notice, Shared};
 use crate::failpoint::reach;
 use crate::journal::events::{Acknowledge, Barred, Run, Sent, SessionFacts, ToJournal, ToSession};
@@ -16,8 +18,9 @@ use crate::wire::tlv::Tag;
 use crate::wire::{
     BindKind, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp, patch_sequence_number,
 };
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, bounded, never, select};
 use parking_lot::Mutex;
+use proof::Proof;
 use runs::{advance, sent_of, without_barred};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -46,7 +49,10 @@ pub fn run(slot: usize, shared: &Shared) {
                 return;
             }
         }
-        let reason = match bind(&shared.account, shared.account.bind.kind(slot)) {
+        let mut refused = None;
+        let stop = || matches!(shared.finish.try_recv(), Err(TryRecvError::Disconnected));
+        let tell = |what: String| drop(shared.notices.try_send(Notice::Trying { slot, what }));
+        let reason = match bind(&shared.account, shared.account.bind.kind(slot), &stop, &tell) {
             Ok(bound) => {
                 if let Some(reason) = lacks_tlvs(slot, shared, &bound) {
                     bound.leave();
@@ -79,10 +85,14 @@ pub fn run(slot: usize, shared: &Shared) {
                 let _ = shared.notices.send(Notice::Refused { slot, reason: error.to_string() });
                 return;
             }
-            Err(error) => error.to_string(),
+            Err(BindError::Stopped) => break,
+            Err(error) => {
+                refused = error.refusal();
+                error.to_string()
+            }
         };
         let retry_in = backoff.next(fastrand::f64());
-        if shared.notices.send(Notice::Lost { slot, reason, retry_in }).is_err() {
+        if shared.notices.send(Notice::Lost { slot, reason, refused, retry_in }).is_err() {
             return;
         }
         // Either the time passes, or the program ends.
@@ -105,6 +115,16 @@ fn lacks_tlvs(slot: usize, shared: &Shared, bound: &Bound) -> Option<String> {
     ))
 }
 
+/// Says how often in a row that has happened.
+fn with_streak(end: End, fruitless: u32) -> End {
+    match end {
+        End::Lost(reason) if fruitless >= WORTH_A_WORD => End::Lost(format!(
+            "{reason}; {fruitless} sessions in a row ended without one answer: messages are tried one at a time, and seldom"
+        )),
+        end => end,
+    }
+}
+
 /// How a session ended.
 enum End {
     /// As it was told to.
@@ -125,6 +145,7 @@ enum Leaving {
 
 struct Session<'a> {
     shared: &'a Shared,
+    slot: usize,
     id: i64,
     kind: BindKind,
     link: WriteHalf,
@@ -134,7 +155,8 @@ struct Session<'a> {
     from_journal: Receiver<ToSession>,
     from_reader: Receiver<FromReader>,
     credits: Receiver<()>,
-    reader: std::thread::JoinHandle<String>,
+    /// Taken when it is joined.
+    reader: Option<std::thread::JoinHandle<String>>,
     /// Claimed parts, in the order in which they are to be written.
     queue: VecDeque<Run>,
     queued: usize,
@@ -156,6 +178,7 @@ struct Session<'a> {
     active_at: Instant,
     /// Why the session is left for another.
     resting: Option<String>,
+    proof: Proof,
 }
 
 impl<'a> Session<'a> {
@@ -214,6 +237,7 @@ impl<'a> Session<'a> {
             .map_err(|error| unused(format!("no thread for the reader: {error}")))?;
         Ok(Self {
             shared,
+            slot,
             id: number.id,
             kind,
             link: bound.writer,
@@ -223,7 +247,7 @@ impl<'a> Session<'a> {
             from_journal,
             from_reader,
             credits,
-            reader,
+            reader: Some(reader),
             queue: VecDeque::new(),
             queued: 0,
             withheld: Vec::new(),
@@ -237,10 +261,12 @@ impl<'a> Session<'a> {
             takes_references,
             active_at: Instant::now(),
             resting: None,
+            proof: Proof::new(shared.trust.fruitless(slot)),
         })
     }
 
     fn run(mut self) -> (End, bool) {
+        self.ask_first();
         let end = loop {
             let next = match self.step() {
                 Ok(next) => next,
@@ -268,7 +294,9 @@ impl<'a> Session<'a> {
             }
         };
         let accepted = self.pulse.has_accepted();
-        (self.close(end), accepted)
+        let (slot, trust) = (self.slot, Arc::clone(&self.shared.trust));
+        let end = self.close(end);
+        (with_streak(end, trust.fruitless(slot)), accepted)
     }
 
     /// One round: writes what may be written, asks for what is wanted. Returns how long nothing more is to be done.
@@ -301,6 +329,9 @@ impl<'a> Session<'a> {
         if self.enquired_at.is_some_and(|at| self.pulse.heard_at() <= at) {
             // Asked whether it is alive, the peer has not said so: what is written now would only add to the doubt.
             return Ok(idle);
+        }
+        if let Err(look) = self.is_trusted() {
+            return Ok(look);
         }
         loop {
             let free = self.window.lock().room(self.queued);
@@ -363,6 +394,7 @@ impl<'a> Session<'a> {
             }
         }
         self.written.add(now, wanted - granted);
+        self.note_written(wanted - granted);
         Ok(granted)
     }
 
@@ -405,6 +437,26 @@ impl<'a> Session<'a> {
             Event::Reader(None) => return Err(End::Lost(String::new())),
             Event::Reader(Some(message)) => match message {
                 FromReader::Freed => {}
+                FromReader::LinkAnswered => self.proof.link_answered(),
+                FromReader::LinkNacked(status) => {
+                    if self.unbinding {
+                        return Err(End::Finished);
+                    }
+                    self.proof.link_answered();
+                    if self.shared.trust.is_first_nack() {
+                        log::warn!(
+                            "the SMSC answers enquire_link by generic_nack ({}): it counts as a sign of life",
+                            crate::journal::words(status)
+                        );
+                    }
+                }
+                FromReader::NotBound(status) => {
+                    let reason = format!(
+                        "the SMSC says that this session is not bound ({}): what it refused so is sent again on another",
+                        crate::journal::words(status)
+                    );
+                    self.leaving.get_or_insert((Leaving::Peer { reason, unbind: None }, Instant::now()));
+                }
                 FromReader::Reply(octets) => self.out.extend_from_slice(&octets),
                 FromReader::LastReply(octets) => {
                     self.out.extend_from_slice(&octets);
@@ -503,8 +555,10 @@ impl<'a> Session<'a> {
         // A reader that waits for a credit or for room sees that nobody is there any more.
         self.credits = never();
         self.from_reader = never();
-        let reader = std::mem::replace(&mut self.reader, std::thread::spawn(String::new));
-        let said = reader.join().unwrap_or_else(|_| "the reader panicked".into());
+        let said = self
+            .reader
+            .take()
+            .map_or_else(String::new, |reader| reader.join().unwrap_or_else(|_| "the reader panicked".into()));
         let end = match end {
             End::Lost(reason) if reason.is_empty() && self.unbinding => End::Finished,
             End::Lost(reason) if reason == UNBOUND => End::Finished,
@@ -532,6 +586,7 @@ impl<'a> Session<'a> {
         let mut unwritten = std::mem::take(&mut self.withheld);
         unwritten.extend(self.take_queue());
         let unanswered = self.window.lock().drain();
+        self.note_end();
         let closed = ToJournal::Closed { session: self.id, reason, unanswered, unwritten };
         match self.shared.journal.send(closed) {
             Ok(()) => end,

@@ -1,4 +1,5 @@
 //! The command `smppost smsc`.
+use crate::report::text::path_argument;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -8,8 +9,6 @@ use std::time::Duration;
 
 use clap::Args;
 use crossbeam_channel::{after, bounded, never, select};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use super::settings::parse_duration;
 use super::{DelayRange, Faults, IdForm, Outcomes, Password, Quirks, ReceiptIdForm, Settings, Smsc, SmscError};
@@ -152,41 +151,43 @@ pub fn run(args: &SmscArgs) -> Result<(), SmscError> {
         return list_faults();
     }
     let settings = settings(args)?;
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(SmscError::Signals)?;
+    let interrupted = crate::signals::interrupts().map_err(SmscError::Signals)?;
     let smsc = Smsc::start(settings)?;
     let door = args.tls.then(|| args.open_door(smsc.local_addr())).transpose()?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "listening on {}", smsc.local_addr())
-        .and_then(|()| match &door {
-            Some((door, pin)) => writeln!(out, "listening on {} (TLS, --tls-pin-sha256 {pin})", door.local_addr()),
-            None => Ok(()),
-        })
-        .and_then(|()| out.flush())
-        .map_err(SmscError::Output)?;
-    drop(out);
-
-    let (sender, interrupted) = bounded::<()>(1);
-    let handle = signals.handle();
-    let watcher = thread::Builder::new()
-        .name("smsc-signals".to_owned())
+    let mut addresses = format!("listening on {}\n", smsc.local_addr());
+    if let Some((door, pin)) = &door {
+        addresses += &format!("listening on {} (TLS, --tls-pin-sha256 {pin})\n", door.local_addr());
+    }
+    // By a thread of its own: where nobody reads that, signals and `--for` have their effect all the same.
+    let (told, output) = bounded(1);
+    thread::Builder::new()
+        .name("smsc-says".to_owned())
         .spawn(move || {
-            // Dropping the sender tells; a closed handle ends the iteration too.
-            let _sender = sender;
-            signals.forever().next();
+            let mut out = io::stdout().lock();
+            let _ = told.send(out.write_all(addresses.as_bytes()).and_then(|()| out.flush()));
         })
         .map_err(SmscError::Thread)?;
     let expired = args.run_for.map_or_else(never, after);
-    select! {
-        recv(interrupted) -> _ => {}
-        recv(expired) -> _ => {}
+    let mut failed = None;
+    let mut output = output;
+    loop {
+        select! {
+            recv(interrupted) -> _ => break,
+            recv(expired) -> _ => break,
+            recv(output) -> written => {
+                output = never();
+                // Whoever waits for the address would wait for ever.
+                if let Ok(Err(error)) = written {
+                    failed = Some(SmscError::Output(error));
+                    break;
+                }
+            }
+        }
     }
-    handle.close();
-    let _ = watcher.join();
     drop(door);
     let stats = smsc.stop();
-    // Nobody is left to complain to when stderr is gone.
-    let _ = writeln!(io::stderr(), "{stats}");
-    Ok(())
+    crate::screen::say(&stats.to_string());
+    failed.map_or(Ok(()), Err)
 }
 
 fn settings(args: &SmscArgs) -> Result<Settings, SmscError> {
@@ -242,13 +243,13 @@ fn password(file: Option<&Path>) -> Result<Option<Password>, SmscError> {
         return Ok(std::env::var(PASSWORD_VARIABLE).ok().map(Password::new));
     };
     let fail = |reason: String| SmscError::PasswordFile { path: path.to_owned(), reason };
-    let text = fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+    let text = fs::read_to_string(path).map_err(|e| fail(crate::trouble::words(&e)))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(path).map_err(|e| fail(e.to_string()))?.permissions().mode();
+        let mode = fs::metadata(path).map_err(|e| fail(crate::trouble::words(&e)))?.permissions().mode();
         if mode & 0o077 != 0 {
-            return Err(fail(format!("others can read it; run: chmod 600 {}", path.display())));
+            return Err(fail(format!("others can read it; run: chmod 600 {}", path_argument(path))));
         }
     }
     match text.lines().next() {

@@ -45,6 +45,7 @@ mod stats;
 mod submit;
 mod writer;
 
+use crate::trouble::{self, shown};
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -372,8 +373,8 @@ impl fmt::Display for SmscError {
             Self::Listen { listen, source } => {
                 write!(f, "cannot listen on {listen}: {source} (another --port, or 0 for any free one)")
             }
-            Self::Ledger { path, source } => write!(f, "cannot open the ledger {}: {source}", path.display()),
-            Self::PasswordFile { path, reason } => write!(f, "the password file {}: {reason}", path.display()),
+            Self::Ledger { path, source } => write!(f, "the ledger {}: {}", shown(path), trouble::words(source)),
+            Self::PasswordFile { path, reason } => write!(f, "the password file {}: {reason}", shown(path)),
             Self::Option { option, reason } => write!(f, "{option}: {reason}"),
             Self::Thread(source) => write!(f, "cannot start a thread: {source}"),
             Self::Signals(source) => write!(f, "cannot catch signals: {source}"),

@@ -15,6 +15,8 @@ pub enum StatusClass {
     Throttled,
     /// Try again later. Every status that is not known is of this class.
     Temporary,
+    /// It says that the session is not bound, which it was: it is left and bound anew, and the request goes again.
+    Session,
     /// It condemns the account or its settings and not the message: every further message would fare the same.
     Account,
     /// This message will never be taken.
@@ -139,6 +141,7 @@ impl StatusClass {
             Accepted => "accepted",
             Throttled => "throttled",
             Temporary => "temporary",
+            Session => "session",
             Account => "account",
             Permanent => "permanent",
         }
@@ -171,7 +174,7 @@ impl FromStr for CommandStatus {
     }
 }
 
-use StatusClass::{Accepted, Account, Permanent, Temporary, Throttled};
+use StatusClass::{Accepted, Account, Permanent, Session, Temporary, Throttled};
 
 struct Row {
     code: u32,
@@ -192,15 +195,15 @@ const TABLE: &[Row] = &[
     row(0x01, "ESME_RINVMSGLEN", Permanent, "message length invalid", "at most 140 octets or 160 characters of the default alphabet in one message; longer texts must be split into parts"),
     row(0x02, "ESME_RINVCMDLEN", Permanent, "command length invalid", "the SMSC could not frame the request: check host, port and TLS, then report it with a trace"),
     row(0x03, "ESME_RINVCMDID", Permanent, "invalid command id", "the SMSC does not offer this operation, or not in this SMPP version"),
-    row(0x04, "ESME_RINVBNDSTS", Account, "wrong bind state for the command", "bind before any other request; to submit, bind as transmitter or transceiver"),
-    row(0x05, "ESME_RALYBND", Account, "already bound", "the account is bound already: close the other session, or use fewer --connections"),
+    row(0x04, "ESME_RINVBNDSTS", Session, "wrong bind state for the command", "bind before any other request; to submit, bind as transmitter or transceiver"),
+    row(0x05, "ESME_RALYBND", Session, "already bound", "the account is bound already: close the other session, or use fewer --connections"),
     row(0x06, "ESME_RINVPRTFLG", Permanent, "invalid priority flag", "use a priority of 0 to 3"),
     row(0x07, "ESME_RINVREGDLVFLG", Permanent, "invalid registered_delivery flag", "ask for other receipts, or for none (--receipts)"),
     row(0x08, "ESME_RSYSERR", Temporary, "system error", "a fault at the SMSC: where it lasts, tell the provider"),
     row(0x0A, "ESME_RINVSRCADR", Account, "invalid source address", "the sender is not allowed or malformed: check --from, and have it registered for the account"),
     row(0x0B, "ESME_RINVDSTADR", Permanent, "invalid destination address", "4 to 16 digits in international format, without + or 00"),
     row(0x0C, "ESME_RINVMSGID", Permanent, "invalid message id", "the SMSC does not know (or no longer knows) this message_id"),
-    row(0x0D, "ESME_RBINDFAIL", Account, "bind failed", "check --system-id and the password, that this IP address is whitelisted, that the bind mode is allowed, and that --connections is no more than the account may have"),
+    row(0x0D, "ESME_RBINDFAIL", Session, "bind failed", "check --system-id and the password, that this IP address is whitelisted, that the bind mode is allowed, and that --connections is no more than the account may have"),
     row(0x0E, "ESME_RINVPASWD", Account, "invalid password", "check --system-id and the password; if it has more than 8 characters, ask the provider for a shorter one"),
     row(0x0F, "ESME_RINVSYSID", Account, "invalid system id", "check --system-id, and that this IP address is whitelisted"),
     row(0x11, "ESME_RCANCELFAIL", Permanent, "cancel_sm failed", "the message was delivered already or is not known"),
@@ -277,7 +280,8 @@ mod tests {
             let expected = match status.0 {
                 0 => Accepted,
                 0x14 | 0x58 => Throttled,
-                0x04 | 0x05 | 0x0A | 0x0D | 0x0E | 0x0F | 0x15 | 0x48 | 0x49 | 0x53 | 0x63 => Account,
+                0x04 | 0x05 | 0x0D => Session,
+                0x0A | 0x0E | 0x0F | 0x15 | 0x48 | 0x49 | 0x53 | 0x63 => Account,
                 0x08 | 0x64 | 0x45 | 0xFE | 0xFF => Temporary,
                 0x01..=0x03 | 0x06 | 0x07 | 0x0B | 0x0C | 0x11 | 0x13 | 0x33 | 0x34 | 0x40 | 0x42..=0x44 => Permanent,
                 0x50 | 0x51 | 0x54 | 0x55 | 0x61 | 0x62 | 0x65..=0x67 | 0xC0..=0xC4 | 0x12F => Permanent,

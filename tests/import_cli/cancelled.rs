@@ -42,7 +42,7 @@ fn what_was_sent_stays_sent() {
 #[test]
 fn what_is_not_there_cannot_be_cancelled() {
     let desk = Desk::new();
-    desk.run(&["cancel", "a"]).refused(&["no journal at smppost.db", "--journal"]);
+    desk.run(&["cancel", "a"]).refused(&["smppost.db: import or send a campaign first", "--journal"]);
     assert!(desk.names().is_empty());
     desk.file("a.csv", "to,text\n447700900001,a\n").run(&["import", "a.csv"]).says(0, &[]);
     desk.run(&["cancel", "b"]).refused(&["no campaign \"b\"", "there are: a"]);

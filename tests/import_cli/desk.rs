@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// A folder of its own for each test.
-pub struct Desk(tempfile::TempDir);
+/// A folder of its own for each test, and a home beside it.
+pub struct Desk(tempfile::TempDir, tempfile::TempDir);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Ran {
 
 impl Desk {
     pub fn new() -> Desk {
-        Desk(tempfile::tempdir().unwrap())
+        Desk(tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -78,6 +78,13 @@ impl Desk {
             ["SMPPOST_JOURNAL", "SMPPOST_HOST", "SMPPOST_PORT", "SMPPOST_SYSTEM_ID", "SMPPOST_PASSWORD", "RUST_LOG"]
         {
             command.env_remove(name);
+        }
+        for name in ["XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "STATE_DIRECTORY"] {
+            command.env_remove(name);
+        }
+        command.env("HOME", self.1.path());
+        if !arguments.contains(&"--simulate") {
+            command.env("SMPPOST_JOURNAL", self.path("smppost.db"));
         }
         command
     }

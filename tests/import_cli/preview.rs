@@ -66,16 +66,13 @@ fn check_says_so_where_nothing_can_be_sent() {
 
 /// Only what holds of all rows is said of all.
 #[test]
-fn check_says_where_reasons_of_one_kind_differ() {
+fn check_says_each_reason_of_one_kind() {
     let desk = Desk::new();
     desk.file("a.csv", "to,text\n447700900001,a\n1\n2\n3,4,5\n");
     let ran = desk.run(&["check", "a.csv"]).says(0, &[]);
-    let words = "3 (lines 3, 4, 5): the row has 1 field and the header 2: quote fields with a delimiter in them \
-                 (line 3; others likewise)\n";
+    let words = "    2 (lines 3, 4): the row has 1 field and the header 2: quote fields with a delimiter in them\n    \
+                 1 (line 5): the row has 3 fields and the header 2: quote fields with a delimiter in them\n";
     assert!(ran.out.contains(words), "{}", ran.out);
-    desk.file("a.csv", "to,text\n447700900001,a\n1\n2\n");
-    let ran = desk.run(&["check", "a.csv"]).says(0, &[]);
-    assert!(ran.out.contains("2 (lines 3, 4): the row has 1 field") && !ran.out.contains("likewise"), "{}", ran.out);
 }
 
 #[test]
@@ -83,9 +80,17 @@ fn check_names_columns_that_nothing_uses() {
     let desk = Desk::new();
     desk.file("a.csv", "to,from,text,name,priority_flag,tlv:0x1400,dest_addr_tonn,\n447700900001,,a,Ann,1,x,1,\n");
     let ran = desk.run(&["check", "a.csv"]).says(0, &[]);
-    assert!(ran.out.contains("  columns not used: name, dest_addr_tonn\n"), "{}", ran.out);
+    assert!(
+        ran.out.contains("  columns not used: name, dest_addr_tonn (did you mean dest_addr_ton?)\n"),
+        "{}",
+        ran.out
+    );
     let ran = desk.run(&["check", "a.csv", "--text", "Hi {name}"]).says(0, &[]);
-    assert!(ran.out.contains("  columns not used: text, dest_addr_tonn\n"), "{}", ran.out);
+    assert!(
+        ran.out.contains("  columns not used: text, dest_addr_tonn (did you mean dest_addr_ton?)\n"),
+        "{}",
+        ran.out
+    );
     desk.file("a.csv", "to,text\n447700900001,a\n");
     assert!(!desk.run(&["check", "a.csv"]).says(0, &[]).out.contains("columns"));
 }
@@ -142,7 +147,9 @@ fn check_minds_the_suppression_list_of_a_journal_and_leaves_it_alone() {
     let desk = desk();
     desk.run(&["import", "spring.csv"]).says(0, &[]);
     let journal = rusqlite::Connection::open(desk.path("smppost.db")).unwrap();
-    journal.execute("INSERT INTO suppression VALUES ('447700900002', 0, 'asked')", []).unwrap();
+    journal
+        .execute("INSERT INTO suppression (destination, added_at, reason) VALUES ('447700900002', 0, 'asked')", [])
+        .unwrap();
     drop(journal);
     let ran = desk.run(&["check", "spring.csv"]).says(0, &[]);
     assert!(

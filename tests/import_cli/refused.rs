@@ -110,7 +110,7 @@ fn f09_files_with_nothing_to_send_are_refused() {
 fn f09_a_file_that_is_not_there_or_is_none() {
     let desk = Desk::new();
     let words = ["a.csv: there is no such file: check the name and the folder"];
-    desk.run(&["import", "a.csv"]).refused(&words);
+    desk.run(&["import", "a.csv"]).says(1, &words);
     desk.run(&["check", "a.csv"]).refused(&words);
     desk.run(&["check", "-"]).usage(&["-: this is standard input", "give --campaign NAME"]);
     desk.run(&["import", "."]).usage(&["is not a file's name"]);
@@ -123,7 +123,7 @@ fn f10_a_file_without_a_good_row_is_refused() {
     let desk = Desk::new();
     desk.file("a.csv", "to,text\n4.47701E+11,a\n44,b\n");
     let words = ["no row can be sent", "2 rows refused", "line 2: a spreadsheet"];
-    desk.run(&["import", "a.csv"]).refused(&words);
+    desk.run(&["import", "a.csv"]).says(1, &words);
     assert!(!desk.path("smppost.db").exists());
     desk.file("a.csv", "to,text\n447700900001,a\n")
         .run(&["import", "a.csv"])
@@ -192,7 +192,7 @@ fn f15_options_that_cannot_be() {
         desk.run(&["resolve", "c", "--line", "2", &receipt]).usage(&["a receipt's number, from report --unmatched"]);
     }
     for rate in ["0", "-1", "fast", "1e-30"] {
-        desk.run(&["check", "a.csv", "--rate", rate]).usage(&["--rate", "from 0.001 on"]);
+        desk.run(&["check", "a.csv", "--rate", rate]).usage(&["--rate", "from 0.001 to"]);
     }
 }
 

@@ -11,5 +11,6 @@ mod patterns;
 mod place;
 mod restraint;
 mod said;
+mod sessions;
 mod terminal;
 mod zones;

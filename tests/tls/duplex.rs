@@ -4,7 +4,7 @@ use crate::pki::{self, NAME, ca, config, server, sign};
 use crate::trust;
 use parking_lot::Mutex;
 use rustls::ServerConnection;
-use smppost::link::{Target, Tls, connect};
+use smppost::link::{Dial, Target, Tls};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -110,8 +110,9 @@ fn saturate(lasting: Duration) {
     });
     let tls = Tls::new(&trust.options).unwrap();
     let timeout = Duration::from_secs(60);
-    let target = Target { host: NAME, port: address.port(), tls: Some(&tls), timeout, write_timeout: timeout };
-    let connected = connect(target).unwrap();
+    let hosts = [NAME.to_owned()];
+    let target = Target { hosts: &hosts, port: address.port(), tls: Some(&tls), timeout, write_timeout: timeout };
+    let connected = Dial::new(target, &|| false, &|_| ()).next().unwrap().unwrap();
     let (mut reader, mut writer) = (connected.reader, connected.writer);
     reader.set_timeout(STALL + Duration::from_secs(5)).unwrap();
     let reading = std::thread::spawn(move || {

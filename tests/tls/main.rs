@@ -34,7 +34,7 @@ fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
 
 fn try_bind(address: SocketAddr, options: &TlsOptions) -> Result<Bound, BindError> {
     let account = account(address, NAME, options);
-    bind(&account, account.bind.kind(0))
+    bind(&account, account.bind.kind(0), &|| false, &drop)
 }
 
 /// A folder with a CA's certificate in it, and options that trust that CA.
@@ -128,11 +128,11 @@ fn f23_a_self_signed_certificate_is_taken_once_it_is_given() {
         try_bind(smsc(config(&own, &[])), &trust.options).unwrap();
         // But for its name and in its time only.
         let account = account(smsc(config(&own, &[])), "127.0.0.1", &trust.options);
-        let error = bind(&account, account.bind.kind(0)).unwrap_err().to_string();
+        let error = bind(&account, account.bind.kind(0), &|| false, &drop).unwrap_err().to_string();
         assert!(error.contains("not for 127.0.0.1"), "{error}");
         let named = TlsOptions { server_name: Some(NAME.into()), ..trust.options.clone() };
         let account = Account { tls: Some(Tls::new(&named).unwrap()), ..account };
-        bind(&account, account.bind.kind(0)).unwrap();
+        bind(&account, account.bind.kind(0), &|| false, &drop).unwrap();
     }
 }
 
@@ -201,7 +201,7 @@ fn f20_a_handshake_that_stalls_ends_with_the_connect_timer() {
         let mut account = account(address, NAME, &TlsOptions::default());
         account.timers.connect = Duration::from_millis(700);
         let started = Instant::now();
-        let error = bind(&account, account.bind.kind(0)).unwrap_err();
+        let error = bind(&account, account.bind.kind(0), &|| false, &drop).unwrap_err();
         assert!(error.to_string().contains("connect timeout"), "{error}");
         assert!(!error.is_final());
         assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
@@ -231,7 +231,7 @@ fn plain_text_to_a_tls_port_is_told_to_use_tls() {
     let address = smsc(config(&sign(server(NAME), Some(&root)), &[]));
     let mut account = account(address, NAME, &TlsOptions::default());
     account.tls = None;
-    let error = bind(&account, account.bind.kind(0)).unwrap_err().to_string();
+    let error = bind(&account, account.bind.kind(0), &|| false, &drop).unwrap_err().to_string();
     assert!(error.contains("TLS"), "{error}");
 }
 

@@ -1,15 +1,14 @@
 //! What goes again or not after all: messages that came back, and those that were cancelled.
 
-use super::{Books, JournalError, is_suppressed, suppressed};
+use super::suppresses;
+use crate::journal::JournalError;
+use crate::journal::books::Books;
 use crate::journal::facts::{MessageFacts, message_of};
 use crate::journal::key::{Attempt, State, Verdict};
 use crate::journal::now_ms;
 use crate::journal::recover::pronounce;
 use crate::journal::state::{ReceiptsFor, came_back, may_go_on};
 use rusqlite::{Connection, OptionalExtension};
-
-/// Attempts that one transaction looks at.
-const LOOKED_AT_PER_COMMIT: usize = 10_000;
 
 /// The attempts, from one number on and before another, whose receipt says that they came back (expired, undeliverable,
 /// rejected, failed), in order; `?3`: only with that error, `?4`: at most so many.
@@ -44,25 +43,35 @@ pub fn count_came_back(connection: &Connection, campaign: &str, error: Option<&s
     Ok(connection.query_row(&sql, (from, to, error, i64::MAX), |row| row.get(0))?)
 }
 
-/// Queues what came back again, from the attempt `from` on (0: the campaign's first). Returns where to go on, unless that
-/// was all.
+/// What came of a slice of those that came back.
+#[derive(Default)]
+pub(super) struct CameBack {
+    /// Messages that go again.
+    pub messages: Vec<i64>,
+    /// Attempts that were looked at.
+    pub looked_at: usize,
+    /// Where to go on; `None`: that was all.
+    pub next: Option<i64>,
+}
+
+/// Queues what came back again, from the attempt `from` on (0: the campaign's first), as many as may be looked at.
 pub(super) fn retry_failed(
     connection: &Connection,
     books: &mut Books,
     index: u32,
     error: Option<&str>,
-    from: i64,
-) -> Result<Option<i64>, JournalError> {
-    let Some(book) = books.campaign(index) else { return Ok(None) };
+    (from, limit): (i64, usize),
+) -> Result<CameBack, JournalError> {
+    let mut came_back_now = CameBack::default();
+    let Some(book) = books.campaign(index) else { return Ok(came_back_now) };
     let (cancelled, awaited) = (book.cancelled, book.awaited);
     let (first, to) = Attempt::range(book.first_id, book.end_id);
     if cancelled {
-        return Ok(None);
+        return Ok(came_back_now);
     }
-    let suppressed = suppressed(connection)?;
     let mut statement = connection.prepare_cached(CAME_BACK)?;
     let attempts: Vec<Attempt> = statement
-        .query_map((first.max(from), to, error, LOOKED_AT_PER_COMMIT as i64), |row| row.get(0).map(Attempt))?
+        .query_map((first.max(from), to, error, limit as i64), |row| row.get(0).map(Attempt))?
         .collect::<Result<_, _>>()?;
     for &attempt in &attempts {
         let Some((message, parts)) = message_of(connection, attempt.part())? else { continue };
@@ -77,14 +86,16 @@ pub(super) fn retry_failed(
         let destination: String = connection
             .prepare_cached("SELECT destination FROM message WHERE id = ?1")?
             .query_row([message], |row| row.get(0))?;
-        if is_suppressed(&suppressed, &destination) {
+        if suppresses(connection, &destination)? {
             continue;
         }
         books.touch(connection, message, facts.state(cancelled, awaited))?;
         pronounce(connection, attempt, Verdict::RetryRejected, "resume --retry-failed")?;
+        came_back_now.messages.push(message);
     }
-    let is_all = attempts.len() < LOOKED_AT_PER_COMMIT;
-    Ok(attempts.last().filter(|_| !is_all).map(|last| last.0 + 1))
+    came_back_now.looked_at = attempts.len();
+    came_back_now.next = attempts.last().filter(|_| attempts.len() == limit).map(|last| last.0 + 1);
+    Ok(came_back_now)
 }
 
 /// Cancels what of these lines is not sent. Returns the messages.

@@ -1,8 +1,10 @@
 use super::super::bench::{Bench, Told};
 use super::super::books::InDoubtPolicy::{Hold, Resend};
 use super::super::open_existing;
+use super::super::suppression::{self, Source, Why};
 use super::super::verify::verify;
 use super::*;
+use crate::address::Destination;
 use crate::wire::MessageState;
 
 const A: &str = "491700000001";
@@ -20,7 +22,8 @@ fn states(bench: &Bench) -> Vec<String> {
 
 fn suppress(bench: &Bench, number: &str) {
     let other = super::super::open_existing(&bench.path).unwrap();
-    other.execute("INSERT INTO suppression VALUES (?1, 0, 'asked')", [number]).unwrap();
+    let why = Why { source: Source::Operator, reason: "asked" };
+    suppression::add(&other, Destination::parse(number).unwrap(), why, 0).unwrap();
 }
 
 fn marks(bench: &Bench) -> Vec<i64> {
@@ -126,7 +129,9 @@ fn f27_a_suppressed_resend_stays_in_doubt() {
     let other = super::super::open_existing(&bench.path).unwrap();
     let words = against_resending(&other, "test", &[3]).unwrap().unwrap();
     assert!(words.contains("line 3") && words.contains("suppress"), "{words}");
-    other.execute("DELETE FROM suppression", []).unwrap();
+    let numbers = [A, B].map(|number| Destination::parse(number).unwrap());
+    let why = Why { source: Source::Operator, reason: "asked" };
+    suppression::remove_all(&other, numbers.into_iter(), why).unwrap();
     bench.decide(&Decision::Resend { lines: vec![2] });
     assert_eq!(states(&bench), ["queued", "in_doubt"]);
     let session = bench.open_session();

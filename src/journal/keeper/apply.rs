@@ -70,6 +70,7 @@ impl Keeper {
         session: Sender<ToSession>,
         reply: &Sender<SessionNumber>,
     ) -> Result<(), JournalError> {
+        let now = now_ms();
         self.connection
             .prepare_cached(
                 "INSERT INTO session (opened_at, boot_id, first_serial, peer, system_id, bind, smpp_version,
@@ -77,7 +78,7 @@ impl Keeper {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute((
-                now_ms(),
+                now,
                 boot_id(),
                 self.next_serial,
                 &facts.peer,
@@ -87,6 +88,7 @@ impl Keeper {
                 facts.sends_reference,
             ))?;
         let id = self.connection.last_insert_rowid();
+        self.doubts.note_clock(now);
         set_note(&self.connection, RUN, Some(&format!("{:016x}", self.run)))?;
         self.sessions.insert(id, SessionBook { to: session, wanted: 0, barred: Vec::new(), withdrawing: false });
         // Said after the commit. It is also that of the end of the session before it on this connection, whose mark this
@@ -112,7 +114,9 @@ impl Keeper {
 
     /// An attempt is outstanding no more.
     pub(in crate::journal) fn settled(&mut self, sent: &Sent) {
-        self.status.in_flight -= 1;
+        // One too many must not make it look as if for ever something were under way.
+        debug_assert!(self.status.in_flight > 0);
+        self.status.in_flight = self.status.in_flight.saturating_sub(1);
         self.generations.settled(sent.generation);
     }
 

@@ -3,11 +3,12 @@
 use super::restrain::Watch;
 use super::{Board, Held, Inode, Keeper, Status, data_version, inode_of};
 use crate::journal::books::Books;
+use crate::journal::doubts::{self, Doubts};
 use crate::journal::events::Barred;
 use crate::journal::feed::{self, Feeder};
 use crate::journal::generations::Generations;
 use crate::journal::ids::Ids;
-use crate::journal::ladder::Doubts;
+use crate::journal::judging::{ToJudge, Work};
 use crate::journal::load::load_ids;
 use crate::journal::reserve::Reserve;
 use crate::journal::restraint::OpenCanary;
@@ -16,11 +17,13 @@ use crate::journal::rivals;
 use crate::journal::sequence::Sequence;
 use crate::journal::spill::Spill;
 use crate::journal::strays::{STRAYS_MAX, Strays};
-use crate::journal::{JournalError, beside, control};
+use crate::journal::suppression::Suppressions;
+use crate::journal::{JournalError, beside};
 use crate::restraint::StopWhen;
 use crate::text::DefaultAlphabet;
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -40,7 +43,9 @@ pub struct KeeperSettings {
     /// Whether requests carry a user_message_reference; cleared when the SMSC refuses it.
     pub references: Arc<AtomicBool>,
     /// Messages from handsets that put their number on the suppression list, as [`stop_word`](super::stop_word) folds them.
-    pub stop_words: Vec<String>,
+    pub opt_out_words: Vec<String>,
+    /// Those that take it off again.
+    pub opt_in_words: Vec<String>,
     /// What data_coding 0 means in them.
     pub default_alphabet: DefaultAlphabet,
     /// What statuses mean.
@@ -90,7 +95,8 @@ impl Keeper {
         keeper.active = settings.active;
         keeper.ids_in_memory = settings.ids_in_memory;
         keeper.references = settings.references;
-        keeper.stop_words = settings.stop_words;
+        keeper.opt_out_words = settings.opt_out_words;
+        keeper.opt_in_words = settings.opt_in_words;
         keeper.default_alphabet = settings.default_alphabet;
         keeper.rules = settings.rules;
         keeper.gather = settings.gather;
@@ -100,6 +106,7 @@ impl Keeper {
         keeper.board = board;
         keeper.claiming = true;
         keeper.load_retries()?;
+        keeper.load_judging()?;
         if ranges.iter().any(|range| range.from < range.limit_end) {
             keeper.feeder = Some(Feeder::spawn(&keeper.path, ranges)?);
         }
@@ -123,13 +130,15 @@ impl Keeper {
             spill,
             strays,
             doubts,
-            to_judge: Vec::new(),
-            judge_all: false,
+            to_judge: ToJudge::default(),
+            work: Work::default(),
+            rivals: RefCell::default(),
             ids_match,
             nameless: rivals::some_are_nameless(&connection)?,
             generations: Generations::default(),
             references: Arc::default(),
-            stop_words: Vec::new(),
+            opt_out_words: Vec::new(),
+            opt_in_words: Vec::new(),
             default_alphabet: DefaultAlphabet::default(),
             retries: Retries::default(),
             rules: Arc::default(),
@@ -145,10 +154,12 @@ impl Keeper {
             active: Vec::new(),
             claiming: false,
             data_version: data_version(&connection)?,
-            suppressed: control::suppressed(&connection)?,
             cancelled: HashSet::new(),
+            decisions_left: false,
+            suppressed: Suppressions::load(&connection)?,
             barred: Barred::default(),
             streak: (0, 0),
+            unbound: (0, 0),
             passed_by: 0,
             watch: Watch::default(),
             limit_end: HashMap::new(),
@@ -175,6 +186,18 @@ impl Keeper {
         Ok(())
     }
 
+    /// Puts on the retry queue what of these messages is to be sent again.
+    pub(super) fn queue_again(&mut self, messages: &[(u32, i64)]) -> Result<(), JournalError> {
+        for &(campaign, message) in messages {
+            let is_beyond = self.limit_end.get(&campaign).is_some_and(|end| message >= *end);
+            if self.active.contains(&campaign) && !is_beyond {
+                retry::load_one(&self.connection, &self.rules, campaign, message, &mut self.retries)?;
+            }
+        }
+        self.status.exhausted = self.retries.exhausted(&self.books);
+        Ok(())
+    }
+
     /// Goes back to what is on disk. Numbers that the lost transaction had given are not given again.
     pub(super) fn forget_transaction(&mut self) -> Result<(), JournalError> {
         if !self.connection.is_autocommit() {
@@ -188,12 +211,12 @@ impl Keeper {
         self.connection.execute_batch("COMMIT")?;
         (self.strays, self.doubts) = undecided(&self.connection, &self.ids)?;
         self.strays.wait_for(self.generations.current());
-        self.to_judge.clear();
-        self.judge_all = false;
+        self.load_judging()?;
         self.ids_match = rivals::ids_match(&self.connection)?;
         self.nameless = rivals::some_are_nameless(&self.connection)?;
         self.retries = Retries::default();
         self.load_retries()?;
+        self.decisions_left = false;
         // What other processes decided is to be heeded again.
         self.data_version = -1;
         Ok(())
@@ -216,9 +239,13 @@ fn files(journal: &Path) -> Result<Vec<(PathBuf, Inode)>, JournalError> {
 /// The receipts whose owner is not certain, and the attempts in doubt.
 fn undecided(connection: &Connection, ids: &Ids) -> Result<(Strays, Doubts), JournalError> {
     let strays = Strays::load(connection, ids, STRAYS_MAX)?;
-    let mut doubts = Doubts::load(connection)?;
+    let mut doubts = Doubts::load(connection, ids)?;
     for (attempt, numbers, id) in strays.named_in_doubt() {
-        doubts.name(attempt, numbers, Some(id));
+        if let Some(place) = doubts::place_of(connection, ids, attempt)?
+            && numbers.contains(&place.number)
+        {
+            doubts.name(attempt, place, Some(id));
+        }
     }
     Ok((strays, doubts))
 }

@@ -60,7 +60,13 @@ mod tests {
     fn suppress(bench: &mut Bench, number: &str) {
         let other = open_existing(&bench.path).unwrap();
         let number = crate::address::Destination::parse(number).unwrap();
-        suppression::add(&other, number, "", now_ms()).unwrap();
+        suppression::add(
+            &other,
+            number,
+            suppression::Why { source: suppression::Source::Operator, reason: "" },
+            now_ms(),
+        )
+        .unwrap();
         bench.keeper().transact(&mut Vec::new(), true).unwrap();
     }
 
@@ -98,7 +104,7 @@ mod tests {
     #[test]
     fn f38_a_stop_word_takes_back_what_is_claimed_for_its_number() {
         let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
-        bench.stop_words = vec!["STOP".into()];
+        bench.opt_out_words = vec!["STOP".into()];
         bench.restart();
         let sessions = [bench.open_session(), bench.open_session()];
         let sent: Vec<Sent> = sessions.iter().flat_map(|&session| bench.send(session, 1)).collect();

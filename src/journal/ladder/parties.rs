@@ -1,24 +1,24 @@
 //! From whom to whom messages and receipts go.
 
-use crate::address::{Destination, Sender};
+use crate::address::Destination;
 use crate::fields::SubmitFields;
 use crate::journal::JournalError;
-use crate::wire::Tlvs;
+use crate::journal::campaign::CampaignOptions;
 use crate::wire::tlv::Tag;
 use rusqlite::{Connection, OptionalExtension};
 
 /// From whom to whom a message goes.
-pub(super) struct Parties {
-    pub(super) message: i64,
-    pub(super) parts: u8,
-    pub(super) number: u64,
-    pub(super) source: String,
-    pub(super) fields: Option<String>,
-    pub(super) options: String,
+pub(in crate::journal) struct Parties {
+    pub(in crate::journal) message: i64,
+    pub(in crate::journal) parts: u8,
+    pub(in crate::journal) number: u64,
+    pub(in crate::journal) source: String,
+    pub(in crate::journal) fields: Option<String>,
+    pub(in crate::journal) options: String,
 }
 
 impl Parties {
-    pub(super) fn of(connection: &Connection, part: i64) -> Result<Option<Self>, JournalError> {
+    pub(in crate::journal) fn of(connection: &Connection, part: i64) -> Result<Option<Self>, JournalError> {
         let found = connection
             .prepare_cached(
                 "SELECT m.id, m.parts, m.destination, coalesce(m.source, c.source), m.fields, c.options
@@ -42,46 +42,24 @@ impl Parties {
     }
 
     /// Whether the operator gave the message a user_message_reference of its own.
-    pub(super) fn has_own_reference(&self) -> bool {
+    pub(in crate::journal) fn has_own_reference(&self) -> Result<bool, JournalError> {
         let names_it = |fields: &SubmitFields| fields.tlvs.get(Tag::USER_MESSAGE_REFERENCE.0).is_some();
-        let campaign = serde_json::from_str::<crate::journal::campaign::CampaignOptions>(&self.options)
-            .ok()
-            .and_then(|options| options.fields)
-            .and_then(|fields| serde_json::from_value::<SubmitFields>(fields).ok());
+        let options = CampaignOptions::stored(&self.options, || format!("the campaign of message {}", self.message))?;
+        let campaign = options.fields.and_then(|fields| serde_json::from_value::<SubmitFields>(fields).ok());
         let own = self.fields.as_deref().and_then(|fields| SubmitFields::from_json(fields).ok());
-        own.as_ref().is_some_and(names_it) || campaign.as_ref().is_some_and(names_it)
+        Ok(own.as_ref().is_some_and(names_it) || campaign.as_ref().is_some_and(names_it))
     }
 }
 
-/// What a stored receipt says besides its id.
-pub(in crate::journal) struct Told {
-    pub(super) received_at: i64,
-    pub(super) addresses: [String; 2],
-    pub(super) reference: Option<u16>,
-}
-
-impl Told {
-    pub(in crate::journal) fn read(connection: &Connection, receipt: i64) -> Result<Self, JournalError> {
-        Ok(connection
-            .prepare_cached("SELECT received_at, source, destination, tlvs FROM receipt WHERE id = ?1")?
-            .query_row([receipt], |row| {
-                let text = |column| -> Result<String, rusqlite::Error> {
-                    Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
-                };
-                let tlvs: Option<Vec<u8>> = row.get(3)?;
-                let reference = tlvs.and_then(|octets| Tlvs(&octets).get_u16(Tag::USER_MESSAGE_REFERENCE));
-                Ok(Self { received_at: row.get(0)?, addresses: [text(1)?, text(2)?], reference })
-            })?)
+/// The number that the message of a part goes to, as [`Destination::key`].
+pub(super) fn number_of(connection: &Connection, part: i64) -> Result<Option<u64>, JournalError> {
+    let mut statement = connection
+        .prepare_cached("SELECT destination, id + parts FROM message WHERE id <= ?1 ORDER BY id DESC LIMIT 1")?;
+    let mut rows = statement.query([part])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    if part >= row.get(1)? {
+        return Ok(None);
     }
-
-    /// Whether one address is the message's destination (as `numbers` say) and the other its sender.
-    pub(super) fn fits(&self, numbers: [u64; 2], parties: &Parties) -> bool {
-        (0..2).any(|n| numbers[n] == parties.number && same_sender(&parties.source, &self.addresses[1 - n]))
-    }
-}
-
-/// Whether an address of a receipt is the sender of a message; a message without one has the SMSC's own.
-fn same_sender(source: &str, address: &str) -> bool {
-    let (source, address) = (Sender::canonical(source), address.trim().trim_start_matches('+'));
-    source.is_empty() || source.trim_start_matches('+').eq_ignore_ascii_case(address)
+    let destination = Destination::parse(row.get_ref(0)?.as_str().unwrap_or_default());
+    Ok(Some(destination.map_or(0, |destination| destination.key())))
 }

@@ -97,6 +97,37 @@ pub struct InboundRow {
     pub parts_received: i64,
 }
 
+/// A row of `operation_log`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct OperationRow {
+    /// Name of the campaign.
+    pub campaign: Option<String>,
+    /// Line of the file.
+    pub line: Option<i64>,
+    /// Which part of the message, from 1.
+    pub part: Option<i64>,
+    /// query_sm, cancel_sm or replace_sm.
+    pub operation: String,
+    /// The id that it named.
+    pub message_id: String,
+    /// When the intent was on disk.
+    pub asked_at: Option<Stamp>,
+    /// When the answer came.
+    pub answered_at: Option<Stamp>,
+    /// What the SMSC answered.
+    pub command_status: Option<u32>,
+    /// Of a query: the state that it told.
+    pub state: Option<String>,
+    /// Of a query: when the message came to its end, as SMPP writes times.
+    pub final_date: Option<String>,
+    /// Of a query: the SMSC's code for what went wrong.
+    pub error_code: Option<i64>,
+    /// Of a replace_sm: the new text.
+    pub text: Option<String>,
+    /// done, refused or not answered.
+    pub outcome: &'static str,
+}
+
 /// Receipts of the account that belong to no attempt.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct Strays {
@@ -401,6 +432,91 @@ pub fn inbound<E: From<JournalError>>(
         },
         each,
     )
+}
+
+/// Hands out what was asked of the SMSC about messages that it has, in the order in which it was asked. `name`: of that
+/// campaign only.
+pub fn operations<E: From<JournalError>>(
+    connection: &Connection,
+    name: Option<&str>,
+    each: impl FnMut(&OperationRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let (first, end) = match name {
+        Some(name) => {
+            let summary = campaign(connection, name)?;
+            Attempt::range(summary.first_id, summary.end_id)
+        }
+        None => (i64::MIN, i64::MAX),
+    };
+    let sql = format!(
+        "SELECT o.id, c.name, m.line, (o.attempt >> 12) - m.id + 1, o.kind, o.message_id, o.asked_at, a.answered_at,
+                a.command_status, a.state, a.final_date, a.error_code, o.text
+           FROM operation o
+           LEFT JOIN operation_answer a ON a.operation = o.id
+           LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (o.attempt >> 12) ORDER BY q.id DESC LIMIT 1)
+           LEFT JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
+                                            ORDER BY d.first_id DESC LIMIT 1)
+          WHERE o.id > ?1 AND o.attempt >= {first} AND o.attempt < {end} ORDER BY o.id LIMIT ?2"
+    );
+    by_id(connection, &sql, operation, each)
+}
+
+fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
+    let command_status: Option<u32> = row.get(8)?;
+    let state: Option<i64> = row.get(9)?;
+    Ok(OperationRow {
+        campaign: row.get(1)?,
+        line: row.get(2)?,
+        part: row.get(3)?,
+        operation: row.get(4)?,
+        message_id: row.get(5)?,
+        asked_at: stamp(row, 6)?,
+        answered_at: stamp(row, 7)?,
+        command_status,
+        state: state.map(|state| receipt_state_name(state).into_owned()),
+        final_date: row.get(10)?,
+        error_code: row.get(11)?,
+        text: row.get(12)?,
+        outcome: match command_status {
+            Some(0) => "done",
+            Some(_) => "refused",
+            None => "not answered",
+        },
+    })
+}
+
+/// How many operations of each kind a campaign has, and what came of them: kind, outcome, how many.
+pub fn operation_counts(
+    connection: &Connection,
+    summary: &CampaignSummary,
+) -> Result<Vec<OperationCount>, JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT o.kind, CASE WHEN a.command_status = 0 THEN 0 WHEN a.command_status IS NOT NULL THEN 1 ELSE 2 END, count(*)
+           FROM operation o LEFT JOIN operation_answer a ON a.operation = o.id
+          WHERE o.attempt >= ?1 AND o.attempt < ?2 GROUP BY 1, 2 ORDER BY 1, 2",
+    )?;
+    let rows = statement.query_map(Attempt::range(summary.first_id, summary.end_id), |row| {
+        let outcome =
+            ["done", "refused", "not answered"].get(usize::from(row.get::<_, u8>(1)?)).copied().unwrap_or_default();
+        Ok(OperationCount { operation: row.get(0)?, outcome, operations: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Operations of one kind and outcome.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct OperationCount {
+    /// query_sm, cancel_sm or replace_sm.
+    pub operation: String,
+    /// done, refused or not answered.
+    pub outcome: &'static str,
+    /// How many.
+    pub operations: i64,
+}
+
+/// The header of a campaign's file, as it was written; `None`: an older program imported it.
+pub fn header(connection: &Connection, campaign: &CampaignSummary) -> Result<Option<String>, JournalError> {
+    Ok(connection.query_row("SELECT header FROM campaign WHERE id = ?1", [campaign.id], |row| row.get(0))?)
 }
 
 /// Pages through a table by its id: `sql` takes the last id seen and how many rows to read.

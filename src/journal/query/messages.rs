@@ -1,12 +1,14 @@
 //! The rows of `message_status`, a chunk at a time.
 
 use super::chunk::{ClaimCursor, ClaimRun, Matches, claims};
-use super::{CampaignSummary, JournalError, Stamp, campaign, snapshot};
+use super::{CampaignSummary, JournalError, Stamp, campaign, campaigns, snapshot};
 use crate::journal::key::{Attempt, Outcome, State, Verdict};
+use crate::journal::numbers::{Numbers, key_of};
 use crate::text::Encoding;
 use crate::wire::CommandStatus;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
+use std::ops::ControlFlow;
 
 /// Messages read in one snapshot.
 const CHUNK_MESSAGES: i64 = 5_000;
@@ -84,6 +86,46 @@ pub fn messages<E: From<JournalError>>(
     }
 }
 
+/// Hands out the messages to a number ([`same_key`](crate::address::Destination::same_key)), of all campaigns, in the order in
+/// which they were imported.
+pub fn messages_to<E: From<JournalError>>(
+    connection: &Connection,
+    number: u64,
+    mut each: impl FnMut(&MessageRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let ids = ids_to(connection, number)?;
+    let mut chunk = Chunk::default();
+    let mut campaigns = campaigns(connection)?;
+    campaigns.sort_unstable_by_key(|summary| summary.first_id);
+    let mut last = None;
+    for id in ids {
+        let after = campaigns.partition_point(|summary| summary.first_id <= id);
+        let of = campaigns[..after].iter().rev().find(|summary| id < summary.end_id);
+        let Some(summary) = of else { continue };
+        // Its rows have the name of the campaign that they were read for first.
+        if last != Some(summary.id) {
+            (chunk, last) = (Chunk::default(), Some(summary.id));
+        }
+        chunk.load_some(connection, summary, id, 1)?;
+        let is_it = |slot: &&Slot| slot.id == id && key_of(&slot.row.destination) == number;
+        if let Some(slot) = chunk.slots[..chunk.used].iter().find(is_it) {
+            each(&slot.row)?;
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of the messages to a number, as of one moment.
+fn ids_to(connection: &Connection, number: u64) -> Result<Vec<i64>, JournalError> {
+    let snapshot = snapshot(connection)?;
+    let mut ids = Vec::new();
+    Numbers::load(&snapshot)?.messages_to(&snapshot, number, &(0..i64::MAX), &mut |id| {
+        ids.push(id);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(ids)
+}
+
 /// The first message from `from` on whose stored state is one of `states`.
 fn next_stored(connection: &Connection, from: i64, end: i64, states: &[State]) -> Result<Option<i64>, JournalError> {
     let numbers: Vec<String> = states.iter().map(|&state| (state as u8).to_string()).collect();
@@ -147,8 +189,19 @@ impl Chunk {
         summary: &CampaignSummary,
         from: i64,
     ) -> Result<Option<i64>, JournalError> {
+        self.load_some(connection, summary, from, CHUNK_MESSAGES)
+    }
+
+    /// As [`load`](Self::load), of so many messages at most.
+    fn load_some(
+        &mut self,
+        connection: &Connection,
+        summary: &CampaignSummary,
+        from: i64,
+        messages_max: i64,
+    ) -> Result<Option<i64>, JournalError> {
         let snapshot = snapshot(connection)?;
-        self.load_messages(&snapshot, summary, from)?;
+        self.load_messages(&snapshot, summary, from, messages_max)?;
         let Some(last) = self.slots[..self.used].last() else { return Ok(None) };
         let end = last.end;
         claims(&snapshot, 0, from, end, &mut self.claims)?;
@@ -171,13 +224,14 @@ impl Chunk {
         snapshot: &Connection,
         summary: &CampaignSummary,
         from: i64,
+        messages_max: i64,
     ) -> Result<(), JournalError> {
         let mut statement = snapshot.prepare_cached(
             "SELECT m.id, m.line, m.destination, coalesce(m.source, c.source), m.text, m.encoding, m.parts
                FROM campaign c JOIN message m ON m.id >= ?2 AND m.id < c.end_id
               WHERE c.id = ?1 ORDER BY m.id LIMIT ?3",
         )?;
-        let mut rows = statement.query((summary.id, from, CHUNK_MESSAGES))?;
+        let mut rows = statement.query((summary.id, from, messages_max))?;
         self.used = 0;
         while let Some(row) = rows.next()? {
             if self.used == self.slots.len() {

@@ -65,7 +65,8 @@ pub fn has_line(connection: &Connection, campaign: &CampaignSummary, line: u64) 
 /// What would be sent of the campaign of that name, which may be hidden still; with `limit`, of its first so many messages.
 pub fn plan(connection: &Connection, name: &str, limit: Option<u64>) -> Result<Plan, JournalError> {
     let snapshot = super::snapshot(connection)?;
-    let found = snapshot.query_row(&format!("{CAMPAIGN} WHERE c.name = ?1"), [name], summary).optional()?;
+    let mut statement = snapshot.prepare(&format!("{CAMPAIGN} WHERE c.name = ?1"))?;
+    let found = statement.query_and_then([name], summary)?.next().transpose()?;
     let Some(summary) = found else {
         // For its words.
         super::campaign(&snapshot, name)?;

@@ -342,6 +342,13 @@ impl Story {
         s.campaign("second, cancelled");
         let id = s.message(2, "begun");
         s.claim(id, 1, 0, 10_000).answer(id, 0, 0, Accepted, 10_010);
+        s.connection
+            .execute(
+                "INSERT INTO operation (attempt, kind, message_id, text, asked_at)
+                 VALUES (?1 << 12, 'replace_sm', '7', '=1\u{202e}', ?2)",
+                [id, START + 10_500],
+            )
+            .unwrap();
         s.message(1, "never sent");
         s.connection
             .execute("UPDATE campaign SET cancelled_at = ?1 WHERE id = ?2", [START + 11_000, s.campaign])

@@ -17,6 +17,8 @@ pub enum TlsError {
     ClientCertificate(AlertDescription),
     /// The SMSC closed the connection.
     Closed,
+    /// It was told to stop.
+    Stopped,
     /// The handshake did not end within the connect timeout.
     Timeout(Duration),
     /// The connection broke.
@@ -76,12 +78,14 @@ impl fmt::Display for TlsError {
                  provider issued with --tls-client-cert and --tls-client-key"
             ),
             Self::Closed => f.write_str(
-                "the SMSC closed the connection during the TLS handshake: has the provider whitelisted your address, and \
-                 is --port the one for TLS?",
+                "the SMSC closed the connection during the TLS handshake: is --port the one for TLS (as a rule 2778; without \
+                 TLS 2777), and has the provider whitelisted your address?",
             ),
+            Self::Stopped => f.write_str("stopped during the TLS handshake"),
             Self::Timeout(timeout) => write!(
                 f,
-                "the TLS handshake did not end within the connect timeout ({timeout:?}): is --port the one for TLS?"
+                "the TLS handshake did not end within the connect timeout ({timeout:?}): is --port the one for TLS (as a \
+                 rule 2778; without TLS 2777)?"
             ),
             Self::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => Self::Closed.fmt(f),
             Self::Io(error) => write!(f, "the connection broke during the TLS handshake: {error}"),

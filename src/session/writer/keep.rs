@@ -49,7 +49,7 @@ impl Session<'_> {
             return limit - idle;
         }
         self.resting = Some(if is_held {
-            "unbound until the sending hours begin".into()
+            "unbound until sending may begin".into()
         } else {
             format!("nothing passed for the inactivity timeout ({limit:?})")
         });
@@ -61,6 +61,9 @@ impl Session<'_> {
     pub(super) fn leave(&mut self) -> Result<Duration, String> {
         let Some((leaving, since)) = &self.leaving else { return Ok(Duration::from_secs(3_600)) };
         let since = *since;
+        if crate::signals::at_once() {
+            return Err("left at once, as SIGQUIT asks".into());
+        }
         if matches!(leaving, Leaving::Peer { .. }) {
             return Ok(Duration::from_millis(50));
         }

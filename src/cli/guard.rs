@@ -1,0 +1,177 @@
+//! What stands between a journal and a run that would send from it: is it the one that it was, and what do the other journals
+//! of the account say of numbers that are never sent to.
+
+use super::CliError;
+use super::place::say;
+use crate::journal::adopt::{self, Queued};
+use crate::journal::identity::{self, FileMark, Strange};
+use crate::journal::known::{self, Notes};
+use crate::journal::lock::{ImportLock, SenderLock};
+use crate::journal::suppression;
+use crate::journal::{self, JournalError};
+use crate::report::text::{argument, count, journal_option};
+use clap::Args;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// About a journal that is not the file that it was.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "A copied or restored journal")]
+pub struct AdoptArgs {
+    /// Send from a journal that is a copy or an older state, since the original is not used any more; the refusal prints the ID
+    #[arg(long, value_name = "ID")]
+    adopt: Option<String>,
+    /// With --adopt: the original has sent nothing since, so that what is queued is not in doubt
+    #[arg(long, requires = "adopt")]
+    nothing_sent_since: bool,
+}
+
+/// Refuses a journal that is a copy or an older state, or makes it the one that is sent from where that was typed. Nothing
+/// else is written.
+pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result<(), CliError> {
+    // One with several names is refused when it is opened, or is held: what is newest may stand beside another name.
+    let names = std::fs::metadata(journal).map_or(0, |meta| if meta.is_file() { meta.nlink() } else { 0 });
+    if names != 1 {
+        return Ok(());
+    }
+    let connection = journal::open_untouched(journal)?;
+    let file = FileMark::of(journal)?;
+    let noted = identity::id_so_far(&connection)?.and_then(|id| notes.find(&id));
+    let Some(strange) = identity::standing(&connection, file, noted)? else {
+        if let Some(code) = args.adopt.as_deref()
+            && !adopt::was_adopted(&connection, code)?
+        {
+            say(&format!("--adopt {code}: {} is the journal that it was; nothing was changed", journal.display()));
+        }
+        return Ok(());
+    };
+    let code = identity::code(&connection, file, noted)?;
+    drop(connection);
+    let original = noted.map(|noted| noted.path.as_path()).filter(|original| !is_same(original, journal));
+    if args.adopt.as_deref() != Some(&code) {
+        return Err(refusal(journal, strange, original, &code));
+    }
+    let _sender = SenderLock::take(journal)?;
+    let _import = ImportLock::take(journal)?;
+    let connection = journal::open_existing(journal)?;
+    if identity::standing(&connection, file, noted)?.is_none() {
+        return Ok(());
+    }
+    let queued = match args.nothing_sent_since {
+        true => Queued::NothingSent,
+        false if identity::is_last_state(&connection, noted)? => Queued::LastState,
+        false => Queued::InDoubt,
+    };
+    let doubts = adopt::adopt(connection, journal, &code, file, queued, noted)?;
+    say(&format!(
+        "{} is the journal from now on: {}",
+        journal.display(),
+        match (queued, doubts) {
+            (Queued::NothingSent, _) => "what is queued in it was not sent since, as you say".to_owned(),
+            (Queued::LastState, _) => "it is its last state, and what is queued in it was not sent since".to_owned(),
+            (Queued::InDoubt, 0) => "nothing was queued in it".to_owned(),
+            (Queued::InDoubt, doubts) => format!(
+                "{} that were queued are in doubt, since the original may have sent them; `smppost resolve CAMPAIGN \
+                 --resend{}` sends them",
+                count(doubts, "message"),
+                journal_option(journal)
+            ),
+        }
+    ));
+    Ok(())
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let resolved = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    resolved(one) == resolved(other)
+}
+
+fn refusal(journal: &Path, strange: Strange, original: Option<&Path>, code: &str) -> CliError {
+    let shown = journal.display();
+    let seen = original.map_or_else(String::new, |original| format!(" ({} when it was seen last)", original.display()));
+    let what = match strange {
+        Strange::Copy => format!(
+            "journal {shown} is a copy: it is not the file that it was made as{seen}. If both were sent from, everybody would \
+             get everything twice"
+        ),
+        Strange::Older => format!(
+            "journal {shown} is older than it was{seen}: its {}-wal was removed, or a backup was put in its place, and what \
+             was sent since is not in it. If it were sent from, that would be sent again. Put what was in use back, if it is \
+             there still",
+            journal.file_name().unwrap_or_default().to_string_lossy()
+        ),
+    };
+    CliError::Words(format!(
+        "{what}. Nothing was sent. If this is to be the journal from now on, and no other is sent from, add `--adopt {code}` \
+         to the same command: what is queued in it is then in doubt, unless `--nothing-sent-since` besides says that nothing \
+         was sent since it was copied"
+    ))
+}
+
+/// Numbers that are suppressed in another journal of the account are suppressed in this one.
+pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Result<(), CliError> {
+    let Some(name) = account.first() else { return Ok(()) };
+    let own = match journal.is_file() {
+        true => identity::id_so_far(&journal::open_untouched(journal)?)?,
+        false => None,
+    };
+    let mut gone = Vec::new();
+    for note in notes.of(account) {
+        if own.as_ref() == Some(&note.id) || is_same(&note.path, journal) {
+            continue;
+        }
+        if !note.is_there() {
+            gone.push(note);
+            continue;
+        }
+        let unread = |error: JournalError| {
+            CliError::Words(format!(
+                "the account {name} has another journal, and numbers that are suppressed there are not known: {error}. \
+                 Nothing was sent. Make it readable, or, if it is not used any more: `smppost journals --forget {}`",
+                note.id
+            ))
+        };
+        let other = journal::open_untouched(&note.path).map_err(unread)?;
+        let from = note.path.to_string_lossy();
+        // No journal is made for nothing, and none is written to.
+        if !journal.is_file() && suppression::own_numbers(&other).map_err(unread)? == 0
+            || journal.is_file() && !suppression::differs(&journal::open_untouched(journal)?, &other, &from)?
+        {
+            continue;
+        }
+        let connection = journal::open_or_create(journal)?;
+        let brought = suppression::bring_over(&connection, &other, &from).map_err(|error| error.at(journal))?;
+        if brought > 0 {
+            let numbers = count(brought as i64, "number");
+            say(&format!(
+                "{numbers} suppressed in {from} {} suppressed here, too",
+                if brought == 1 { "is" } else { "are" }
+            ));
+        }
+    }
+    if let [first, ..] = &gone[..] {
+        say(&format!(
+            "warning: {} of the account {name} {} not where it was ({}): numbers suppressed only there are not known here. If \
+             it is not used any more: `smppost journals --forget {}`",
+            count(gone.len() as i64, "other journal"),
+            if gone.len() == 1 { "is" } else { "are" },
+            argument(&first.path.to_string_lossy()),
+            first.id
+        ));
+    }
+    Ok(())
+}
+
+/// Notes that a command changed the journal, which is told by an older state of it from then on.
+pub fn after(journal: &Path, notes: &Notes, account: &[String]) {
+    let record = || -> Result<(), JournalError> {
+        if !journal.is_file() {
+            return Ok(());
+        }
+        let connection = journal::open_existing(journal)?;
+        known::record(&connection, journal, notes, account, None)
+    };
+    if let Err(error) = record() {
+        log::debug!("the journal is not noted: {}", error.at(journal));
+    }
+}

@@ -250,7 +250,7 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
                 ));
             }
             if !sent_lately.is_empty() {
-                display.say(&format!("  {}", crate::preview::sent_lately(&sent_lately)));
+                display.say(&format!("  {}", crate::preview::sent_lately(sent_lately)));
             }
             if counts.duplicates > 0 {
                 let duplicates = count(counts.duplicates, "duplicate row");

@@ -74,7 +74,8 @@
 //!   [`trial`]: the test messages of `probe`.
 //! - [`report`], [`progress`]: what is shown; [`screen`]: the thread that shows it, for which nobody waits.
 //! - [`smsc`]: the simulator, with its faults and its ledger.
-//! - [`cli`], [`config`], [`signals`]: what can be typed, and what comes from elsewhere, the time zone among it.
+//! - [`cli`], [`config`], [`logging`], [`signals`]: what can be typed, what is said, and what comes from elsewhere, the time
+//!   zone among it.
 //! - [`failpoint`], [`broken`]: for tests of the promise; nothing of them is in a release.
 
 pub mod wire;
@@ -110,6 +111,7 @@ pub mod smsc;
 
 pub mod cli;
 pub mod config;
+pub mod logging;
 pub mod signals;
 
 pub mod broken;

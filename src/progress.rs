@@ -39,7 +39,8 @@ impl Display {
     /// A display on stderr.
     pub fn new() -> Self {
         let seen = RefCell::default();
-        Self { redraws: screen::can_redraw(), started: Instant::now(), line_at: Cell::new(None), seen }
+        let redraws = screen::can_redraw() && !crate::logging::is_quiet();
+        Self { redraws, started: Instant::now(), line_at: Cell::new(None), seen }
     }
 
     /// Rows read by an import.
@@ -91,6 +92,9 @@ impl Display {
     }
 
     fn show(&self, line: Pieces) {
+        if crate::logging::is_quiet() {
+            return;
+        }
         if !self.redraws && self.line_at.get().is_none_or(|at| at.elapsed() >= LINE_EVERY) {
             // The first one would say that nothing happened yet.
             if self.line_at.get().is_some() {
@@ -101,8 +105,16 @@ impl Display {
         screen::stderr().set_line(Some(line));
     }
 
-    /// A line that stays.
+    /// A line that stays, of something that goes as it should.
     pub fn say(&self, line: &str) {
+        if crate::logging::is_quiet() {
+            return crate::logging::keep(line);
+        }
+        self.must_say(line);
+    }
+
+    /// A line that stays, of something that somebody has to know.
+    pub fn must_say(&self, line: &str) {
         screen::say(line);
     }
 

@@ -144,7 +144,7 @@ pub struct GoOnWhen {
     pub good: Good,
     /// How much.
     pub bound: Bound,
-    /// Within which time of the last of the canary being sent, or of the start of the run, where that is later.
+    /// Within which time of the last of the canary being answered, or of the start of the run, where that is later.
     pub within: Duration,
 }
 

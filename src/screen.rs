@@ -97,8 +97,9 @@ pub fn stderr() -> &'static Outlet {
     })
 }
 
-/// Shows words on stderr. Nobody waits for that.
+/// Shows words on stderr, and keeps them in the log file where there is one. Nobody waits for that.
 pub fn say(words: &str) {
+    crate::logging::keep(words);
     stderr().say(words);
 }
 

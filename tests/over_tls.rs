@@ -191,8 +191,8 @@ fn probe_shows_the_smsc_and_says_what_to_check() {
 fn f19_probe_at_a_port_of_another_protocol_names_only_port_and_tls() {
     // An alert of TLS 1.2, and what a web server says.
     for (answer, words) in [
-        (&b"\x15\x03\x03\x00\x02\x02\x0A"[..], ["the peer speaks TLS; use --tls", "1. --tls: "]),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ["the peer speaks HTTP", "1. --port: "]),
+        (&b"\x15\x03\x03\x00\x02\x02\x0A"[..], ["does not speak SMPP, but TLS: give --tls", "1. --tls: "]),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ["does not speak SMPP, but HTTP", "1. --port: "]),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port().to_string();
@@ -250,7 +250,7 @@ fn sending_hours_hold_the_messages_and_let_them_go() {
     let mut running = smppost.spawn_send(&rows(20), port, &["--start-at", &within(10)]);
     let submits = loop {
         let submits = smsc.stats().submits;
-        if running.stderr().contains("outside the sending hours: waiting until") || !running.is_running() {
+        if running.stderr().contains("waiting for --start-at until") || !running.is_running() {
             break submits;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -259,12 +259,12 @@ fn sending_hours_hold_the_messages_and_let_them_go() {
     let ended = running.wait();
     ended.assert_code(0);
     assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 20)]));
-    assert!(ended.stderr.contains("have begun"), "{}", ended.said());
+    assert!(ended.stderr.contains("--start-at has come: sending"), "{}", ended.said());
     // Far away: no connection meanwhile.
     let binds = smsc.stats().binds;
     let other = Smppost::new();
     let mut running = other.spawn_send(&rows(20), port, &["--start-at", &within(7_200)]);
-    running.wait_for_words("outside the sending hours: waiting until");
+    running.wait_for_words("waiting for --start-at until");
     std::thread::sleep(Duration::from_millis(500));
     assert!(running.is_running() && smsc.stats().binds == binds);
     running.signal("INT");

@@ -122,7 +122,7 @@ fn f15_what_send_refuses_of_a_profile_is_not_called_right() {
         ("concat = \"udh9\"", "line 4: invalid value 'udh9' for '--concat <CONCAT>': one of udh8, udh16, sar, payload"),
         (
             "[x.status]\n\"0x58\" = \"throttled\"\n\"0x45\" = \"transient\"",
-            "line 6: status \"0x45\": \"transient\" is none of throttled, temporary, account, permanent",
+            "line 6: status \"0x45\": \"transient\" is none of throttled, temporary, session, account, permanent",
         ),
         (
             "[x.field]\ndest_addr_ton = 1\ndest_addr_tonn = 1",

@@ -260,16 +260,16 @@ impl ConnectionArgs {
         self.check().map_err(CliError::Usage)
     }
 
-    /// Checks what is typed, as far as it is.
-    pub fn judge(&self) -> Result<(), CliError> {
+    /// Checks what is typed, as far as it is; what is missing stands for anything.
+    pub fn judge(&self) -> Result<Account, CliError> {
         self.refuse_receiver()?;
         let hosts = if self.hosts.is_empty() { &["127.0.0.1".to_owned()][..] } else { &self.hosts };
-        self.account(hosts, self.system_id.as_deref().unwrap_or_default(), Secret::default())?;
+        let account = self.account(hosts, self.system_id.as_deref().unwrap_or_default(), Secret::default())?;
         self.tls.settings().map_err(CliError::Usage)?;
         if let Some(path) = &self.password_file {
             crate::config::check_private(path).map_err(|words| CliError::Usage(format!("--password-file {words}")))?;
         }
-        Ok(())
+        Ok(account)
     }
 
     /// The account as typed, without its password: all that can be checked without connecting.

@@ -39,7 +39,7 @@ use probe::ProbeArgs;
 use profile::{Parsed, ProfileArgs};
 use send::{CheckArgs, ImportArgs, ResumeArgs, SendArgs};
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -66,8 +66,27 @@ pub struct Cli {
     /// The names of the account, as far as what is typed, the environment and the profile tell it.
     #[arg(skip)]
     known_account: Vec<String>,
+    /// Say nothing of what goes as it should: only warnings, errors, and what needs you
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = EVERYWHERE)]
+    quiet: bool,
+    /// Say more; twice: a lot more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = EVERYWHERE)]
+    verbose: u8,
+    /// Keep what is said in this file as well, with moments (appended; made with mode 600)
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
+    log_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    /// Says as much as was asked for, and where.
+    fn log(&self) -> Result<(), CliError> {
+        crate::logging::apply(self.quiet, self.verbose, self.log_file.as_deref()).map_err(|error| {
+            let path = self.log_file.as_deref().unwrap_or(Path::new(""));
+            CliError::Usage(format!("--log-file {}: {error}", crate::escape::escape_terminal(&path.to_string_lossy())))
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -220,19 +239,20 @@ pub fn main() -> ExitCode {
     let code = until_shown();
     crate::screen::stderr().set_line(None);
     crate::screen::stderr().flush(crate::screen::FAREWELL);
+    crate::logging::flush(crate::screen::FAREWELL);
     code
 }
 
 fn until_shown() -> ExitCode {
     // Before any thread is started.
     let signals = crate::signals::start();
-    start_log();
+    crate::logging::start();
     if let Err(error) = signals {
         log::warn!("signals have their usual effects: {error}");
     }
     let arguments: Vec<_> = std::env::args_os().collect();
     let outcome = match profile::parse(&arguments) {
-        Ok(Parsed::Cli(cli)) => run(&cli),
+        Ok(Parsed::Cli(cli)) => cli.log().and_then(|()| run(&cli)),
         Ok(Parsed::Clap(error)) => {
             // What was typed stands in clap's words as it was typed.
             let words = error.render().to_string();
@@ -264,26 +284,6 @@ fn until_shown() -> ExitCode {
 
 fn is_unsafe(text: &str) -> bool {
     crate::escape::escape_terminal(text) != text
-}
-
-/// Warnings look like whatever else is said. With RUST_LOG somebody looks for a fault, and wants moments and modules.
-fn start_log() {
-    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"));
-    builder.target(env_logger::Target::Pipe(Box::new(crate::screen::stderr().clone())));
-    if crate::screen::may_colour() {
-        builder.write_style(env_logger::WriteStyle::Always);
-    }
-    if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
-        builder.format(|out, record| {
-            writeln!(out, "{}: {}", record.level().as_str().to_lowercase().replace("warn", "warning"), record.args())
-        });
-    }
-    builder.init();
-    // A panic in a thread must not wait for a terminal either.
-    std::panic::set_hook(Box::new(|panic| {
-        let thread = std::thread::current();
-        crate::screen::say(&format!("thread {}: {panic}", thread.name().unwrap_or("without a name")));
-    }));
 }
 
 fn run(cli: &Cli) -> Result<u8, CliError> {

@@ -15,7 +15,9 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 13] = [
+const NOT_KEYS: [&str; 15] = [
+    "quiet",
+    "verbose",
     "campaign",
     "limit",
     "simulate",
@@ -269,7 +271,7 @@ fn blame_option(words: &str, path: &Path, profile: &Profile) -> String {
 }
 
 fn located(path: Option<&Path>, profile: &Profile, line: Option<usize>, words: &str) -> String {
-    let path = path.map_or_else(String::new, |path| crate::trouble::shown(path));
+    let path = path.map_or_else(String::new, crate::trouble::shown);
     match line {
         Some(line) => format!("{path} line {line}: {words}"),
         None => format!("{path}, profile {}: {words}", profile.name),

@@ -21,8 +21,8 @@ pub struct RestraintArgs {
     #[arg(long, value_name = "N", requires = "go_on_when", value_parser = clap::value_parser!(u64).range(1..=CANARY_MAX))]
     canary: Option<u64>,
     /// What the canary is to come to: WHAT>=SHARE in TIME or WHAT>SHARE in TIME, as in 'delivered>=90% in 10m'. WHAT is
-    /// delivered or accepted; TIME, as in 90s, 10m or 2h, runs from when all of the canary is sent, or from the start of
-    /// the run. Where it does not come to that, nothing more is sent, and the exit code is 3
+    /// delivered or accepted; TIME, as in 90s, 10m or 2h, runs from when all of the canary is sent and answered, or from
+    /// the start of the run. Where it does not come to that, nothing more is sent, and the exit code is 3
     #[arg(long, value_name = "RULE", requires = "canary")]
     go_on_when: Option<GoOnWhen>,
     /// Go on with a campaign that a rule had stopped

@@ -302,7 +302,9 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8
     campaign.settings()?;
     refuse_without_tlvs(&send.sessions.connection, &campaign)?;
     let (when, now) = (send.run.hours.hours()?, Timestamp::now());
-    send.sessions.judge()?;
+    let account = send.sessions.judge()?;
+    let restraint = send.run.restraint.restraint();
+    refuse_unreceipted(&restraint, &account, Some((&campaign.name, &campaign.options)))?;
     let journal = if send.simulate { prepare::rehearsal_journal(journal)? } else { journal.to_owned() };
     let Checked { tally, taken, twins } = campaign::check(&campaign, &journal)?;
     let display = Display::new();
@@ -728,14 +730,20 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
         writeln!(words, "{}", escape_terminal(why))?;
     }
     summary.write(&mut words, crate::report::width())?;
-    display.say(String::from_utf8_lossy(&words).trim_end());
-    Ok(match &outcome.ended {
+    let code = match &outcome.ended {
         Ended::Interrupted => exit::INTERRUPTED,
         Ended::Halted(_) | Ended::Refused(_) => exit::ERROR,
         Ended::Stopped(_) => Exit::Unfinished.code(),
         Ended::Done | Ended::NothingToDo if exhausted.is_some() => Exit::Unfinished.code(),
         Ended::Done | Ended::NothingToDo => summary.exit().code(),
-    })
+    };
+    let words = String::from_utf8_lossy(&words);
+    if code == exit::OK {
+        display.say(words.trim_end())
+    } else {
+        display.must_say(words.trim_end())
+    }
+    Ok(code)
 }
 
 impl SendArgs {

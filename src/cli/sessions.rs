@@ -211,7 +211,7 @@ impl SessionArgs {
     }
 
     /// Checks what is typed of the account, as far as it is typed: what is missing may come from elsewhere later.
-    pub fn judge(&self) -> Result<(), CliError> {
+    pub fn judge(&self) -> Result<Account, CliError> {
         self.connections()?;
         self.connection.judge()
     }

@@ -178,7 +178,7 @@ fn list(connection: &rusqlite::Connection, format: ListFormat, raw: bool, out: &
             ListFormat::Csv => {
                 let reason = if raw { row.reason.as_str().into() } else { csv_cell(&row.reason) };
                 csv.write_record([row.number.as_str(), &since, &reason, row.source]).map_err(io::Error::other)?;
-                if rows % ROWS_PER_PIECE == 0 {
+                if rows.is_multiple_of(ROWS_PER_PIECE) {
                     out.write_all(&take(&mut csv)?)?;
                 }
             }

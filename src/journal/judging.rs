@@ -6,6 +6,7 @@ use super::JournalError;
 use super::doubts::{self, Place};
 use super::keeper::Keeper;
 use super::key::Attempt;
+use super::rivals::ROWS_PER_COMMIT;
 use super::strays::Rule;
 use hashbrown::HashSet;
 use std::cell::Cell;
@@ -97,7 +98,8 @@ impl Keeper {
     /// Judges receipts as far as one transaction goes. What was judged before has the first half of that for itself, so
     /// that what comes without end does not hold it up.
     pub(super) fn judge_strays(&mut self, now: i64) -> Result<(), JournalError> {
-        self.read_rivals()?;
+        let mut rows = ROWS_PER_COMMIT;
+        self.read_rivals(&mut rows)?;
         self.work.allow(STEPS_PER_COMMIT_MAX / 2);
         self.judge_again(now)?;
         self.work.allow(STEPS_PER_COMMIT_MAX / 2);
@@ -110,13 +112,18 @@ impl Keeper {
             self.judge_left_out(now)?;
         }
         self.judge_again(now)?;
+        self.read_rivals(&mut rows)?;
+        self.judge_again(now)?;
         self.note_left()
     }
 
-    /// Reads on which messages go to which number. Once that is known, the receipts that wait for it are judged.
-    fn read_rivals(&mut self) -> Result<(), JournalError> {
+    /// Reads on which messages go to which number, as long as `rows` are left. Once that is known, the receipts that wait for
+    /// it are judged.
+    fn read_rivals(&mut self, rows: &mut i64) -> Result<(), JournalError> {
         let table = self.rivals.get_mut();
-        table.read_on(&self.connection)?;
+        while table.is_reading() && *rows > 0 {
+            *rows -= table.read_on(&self.connection, *rows)?.max(1);
+        }
         if !table.is_reading() {
             self.to_judge.queue.append(&mut self.to_judge.postponed);
         }

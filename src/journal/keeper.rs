@@ -251,7 +251,11 @@ impl Keeper {
     fn judge_the_rest(&mut self) -> Result<(), JournalError> {
         let until = Instant::now() + LAST_JUDGING;
         while (self.has_to_judge() || self.decisions_left) && Instant::now() < until {
-            self.transact(&mut Vec::new(), false).map_err(|error| error.at(&self.path))?;
+            match self.transact(&mut Vec::new(), false) {
+                // Nobody is waited for.
+                Err(error) if error.is_busy() => break,
+                outcome => outcome.map_err(|error| error.at(&self.path))?,
+            }
         }
         Ok(())
     }
@@ -454,7 +458,7 @@ impl Keeper {
         let sends_nothing =
             self.feeder.is_none() && self.chunk.is_none() && self.retries.is_empty() && self.status.in_flight == 0;
         self.status.canary_waits = sends_nothing && self.claiming && self.watch.holds_back();
-        self.status.all_sent = sends_nothing && !self.status.canary_waits;
+        self.status.all_sent = sends_nothing && !self.status.canary_waits && !self.decisions_left;
         self.board.lock().clone_from(&self.status);
     }
 

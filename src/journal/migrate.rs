@@ -83,7 +83,10 @@ pub fn is_due(path: &Path) -> Result<Option<i64>, JournalError> {
     if !path.is_file() {
         return Ok(None);
     }
-    let connection = super::connect_to_read(path)?;
+    // A reader would leave an index of the WAL beside it, where there is none.
+    let is_folded = !super::beside(path, "-wal").exists();
+    let folded = || super::connect_folded(path).map_err(|error| error.at(path));
+    let connection = if is_folded { folded()? } else { super::connect_to_read(path)? };
     match age(&connection).map_err(|error| error.at(path))? {
         Age::Other => Ok(None),
         Age::Older(from) | Age::Midway(from) => Ok(Some(from)),

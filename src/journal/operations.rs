@@ -88,6 +88,9 @@ pub struct Answered {
     pub error_code: Option<u8>,
 }
 
+/// Parts to be asked about, and those that cannot be.
+pub type Page = (Vec<Target>, Vec<Omitted>);
+
 /// So many messages are looked at for a page of targets.
 const PAGE_MESSAGES: i64 = 1_000;
 
@@ -118,11 +121,7 @@ impl Targets {
     }
 
     /// The next of them; `None`: there are no more.
-    pub fn page(
-        &mut self,
-        connection: &Connection,
-        books: &Books,
-    ) -> Result<Option<(Vec<Target>, Vec<Omitted>)>, JournalError> {
+    pub fn page(&mut self, connection: &Connection, books: &Books) -> Result<Option<Page>, JournalError> {
         if self.is_through {
             return Ok(None);
         }

@@ -172,8 +172,11 @@ pub fn last_answers(connection: &Connection, books: &Books, index: u32, bad: Bad
     // By number of the message, which is nearly the order in which they came.
     let (sql, (from, end)) = match bad {
         Bad::Rejected => (
-            "SELECT outcome = 2, answered_at FROM answer
-              WHERE attempt >= ?1 AND attempt < ?2 AND outcome <> 1 ORDER BY attempt DESC LIMIT ?3",
+            // Those that the operator has tried again are not the last word.
+            "SELECT a.outcome = 2, a.answered_at FROM answer a
+              WHERE a.attempt >= ?1 AND a.attempt < ?2 AND a.outcome <> 1
+                AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.attempt = a.attempt AND v.kind = 6)
+              ORDER BY a.attempt DESC LIMIT ?3",
             Attempt::range(book.first_id, book.end_id),
         ),
         Bad::Failed => (
@@ -220,6 +223,8 @@ pub struct CanaryCount {
     pub accepted: u64,
     /// Of which more may be heard.
     pub open: u64,
+    /// On their way: claimed, and not answered.
+    pub sending: u64,
     /// Of which it is not known yet whether the SMSC takes them.
     pub unanswered: u64,
 }
@@ -240,6 +245,7 @@ pub fn count(connection: &Connection, campaign: i64, first: i64, end: i64) -> Re
         match state {
             State::Suppressed | State::Cancelled => continue,
             State::Queued | State::Sending | State::InDoubt => {
+                count.sending += if state == State::Sending { messages } else { 0 };
                 count.open += messages;
                 count.unanswered += messages;
             }

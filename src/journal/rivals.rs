@@ -5,7 +5,7 @@
 
 mod table;
 
-pub(super) use table::Table;
+pub(super) use table::{ROWS_PER_COMMIT, Table};
 
 use super::JournalError;
 use super::facts::{MessageFacts, message_of};

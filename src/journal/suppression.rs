@@ -128,15 +128,15 @@ pub fn remove_all<'n>(
     })
 }
 
-/// How a number is marked that is on the list since it is on that of another journal.
+/// Why a number is on the list that is on that of another journal: its name follows.
 const ELSEWHERE: &str = "suppressed in ";
 /// Numbers that one transaction brings over.
 const NUMBERS_PER_TRANSACTION: usize = 10_000;
 
 /// How many numbers are on the list that were not brought from another journal.
 pub fn own_numbers(connection: &Connection) -> Result<i64, JournalError> {
-    let sql = "SELECT count(*) FROM suppression WHERE substr(reason, 1, length(?1)) <> ?1";
-    Ok(connection.query_row(sql, [ELSEWHERE], |row| row.get(0))?)
+    let sql = "SELECT count(*) FROM suppression WHERE source <> ?1";
+    Ok(connection.query_row(sql, [Source::OtherJournal as u8], |row| row.get(0))?)
 }
 
 /// Whether [`bring_over`] would change anything.
@@ -172,14 +172,15 @@ fn compare(
     let reason = format!("{ELSEWHERE}{name}");
     let mut there = hashbrown::HashSet::new();
     list::<JournalError>(other, |number| {
-        if !number.reason.starts_with(ELSEWHERE) {
+        if number.source != Source::OtherJournal.name() {
             there.insert(number.number);
         }
         Ok(())
     })?;
     let mut gone = Vec::new();
     list::<JournalError>(connection, |number| {
-        if !there.remove(&number.number) && number.reason == reason {
+        let came_from_there = number.source == Source::OtherJournal.name() && number.reason == reason;
+        if !there.remove(&number.number) && came_from_there {
             gone.push(number.number);
         }
         Ok(())

@@ -10,25 +10,31 @@ const TOLD_FROM: u64 = 64 << 20;
 /// SQLite's locks of those who read, in the file of its shared memory.
 const READERS: std::ops::RangeInclusive<u64> = 123..=127;
 
-/// How large the -wal is and which other process keeps it from being folded back, as words; `None`: it is small.
+/// How large the -wal is and which other process keeps it from being folded back, as words; `None`: it is small, or nobody
+/// does.
 pub fn unfolded(journal: &Path) -> Option<String> {
     let octets = std::fs::metadata(beside(journal, "-wal")).ok()?.len();
-    if octets < TOLD_FROM {
-        return None;
-    }
-    let readers = readers(journal);
-    let who = if readers.is_empty() { "it cannot be told which".to_owned() } else { readers.join(", ") };
+    if octets < TOLD_FROM { None } else { words(octets, readers(journal)) }
+}
+
+fn words(octets: u64, readers: Option<Vec<String>>) -> Option<String> {
+    let who = match readers {
+        // It was large, and is written over from its beginning.
+        Some(readers) if readers.is_empty() => return None,
+        Some(readers) => readers.join(", "),
+        None => "it cannot be told which".to_owned(),
+    };
     let words = "a process that reads an old state of the journal keeps its -wal file from being folded back";
     Some(format!("{words} ({} MB so far): {who}", octets >> 20))
 }
 
-/// The other processes that read the journal.
-fn readers(journal: &Path) -> Vec<String> {
-    let Ok(shared) = std::fs::metadata(beside(journal, "-shm")) else { return Vec::new() };
-    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+/// The other processes that read the journal; `None`: that cannot be known here.
+fn readers(journal: &Path) -> Option<Vec<String>> {
+    let shared = std::fs::metadata(beside(journal, "-shm")).ok()?;
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
     let mut found = holders(&locks, shared.ino());
     found.retain(|process| *process != std::process::id());
-    found.iter().map(|process| super::lock::named(*process)).collect()
+    Some(found.iter().map(|process| super::lock::named(*process)).collect())
 }
 
 /// The processes that have a read lock on one of [`READERS`] of the file.
@@ -69,7 +75,9 @@ mod tests {
         wal.set_len(TOLD_FROM - 1).unwrap();
         assert_eq!(unfolded(&journal), None);
         wal.set_len(TOLD_FROM).unwrap();
-        let words = unfolded(&journal).unwrap();
-        assert!(words.contains("64 MB") && words.ends_with("it cannot be told which"), "{words}");
+        assert!(unfolded(&journal).unwrap().ends_with("it cannot be told which"), "there is no file of locks");
+        assert_eq!(words(TOLD_FROM, Some(Vec::new())), None);
+        let told = words(TOLD_FROM, Some(vec!["process 7 (sqlite3)".into()])).unwrap();
+        assert!(told.ends_with("(64 MB so far): process 7 (sqlite3)"), "{told}");
     }
 }

@@ -41,6 +41,8 @@ pub fn skipped(why: &str) {
 /// The program, with a folder of its own.
 pub struct Smppost {
     dir: TempDir,
+    /// What is noted of journals: not in the folder that tests look into.
+    state: TempDir,
     environment: Vec<(String, String)>,
     runs: std::cell::Cell<usize>,
     deadline: Duration,
@@ -97,6 +99,7 @@ impl Smppost {
     pub fn new() -> Self {
         Self {
             dir: TempDir::new().expect("a folder"),
+            state: TempDir::new().expect("a folder"),
             environment: vec![("SMPPOST_PASSWORD".into(), "secret".into())],
             runs: std::cell::Cell::new(0),
             deadline: DEADLINE,
@@ -154,7 +157,7 @@ impl Smppost {
             .env("HOME", self.dir.path())
             .env_remove("XDG_CONFIG_HOME")
             .env_remove("XDG_DATA_HOME")
-            .env_remove("XDG_STATE_HOME")
+            .env("XDG_STATE_HOME", self.state.path())
             .env_remove("RUST_LOG")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .envs(environment.iter().copied())

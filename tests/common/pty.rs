@@ -87,7 +87,7 @@ impl Smppost {
             .env("TERM", "xterm")
             .env_remove("XDG_CONFIG_HOME")
             .env_remove("XDG_DATA_HOME")
-            .env_remove("XDG_STATE_HOME")
+            .env("XDG_STATE_HOME", self.state.path())
             .env_remove("RUST_LOG")
             .env_remove("NO_COLOR")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

@@ -108,7 +108,7 @@ fn options_that_cannot_be_read_are_an_error_and_no_default() {
         let ended = smppost.run(&[command, "--journal", smppost.journal().to_str().unwrap()]);
         assert_eq!(ended.code, Some(1), "{}", ended.said());
         assert!(
-            ended.stderr.contains("the options of campaign") && ended.stderr.contains("in_doubt"),
+            ended.stderr.contains("the options of campaign") && ended.stderr.contains("as the next version"),
             "{}",
             ended.said()
         );

@@ -77,11 +77,11 @@ impl Lines {
 
     fn say(&self, display: &Display) {
         for line in &self.shown {
-            display.say(&format!("    {line}"));
+            display.must_say(&format!("    {line}"));
         }
         let more = self.all - self.shown.len() as u64;
         if more > 0 {
-            display.say(&format!("    and {} more", many(more, "line")));
+            display.must_say(&format!("    and {} more", many(more, "line")));
         }
     }
 }
@@ -178,7 +178,7 @@ pub fn import(args: &ImportArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(if tally.read > 0 { CliError::Words(format!("{error}; {rest}")) } else { error });
     }
     if is_interrupted {
-        display.say(&format!(
+        display.must_say(&format!(
             "interrupted after line {}: the rest of the file is NOT on the list; import it again, numbers that are there \
              already do no harm",
             tally.line
@@ -193,7 +193,7 @@ impl Tally {
     fn say(&self, args: &ImportArgs, display: &Display) {
         if self.refused.all > 0 {
             let (was, them) = if self.refused.all == 1 { ("was", "it") } else { ("were", "them") };
-            display.say(&format!(
+            display.must_say(&format!(
                 "  {} {was} NOT taken, and whoever {them} may mean is still sent to:",
                 many(self.refused.all, "line")
             ));
@@ -201,17 +201,16 @@ impl Tally {
             match &args.rejects {
                 Some(file) => {
                     let file = argument(&file.to_string_lossy());
-                    display.say(&format!(
+                    display.must_say(&format!(
                         "  {them} stand in {file}: correct {them} there, then `smppost suppress import {file}`"
                     ));
                 }
-                None => {
-                    display.say(&format!("  --rejects FILE writes {them} out; once they are corrected, import them"))
-                }
+                None => display
+                    .must_say(&format!("  --rejects FILE writes {them} out; once they are corrected, import them")),
             }
         }
         if self.doubtful.all > 0 {
-            display.say(&format!(
+            display.must_say(&format!(
                 "  {} fit no country's numbering plan and stand on the list as they are: is the country code missing? With \
                  --country, as in --country GB, they are read as that country's:",
                 many(self.doubtful.all, "number")

@@ -95,6 +95,9 @@ fn progress(connection: &Connection) -> Result<Option<(i64, i64)>, JournalError>
     }
 }
 
+/// Messages with their stored states, and where to go on.
+type Page = (Vec<(i64, i64)>, Option<i64>);
+
 /// A decision being applied.
 struct Slice<'a> {
     connection: &'a Connection,
@@ -145,7 +148,7 @@ impl Slice<'_> {
     }
 
     /// The next messages of the campaign that have a stored state, as far as may be looked at, and where to go on.
-    fn stored(&mut self) -> Result<(Vec<(i64, i64)>, Option<i64>), JournalError> {
+    fn stored(&mut self) -> Result<Page, JournalError> {
         let Some((first, end)) = self.books.campaign(self.index).map(|book| (book.first_id, book.end_id)) else {
             return Ok((Vec::new(), None));
         };

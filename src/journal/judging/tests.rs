@@ -148,8 +148,10 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     proptest::collection::vec(one, 4..24)
 }
 
-/// The end: states, and whose each receipt is by which rule.
-fn end_of(events: &[Happening], is_naive: bool, ids_match: bool) -> (Vec<String>, Vec<(i64, String, Option<i64>)>) {
+/// States, and whose each receipt is by which rule.
+type End = (Vec<String>, Vec<(i64, String, Option<i64>)>);
+
+fn end_of(events: &[Happening], is_naive: bool, ids_match: bool) -> End {
     let mut bench = twice_allowed(&[(A, 1), (A, 1), (B, 1), (A, 1), (SHOP, 1), (A, 1), (B, 1)]);
     let writer = Connection::open(&bench.path).unwrap();
     writer.execute_batch(&format!("UPDATE message SET source = '{SHOP}' WHERE id = 4")).unwrap();

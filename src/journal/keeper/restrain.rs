@@ -36,7 +36,7 @@ struct Waiting {
     canary: OpenCanary,
     /// The messages behind it that may follow.
     rest: FeedRange,
-    /// Since when all of it is sent, in this run.
+    /// Since when all of it is sent and answered, in this run.
     sent: Option<Instant>,
 }
 
@@ -209,7 +209,8 @@ impl Keeper {
         if !go_on.bound.holds(good + open, counted.messages) {
             return Ok(Verdict::Stop(format!("{words}, and more it cannot be")));
         }
-        if !is_fed {
+        // What is claimed is not written yet, and where answers take long their receipts do, too.
+        if !is_fed || counted.sending > 0 {
             return Ok(Verdict::Wait);
         }
         let sent = *self.watch.canaries[at].sent.get_or_insert_with(Instant::now);

@@ -65,23 +65,23 @@ impl Table {
         self.rows >= ROWS_MAX
     }
 
-    /// Reads a slice of what is wanted.
-    pub fn read_on(&mut self, connection: &Connection) -> Result<(), JournalError> {
-        let Some((campaign, from, end)) = self.wanted.pop() else { return Ok(()) };
+    /// Reads a slice of what is wanted, of so many messages at most. Returns how many there were.
+    pub fn read_on(&mut self, connection: &Connection, limit: i64) -> Result<i64, JournalError> {
+        let Some((campaign, from, end)) = self.wanted.pop() else { return Ok(0) };
         let mut statement = connection
             .prepare_cached("SELECT id, destination FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3")?;
-        let mut rows = statement.query((from, end, ROWS_PER_COMMIT))?;
-        let mut slice = Slice { first: from, entries: Vec::with_capacity(ROWS_PER_COMMIT as usize) };
-        let mut next = from;
+        let mut rows = statement.query((from, end, limit))?;
+        let mut slice = Slice { first: from, entries: Vec::new() };
+        let (mut next, mut count) = (from, 0);
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
             let number = row.get_ref(1)?.as_str().ok().and_then(|digits| Destination::parse(digits).ok());
             if let (Some(number), Ok(distance)) = (number, u32::try_from(id - from)) {
                 slice.entries.push((hash(number.key()), distance));
             }
-            next = id + 1;
+            (next, count) = (id + 1, count + 1);
         }
-        if slice.entries.len() < ROWS_PER_COMMIT as usize || self.is_full() {
+        if count < limit || self.is_full() {
             self.read.insert(campaign);
         } else {
             self.wanted.push((campaign, next, end));
@@ -90,7 +90,7 @@ impl Table {
         slice.entries.sort_unstable();
         slice.entries.shrink_to_fit();
         self.slices.push(slice);
-        Ok(())
+        Ok(count)
     }
 
     /// Messages that may be to this number: others can have the same hash.
@@ -144,7 +144,7 @@ mod tests {
         assert!(!table.has(1, count + 1));
         let mut slices = 0;
         while table.is_reading() {
-            table.read_on(&connection).unwrap();
+            table.read_on(&connection, ROWS_PER_COMMIT).unwrap();
             slices += 1;
         }
         assert_eq!(slices, 3);

@@ -75,17 +75,12 @@ fn waiting_for_a_moment_is_not_called_sending_hours() {
 #[test]
 fn the_report_knows_what_was_asked_of_the_smsc() {
     let smppost = Smppost::new();
-    let smsc = smppost.spawn(&["smsc", "--listen", "127.0.0.1:0", "--receipt-delay", "1h"]);
-    let patience = std::time::Instant::now();
-    let port = loop {
-        assert!(patience.elapsed() < crate::common::PATIENCE, "{}", smsc.stderr());
-        let said = smsc.stderr() + &std::fs::read_to_string(smppost.path("stdout-1")).unwrap_or_default();
-        let ports = said.split("127.0.0.1:").skip(1).filter_map(|rest| rest.split_once(|c: char| !c.is_ascii_digit()));
-        if let Some((port, _)) = ports.into_iter().find(|(port, _)| !port.is_empty() && *port != "0") {
-            break port.to_owned();
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    };
+    let mut settings =
+        smppost::smsc::Settings { listen: "127.0.0.1:0".parse().unwrap(), rate: None, ..Default::default() };
+    settings.receipt_delay = smppost::smsc::DelayRange::constant(std::time::Duration::from_secs(3_600));
+    settings.keep_messages = 1_000;
+    let smsc = smppost::smsc::Smsc::start(settings).unwrap();
+    let port = smsc.local_addr().port().to_string();
     smppost.file("c.csv", "to,text\n447700900001,Hi\n447700900002,Hi\n447700900003,Hi\n");
     smppost.run(&smppost.send_arguments("c.csv", &port, &["--wait-receipts", "100ms"])).assert_code(0);
     let account = ["--host", "127.0.0.1", "--port", &port, "--system-id", "test"];
@@ -109,5 +104,38 @@ fn the_report_knows_what_was_asked_of_the_smsc() {
     assert!(page.contains("1 cancel_sm done") && page.contains("--operations`"), "{page}");
     let all = smppost.run(&["report", "--operations"]).stdout;
     assert!(all.contains("replace_sm") && all.contains("Hello"), "{all}");
-    smsc.kill();
+    drop(smsc);
+}
+
+#[test]
+fn what_is_said_can_be_less_or_more_and_kept() {
+    let smppost = Smppost::new();
+    smppost.file("c.csv", "to,text\n447700900001,Hi\nx,Hi\n");
+    let quiet = smppost.run(&["import", "c.csv", "-q"]);
+    quiet.assert_code(0);
+    assert!(quiet.stderr.is_empty(), "{}", quiet.said());
+    smppost.file("out.csv", "447700900009\n07700900001\n");
+    let quiet = smppost.run(&["suppress", "import", "out.csv", "--quiet"]);
+    quiet.assert_code(3);
+    assert!(quiet.stderr.contains("NOT taken") && !quiet.stderr.contains("added"), "{}", quiet.said());
+    // The file has both, with moments, for its owner alone, and never the password.
+    let smsc = IndependentSmsc::start(Settings::default());
+    let port = smsc.port().to_string();
+    let arguments = ["resume", "c", "--host", "127.0.0.1", "--port", &port, "--system-id", "test"];
+    let ended = smppost.run(&[&arguments[..], &["-q", "--log-file", "smppost.log"]].concat());
+    ended.assert_code(0);
+    let ended = smppost.run(&["cancel", "none", "--log-file", "smppost.log", "-vv"]);
+    ended.assert_code(1);
+    let log = std::fs::read_to_string(smppost.path("smppost.log")).unwrap();
+    assert!(log.contains("delivered") && log.contains("smppost: no campaign \"none\""), "{log}");
+    assert!(log.lines().all(|line| line.starts_with("20") && line.as_bytes()[23] == b'Z'), "{log}");
+    assert!(!log.contains("secret"), "{log}");
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(smppost.path("smppost.log")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let folder = smppost.run(&["list", "--log-file", "."]);
+    folder.assert_code(2);
+    assert!(folder.stderr.contains("--log-file .: it is no file"), "{}", folder.said());
+    smppost.run(&["list", "-q", "-v"]).assert_code(2);
+    smsc.finish();
 }

@@ -79,6 +79,15 @@ fn receipts_that_do_not_come_in_time_stop_it() {
 }
 
 #[test]
+fn its_time_runs_from_when_all_of_it_is_answered() {
+    let smppost = Smppost::new();
+    let smsc = IndependentSmsc::start(Settings { answer_delay: Duration::from_secs(3), ..Settings::default() });
+    let options = ["--canary", "8", "--go-on-when", "delivered>=100% in 2s"];
+    smppost.send(&rows(10), smsc.port(), &options).assert_code(0);
+    assert_eq!(smsc.finish().submits.len(), 10);
+}
+
+#[test]
 fn a_killed_run_is_gone_on_with_where_its_canary_stood() {
     let smppost = Smppost::new();
     let smsc = IndependentSmsc::start(Settings { receipt_delay: Duration::from_secs(3), ..Settings::default() });

@@ -130,6 +130,18 @@ fn what_a_killed_run_had_counted_counts() {
 }
 
 #[test]
+fn what_is_tried_again_on_purpose_does_not_count_any_more() {
+    let smppost = Smppost::new();
+    let bad = Settings { status: Arc::new(|submit| u32::from(submit.nth % 5 > 1) * 0x0B), ..Settings::default() };
+    let smsc = IndependentSmsc::start(bad);
+    smppost.send(&rows(100), smsc.port(), &[]).assert_code(3);
+    smsc.finish();
+    let smsc = IndependentSmsc::start(Settings::default());
+    resume(&smppost, &smsc, &["--retry-rejected", "--stop-when", "rejected>5%"]).assert_code(0);
+    assert_eq!(smsc.finish().submits.len(), 60);
+}
+
+#[test]
 fn rules_that_say_nothing_are_refused() {
     let smppost = Smppost::new();
     smppost.file("c.csv", rows(2));

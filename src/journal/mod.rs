@@ -77,6 +77,7 @@ pub mod reserve;
 pub mod restraint;
 pub mod retry;
 mod rivals;
+pub mod runs;
 pub mod sequence;
 pub mod spill;
 pub mod state;

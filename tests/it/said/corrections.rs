@@ -33,6 +33,14 @@ fn a_changed_text_is_refused_with_both_commands() {
     let refused = smppost.send(&rows(3), smsc.port(), &["--text", "it's {to}"]);
     refused.assert_code(1);
     assert!(refused.stderr.contains("1 message sent, 2 queued"), "{}", refused.said());
+    let other = smppost.path("other.db");
+    let other = ["--journal", other.to_str().unwrap()];
+    smppost.run(&[&["import", "c.csv"][..], &other].concat()).assert_code(0);
+    let elsewhere = smppost.run(&[&["import", "c.csv", "--text", "no"][..], &other].concat());
+    let option = format!("--journal {}", other[1]);
+    for command in ["cancel", "resume"] {
+        assert!(elsewhere.stderr.contains(&format!("smppost {command} c {option}")), "{}", elsewhere.said());
+    }
     // Both can be pasted, in this order.
     let lines: Vec<&str> = refused.stderr.lines().map(str::trim).filter(|line| line.starts_with("smppost ")).collect();
     let [cancel, send] = lines[..] else { panic!("{}", refused.said()) };

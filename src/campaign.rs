@@ -18,7 +18,7 @@ use crate::journal::key::State;
 use crate::journal::query::Counts;
 use crate::journal::twins::{self, Contents, Sum, Twin};
 use crate::journal::{self, JournalError, intake};
-use crate::report::text::{argument, command, count, moment, number};
+use crate::report::text::{argument, command, count, journal_option, moment, number};
 use crate::text::{Choice, Concat, Policy};
 use crate::trouble::{shown, words as cannot_open};
 use crate::wire::values::esm_class;
@@ -136,6 +136,8 @@ pub enum CampaignError {
         path: PathBuf,
         /// Why it cannot be opened.
         error: io::Error,
+        /// What goes on with it, as it is typed.
+        resume: String,
     },
     /// All rows of the file are bad.
     NothingGood {
@@ -158,6 +160,8 @@ pub enum CampaignError {
         twin: Box<Twin>,
         /// Somebody was asked and said no.
         asked: bool,
+        /// What goes on with that campaign, as it is typed.
+        resume: String,
     },
     /// The options contradict themselves.
     Options(String),
@@ -208,12 +212,11 @@ impl fmt::Display for CampaignError {
             Self::Import(path, error) => write!(f, "{}: {error}", shown(path)),
             Self::Journal(error) => error.fmt(f),
             Self::Differs(differs) => differs.fmt(f),
-            Self::Gone { name, path, error } => write!(
+            Self::Gone { name, path, error, resume } => write!(
                 f,
-                "{}: {}. Campaign {name:?} was imported and needs its file no more: `{}` goes on with it",
+                "{}: {}. Campaign {name:?} was imported and needs its file no more: `{resume}` goes on with it",
                 shown(path),
                 cannot_open(error),
-                command("smppost resume", name, "")
             ),
             Self::NothingGood { path, rows, line, reason } => write!(
                 f,
@@ -228,7 +231,7 @@ impl fmt::Display for CampaignError {
                  imported. Run the same command again when it is whole",
                 shown(path)
             ),
-            Self::Same { path, twin, asked } => {
+            Self::Same { path, twin, asked, resume } => {
                 write!(
                     f,
                     "{}: these are the messages of {}: everybody would get the same message a second time. Nothing was \
@@ -238,11 +241,9 @@ impl fmt::Display for CampaignError {
                 )?;
                 match asked {
                     true => Ok(()),
-                    false => write!(
-                        f,
-                        ". To go on with that one: `{}`. To send all of it again: --allow-same-file",
-                        command("smppost resume", &twin.name, "")
-                    ),
+                    false => {
+                        write!(f, ". To go on with that one: `{resume}`. To send all of it again: --allow-same-file")
+                    }
                 }
             }
             Self::Options(words) => f.write_str(words),
@@ -445,7 +446,8 @@ pub fn prepare(
             let refused = match (again, twins.into_iter().find(Twin::repeats)) {
                 (Again::Refuse | Again::Declined, Some(twin)) => {
                     let (path, asked) = (campaign.path.clone(), again == Again::Declined);
-                    Err(CampaignError::Same { path, twin: Box::new(twin), asked })
+                    let resume = resume_command(&twin.name, journal);
+                    Err(CampaignError::Same { path, twin: Box::new(twin), asked, resume })
                 }
                 _ => standing.check(&campaign.path),
             };
@@ -471,7 +473,11 @@ pub fn prepare(
 /// How many messages the campaign of that name has, where the journal has one; one that differs is refused.
 pub fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Option<i64>, CampaignError> {
     let Some(recorded) = existing(connection, &campaign.name)? else { return Ok(None) };
-    let gone = |error| CampaignError::Gone { name: campaign.name.clone(), path: campaign.path.clone(), error };
+    let resume = resume_command(&campaign.name, Path::new(connection.path().unwrap_or_default()));
+    let gone = |error| {
+        let (name, path, resume) = (campaign.name.clone(), campaign.path.clone(), resume.clone());
+        CampaignError::Gone { name, path, error, resume }
+    };
     let standing = Standing::open(&campaign.path).map_err(|error| match error {
         CampaignError::Open(_, error) => gone(error),
         other => other,
@@ -489,6 +495,11 @@ pub fn compare(campaign: &CampaignFile, connection: &Connection) -> Result<Optio
     let free = free_name(connection, &campaign.name)?;
     let (name, counts, commands) = (campaign.name.clone(), summary.counts, None);
     Err(CampaignError::Differs(Box::new(Differs { name, differences, counts, free, commands })))
+}
+
+/// What goes on with a campaign of that journal, to be pasted.
+pub fn resume_command(name: &str, journal: &Path) -> String {
+    command("smppost resume", name, &journal_option(journal))
 }
 
 /// A name like this one that no campaign has.

@@ -162,6 +162,25 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
     Ok(())
 }
 
+/// Removes a journal that was made for a run which came to nothing: what it has from other journals is there still.
+pub fn leave_nothing(journal: &Path) {
+    if !journal.is_file() {
+        return;
+    }
+    // Whoever else has found it meanwhile keeps it.
+    let Ok(sender) = SenderLock::take(journal) else { return };
+    let Ok(import) = ImportLock::take(journal) else { return };
+    let sql = "SELECT EXISTS (SELECT 1 FROM campaign) OR EXISTS (SELECT 1 FROM session)";
+    let is_used = journal::open_untouched(journal)
+        .and_then(|connection| Ok(connection.query_row(sql, [], |row| row.get::<_, bool>(0))?));
+    if matches!(is_used, Ok(false)) {
+        for suffix in ["", "-wal", "-shm", "-lock", "-import-lock"] {
+            let _ = std::fs::remove_file(journal::beside(journal, suffix));
+        }
+    }
+    drop((sender, import));
+}
+
 /// Notes that a command changed the journal, which is told by an older state of it from then on.
 pub fn after(journal: &Path, notes: &Notes, account: &[String]) {
     let record = || -> Result<(), JournalError> {

@@ -305,11 +305,16 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         upgrade::upgrade(&path, true)?;
     }
     let adopt = cli.command.sends_from_journal().filter(|_| writes);
+    let is_new = adopt.is_some() && !path.exists();
     if let Some(adopt) = adopt {
         guard::before_sending(&path, &notes(), adopt).map_err(at)?;
         guard::bring_suppressed(&path, &notes(), account).map_err(at)?;
     }
-    let code = command(cli, &path).map_err(at)?;
+    let code = command(cli, &path);
+    if is_new && !matches!(code, Ok(code) if code != exit::INTERRUPTED) {
+        guard::leave_nothing(&path);
+    }
+    let code = code.map_err(at)?;
     if writes {
         guard::after(&path, &notes(), account);
     }

@@ -852,8 +852,8 @@ impl SendArgs {
             None => {
                 let Checked { tally, twins, .. } = campaign::check(campaign, journal)?;
                 if let Some(twin) = twins.into_iter().find(Twin::repeats).filter(|_| !self.campaign.allow_same_file) {
-                    let (path, twin) = (campaign.path.clone(), Box::new(twin));
-                    return Err(CampaignError::Same { path, twin, asked: false }.into());
+                    let (path, resume) = (campaign.path.clone(), campaign::resume_command(&twin.name, journal));
+                    return Err(CampaignError::Same { path, twin: Box::new(twin), asked: false, resume }.into());
                 }
                 if !tally.has_messages() {
                     return Err(CliError::Words(format!(

@@ -331,7 +331,7 @@ impl fmt::Display for JournalError {
             Self::OtherAccount { path, recorded, wanted } => write!(
                 f,
                 "journal {} has messages of the account {}, and this run is for {}: one journal serves one \
-                 account. If --host or --system-id is mistyped, mend it; for another account name another file with --journal",
+                 account. If --host or --system-id is mistyped, correct it; for another account name another file with --journal",
                 shown(path),
                 escape_terminal(recorded),
                 escape_terminal(wanted)

@@ -102,6 +102,9 @@ fn where_one_is_known_no_second_one_is_made() {
     user.run("two", &["list"]).assert(0, &format!("journal: {}", known.display()));
     // A second one that is named is warned of, and what is suppressed in the first holds in it.
     user.run("two", &["suppress", "add", "447700900002"]).assert(0, "1 number added");
+    // One that is refused leaves none behind, although numbers were brought over for it.
+    user.with_account("two", &["send", "/dev/null", "--journal", "second.db"]).assert(2, "--campaign");
+    assert!(!user.path("two/second.db").exists() && !user.path("two/second.db-lock").exists());
     let second = user.with_account("two", &["send", "c.csv", "--journal", "second.db"]);
     second
         .assert(0, "warning: the account test at localhost has a journal already")

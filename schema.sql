@@ -278,10 +278,38 @@ CREATE TABLE control (
     at          INTEGER NOT NULL,
     campaign_id INTEGER NOT NULL,
     kind        TEXT NOT NULL CHECK (kind IN ('cancel', 'resend', 'assume-sent', 'abandon', 'retry-rejected',
-                                              'receipts-for', 'assign')),
+                                              'receipts-for', 'assign', 'retry-failed', 'uncancel')),
     detail      TEXT,                           -- JSON: which lines, which command_status, which parts
     applied_at  INTEGER
 ) STRICT;
+
+-- Messages that were cancelled one by one, and those that a campaign's cancellation had left half sent and that stay so.
+CREATE TABLE cancelled_message (
+    message  INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    again_at INTEGER                            -- when that was taken back
+) STRICT;
+
+-- How campaigns were sent: a row for each run that bound or tried to.
+CREATE TABLE run (
+    id          INTEGER PRIMARY KEY,
+    started_at  INTEGER NOT NULL,
+    ended_at    INTEGER,                        -- NULL: it goes on, or its process died
+    account     TEXT NOT NULL,
+    host        TEXT NOT NULL,
+    port        INTEGER NOT NULL,
+    tls         INTEGER NOT NULL CHECK (tls IN (0, 1)),
+    bind        TEXT NOT NULL,
+    connections INTEGER NOT NULL,
+    window      INTEGER NOT NULL,
+    rate        TEXT NOT NULL                   -- parts a second, or unlimited
+) STRICT;
+
+CREATE TABLE run_campaign (
+    campaign_id INTEGER NOT NULL,
+    run_id      INTEGER NOT NULL,
+    PRIMARY KEY (campaign_id, run_id)
+) STRICT, WITHOUT ROWID;
 
 -- By which rules a campaign goes on. The newest canary holds until it is followed by 2 or 4; a 3 until it is followed by 4.
 CREATE TABLE restraint (
@@ -502,6 +530,17 @@ SELECT c.name AS campaign, m.line, p.n AS part, k.try + 1 AS attempt, k.session_
   JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
                               ORDER BY d.first_id DESC LIMIT 1)
   LEFT JOIN answer a ON a.attempt = (((m.id + p.n - 1) << 12) | k.try);
+
+CREATE VIEW run_log AS
+SELECT c.name AS campaign,
+       strftime('%Y-%m-%dT%H:%M:%fZ', r.started_at / 1000.0, 'unixepoch') AS started_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', r.ended_at / 1000.0, 'unixepoch') AS ended_at,
+       r.account, r.host, r.port, r.tls, r.bind, r.connections, r.window, r.rate
+  FROM run_campaign x
+  JOIN run r ON r.id = x.run_id
+  JOIN campaign c ON c.id = x.campaign_id
+ WHERE c.imported_at IS NOT NULL
+ ORDER BY r.id;
 
 -- receipt is its number, as `resolve --receipt` takes it. source and destination are the receipt's own, kept where it
 -- matched nothing when it came.

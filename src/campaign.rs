@@ -259,6 +259,11 @@ impl fmt::Display for Differs {
             write!(f, "\n  {option}: was {recorded}, is now {wanted}")?;
         }
         write!(f, "\nNothing was changed. Of the recorded one: {}.", standing(counts))?;
+        // About the same journal as the command that cancels.
+        let resume = match commands {
+            Some((cancel, _)) => cancel.replacen("cancel", "resume", 1),
+            None => command("smppost resume", name, ""),
+        };
         let (cancel, again) = match commands {
             Some((cancel, again)) => (cancel.clone(), format!("\n  {again}")),
             None => (command("smppost cancel", name, ""), format!(" --campaign {}", argument(free))),
@@ -267,8 +272,7 @@ impl fmt::Display for Differs {
             write!(
                 f,
                 "\nIf this is to go instead of what is left of it, cancel that first (what was sent stays sent):\n  \
-                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `{}`",
-                command("smppost resume", name, "")
+                 {cancel}\nthen send this under another name:{again}\nTo go on with the recorded one: `{resume}`"
             )
         } else {
             write!(f, "\nTo send this as another campaign, also to whoever got the recorded one:{again}")

@@ -16,7 +16,7 @@ use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::marks::Marks;
 use crate::journal::recover::{self, Recovery, recover};
-use crate::journal::{self, JournalError};
+use crate::journal::{self, JournalError, runs};
 use crate::pacer::{Hold, Pacer, Rate};
 use crate::report::text::argument;
 use crate::session::{self, NeedsTlvs, Notice, Shared, TakesTlvs};
@@ -134,6 +134,10 @@ pub fn send(
         let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
     }
+    let noted = match settings.listen {
+        Some(_) => None,
+        None => Some(note_settings(settings, &campaigns)?),
+    };
     let mut run = Run::start(settings, keeper, board, (marks, answers), references, needs_tlvs)?;
     run.held_back = held_back;
     if settings.hours.limit() {
@@ -154,6 +158,12 @@ pub fn send(
     let found_rate = pacer.found();
     let status = run.end(show)?;
     settle_marks(path);
+    if let Some(noted) = noted {
+        let ended = journal::open_existing(path).and_then(|connection| runs::end(&connection, noted));
+        if let Err(error) = ended {
+            log::warn!("when this run ended is not kept: {}", error.at(path));
+        }
+    }
     if let Err(error) = journal::open_existing(path).and_then(|connection| note_run(&connection, settings, false)) {
         log::debug!("the end of the run is not noted: {}", error.at(path));
     }
@@ -167,6 +177,18 @@ pub fn send(
         }
     }
     Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
+}
+
+/// Notes in the journal how this run sends these campaigns.
+fn note_settings(settings: &SendSettings, campaigns: &[String]) -> Result<i64, JournalError> {
+    let path = &settings.journal;
+    let note = || -> Result<i64, JournalError> {
+        let connection = journal::open_existing(path)?;
+        let ids = campaigns.iter().map(|name| journal::campaign_id(&connection, name));
+        let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+        runs::begin(&connection, &settings.told(), &ids)
+    };
+    note().map_err(|error| error.at(path))
 }
 
 /// Notes that a run begins or ends with this journal; a rehearsal's is nobody's.

@@ -218,6 +218,8 @@ fn look_at(
         let connection = rusqlite::Connection::open(journal).expect("the journal");
         // The machine has started anew: no write mark counts.
         let _ = connection.execute("UPDATE session SET boot_id = 'the boot before the power cut'", []);
+        // Put together from its writes it is another file, which a power cut does not make of it.
+        let _ = connection.execute("DELETE FROM meta WHERE key = 'file'", []);
         connection.query_row("SELECT count(*) FROM campaign", [], |row| row.get::<_, i64>(0)).unwrap_or_default()
     };
     if !journal.exists() || tables(journal) == 0 {

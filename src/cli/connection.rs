@@ -20,7 +20,7 @@ pub const TIMERS: &str = "Timers (such as 500ms, 3s, 2m or 1h)";
 
 /// How the account is reached: what every command that connects has to know. What only some of them do with a session is
 /// in [`super::sessions`].
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = CONNECTION)]
 pub struct ConnectionArgs {
     /// Host name or address of the SMSC; several, by commas or repeated, are tried in this order, each at all of its
@@ -61,7 +61,7 @@ pub struct ConnectionArgs {
 }
 
 /// How the connection is protected.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "TLS")]
 struct TlsArgs {
     /// Speak TLS; the certificate must be for the host and come from a CA that this system or the program knows
@@ -88,7 +88,7 @@ struct TlsArgs {
 }
 
 /// What may take how long.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = TIMERS)]
 struct TimerArgs {
     /// How long a TCP connection and its TLS handshake may take to come about [default: 10s]
@@ -376,6 +376,13 @@ impl ConnectionArgs {
     /// Whether the way to bind was given.
     pub fn names_bind(&self) -> bool {
         self.bind.is_some()
+    }
+
+    /// Binds as an earlier run did, unless the way to bind was given.
+    pub fn bind_as(&mut self, name: &str) {
+        if self.bind.is_none() {
+            self.bind = BindArg::from_str(name, true).ok();
+        }
     }
 
     /// Which way messages go.

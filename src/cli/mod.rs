@@ -2,6 +2,7 @@
 
 pub mod ask;
 mod campaign;
+mod cancel;
 mod connection;
 mod guard;
 mod help;
@@ -31,11 +32,12 @@ use crate::report::ReportError;
 use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
 use crate::report::find::FindArgs;
 use crate::smsc::cli::SmscArgs;
+use cancel::CancelArgs;
 use clap::{Parser, Subcommand};
 use place::{Folders, Use, Wanted};
 use probe::ProbeArgs;
 use profile::{Parsed, ProfileArgs};
-use send::{CancelArgs, CheckArgs, ImportArgs, ResumeArgs, SendArgs};
+use send::{CheckArgs, ImportArgs, ResumeArgs, SendArgs};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -111,7 +113,7 @@ enum Command {
     Query(operations::QueryArgs),
     /// Give messages that the SMSC has not delivered yet another text (replace_sm)
     Replace(operations::ReplaceArgs),
-    /// Take back what is not sent yet, and with --at-smsc what the SMSC has not delivered yet
+    /// Cancel what is not sent yet, and with --at-smsc what the SMSC has not delivered yet
     Cancel(CancelArgs),
     /// Collect late receipts and messages from handsets
     Listen(listen::ListenArgs),
@@ -365,7 +367,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Find(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Query(args) => operations::query(args, journal, &mut out),
         Command::Replace(args) => operations::replace(args, journal, &mut out),
-        Command::Cancel(args) => send::cancel(args, journal, &mut out),
+        Command::Cancel(args) => cancel::cancel(args, journal, &mut out),
         Command::Listen(args) => listen::listen(args, journal),
         Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),
         Command::Suppress(args) => suppress::suppress(args, journal, &mut out),

@@ -16,7 +16,7 @@ use crate::config::owner::{Stranger, stranger};
 use crate::journal;
 use crate::journal::known::{Note, Notes};
 use crate::report::text::argument;
-use std::io::{self, Write};
+
 use std::path::{Path, PathBuf};
 
 /// What a command does with its journal.
@@ -60,6 +60,8 @@ pub fn find(
     say: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, CliError> {
     if let Some(named) = wanted.named {
+        // As it was typed: made absolute, a URI looks like a file.
+        crate::journal::regular::check(named)?;
         return found(folders.absolute(named), wanted, notes, say);
     }
     let here = folders.here.join(if wanted.simulated { SIMULATED } else { HERE });
@@ -215,5 +217,5 @@ fn named(notes: &[&Note]) -> String {
 
 /// Words for whoever runs the command.
 pub fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "{words}");
+    crate::screen::say(words);
 }

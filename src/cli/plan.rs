@@ -9,7 +9,7 @@ use crate::journal::key::State;
 use crate::journal::query::{self, SENDERS_OF};
 use crate::pacer::Rate;
 use crate::report::text::{count, duration, number, wrapped};
-use crate::session::{Account, BindMode};
+use crate::session::Account;
 use jiff::{SignedDuration, Timestamp};
 use std::io::Write;
 
@@ -76,6 +76,13 @@ impl Line {
             senders_of_all: true,
             first: tally.first.clone(),
         }
+    }
+
+    /// More that goes, and why.
+    pub fn add(&mut self, messages: i64, why: String) {
+        self.to_send += messages;
+        self.parts += messages;
+        self.also.push(why);
     }
 
     fn write(&self, out: &mut dyn Write, width: usize) -> std::io::Result<()> {
@@ -151,7 +158,7 @@ impl How<'_> {
             rate_words(self.rate),
             count(self.connections as i64, "connection"),
             number(account.window as i64),
-            bind_name(account.bind)
+            account.bind.name()
         );
         wrapped(out, width, "As ", 2, &words)?;
         for note in &self.notes {
@@ -181,16 +188,6 @@ fn rate_words(rate: Rate) -> String {
     match rate {
         Rate::PerSecond(rate) => format!("{rate} a second"),
         Rate::Unlimited => "no limit on the rate".into(),
-    }
-}
-
-/// A way to bind, as it is typed.
-pub fn bind_name(bind: BindMode) -> &'static str {
-    match bind {
-        BindMode::Transceiver => "trx",
-        BindMode::Transmitter => "tx",
-        BindMode::Receiver => "rx",
-        BindMode::Pairs => "tx+rx",
     }
 }
 

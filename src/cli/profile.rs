@@ -152,7 +152,7 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
 /// Refuses options of `cancel` that do nothing without --at-smsc, if they are typed: the environment and a profile may hold
 /// them for other commands.
 fn refuse_idle(command: &str, typed: &clap::ArgMatches) -> Result<(), CliError> {
-    const ACT: [&str; 6] = ["campaign", "at_smsc", "lines", "journal", "config", "profile"];
+    const ACT: [&str; 7] = ["campaign", "at_smsc", "lines", "yes", "journal", "config", "profile"];
     let root = Cli::command();
     let arguments = root.find_subcommand(command).into_iter().flat_map(clap::Command::get_arguments);
     for argument in arguments {

@@ -4,7 +4,6 @@ use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
 use super::guard::AdoptArgs;
 use super::hours::{self, HoursArgs};
-use super::operations::{self, OperationArgs};
 use super::plan::{self, How, Line};
 use super::restraint::{RestraintArgs, refuse_unreceipted};
 use super::sessions::SessionArgs;
@@ -16,9 +15,6 @@ use crate::hours::Hours;
 use crate::journal::control::Decision;
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
-use crate::journal::operations::Operation;
-use crate::journal::recover::{Recovery, recover};
-use crate::journal::retry::RetryRules;
 use crate::journal::test_message::{self, NoTest};
 use crate::journal::twins::Twin;
 use crate::journal::{self, JournalError};
@@ -127,6 +123,18 @@ pub struct ResumeArgs {
     /// Of that, only what was rejected with this command_status (0x0A, 10 or ESME_RINVSRCADR)
     #[arg(long, value_name = "CODE", requires = "retry_rejected", value_parser = status_code)]
     code: Option<u32>,
+    /// Send again first what was taken and came back undelivered or expired (its receipt says so), as new attempts
+    #[arg(long, requires = "campaigns")]
+    retry_failed: bool,
+    /// Of that, only what came back with this error in its receipt
+    #[arg(long, value_name = "CODE", requires = "retry_failed")]
+    error: Option<String>,
+    /// Bring back first what was cancelled and never left
+    #[arg(long, requires = "campaigns")]
+    uncancel: bool,
+    /// Of that, only the message of this line of the campaign's file, cancelled by itself; repeatable
+    #[arg(long = "line", value_name = "N", requires = "uncancel")]
+    lines: Vec<u64>,
     #[command(flatten)]
     sessions: SessionArgs,
     #[command(flatten)]
@@ -135,21 +143,6 @@ pub struct ResumeArgs {
     run: RunArgs,
     #[command(flatten)]
     pub adopt: AdoptArgs,
-}
-
-/// `cancel`.
-#[derive(Debug, Args)]
-pub struct CancelArgs {
-    /// The campaign
-    campaign: String,
-    /// Ask the SMSC, too, to cancel what it has and has not delivered (cancel_sm)
-    #[arg(long)]
-    pub at_smsc: bool,
-    /// Only at the SMSC, and only the message of this line of the campaign's file; repeatable
-    #[arg(long = "line", value_name = "N", requires = "at_smsc")]
-    lines: Vec<u64>,
-    #[command(flatten)]
-    how: OperationArgs,
 }
 
 /// How far to go.
@@ -395,11 +388,12 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(JournalError::Missing(journal.into()).into());
     }
     if args.run.dry_run {
-        let account = args.sessions.check()?;
         let connection = journal::open_untouched(journal)?;
-        let settings = args.settings(account, args.run.hours.hours()?, journal)?;
+        let (sessions, notes) = args.as_before(&connection)?;
+        let settings = args.settings(&sessions, sessions.check()?, journal)?;
+        journal::judge_account(&connection, journal, &settings.account_name)?;
         let (lines, several) = args.lines(&connection, &settings)?;
-        say_dry_run(&lines, &settings)?;
+        say_dry_run(&lines, &settings, notes)?;
         if several && !args.all {
             Display::new().say(&format!("as typed it would not send these: {}", how_to_name_them(&lines, journal)));
         }
@@ -483,12 +477,12 @@ fn how_to_name_them(lines: &[Line], journal: &Path) -> String {
     )
 }
 
-fn say_dry_run(lines: &[Line], settings: &SendSettings) -> Result<(), CliError> {
+fn say_dry_run(lines: &[Line], settings: &SendSettings, notes: Vec<String>) -> Result<(), CliError> {
     let display = Display::new();
     if lines.iter().all(|line| line.to_send == 0 && line.also.is_empty()) {
         display.say("nothing to send");
     }
-    plan::say(lines, &how(settings))?;
+    plan::say(lines, &how(settings, notes))?;
     for line in hours::lines(&settings.hours, Timestamp::now()) {
         display.say(&line);
     }
@@ -496,14 +490,14 @@ fn say_dry_run(lines: &[Line], settings: &SendSettings) -> Result<(), CliError> 
     Ok(())
 }
 
-fn how(settings: &SendSettings) -> How<'_> {
+fn how(settings: &SendSettings, notes: Vec<String>) -> How<'_> {
     How {
         account: &settings.account,
         connections: settings.connections,
         rate: settings.rate,
         hours: &settings.hours,
         simulated: settings.account_name == journal::SIMULATOR,
-        notes: Vec::new(),
+        notes,
     }
 }
 
@@ -515,9 +509,9 @@ impl ResumeArgs {
 
     /// All that stands before sending; `None`: it was not meant.
     fn begin(&self, journal: &Path) -> Result<Option<Begun>, CliError> {
-        let account = self.sessions.resolve_to_send()?;
-        let mut settings = self.settings(account, self.run.hours.hours()?, journal)?;
         let connection = journal::open_existing(journal)?;
+        let (sessions, notes) = self.as_before(&connection)?;
+        let mut settings = self.settings(&sessions, sessions.resolve_to_send()?, journal)?;
         if self.run.restraint.test_to.is_some() && self.campaigns.len() != 1 {
             return Err(CliError::Usage("--test-to: name the one campaign of which the test message is".into()));
         }
@@ -539,18 +533,44 @@ impl ResumeArgs {
             settings.campaigns = unsent.into_iter().chain(waiting).collect();
         }
         if lines.iter().any(|line| line.to_send > 0 || !line.also.is_empty()) {
-            plan::say(&lines, &how(&settings))?;
+            plan::say(&lines, &how(&settings, notes))?;
             if !plan::is_meant(&lines, several && !self.all, self.run.yes, &|| !interrupts.is_empty()) {
                 Display::new().say("nothing was sent, nothing changed");
                 return Ok(None);
             }
         }
-        if self.retry_rejected {
-            for campaign in &self.campaigns {
-                journal::control::request(&connection, campaign, &Decision::RetryRejected { code: self.code })?;
+        for campaign in &self.campaigns {
+            for decision in self.decisions() {
+                journal::control::request(&connection, campaign, &decision)?;
             }
         }
         Ok(Some(Begun { settings, interrupts, _simulator: None }))
+    }
+
+    /// What is decided of each campaign before it is sent.
+    fn decisions(&self) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        if self.uncancel {
+            decisions.push(Decision::Uncancel { lines: self.lines.clone() });
+        }
+        if self.retry_rejected {
+            decisions.push(Decision::RetryRejected { code: self.code });
+        }
+        if self.retry_failed {
+            decisions.push(Decision::RetryFailed { error: self.error.clone() });
+        }
+        decisions
+    }
+
+    /// The settings of the sessions: as given, else as the last run of these campaigns had them; and what of that is to be
+    /// said.
+    fn as_before(&self, connection: &rusqlite::Connection) -> Result<(SessionArgs, Vec<String>), CliError> {
+        let names = match self.campaigns.is_empty() {
+            true => journal::query::unfinished(connection)?.0,
+            false => self.campaigns.clone(),
+        };
+        let last = journal::runs::last(connection, &names)?;
+        Ok(last.map_or_else(|| (self.sessions.clone(), Vec::new()), |last| self.sessions.with_last(&last)))
     }
 
     /// What would go, and whether that is of several campaigns that nobody named.
@@ -563,24 +583,59 @@ impl ResumeArgs {
         for name in &names {
             let plan = journal::query::plan(connection, name, settings.limit)?;
             let mut line = Line::of(&plan);
-            if self.retry_rejected {
-                line.also.push("what was rejected is tried again first".into());
-            }
+            self.note_decisions(connection, &plan, &mut line)?;
             lines.push(line);
         }
         let several = self.campaigns.is_empty() && lines.len() > 1;
         Ok((lines, several))
     }
 
-    fn settings(&self, account: Account, hours: Hours, journal: &Path) -> Result<SendSettings, CliError> {
+    /// Says of a campaign what goes besides what is queued.
+    fn note_decisions(
+        &self,
+        connection: &rusqlite::Connection,
+        plan: &journal::query::Plan,
+        line: &mut Line,
+    ) -> Result<(), CliError> {
+        let name = &plan.summary.campaign;
+        let cancelled = plan.summary.counts.of(State::Cancelled);
+        if self.uncancel && !self.lines.is_empty() && plan.summary.cancelled_at.is_some() {
+            return Err(CliError::Usage(format!(
+                "--line: campaign {name} was cancelled as a whole: bring all of it back (--uncancel without --line), and \
+                 cancel by --line what is not to go"
+            )));
+        }
+        if self.uncancel && cancelled > 0 {
+            let back = match self.lines.len() {
+                0 => cancelled,
+                lines => cancelled.min(lines as i64),
+            };
+            line.add(back, format!("{} brought back that {} cancelled", count(back, "message"), were(back)));
+        }
+        if self.retry_rejected && plan.summary.counts.of(State::Rejected) > 0 {
+            line.add(0, "what was rejected is tried again first".into());
+        }
+        if self.retry_failed {
+            let failed = journal::control::count_came_back(connection, name, self.error.as_deref())?;
+            let what = match &self.error {
+                Some(error) => format!(" with error {}", escape_terminal(error)),
+                None => String::new(),
+            };
+            let words = format!("{} that came back{what} {} sent again", count(failed, "message"), are(failed));
+            line.add(failed, words);
+        }
+        Ok(())
+    }
+
+    fn settings(&self, sessions: &SessionArgs, account: Account, journal: &Path) -> Result<SendSettings, CliError> {
         Ok(SendSettings {
             restraint: self.run.restraint.restraint(),
             journal: journal.into(),
             account_name: account_name(&account),
-            connections: self.sessions.connections()?,
-            rate: self.sessions.pace.rate(),
+            connections: sessions.connections()?,
+            rate: sessions.pace.rate(),
             rules: self.sessions.rules(),
-            hours,
+            hours: self.run.hours.hours()?,
             limit: self.run.limit,
             wait_receipts: self.run.wait_receipts,
             campaigns: self.campaigns.clone(),
@@ -691,48 +746,6 @@ fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Re
     Ok(code)
 }
 
-/// Takes back what is not sent yet, and what the SMSC has.
-pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
-    if args.lines.is_empty() {
-        cancel_unsent(args, journal)?;
-    }
-    if args.at_smsc {
-        return operations::run(Operation::Cancel, &args.campaign, &args.lines, None, &args.how, journal, out);
-    }
-    Ok(exit::OK)
-}
-
-fn cancel_unsent(args: &CancelArgs, journal: &Path) -> Result<(), CliError> {
-    let connection = journal::open_existing(journal)?;
-    let before = match journal::query::campaign(&connection, &args.campaign) {
-        Ok(campaign) => campaign.counts.of(State::Cancelled),
-        Err(_) => 0, // What is wrong is said by what follows.
-    };
-    journal::control::request(&connection, &args.campaign, &Decision::Cancel).map_err(|error| error.at(journal))?;
-    let display = Display::new();
-    match SenderLock::take(journal) {
-        Ok(_lock) => {
-            let Recovery { connection, mut books, .. } = recover(connection, journal, &RetryRules::default())?;
-            pipeline::apply_controls(&connection, &mut books)?;
-            let book = books.campaigns.iter().find(|book| book.name == args.campaign);
-            let in_all = book.map_or(0, |book| book.counts[State::Cancelled as usize]);
-            let sent = if args.at_smsc { "" } else { "; what was sent stays sent" };
-            let words = match (in_all - before, in_all) {
-                (0, 0) => format!("nothing is left to cancel{sent}"),
-                (0, _) => format!("nothing is left to cancel ({} cancelled before){sent}", count(in_all, "message")),
-                (fresh, _) => format!("{} cancelled{sent}", count(fresh, "message")),
-            };
-            display.say(&format!("{}: {words}", escape_terminal(&args.campaign)));
-        }
-        Err(JournalError::Held(_)) => {
-            let name = escape_terminal(&args.campaign);
-            display.say(&format!("{name}: cancelled; the running sender cancels what it has not written yet"));
-        }
-        Err(error) => return Err(error.into()),
-    }
-    Ok(())
-}
-
 impl SendArgs {
     /// All that stands before sending; `None`: it was not meant.
     fn begin(&self, campaign: &CampaignFile, hours: Hours, journal: &Path) -> Result<Option<Begun>, CliError> {
@@ -808,7 +821,7 @@ impl SendArgs {
         if lines.iter().all(|line| line.to_send == 0) {
             return Ok(true);
         }
-        plan::say(&lines, &how(settings))?;
+        plan::say(&lines, &how(settings, Vec::new()))?;
         // After a test message it is asked all the same.
         let asked = asked || self.run.restraint.test_to.is_some();
         Ok(plan::is_meant(&lines, false, self.run.yes || asked, &|| !interrupts.is_empty()))
@@ -851,7 +864,7 @@ impl SendArgs {
                 Line::of_file(&campaign.name, &tally, settings.limit)
             }
         };
-        say_dry_run(&[line], &settings)?;
+        say_dry_run(&[line], &settings, Vec::new())?;
         Ok(exit::OK)
     }
 
@@ -882,6 +895,14 @@ impl SendArgs {
             account: Account { receipts: self.inbound.reading(), ..account },
         })
     }
+}
+
+fn were(count: i64) -> &'static str {
+    if count == 1 { "was" } else { "were" }
+}
+
+fn are(count: i64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }
 
 fn status_code(text: &str) -> Result<u32, String> {

@@ -3,6 +3,7 @@
 use super::CliError;
 use super::connection::{CONNECTION, ConnectionArgs, TIMERS, duration};
 use crate::journal::retry::{CodeRule, RetryRules};
+use crate::journal::runs::RunRow;
 use crate::pacer::Rate;
 use crate::session::{Account, BindMode, Secret};
 use crate::wire::{CommandStatus, StatusClass};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How many connections there are.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = CONNECTION)]
 pub struct CountArgs {
     /// Connections at a time; with tx+rx an even number [default: 1, with tx+rx 2]
@@ -33,7 +34,7 @@ impl CountArgs {
 }
 
 /// How much may be under way, and how fast.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = CONNECTION)]
 pub struct PaceArgs {
     /// Requests outstanding on each connection; 1 is the synchronous mode [default: 10]
@@ -58,7 +59,7 @@ impl PaceArgs {
 }
 
 /// What statuses mean.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = CONNECTION)]
 pub struct StatusArgs {
     /// What a command_status means here: CODE=throttled, temporary, session, account or permanent; a temporary one may name the
@@ -81,7 +82,7 @@ impl StatusArgs {
 }
 
 /// How sessions that last are kept.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = TIMERS)]
 pub struct KeepArgs {
     /// Ask whether the link is alive when nothing came for this long [default: 30s]
@@ -108,7 +109,7 @@ impl KeepArgs {
 }
 
 /// All that sending wants to know of its sessions.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SessionArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -143,6 +144,52 @@ impl SessionArgs {
         self.connections()?;
         let account = self.connection.account(&[host.into()], system_id, Secret::default())?;
         Ok(self.complete(account))
+    }
+
+    /// These settings, and for what nobody gave those of the last run; and in words what of them is so, and what is not as
+    /// it was then.
+    pub fn with_last(&self, last: &RunRow) -> (Self, Vec<String>) {
+        let mut own = self.clone();
+        let (mut kept, mut changed) = (Vec::new(), Vec::new());
+        let mut note = |given: bool, words: String, before: String| {
+            if !given {
+                kept.push(before);
+            } else if words != before {
+                changed.push(format!("{words} instead of {before}"));
+            }
+        };
+        if let Ok(rate) = last.rate.parse::<Rate>() {
+            note(
+                own.pace.rate.is_some(),
+                format!("--rate {}", shown(own.pace.rate())),
+                format!("--rate {}", last.rate),
+            );
+            own.pace.rate.get_or_insert(rate);
+        }
+        let given = own.connection.names_bind();
+        note(given, format!("--bind {}", own.connection.bind_mode().name()), format!("--bind {}", last.bind));
+        own.connection.bind_as(&last.bind);
+        // Where it binds otherwise, another number may be needed.
+        if let Ok(connections) = u16::try_from(last.connections)
+            && (own.count.connections.is_some() || own.connection.bind_mode().name() == last.bind)
+        {
+            let typed = own.count.connections.unwrap_or(connections);
+            let before = format!("--connections {connections}");
+            note(own.count.connections.is_some(), format!("--connections {typed}"), before);
+            own.count.connections.get_or_insert(connections);
+        }
+        note(own.pace.window.is_some(), format!("--window {}", own.pace.window()), format!("--window {}", last.window));
+        own.pace.window.get_or_insert(last.window);
+        let default = ["--rate 30", "--bind trx", "--connections 1", "--window 10"];
+        kept.retain(|words| !default.contains(&words.as_str()));
+        let mut notes = Vec::new();
+        if !kept.is_empty() {
+            notes.push(format!("As its last run: {}", kept.join(", ")));
+        }
+        if !changed.is_empty() {
+            notes.push(format!("Other than its last run: {}", changed.join(", ")));
+        }
+        (own, notes)
     }
 
     fn complete(&self, account: Account) -> Account {
@@ -184,6 +231,14 @@ impl SessionArgs {
             account.window,
             self.pace.rate(),
         ))
+    }
+}
+
+/// A rate as it is typed.
+fn shown(rate: Rate) -> String {
+    match rate {
+        Rate::PerSecond(rate) => rate.to_string(),
+        Rate::Unlimited => "unlimited".into(),
     }
 }
 

@@ -197,6 +197,9 @@ impl Keeper {
         if self.books.campaign(item.campaign).is_none_or(|campaign| campaign.cancelled) {
             return Ok(true);
         }
+        if !self.cancelled.is_empty() && self.cancelled.contains(&item.message) {
+            return Ok(true);
+        }
         // What is tried again was looked at when it was taken from its queue.
         if again || self.suppressed.is_empty() || !self.suppressed.contains(item.destination) {
             return Ok(false);

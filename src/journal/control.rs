@@ -16,6 +16,10 @@ use super::{JournalError, now_ms};
 use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
 
+mod again;
+
+pub use again::count_came_back;
+
 /// The suppressed numbers, as [`crate::address::Destination::same_key`].
 pub fn suppressed(connection: &Connection) -> Result<HashSet<u64>, JournalError> {
     let mut statement = connection.prepare_cached("SELECT destination FROM suppression")?;
@@ -81,7 +85,20 @@ pub fn suppress_again(
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Decision {
     /// What is not sent shall not be.
-    Cancel,
+    Cancel {
+        /// Lines of the campaign's file; empty: all.
+        lines: Vec<u64>,
+    },
+    /// What was cancelled and never left shall be sent after all.
+    Uncancel {
+        /// Lines of the campaign's file that were cancelled by themselves; empty: all.
+        lines: Vec<u64>,
+    },
+    /// What was taken and came back, undelivered or expired, is sent again.
+    RetryFailed {
+        /// Only where the receipt names this error.
+        error: Option<String>,
+    },
     /// What is in doubt is sent again. With `lines`, only the messages of these lines of the file.
     Resend {
         /// Lines of the campaign's file; empty: all.
@@ -120,13 +137,17 @@ struct Detail {
     receipts_for: Option<ReceiptsFor>,
     #[serde(skip_serializing_if = "Option::is_none")]
     assign: Option<Assignment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl Decision {
     fn store(&self) -> (&'static str, Detail) {
         let of_lines = |lines: &Vec<u64>| Detail { lines: lines.clone(), ..Detail::default() };
         match self {
-            Self::Cancel => ("cancel", Detail::default()),
+            Self::Cancel { lines } => ("cancel", of_lines(lines)),
+            Self::Uncancel { lines } => ("uncancel", of_lines(lines)),
+            Self::RetryFailed { error } => ("retry-failed", Detail { error: error.clone(), ..Detail::default() }),
             Self::Resend { lines } => ("resend", of_lines(lines)),
             Self::AssumeSent { lines } => ("assume-sent", of_lines(lines)),
             Self::Abandon { lines } => ("abandon", of_lines(lines)),
@@ -138,12 +159,14 @@ impl Decision {
 
     fn stored(kind: &str, detail: Option<&str>) -> Result<Self, JournalError> {
         let wrong = |words: String| JournalError::Inconsistent(format!("the decision {kind:?}: {words}"));
-        let Detail { lines, code, receipts_for, assign } = match detail {
+        let Detail { lines, code, receipts_for, assign, error } = match detail {
             None => Detail::default(),
             Some(detail) => serde_json::from_str(detail).map_err(|error| wrong(error.to_string()))?,
         };
-        Ok(match kind {
-            "cancel" => Self::Cancel,
+        let decision = match kind {
+            "cancel" => Self::Cancel { lines },
+            "uncancel" => Self::Uncancel { lines },
+            "retry-failed" => Self::RetryFailed { error },
             "resend" => Self::Resend { lines },
             "assume-sent" => Self::AssumeSent { lines },
             "abandon" => Self::Abandon { lines },
@@ -151,7 +174,8 @@ impl Decision {
             "receipts-for" => Self::ReceiptsFor(receipts_for.unwrap_or_default()),
             "assign" => Self::Assign(assign.ok_or_else(|| wrong("it names no receipt".into()))?),
             _ => return Err(wrong("unknown".into())),
-        })
+        };
+        Ok(decision)
     }
 }
 
@@ -186,6 +210,7 @@ pub fn against_resending(
     // A running sender may not have come to a cancellation yet.
     let cancelled: bool = connection.query_row(
         "SELECT cancelled_at IS NOT NULL OR EXISTS (SELECT 1 FROM control WHERE campaign_id = ?1 AND kind = 'cancel'
+                                                                            AND coalesce(detail, '{}') = '{}'
                                                                             AND applied_at IS NULL)
            FROM campaign WHERE id = ?1",
         [id],

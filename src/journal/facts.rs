@@ -12,6 +12,8 @@ pub struct MessageFacts {
     pub message: i64,
     /// For each part, its attempts in order.
     pub parts: Vec<Vec<AttemptFacts>>,
+    /// It was cancelled by itself, whatever became of its campaign.
+    pub cancelled: bool,
 }
 
 impl MessageFacts {
@@ -98,12 +100,15 @@ impl MessageFacts {
             let (is_final, state) = (row.get(1)?, row.get(2)?);
             at(Attempt(row.get(0)?), false, &mut |facts| receipted(facts, is_final, state));
         }
-        Ok(Self { message, parts: facts })
+        let cancelled = connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM cancelled_message WHERE message = ?1 AND again_at IS NULL)")?
+            .query_row([message], |row| row.get(0))?;
+        Ok(Self { message, parts: facts, cancelled })
     }
 
-    /// The message's state.
+    /// The message's state; `cancelled`: its campaign is.
     pub fn state(&self, cancelled: bool, awaited: Awaited) -> State {
-        message_state(self.parts.iter().map(Vec::as_slice), cancelled, awaited)
+        message_state(self.parts.iter().map(Vec::as_slice), cancelled || self.cancelled, awaited)
     }
 
     /// Whether it may have arrived twice.

@@ -7,7 +7,7 @@
 
 use super::known::Note;
 use super::marks::Extent;
-use super::{JournalError, note, set_note};
+use super::{JournalError, in_transaction, note, set_note};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -126,8 +126,12 @@ pub fn generation(connection: &Connection) -> Result<i64, JournalError> {
 /// Counts a change.
 pub fn count(connection: &Connection) -> Result<i64, JournalError> {
     let sql = "INSERT INTO meta (key, value) VALUES (?1, '1')
-               ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1 RETURNING CAST(value AS INTEGER)";
-    Ok(connection.query_row(sql, [GENERATION], |row| row.get(0))?)
+               ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1";
+    // Committed, and that seen, before the count is told: a row that a statement returns before it commits proves nothing.
+    in_transaction(connection, || {
+        connection.execute(sql, [GENERATION])?;
+        generation(connection)
+    })
 }
 
 /// Makes the count higher than any that was noted: what is said of the journal from now on is newer.

@@ -159,6 +159,8 @@ pub struct Keeper {
     pub(super) active: Vec<u32>,
     pub(super) claiming: bool,
     data_version: i64,
+    /// Messages that were cancelled one by one while this sends: they may be read ahead.
+    pub(super) cancelled: HashSet<i64>,
     /// Decisions are applied in part, and the rest in the next transactions.
     pub(super) decisions_left: bool,
     pub(super) suppressed: super::suppression::Suppressions,
@@ -491,6 +493,7 @@ impl Keeper {
         for assigned in &applied.assigned {
             self.note_assigned(assigned)?;
         }
+        self.cancelled.extend(&applied.cancelled);
         self.decisions_left = applied.is_left;
         self.queue_again(&applied.again)
     }

@@ -77,6 +77,7 @@ pub mod reserve;
 pub mod restraint;
 pub mod retry;
 mod rivals;
+pub mod runs;
 pub mod sequence;
 pub mod spill;
 pub mod state;
@@ -491,9 +492,8 @@ pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
 
 /// Says that a journal is made anew, and where, before anything is put into it: who expected one that is there looks up.
 fn announce(path: &Path) {
-    use io::Write;
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    let _ = writeln!(io::stderr(), "new journal: {}", path.display());
+    crate::screen::say(&format!("new journal: {}", shown(&path)));
 }
 
 /// Opens the journal at `path` for writing; it must be there.

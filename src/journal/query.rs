@@ -29,7 +29,7 @@ pub use logs::{
     operation_counts, operations, receipts, skipped_rows, strays, unmatched,
 };
 pub use messages::{MessageRow, messages, messages_to};
-pub use plan::{Plan, SENDERS_OF, plan, unfinished};
+pub use plan::{Plan, SENDERS_OF, has_line, plan, unfinished};
 pub use told::{
     CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
 };

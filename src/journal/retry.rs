@@ -197,6 +197,35 @@ pub fn load(
         while let Some(row) = rows.next()? {
             queue(connection, rules, index, (row.get(0)?, row.get(1)?, row.get(2)?), retries)?;
         }
+        load_brought_back(connection, index, (book.first_id, end), retries)?;
+    }
+    Ok(())
+}
+
+/// Queues what was cancelled by itself, passed by meanwhile, and brought back: the feeder is beyond it.
+fn load_brought_back(
+    connection: &Connection,
+    campaign: u32,
+    (first, end): (i64, i64),
+    retries: &mut Retries,
+) -> Result<(), JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT x.message, m.parts FROM cancelled_message x JOIN message m ON m.id = x.message
+          WHERE x.message >= ?1 AND x.message < ?2 AND x.again_at IS NOT NULL
+            AND x.message < (SELECT max(first_part) FROM claim WHERE try = 0 AND first_part >= ?1 AND first_part < ?2)
+            AND NOT EXISTS (SELECT 1 FROM message_state s WHERE s.message = x.message)",
+    )?;
+    let mut rows = statement.query([first, end])?;
+    while let Some(row) = rows.next()? {
+        let (message, parts): (i64, u8) = (row.get(0)?, row.get(1)?);
+        let facts = MessageFacts::load(connection, message, parts)?;
+        if !facts.parts.iter().all(Vec::is_empty) {
+            continue;
+        }
+        for n in 0..usize::from(parts) {
+            let attempt = facts.next_attempt(n);
+            retries.push(Waiting { due_ms: 0, attempt, message, campaign, refused: 0 });
+        }
     }
     Ok(())
 }
@@ -224,7 +253,7 @@ fn queue(
 ) -> Result<(), JournalError> {
     let facts = MessageFacts::load(connection, message, parts)?;
     // Nothing tried yet: the feeder brings it.
-    if facts.parts.iter().all(Vec::is_empty) || !may_go_on(&facts.parts) {
+    if facts.cancelled || facts.parts.iter().all(Vec::is_empty) || !may_go_on(&facts.parts) {
         return Ok(());
     }
     for (n, attempts) in facts.parts.iter().enumerate().filter(|(_, attempts)| is_to_send(attempts)) {

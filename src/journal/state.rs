@@ -25,6 +25,11 @@ impl AttemptFacts {
         }
     }
 
+    /// Whether it was taken and came back, and the operator had its part sent again for that.
+    fn is_sent_again(&self) -> bool {
+        self.is_known_taken() && self.receipt == Some(false) && self.verdict == Some(Verdict::RetryRejected)
+    }
+
     /// Whether it may have left, nobody can know what became of it, and nobody has settled that: also where it was to be
     /// sent again.
     fn is_doubt(&self) -> bool {
@@ -41,6 +46,8 @@ enum Part {
     ToRetry,
     /// As `ToRetry`, after a try that is in doubt.
     ToResend,
+    /// As `ToRetry`, after a try that was taken and came back.
+    ToSendAgain,
     InDoubt,
     Accepted,
     Delivered,
@@ -83,7 +90,8 @@ pub fn message_state<'a>(parts: impl Iterator<Item = &'a [AttemptFacts]>, cancel
     let number = |part: Part| count[part as usize];
     let rejected = number(Part::Rejected) + number(Part::RejectedInDoubt);
     let is_over = cancelled || rejected + number(Part::Abandoned) > 0;
-    let waiting = number(Part::Unsent) + number(Part::ToRetry) + number(Part::ToResend);
+    let again = number(Part::ToSendAgain);
+    let waiting = number(Part::Unsent) + number(Part::ToRetry) + number(Part::ToResend) + again;
     let to_send = if is_over { 0 } else { waiting };
     // A doubt that was to be sent again, and never will be, is still one.
     let resends_given_up = if is_over { number(Part::ToResend) } else { 0 };
@@ -95,7 +103,12 @@ pub fn message_state<'a>(parts: impl Iterator<Item = &'a [AttemptFacts]>, cancel
     } else if number(Part::Underway) > 0 {
         State::Sending
     } else if waiting == total {
-        if cancelled { State::Cancelled } else { State::Queued }
+        match (cancelled, again) {
+            (false, _) => State::Queued,
+            (true, 0) => State::Cancelled,
+            // It went out, and came back; that it was to go once more changes nothing of that.
+            (true, _) => State::Failed,
+        }
     } else if to_send > 0 {
         State::Sending
     } else if number(Part::Accepted) > 0 && is_outstanding {
@@ -104,7 +117,7 @@ pub fn message_state<'a>(parts: impl Iterator<Item = &'a [AttemptFacts]>, cancel
         State::Delivered
     } else if number(Part::Delivered) > 0 {
         State::PartlyDelivered
-    } else if taken + number(Part::Abandoned) > 0 {
+    } else if taken + again + number(Part::Abandoned) > 0 {
         State::Failed
     } else {
         State::Rejected
@@ -138,6 +151,10 @@ pub enum ReceiptsFor {
 pub fn is_possible_duplicate<'a>(mut parts: impl Iterator<Item = &'a [AttemptFacts]>) -> bool {
     parts.any(|attempts| {
         let may_be_taken = |attempt: &&AttemptFacts| {
+            // Its receipt says that nobody has it.
+            if attempt.is_sent_again() {
+                return false;
+            }
             let settled = matches!(attempt.verdict, Some(Verdict::AssumeSent | Verdict::Abandon));
             attempt.is_known_taken() || attempt.is_doubt() || attempt.answer.is_none() && settled
         };
@@ -167,7 +184,7 @@ pub fn may_be_resent(parts: &[Vec<AttemptFacts>]) -> bool {
 
 /// Whether the part is to be sent: never tried, not written, or to be tried again.
 pub fn is_to_send(attempts: &[AttemptFacts]) -> bool {
-    matches!(part_state(attempts), Part::Unsent | Part::ToRetry | Part::ToResend)
+    matches!(part_state(attempts), Part::Unsent | Part::ToRetry | Part::ToResend | Part::ToSendAgain)
 }
 
 /// Whether nothing of the message is on its way or known to have been taken, and nothing was refused for good.
@@ -196,11 +213,20 @@ pub fn is_rejected(attempts: &[AttemptFacts]) -> bool {
     part_state(attempts) == Part::Rejected
 }
 
+/// Whether the SMSC took the part, and its receipts say that it was not delivered.
+pub fn came_back(attempts: &[AttemptFacts]) -> bool {
+    part_state(attempts) == Part::Failed
+}
+
 fn part_state(attempts: &[AttemptFacts]) -> Part {
     // A part that was taken once is taken, whatever other attempts came to: one of them being answered is enough.
     let mut taken = None;
     for attempt in attempts {
         let is_assumed = attempt.answer.is_none() && attempt.verdict == Some(Verdict::AssumeSent);
+        // One that came back and was followed by another says nothing more, unless it was delivered after all.
+        if attempt.is_sent_again() {
+            continue;
+        }
         if attempt.is_known_taken() || is_assumed {
             let state = match attempt.receipt {
                 Some(true) => Part::Delivered,
@@ -223,6 +249,7 @@ fn part_state(attempts: &[AttemptFacts]) -> Part {
     }
     let Some(newest) = attempts.last() else { return Part::Unsent };
     let by_newest = match (newest.answer, newest.verdict) {
+        _ if newest.is_sent_again() => Part::ToSendAgain,
         (Some(Outcome::Rejected), Some(Verdict::RetryRejected)) => Part::ToRetry,
         (Some(Outcome::Rejected), _) => Part::Rejected,
         (Some(_), _) => Part::ToRetry,
@@ -269,6 +296,10 @@ mod tests {
             'D' => attempt(None, Some(Verdict::InDoubt), Some(true)),
             'l' => attempt(Some(Outcome::Accepted), Some(Verdict::InDoubt), None),
             'R' => attempt(Some(Outcome::Rejected), Some(Verdict::RetryRejected), None),
+            'F' => attempt(Some(Outcome::Accepted), Some(Verdict::RetryRejected), Some(false)),
+            'G' => attempt(Some(Outcome::Accepted), Some(Verdict::RetryRejected), Some(true)),
+            'g' => attempt(Some(Outcome::Accepted), Some(Verdict::RetryRejected), None),
+            'B' => attempt(None, Some(Verdict::RetryRejected), Some(false)),
             _ => unreachable!("no such letter"),
         }
     }
@@ -480,6 +511,39 @@ mod tests {
         ] {
             assert_eq!(state_of(parts, false), state, "{parts}");
             assert_eq!(state_of(parts, true), when_cancelled, "{parts}, cancelled");
+        }
+    }
+
+    #[test]
+    fn what_came_back_and_is_sent_again_is_what_the_newest_try_says() {
+        use State::{Accepted, Delivered, Failed, InDoubt, PartlyDelivered, Queued, Rejected, Sending};
+        for (parts, state, when_cancelled, duplicate) in [
+            ("F", Queued, Failed, false),
+            ("B", Queued, Failed, false),
+            ("FF", Queued, Failed, false),
+            ("Fc", Sending, Sending, false),
+            ("Ft", Queued, State::Cancelled, false),
+            ("Fa", Accepted, Accepted, false),
+            ("Ff", Failed, Failed, false),
+            ("Fd", Delivered, Delivered, false),
+            ("Fr", Rejected, Rejected, false),
+            ("F?", InDoubt, InDoubt, false),
+            // Delivered after all: before it went again, and after.
+            ("G", Delivered, Delivered, false),
+            ("Gc", Delivered, Delivered, false),
+            ("Ga", Delivered, Delivered, true),
+            // The receipt was another's.
+            ("g", Accepted, Accepted, false),
+            ("ga", Accepted, Accepted, true),
+            // Of a long one only what came back goes again.
+            ("d,F", Sending, PartlyDelivered, false),
+            ("d,Fa", Accepted, Accepted, false),
+            ("d,Fd", Delivered, Delivered, false),
+        ] {
+            assert_eq!(state_of(parts, false), state, "{parts}");
+            assert_eq!(state_of(parts, true), when_cancelled, "{parts}, cancelled");
+            let tries: Vec<Vec<_>> = parts.split(',').map(|part| part.chars().flat_map(facts).collect()).collect();
+            assert_eq!(is_possible_duplicate(tries.iter().map(Vec::as_slice)), duplicate, "{parts}");
         }
     }
 

@@ -2,10 +2,12 @@
 
 use super::unbound::NeverBound;
 use crate::hours::Hours;
-use crate::journal::JournalError;
 use crate::journal::keeper::Status;
+use crate::journal::query::Stamp;
 use crate::journal::recover::Recovered;
 use crate::journal::retry::RetryRules;
+use crate::journal::runs::RunRow;
+use crate::journal::{JournalError, now_ms};
 use crate::pacer::Rate;
 use crate::restraint::Restraint;
 use crate::session::Account;
@@ -53,6 +55,28 @@ pub struct SendSettings {
     pub never_bound: NeverBound,
     /// Send nothing: only collect what comes, until interrupted or for this long.
     pub listen: Option<Listen>,
+}
+
+impl SendSettings {
+    /// How this sends, as the journal keeps it.
+    pub fn told(&self) -> RunRow {
+        let account = &self.account;
+        RunRow {
+            started_at: Stamp(now_ms()),
+            ended_at: None,
+            account: self.account_name.clone(),
+            host: account.hosts.first().cloned().unwrap_or_default(),
+            port: account.port,
+            tls: account.tls.is_some(),
+            bind: account.bind.name().into(),
+            connections: u32::try_from(self.connections).unwrap_or(u32::MAX),
+            window: u32::try_from(account.window).unwrap_or(u32::MAX),
+            rate: match self.rate {
+                Rate::PerSecond(rate) => rate.to_string(),
+                Rate::Unlimited => "unlimited".into(),
+            },
+        }
+    }
 }
 
 /// How long to listen.

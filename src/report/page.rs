@@ -103,6 +103,22 @@ fn heading(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Re
         }
         wrapped(out, width, "  sent      ", 12, &sent)?;
     }
+    if let Some(run) = report.runs.first() {
+        let mut how = format!(
+            "{} port {}, {}, rate {}, {}, window {}, bind {}",
+            escape_terminal(&run.account),
+            run.port,
+            if run.tls { "TLS" } else { "no TLS" },
+            run.rate,
+            count(i64::from(run.connections), "connection"),
+            run.window,
+            run.bind
+        );
+        if report.runs.len() > 1 {
+            how += &format!("; the last of {}", count(report.runs.len() as i64, "run"));
+        }
+        wrapped(out, width, "  as        ", 12, &how)?;
+    }
     if let Some(at) = summary.cancelled_at {
         wrapped(out, width, "  cancelled ", 12, &format!("{} UTC", moment(at)))?;
     }

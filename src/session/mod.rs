@@ -133,6 +133,16 @@ impl BindMode {
         }
     }
 
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transceiver => "trx",
+            Self::Transmitter => "tx",
+            Self::Receiver => "rx",
+            Self::Pairs => "tx+rx",
+        }
+    }
+
     /// Whether messages can be sent at all.
     pub fn can_submit(self) -> bool {
         self != Self::Receiver

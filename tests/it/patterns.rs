@@ -1,6 +1,7 @@
 //! Patterns of traffic that must not make the journal stand still.
 
 use crate::common::independent_smsc::{Fate, IndependentSmsc, Settings, Shape};
+use crate::common::judge::Submit;
 use crate::common::{Ended, Smppost, one, states};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,18 +82,20 @@ fn a_signal_stops_it_in_the_middle_of_doubts_to_one_number() {
 #[test]
 fn a_signal_ends_a_run_against_a_mute_smsc_within_the_response_timeout() {
     let smppost = smppost();
-    let settings = Settings { fate: Arc::new(|_| Fate::Silent), answers_enquire_link: false, ..Settings::default() };
+    // A window opens as answers come: after ten it is as large as it gets.
+    let fate = Arc::new(|submit: &Submit| if submit.nth <= 10 { Fate::Answered } else { Fate::Silent });
+    let settings = Settings { fate, answers_enquire_link: false, ..Settings::default() };
     let smsc = IndependentSmsc::start(settings);
-    let more = ["--window", "50", "--response-timeout", "5s"];
+    let more = ["--window", "50", "--response-timeout", "5s", "--receipts", "none"];
     let running = smppost.spawn_send(&crate::common::rows(500), smsc.port(), &more);
-    assert!(smsc.wait_for(|ledger| ledger.len() == 50, Duration::from_secs(60)));
+    assert!(smsc.wait_for(|ledger| ledger.len() == 60, Duration::from_secs(60)));
     running.signal("TERM");
     let told = Instant::now();
     running.wait().assert_code(130);
     assert!(told.elapsed() < Duration::from_secs(5 + 5), "{:?}", told.elapsed());
-    assert_eq!(smsc.ledger().len(), 50);
+    assert_eq!(smsc.ledger().len(), 60);
     let found = states(&smppost.journal(), "c");
-    assert_eq!((found["in_doubt"], found["queued"]), (50, 450), "{found:?}");
+    assert_eq!((found["in_doubt"], found["queued"], found["accepted"]), (50, 440, 10), "{found:?}");
 }
 
 #[test]

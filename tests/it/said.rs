@@ -1,6 +1,7 @@
 //! What is said before it goes, corrections, and what a run leaves behind.
 
 mod asked;
+mod corrections;
 mod nothing_left;
 
 use crate::common::Smppost;

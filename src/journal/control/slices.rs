@@ -2,7 +2,7 @@
 //! the journal thread for minutes. How far it has come is noted in the journal, so that a sender that dies goes on there, and
 //! decides nothing twice.
 
-use super::{Decision, suppresses};
+use super::{Decision, again, suppresses};
 use crate::journal::assign::Assigned;
 use crate::journal::books::Books;
 use crate::journal::facts::{MessageFacts, message_of};
@@ -26,6 +26,8 @@ pub struct Applied {
     pub decisions: usize,
     /// The receipts that changed hands.
     pub assigned: Vec<Assigned>,
+    /// Messages that were cancelled one by one.
+    pub cancelled: Vec<i64>,
     /// Messages of which something may be sent again, with the index of their campaign.
     pub again: Vec<(u32, i64)>,
     /// More is left than one transaction does.
@@ -113,7 +115,25 @@ impl Slice<'_> {
     /// Goes as far as it may. Where to go on; `None`: it is applied.
     fn apply(&mut self, decision: &Decision) -> Result<Option<i64>, JournalError> {
         match decision {
-            Decision::Cancel => self.cancel(),
+            Decision::Cancel { lines } if lines.is_empty() => self.cancel(),
+            Decision::Cancel { lines } => {
+                self.applied.cancelled.extend(again::cancel_lines(self.connection, self.books, self.index, lines)?);
+                *self.left = self.left.saturating_sub(lines.len());
+                Ok(None)
+            }
+            Decision::Uncancel { lines } => {
+                again::uncancel(self.connection, self.books, self.index, lines)?;
+                *self.left = self.left.saturating_sub(1);
+                Ok(None)
+            }
+            Decision::RetryFailed { error } => {
+                let (error, limit) = (error.as_deref(), *self.left);
+                let came_back =
+                    again::retry_failed(self.connection, self.books, self.index, error, (self.from, limit))?;
+                *self.left -= came_back.looked_at.min(limit);
+                self.applied.again.extend(came_back.messages.into_iter().map(|message| (self.index, message)));
+                Ok(came_back.next.or((limit == 0).then_some(self.from)))
+            }
             Decision::Resend { lines } => self.resolve(Verdict::Resend, lines),
             Decision::AssumeSent { lines } => self.resolve(Verdict::AssumeSent, lines),
             Decision::Abandon { lines } => self.resolve(Verdict::Abandon, lines),

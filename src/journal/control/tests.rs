@@ -1,9 +1,11 @@
-use super::super::bench::Bench;
+use super::super::bench::{Bench, Told};
 use super::super::books::InDoubtPolicy::{Hold, Resend};
+use super::super::open_existing;
 use super::super::suppression::{self, Source, Why};
 use super::super::verify::verify;
 use super::*;
 use crate::address::Destination;
+use crate::wire::MessageState;
 
 const A: &str = "491700000001";
 const B: &str = "491700000002";
@@ -40,7 +42,7 @@ fn f27_a_cancelled_resend_is_in_doubt_again() {
     bench.time_out(session, sent[0]);
     bench.answer(session, sent[1], THROTTLED, "");
     assert_eq!(states(&bench), ["queued", "queued", "queued"]);
-    bench.decide(&Decision::Cancel);
+    bench.decide(&Decision::Cancel { lines: vec![] });
     assert_eq!(states(&bench), ["in_doubt", "cancelled", "cancelled"]);
     assert!(error(&bench).contains("no answer"));
     bench.restart();
@@ -60,7 +62,7 @@ fn f27_what_becomes_doubtful_after_the_cancellation_is_in_doubt() {
     let sent = bench.send(session, 2);
     bench.time_out(session, sent[0]);
     let again = bench.send(session, 1);
-    bench.decide(&Decision::Cancel);
+    bench.decide(&Decision::Cancel { lines: vec![] });
     assert_eq!(states(&bench), ["sending", "sending"]);
     bench.answer(session, again[0], THROTTLED, "");
     bench.time_out(session, sent[1]);
@@ -77,7 +79,7 @@ fn f27_a_resend_of_what_was_cancelled_is_refused() {
     bench.lose(session, sent);
     let other = super::super::open_existing(&bench.path).unwrap();
     assert_eq!(against_resending(&other, "test", &[]).unwrap(), None);
-    request(&other, "test", &Decision::Cancel).unwrap();
+    request(&other, "test", &Decision::Cancel { lines: vec![] }).unwrap();
     let words = against_resending(&other, "test", &[]).unwrap().unwrap();
     assert!(words.contains("cancelled") && words.contains("--assume-sent or --abandon"), "{words}");
     // One that was asked for in the same moment changes nothing.
@@ -98,7 +100,7 @@ fn f27_what_is_in_doubt_only_is_not_sent_again_after_a_cancellation() {
     bench.answer(session, sent[1], THROTTLED, "");
     bench.lose(session, vec![sent[0]]);
     assert_eq!(states(&bench), ["in_doubt"]);
-    bench.decide(&Decision::Cancel);
+    bench.decide(&Decision::Cancel { lines: vec![] });
     assert_eq!(bench.number("SELECT cancelled_at IS NOT NULL FROM campaign"), 1);
     assert_eq!(states(&bench), ["in_doubt"]);
 }
@@ -190,7 +192,7 @@ fn f27_two_tries_in_doubt_may_both_have_arrived() {
     bench.answer(session, sent[1], 0, "b");
     let again = bench.send(session, 1);
     bench.time_out(session, again[0]);
-    bench.decide(&Decision::Cancel);
+    bench.decide(&Decision::Cancel { lines: vec![] });
     assert_eq!(states(&bench), ["in_doubt", "accepted"]);
     assert_eq!(marks(&bench), [1, 0]);
 }
@@ -215,7 +217,7 @@ fn a_campaign_that_came_later_is_cancelled_by_the_running_sender() {
     intake.store(std::iter::once(Kept::Message(message))).unwrap();
     intake.finish("").unwrap();
     let other = super::super::open_existing(&bench.path).unwrap();
-    request(&other, "later", &Decision::Cancel).unwrap();
+    request(&other, "later", &Decision::Cancel { lines: vec![] }).unwrap();
     bench.keeper().transact(&mut Vec::new(), true).unwrap();
     let states: Vec<String> =
         bench.query("SELECT state FROM message_status WHERE campaign = 'later'", |row| row.get(0));
@@ -228,4 +230,69 @@ fn a_campaign_that_came_later_is_cancelled_by_the_running_sender() {
     bench.answer(session, sent[0], 0, "7");
     bench.delivered(session, "7", A);
     assert_eq!(bench.number("SELECT delivered FROM campaign_summary WHERE campaign = 'test'"), 1);
+}
+
+#[test]
+fn what_was_sent_in_part_is_not_brought_back() {
+    let mut bench = Bench::new(&[("491700000001", 2), ("491700000002", 1)], Hold);
+    let session = bench.open_session();
+    let sent = bench.send(session, 2);
+    bench.answer(session, sent[0], 0, "7");
+    bench.answer(session, sent[1], 0x14, "");
+    bench.decide(&Decision::Cancel { lines: vec![] });
+    assert_eq!(states(&bench), ["accepted", "cancelled"]);
+    let other = open_existing(&bench.path).unwrap();
+    request(&other, "test", &Decision::Uncancel { lines: vec![] }).unwrap();
+    bench.restart();
+    assert_eq!(states(&bench), ["accepted", "queued"]);
+    let session = bench.open_session();
+    let sent = bench.send(session, 9);
+    assert_eq!(sent.iter().map(|sent| sent.message).collect::<Vec<_>>(), [3]);
+    bench.answer(session, sent[0], 0, "8");
+    assert_eq!(states(&bench), ["accepted", "accepted"]);
+}
+
+#[test]
+fn a_line_is_cancelled_while_a_sender_has_read_it_ahead() {
+    let mut bench = Bench::new(&[("491700000001", 1), ("491700000002", 1), ("491700000003", 1)], Hold);
+    let session = bench.open_session();
+    let sent = bench.send(session, 1);
+    bench.decide(&Decision::Cancel { lines: vec![3] });
+    assert_eq!(states(&bench), ["sending", "cancelled", "queued"]);
+    let rest = bench.send(session, 9);
+    assert_eq!(rest.iter().map(|sent| sent.message).collect::<Vec<_>>(), [3]);
+    for (sent, id) in sent.iter().chain(&rest).zip(["7", "8"]) {
+        bench.answer(session, *sent, 0, id);
+    }
+    assert_eq!(states(&bench), ["accepted", "cancelled", "accepted"]);
+}
+
+#[test]
+fn what_came_back_may_be_delivered_after_all() {
+    let mut bench = Bench::new(&[("491700000001", 1), ("491700000002", 1)], Hold);
+    let session = bench.open_session();
+    for (sent, id) in bench.send(session, 2).into_iter().zip(["7", "8"]) {
+        bench.answer(session, sent, 0, id);
+        let from = ["491700000001", "491700000002"][usize::from(id == "8")];
+        let state = MessageState::Undeliverable;
+        bench.receipt(session, &Told { id, state, is_final: true, from, reference: None });
+    }
+    assert_eq!(states(&bench), ["failed", "failed"]);
+    let other = open_existing(&bench.path).unwrap();
+    request(&other, "test", &Decision::RetryFailed { error: None }).unwrap();
+    bench.restart();
+    assert_eq!(states(&bench), ["queued", "queued"]);
+    let session = bench.open_session();
+    // One before it goes again, the other after.
+    bench.delivered(session, "7", "491700000001");
+    assert_eq!(states(&bench), ["delivered", "queued"]);
+    let sent = bench.send(session, 9);
+    assert_eq!(sent.iter().map(|sent| (sent.message, sent.attempt.tried())).collect::<Vec<_>>(), [(2, 1)]);
+    bench.answer(session, sent[0], 0, "9");
+    assert_eq!(states(&bench), ["delivered", "accepted"]);
+    bench.delivered(session, "8", "491700000002");
+    bench.delivered(session, "9", "491700000002");
+    assert_eq!(states(&bench), ["delivered", "delivered"]);
+    let twice = "SELECT count(*) FROM message_status WHERE possible_duplicate <> 0";
+    assert_eq!(bench.number(twice), 1, "the second arrived twice, as its receipts say");
 }

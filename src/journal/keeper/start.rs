@@ -21,7 +21,7 @@ use crate::journal::suppression::Suppressions;
 use crate::journal::{JournalError, beside};
 use crate::restraint::StopWhen;
 use crate::text::DefaultAlphabet;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -154,6 +154,7 @@ impl Keeper {
             active: Vec::new(),
             claiming: false,
             data_version: data_version(&connection)?,
+            cancelled: HashSet::new(),
             decisions_left: false,
             suppressed: Suppressions::load(&connection)?,
             barred: Barred::default(),

@@ -76,7 +76,7 @@ mod tests {
         let session = bench.open_session();
         let sent = bench.send(session, 4);
         bench.answer(session, sent[0], 0, "7");
-        bench.decide(&Decision::Cancel);
+        bench.decide(&Decision::Cancel { lines: vec![] });
         assert_eq!(withdrawn(&bench, session, &sent), [[1, 2, 3, 3]]);
         bench.tell(ToJournal::GaveBack { session, sent: sent[1..].to_vec() });
         assert_eq!(bench.states(), ["accepted", "cancelled", "cancelled"]);

@@ -461,6 +461,7 @@ impl<'a> Scan<'a> {
                 seconds_sending: self.sending_ms as f64 / 1_000.0,
                 parts_per_second_sending: rate(self.sending_ms),
             },
+            runs: crate::journal::runs::of(self.connection, summary.id)?,
             summary,
         })
     }

@@ -52,6 +52,16 @@ pub fn unfinished(connection: &Connection) -> Result<(Vec<String>, Vec<String>),
     Ok((unsent, waiting))
 }
 
+/// Whether a campaign has a message of that line of its file.
+pub fn has_line(connection: &Connection, campaign: &CampaignSummary, line: u64) -> Result<bool, JournalError> {
+    let line = i64::try_from(line).unwrap_or(-1);
+    Ok(connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM message WHERE id >= ?1 AND id < ?2 AND line = ?3)",
+        [campaign.first_id, campaign.end_id, line],
+        |row| row.get(0),
+    )?)
+}
+
 /// What would be sent of the campaign of that name, which may be hidden still; with `limit`, of its first so many messages.
 pub fn plan(connection: &Connection, name: &str, limit: Option<u64>) -> Result<Plan, JournalError> {
     let snapshot = super::snapshot(connection)?;

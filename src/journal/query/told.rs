@@ -1,6 +1,7 @@
 //! What the report of a campaign tells.
 
 use super::{CampaignSummary, Stamp};
+use crate::journal::runs::RunRow;
 use crate::journal::state::ReceiptsFor;
 use crate::wire::CommandStatus;
 use serde::Serialize;
@@ -37,6 +38,8 @@ pub struct CampaignReport {
     pub receipts_only_for: Option<ReceiptsFor>,
     /// How fast it went.
     pub throughput: Throughput,
+    /// How it was sent: its runs, the newest first.
+    pub runs: Vec<RunRow>,
 }
 
 /// Answers with one command_status: a row of `status_breakdown`, explained.

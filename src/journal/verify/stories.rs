@@ -40,6 +40,8 @@ struct Facts {
     stored: Vec<(i64, i64)>,
     /// By try; only tries of which there are any.
     claims: Vec<(u16, Vec<ClaimRun>)>,
+    /// Messages that were cancelled by themselves.
+    cancelled: HashSet<i64>,
     /// Sessions that have not ended, or whose end is not recorded.
     open: HashSet<i64>,
     answers: Vec<(Attempt, Outcome)>,
@@ -154,9 +156,10 @@ impl<'a> Stories<'a> {
             found.messages += 1;
             self.story(message, parts, &mut rest);
             let cancelled = campaign.cancelled_at.is_some();
-            let by_rule = message_state(self.parts.iter().map(Vec::as_slice), cancelled, campaign.awaited);
             let stored = rest.stored(message);
             let read = stored.unwrap_or_else(|| self.plain_state(cancelled));
+            let cancelled = cancelled || facts.cancelled.contains(&message);
+            let by_rule = message_state(self.parts.iter().map(Vec::as_slice), cancelled, campaign.awaited);
             // A suppressed number is a decision and not a fact of an attempt. It settles no doubt.
             let untouched = matches!(by_rule, State::Queued | State::Cancelled)
                 && !self.parts.iter().any(|attempts| leaves_doubt(attempts));
@@ -331,6 +334,15 @@ impl Facts {
             &mut self.stored,
             pair,
         )?;
+        let mut cancelled = Vec::new();
+        read(
+            snapshot,
+            "SELECT message FROM cancelled_message WHERE message >= ?1 AND message < ?2 AND again_at IS NULL",
+            range,
+            &mut cancelled,
+            |row| row.get(0),
+        )?;
+        self.cancelled = cancelled.into_iter().collect();
         let mut open = Vec::new();
         read(
             snapshot,

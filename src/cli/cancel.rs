@@ -1,0 +1,132 @@
+//! `cancel`: what is not sent shall not be, and what the SMSC has not delivered shall not be either.
+
+use super::operations::{self, OperationArgs};
+use super::{CliError, ask, exit};
+use crate::escape::escape_terminal;
+use crate::journal::control::Decision;
+use crate::journal::key::State;
+use crate::journal::lock::SenderLock;
+use crate::journal::operations::Operation;
+use crate::journal::query::{self, CampaignSummary};
+use crate::journal::recover::{Recovery, recover};
+use crate::journal::retry::RetryRules;
+use crate::journal::{self, JournalError};
+use crate::pipeline;
+use crate::progress::Display;
+use crate::report::text::{count, number};
+use clap::Args;
+use std::io::Write;
+use std::path::Path;
+
+/// `cancel`.
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    /// The campaign
+    campaign: String,
+    /// Ask the SMSC, too, to cancel what it has and has not delivered (cancel_sm)
+    #[arg(long)]
+    pub at_smsc: bool,
+    /// Only the message of this line of the campaign's file; repeatable
+    #[arg(long = "line", value_name = "N")]
+    lines: Vec<u64>,
+    /// Do not ask first (asked only on a terminal)
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    how: OperationArgs,
+}
+
+/// Cancels what is not sent yet, and what the SMSC has.
+pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+    let connection = journal::open_existing(journal)?;
+    let summary = query::campaign(&connection, &args.campaign)?;
+    if !args.lines.is_empty() {
+        refuse_unknown(&connection, &summary, &args.lines)?;
+    }
+    let display = Display::new();
+    let what = args.what(&summary);
+    let is_asked = !args.yes && ask::on_terminal() && (summary.counts.of(State::Cancelled) < summary.messages);
+    if is_asked {
+        display.say(&what);
+        if !ask::yes("Cancel?", false) {
+            display.say("nothing was cancelled");
+            return Ok(exit::INTERRUPTED);
+        }
+    }
+    args.cancel_unsent(connection, &summary, journal, &display)?;
+    if args.at_smsc {
+        return operations::run(Operation::Cancel, &args.campaign, &args.lines, None, &args.how, journal, out);
+    }
+    Ok(exit::OK)
+}
+
+/// A line that the campaign does not have is a slip.
+fn refuse_unknown(connection: &rusqlite::Connection, summary: &CampaignSummary, lines: &[u64]) -> Result<(), CliError> {
+    for &line in lines {
+        if !query::has_line(connection, summary, line)? {
+            return Err(CliError::Words(format!(
+                "line {line}: campaign {} has no message of that line",
+                summary.campaign
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl CancelArgs {
+    /// What would be cancelled, in words.
+    fn what(&self, summary: &CampaignSummary) -> String {
+        let counts = &summary.counts;
+        let name = escape_terminal(&self.campaign);
+        let taken = [State::Accepted, State::Delivered, State::PartlyDelivered, State::Failed];
+        let sent: i64 = taken.iter().map(|&state| counts.of(state)).sum();
+        let left = counts.of(State::Queued) + counts.of(State::Sending);
+        let mut words = match self.lines.len() {
+            0 => format!("{name}: {} to be cancelled; {} sent", count(left, "message"), number(sent)),
+            lines => format!("{name}: of {}, what is not sent is to be cancelled", count(lines as i64, "line")),
+        };
+        if self.lines.is_empty() && counts.of(State::InDoubt) > 0 {
+            words += &format!(", {} in doubt and not sent again", number(counts.of(State::InDoubt)));
+        }
+        words += match self.at_smsc {
+            true => "; the SMSC is asked to cancel what it has not delivered",
+            false => "; what was sent stays sent",
+        };
+        words
+    }
+
+    fn cancel_unsent(
+        &self,
+        connection: rusqlite::Connection,
+        before: &CampaignSummary,
+        journal: &Path,
+        display: &Display,
+    ) -> Result<(), CliError> {
+        let decision = Decision::Cancel { lines: self.lines.clone() };
+        journal::control::request(&connection, &self.campaign, &decision).map_err(|error| error.at(journal))?;
+        let before = before.counts.of(State::Cancelled);
+        match SenderLock::take(journal) {
+            Ok(_lock) => {
+                let Recovery { connection, mut books, .. } = recover(connection, journal, &RetryRules::default())?;
+                pipeline::apply_controls(&connection, &mut books)?;
+                let book = books.campaigns.iter().find(|book| book.name == self.campaign);
+                let in_all = book.map_or(0, |book| book.counts[State::Cancelled as usize]);
+                let sent = if self.at_smsc { "" } else { "; what was sent stays sent" };
+                let words = match (in_all - before, in_all) {
+                    (0, 0) => format!("nothing is left to cancel{sent}"),
+                    (0, _) => {
+                        format!("nothing is left to cancel ({} cancelled before){sent}", count(in_all, "message"))
+                    }
+                    (fresh, _) => format!("{} cancelled{sent}", count(fresh, "message")),
+                };
+                display.say(&format!("{}: {words}", escape_terminal(&self.campaign)));
+            }
+            Err(JournalError::Held(_)) => display.say(&format!(
+                "{}: cancelled; the running sender takes back what it has not written yet",
+                escape_terminal(&self.campaign)
+            )),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}

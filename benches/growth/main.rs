@@ -99,6 +99,9 @@ impl Case<'_> {
         let send = |n: usize| {
             let file = folder.join(format!("one{n}-{}.csv", self.messages));
             std::fs::write(&file, format!("to,text\n4479{n:08},one more\n")).unwrap();
+            // One that was written a moment ago would be waited for.
+            let old = std::time::SystemTime::now() - Duration::from_secs(60);
+            std::fs::File::options().append(true).open(&file).unwrap().set_modified(old).unwrap();
             let file = file.to_str().unwrap().to_owned();
             let mut arguments = vec!["send", &file];
             arguments.extend(connection);

@@ -52,7 +52,7 @@ fn campaign(connection: &Connection, n: usize, first: i64, end: i64, at: i64) {
     let mut claim = connection
         .prepare_cached(
             "INSERT INTO claim (first_serial, try, first_part, parts, first_message, session_id, first_sequence_number,
-                                claimed_at) VALUES (?1, 0, ?1, ?2, ?1, 1, ?1, ?3)",
+                                claimed_at) VALUES (?1, 0, ?1, ?2, ?1, 1, ?1 + 65536, ?3)",
         )
         .unwrap();
     let mut answer = connection

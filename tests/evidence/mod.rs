@@ -157,7 +157,7 @@ impl Ledger {
 
 /// Does what every start does under the lock, and nothing more: what a dead run left is settled.
 pub fn settle(smppost: &Smppost, port: u16) -> Ended {
-    let ended = smppost.run(&connect("query", port, &["no-such-campaign"]).each());
+    let ended = smppost.run(&connect("query", port, &["no-such-campaign", "--line", "1"]).each());
     assert!(ended.stderr.contains("no campaign"), "{}", ended.said());
     ended
 }

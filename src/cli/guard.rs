@@ -30,7 +30,8 @@ pub struct AdoptArgs {
 /// else is written.
 pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result<(), CliError> {
     // One with several names is refused when it is opened, or is held: what is newest may stand beside another name.
-    let names = std::fs::metadata(journal).map_or(0, |meta| if meta.is_file() { meta.nlink() } else { 0 });
+    let names =
+        std::fs::metadata(journal).map_or(0, |meta| if meta.is_file() && meta.len() > 0 { meta.nlink() } else { 0 });
     if names != 1 {
         return Ok(());
     }
@@ -111,7 +112,7 @@ fn refusal(journal: &Path, strange: Strange, original: Option<&Path>, code: &str
 /// Numbers that are suppressed in another journal of the account are suppressed in this one.
 pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Result<(), CliError> {
     let Some(name) = account.first() else { return Ok(()) };
-    let own = match journal.is_file() {
+    let own = match is_begun(journal) {
         true => identity::id_so_far(&journal::open_untouched(journal)?)?,
         false => None,
     };
@@ -134,8 +135,8 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
         let other = journal::open_untouched(&note.path).map_err(unread)?;
         let from = note.path.to_string_lossy();
         // No journal is made for nothing, and none is written to.
-        if !journal.is_file() && suppression::own_numbers(&other).map_err(unread)? == 0
-            || journal.is_file() && !suppression::differs(&journal::open_untouched(journal)?, &other, &from)?
+        if !is_begun(journal) && suppression::own_numbers(&other).map_err(unread)? == 0
+            || is_begun(journal) && !suppression::differs(&journal::open_untouched(journal)?, &other, &from)?
         {
             continue;
         }
@@ -162,6 +163,11 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
     Ok(())
 }
 
+/// Whether there is anything in it: one whose making was cut short is an empty file.
+fn is_begun(journal: &Path) -> bool {
+    std::fs::metadata(journal).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+}
+
 /// Removes a journal that was made for a run which came to nothing: what it has from other journals is there still.
 pub fn leave_nothing(journal: &Path) {
     if !journal.is_file() {
@@ -173,7 +179,7 @@ pub fn leave_nothing(journal: &Path) {
     let sql = "SELECT EXISTS (SELECT 1 FROM campaign) OR EXISTS (SELECT 1 FROM session)";
     let is_used = journal::open_untouched(journal)
         .and_then(|connection| Ok(connection.query_row(sql, [], |row| row.get::<_, bool>(0))?));
-    if matches!(is_used, Ok(false)) {
+    if matches!(is_used, Ok(false) | Err(JournalError::Missing(_))) {
         for suffix in ["", "-wal", "-shm", "-lock", "-import-lock"] {
             let _ = std::fs::remove_file(journal::beside(journal, suffix));
         }

@@ -1,16 +1,16 @@
 //! Brings a journal that an older program made up to date.
 //!
-//! [`shape`] makes its tables what `schema.sql` says, in one short transaction, since tables are only ever widened: a new
+//! `shape` makes its tables what `schema.sql` says, in one short transaction, since tables are only ever widened: a new
 //! table, new columns at the end of one, a CHECK that lets more through. What has to be computed from the rows that are
-//! there is a [`Move`], done in ranges of [`ROWS_PER_RANGE`] rows, a transaction each. How far it has come stands in `meta`,
+//! there is a `Move`, done in ranges of `ROWS_PER_RANGE` rows, a transaction each. How far it has come stands in `meta`,
 //! in the same transaction, so that the next start goes on wherever this one was killed. Until the last transaction the note
 //! is there, and nobody but the upgrade itself takes the journal for one that can be used; an older program refuses it from
 //! the first on, since `user_version` is new from then on.
 //!
-//! Before anything is changed [`backup`] writes a copy beside the journal. The files beside a journal (write marks, noted
+//! Before anything is changed `backup` writes a copy beside the journal. The files beside a journal (write marks, noted
 //! answers) stay as they are: recovery reads those that an older program left.
 //!
-//! A command that only reads does not change an old journal: it reads a private copy, which is upgraded ([`copy_to_read`]).
+//! A command that only reads does not change an old journal: it reads a private copy, which is upgraded (`copy_to_read`).
 
 mod backup;
 mod shape;

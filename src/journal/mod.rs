@@ -540,6 +540,10 @@ fn connect_to_read(path: &Path) -> Result<Connection, JournalError> {
 /// Opens the journal at `path` for reading only, and leaves no file beside it that was not there: SQLite makes an index of
 /// the WAL even for a reader, and a reader cannot remove it.
 pub fn open_untouched(path: &Path) -> Result<Connection, JournalError> {
+    // One whose making was cut short holds nothing yet: it is made by the next that writes to it.
+    if fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0) && !beside(path, "-wal").exists() {
+        return Err(JournalError::Missing(path.into()));
+    }
     if !path.is_file() || beside(path, "-wal").exists() {
         return open_read_only(path);
     }

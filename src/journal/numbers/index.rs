@@ -112,7 +112,7 @@ pub fn forget(connection: &Connection, range: &Range<i64>) -> Result<(), Journal
 }
 
 /// What is left to do once an import is whole: merges small runs, makes runs of messages that have none, sweeps away what
-/// was left behind. Bounded by what the import itself was, and by [`CAUGHT_UP_MAX`].
+/// was left behind. Bounded by what the import itself was, and by `CAUGHT_UP_MAX`.
 pub fn tidy(connection: &Connection) -> Result<(), JournalError> {
     sweep(connection)?;
     catch_up(connection, CAUGHT_UP_MAX)?;

@@ -30,9 +30,8 @@ pub struct AdoptArgs {
 /// else is written.
 pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result<(), CliError> {
     // One with several names is refused when it is opened, or is held: what is newest may stand beside another name.
-    let names =
-        std::fs::metadata(journal).map_or(0, |meta| if meta.is_file() && meta.len() > 0 { meta.nlink() } else { 0 });
-    if names != 1 {
+    let names = std::fs::metadata(journal).map_or(0, |meta| if meta.is_file() { meta.nlink() } else { 0 });
+    if names != 1 || !is_begun(journal) {
         return Ok(());
     }
     let connection = journal::open_untouched(journal)?;
@@ -163,9 +162,9 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
     Ok(())
 }
 
-/// Whether there is anything in it: one whose making was cut short is an empty file.
+/// Whether there is anything in it: one whose making was cut short is as good as none.
 fn is_begun(journal: &Path) -> bool {
-    std::fs::metadata(journal).is_ok_and(|meta| meta.is_file() && meta.len() > 0)
+    journal.is_file() && !matches!(journal::open_untouched(journal), Err(JournalError::Missing(_)))
 }
 
 /// Removes a journal that was made for a run which came to nothing: what it has from other journals is there still.

@@ -658,6 +658,8 @@ fn check_version(connection: &Connection, path: &Path, empty: bool) -> Result<()
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (id, version) {
         (0, 0) if empty && tables == 0 => Ok(()),
+        // Its making was cut short: it holds nothing yet.
+        (0, 0) if tables == 0 => Err(JournalError::Missing(path.into())),
         (APPLICATION_ID, VERSION) => Ok(()),
         (APPLICATION_ID, found) if found > VERSION => Err(JournalError::Newer { path: path.into(), found }),
         _ => Err(JournalError::Foreign(path.into())),

@@ -80,7 +80,7 @@ fn suppressed(place: &Place, size: u64) -> Figures {
     place.run(&["suppress", "import", "list.csv"]);
     place.import("bench", HEAD, rows(0, size), &[]);
     for n in 0..10 {
-        place.write(&format!("beside{n}"), HEAD, rows(0, size / 50));
+        place.write(&format!("beside{n}"), HEAD, rows((n + 1) * size, (size / 50).max(1)));
     }
     place.send("bench", &[], &[], |place| {
         for n in 0..100 {

@@ -116,7 +116,7 @@ fn senders(place: &Place, size: u64) -> Figures {
 
 fn retried(place: &Place, size: u64) -> Figures {
     place.import("bench", HEAD, rows(0, size), &[]);
-    place.send("bench", &["--fault", "error=0x14"], &["--retry-delays", "1s,1s,1s"], nothing)
+    place.send("bench", &["--fault", "error=0x08"], &["--retry-delays", "1s,1s,1s"], nothing)
 }
 
 fn decided(place: &Place, size: u64) -> Figures {

@@ -717,19 +717,23 @@ fn f47_an_interrupted_run_drains_unbinds_and_is_resumed() {
 #[test]
 fn f47_a_second_signal_ends_at_once() {
     let rules = Rules { window: 10, client_may_die: true, ..Rules::default() };
-    let settings = Settings { rules, fate: rule(|_| Fate::Silent), ..Settings::default() };
+    let settings = Settings {
+        rules,
+        fate: rule(|submit| if submit.nth <= 10 { Fate::Answered } else { Fate::Silent }),
+        ..Settings::default()
+    };
     let smsc = IndependentSmsc::start(settings);
     let smppost = Smppost::new();
-    // Nobody answers: by itself it would wait for the response timeout.
+    // Nobody answers once the window is open: by itself it would wait for the response timeout.
     let mut run = smppost.spawn_send(&rows(300), smsc.port(), &["--window", "10", "--response-timeout", "10m"]);
-    assert!(smsc.wait_for(|ledger| ledger.len() >= 10, common::PATIENCE), "{}", run.stderr());
+    assert!(smsc.wait_for(|ledger| ledger.len() >= 20, common::PATIENCE), "{}", run.stderr());
     run.signal("INT");
     run.wait_for_words("interrupted:");
     run.signal("INT");
     run.wait_at_most(common::PATIENCE).assert_code(130);
     let report = smsc.finish();
     report.assert_clean();
-    assert_eq!(report.submits.len(), 10);
+    assert_eq!(report.submits.len(), 20);
     assert_agree(&smppost.journal(), &report.submits, Leeway { unsettled: true, ..LOST });
 }
 

@@ -56,6 +56,7 @@ fn journal() -> Journal {
         references: std::sync::Arc::default(),
         opt_out_words: Vec::new(),
         opt_in_words: Vec::new(),
+        receipt_horizon: smppost::journal::keeper::RECEIPT_HORIZON,
         default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
         rules: std::sync::Arc::default(),
         stop_when: Vec::new(),

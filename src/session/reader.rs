@@ -493,8 +493,10 @@ fn take_receipt(
         (_, None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
         (_, None, _) => 0..0,
     };
+    let text_id = receipt.text_id.as_deref().filter(|text_id| *text_id != id).unwrap_or_default();
     let event = ReceiptEvent {
         message_id: batch.keep(id),
+        text_id: batch.keep(text_id),
         state: state.map(|(state, _)| state),
         is_final: state.is_some_and(|(_, is_final)| is_final),
         error,

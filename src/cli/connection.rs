@@ -3,6 +3,7 @@
 use super::CliError;
 use super::campaign::AlphabetArgs;
 use crate::config::PASSWORD_VARIABLE;
+use crate::journal::account::Identity;
 use crate::journal::keeper::stop_word;
 use crate::link::{Tls, TlsOptions, parse_host, parse_pin};
 use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, TakesTlvs, Timers, Version};
@@ -58,6 +59,9 @@ pub struct ConnectionArgs {
     tls: TlsArgs,
     #[command(flatten)]
     timers: TimerArgs,
+    /// The account's name, from the option that every command has.
+    #[arg(skip)]
+    pub account_name: Option<String>,
 }
 
 /// How the connection is protected.
@@ -195,10 +199,9 @@ enum BindArg {
     Pairs,
 }
 
-/// The account's name in the journal.
-pub fn account_name(account: &Account) -> String {
-    name_of(&account.system_id, account.hosts.first().map_or("", String::as_str))
-}
+/// What an option says that several commands have.
+pub const SAME_ACCOUNT: &str = "The journal's account is this one, at new hosts, by another login or under another name; recorded: once is \
+                                enough";
 
 /// The name of an account with this system_id at this host.
 pub fn name_of(system_id: &str, host: &str) -> String {
@@ -225,6 +228,19 @@ impl ConnectionArgs {
         account.password =
             crate::config::password(self.password_file.as_deref(), variable, strict).map_err(CliError::Usage)?;
         Ok(account)
+    }
+
+    /// How the account is named. `same`: the journal is said to be its own.
+    pub fn identity(&self, account: &Account, same: bool) -> Identity {
+        let names = |system_id: &str, hosts: &[String]| -> Vec<String> {
+            hosts.iter().map(|host| name_of(system_id, host)).collect()
+        };
+        Identity {
+            name: self.account_name.clone().filter(|name| !name.is_empty()),
+            addresses: names(&account.system_id, &account.hosts),
+            receivers: Vec::new(),
+            same,
+        }
     }
 
     /// The account as typed, if messages can be sent with it.

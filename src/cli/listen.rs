@@ -1,6 +1,6 @@
 //! `listen`: bound to receive (as a receiver unless `--bind` says otherwise), for receipts that come late and messages from handsets.
 
-use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::connection::{ConnectionArgs, InboundArgs, duration};
 use super::guard::AdoptArgs;
 use super::sessions::{CountArgs, KeepArgs};
 use super::{CliError, exit};
@@ -23,7 +23,7 @@ pub struct ListenArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    pub connection: ConnectionArgs,
     #[command(flatten)]
     count: CountArgs,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     let settings = SendSettings {
         restraint: Default::default(),
         journal: journal.into(),
-        account_name: account_name(&account),
+        identity: args.connection.identity(&account, args.adopt.same_account),
         connections,
         // Nothing is sent.
         rate: Rate::Unlimited,

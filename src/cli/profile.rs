@@ -4,6 +4,7 @@
 use super::{Cli, CliError, Command, exit};
 use crate::config::file::{Config, Entry, Profile, places};
 use crate::config::{PASSWORD_VARIABLE, file::ConfigError};
+use crate::link::parse_host;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Subcommand};
@@ -15,7 +16,8 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 15] = [
+const NOT_KEYS: [&str; 16] = [
+    "same_account",
     "quiet",
     "verbose",
     "campaign",
@@ -66,6 +68,10 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
     let (parsed, profile) = parse_with_profile(arguments)?;
     let Parsed::Cli(mut cli) = parsed else { return Ok(parsed) };
     cli.known_account = known_account(&cli, arguments, profile.as_ref());
+    let name = cli.account.clone();
+    if let Some(connection) = cli.command.connection_mut() {
+        connection.account_name = name;
+    }
     Ok(Parsed::Cli(cli))
 }
 
@@ -74,16 +80,17 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
 fn known_account(cli: &Cli, arguments: &[OsString], profile: Option<&Profile>) -> Vec<String> {
     let matches = Cli::command().try_get_matches_from(arguments).ok();
     let typed = matches.as_ref().and_then(|matches| matches.subcommand()).map(|(_, typed)| typed);
-    let setting = |id: &str, variable: &str, key: &str| {
-        let typed = typed.and_then(|typed| typed.try_get_many::<String>(id).ok().flatten()?.next().cloned());
-        let set = || std::env::var(variable).ok().filter(|value| !value.is_empty());
-        let entry = || profile?.entries.iter().find(|entry| entry.key == key)?.values.first().cloned();
-        let first = typed.or_else(set).or_else(entry)?;
-        first.split(',').next().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    let setting = |id: &str, variable: &str, key: &str| -> Vec<String> {
+        let typed = typed.and_then(|typed| Some(typed.try_get_many::<String>(id).ok().flatten()?.cloned().collect()));
+        let set = || std::env::var(variable).ok().filter(|value| !value.is_empty()).map(|value| vec![value]);
+        let entry = || Some(profile?.entries.iter().find(|entry| entry.key == key)?.values.clone());
+        typed.or_else(set).or_else(entry).unwrap_or_default()
     };
-    let address = setting("system_id", "SMPPOST_SYSTEM_ID", "system_id").zip(setting("hosts", "SMPPOST_HOST", "host"));
-    let address = address.map(|(system_id, host)| super::connection::name_of(&system_id, &host));
-    cli.account.iter().filter(|name| !name.is_empty()).cloned().chain(address).collect()
+    let system_id = setting("system_id", "SMPPOST_SYSTEM_ID", "system_id").into_iter().next();
+    let hosts = setting("hosts", "SMPPOST_HOST", "host");
+    let hosts = hosts.iter().flat_map(|value| value.split(',')).filter_map(|host| parse_host(host).ok());
+    let address = |host: String| Some(super::connection::name_of(system_id.as_ref()?, &host));
+    cli.account.iter().filter(|name| !name.is_empty()).cloned().chain(hosts.filter_map(address)).collect()
 }
 
 /// Reads the command line, and the profile that it uses.

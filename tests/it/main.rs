@@ -12,5 +12,6 @@ mod place;
 mod restraint;
 mod said;
 mod sessions;
+mod states;
 mod terminal;
 mod zones;

@@ -21,6 +21,14 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The names by which the account is known that the journal serves; how it goes by stands in meta.
+CREATE TABLE account_name (
+    name     TEXT PRIMARY KEY,                  -- as --account has it, or SYSTEM_ID at HOST, the host in small letters
+    given    INTEGER NOT NULL CHECK (given IN (0, 1)),         -- 1: by --account
+    source   INTEGER NOT NULL CHECK (source BETWEEN 1 AND 3),  -- 1 a run had it, 2 of its receiver, 3 --same-account
+    added_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE campaign (
     id             INTEGER PRIMARY KEY,
     name           TEXT NOT NULL UNIQUE,

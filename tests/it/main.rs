@@ -9,6 +9,7 @@ mod lists;
 mod numbers;
 mod patterns;
 mod place;
+mod receiver;
 mod restraint;
 mod said;
 mod sessions;

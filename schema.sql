@@ -21,6 +21,14 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The names by which the account is known that the journal serves; how it goes by stands in meta.
+CREATE TABLE account_name (
+    name     TEXT PRIMARY KEY,                  -- as --account has it, or SYSTEM_ID at HOST, the host in small letters
+    given    INTEGER NOT NULL CHECK (given IN (0, 1)),         -- 1: by --account
+    source   INTEGER NOT NULL CHECK (source BETWEEN 1 AND 3),  -- 1 a run had it, 2 of its receiver, 3 --same-account
+    added_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE campaign (
     id             INTEGER PRIMARY KEY,
     name           TEXT NOT NULL UNIQUE,
@@ -167,6 +175,7 @@ CREATE TABLE receipt (
     destination TEXT,                           -- a number
     text        ANY,                            -- as received: TEXT where it is UTF-8, else BLOB
     tlvs        BLOB,                           -- optional parameters as received
+    other_state INTEGER,                        -- where TLV and text differ in the state: what the one says that did not win
     text_id     TEXT                            -- the id in the text, where message_id is another one of the TLV
 ) STRICT;
 
@@ -418,7 +427,7 @@ SELECT c.id AS campaign_id, c.name AS campaign, m.id AS message, m.line, m.desti
 
 -- Every receipt with the attempt that it belongs to (NULL: none).
 CREATE VIEW receipt_fact AS
-SELECT r.id, r.received_at, r.state, r.final, r.error, r.text, r.tlvs, r.message_id, r.source, r.destination,
+SELECT r.id, r.received_at, r.state, r.final, r.error, r.text, r.tlvs, r.message_id, r.source, r.destination, r.other_state,
        CASE WHEN x.id IS NOT NULL THEN x.attempt WHEN r.id >= 0 THEN r.id >> 8 END AS attempt,
        CASE WHEN x.id IS NOT NULL THEN x.rule ELSE r.rule END AS rule
   FROM receipt r
@@ -546,7 +555,7 @@ SELECT c.name AS campaign,
  ORDER BY r.id;
 
 -- receipt is its number, as `resolve --receipt` takes it. source and destination are the receipt's own, kept where it
--- matched nothing when it came.
+-- matched nothing when it came. other_state is what its text says, or its TLV message_state, where that is another state.
 CREATE VIEW receipt_log AS
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS received_at,
        coalesce(r.message_id, a.message_id) AS message_id,
@@ -559,7 +568,10 @@ SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS re
                    WHEN 6 THEN 'ambiguous' WHEN 7 THEN 'query_sm' WHEN 8 THEN 'exact id in text'
                    WHEN 9 THEN 'equivalent id in text' WHEN 10 THEN 'exact id alone' WHEN 11 THEN 'other number' END AS rule,
        c.name AS campaign, m.line, (r.attempt >> 12) - m.id + 1 AS part,
-       r.text, r.id AS receipt, r.source, r.destination
+       r.text, r.id AS receipt, r.source, r.destination,
+       CASE r.other_state WHEN 0 THEN 'SCHEDULED' WHEN 1 THEN 'ENROUTE' WHEN 2 THEN 'DELIVERED' WHEN 3 THEN 'EXPIRED'
+                    WHEN 4 THEN 'DELETED' WHEN 5 THEN 'UNDELIVERABLE' WHEN 6 THEN 'ACCEPTED' WHEN 7 THEN 'UNKNOWN'
+                    WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' WHEN 100 THEN 'FAILED' END AS other_state
   FROM receipt_fact r
   LEFT JOIN answer a ON a.attempt = r.attempt
   LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)

@@ -174,6 +174,8 @@ fn receipts(given: &[(Sent, u64)]) -> Batch {
     let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
     for &(sent, id) in given {
         let event = ReceiptEvent {
+            text_id: 0..0,
+            other: None,
             message_id: batch.keep(format!("{id:08x}").as_bytes()),
             state: Some(MessageState::Delivered),
             is_final: true,

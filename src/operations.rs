@@ -1,6 +1,7 @@
 //! query_sm, cancel_sm and replace_sm for messages that the SMSC has: under the sender's lock, over one session that only
 //! sends, a window at a time. What is asked is on disk before it is written; what is answered, after.
 
+use crate::journal::account::Identity;
 use crate::journal::books::Books;
 use crate::journal::equivalent::{bare, in_other_radix};
 use crate::journal::lock::SenderLock;
@@ -37,8 +38,8 @@ pub struct Order {
     pub journal: PathBuf,
     /// How the account is reached.
     pub account: Account,
-    /// The account's name in the journal.
-    pub account_name: String,
+    /// How the account is named.
+    pub identity: Identity,
     /// How the session is bound.
     pub kind: BindKind,
     /// Requests a second.
@@ -109,7 +110,7 @@ pub fn run<E: From<SendError>>(
     let path = &order.journal;
     let connection = journal::open_existing(path).map_err(SendError::from)?;
     let at = |error: JournalError| SendError::from(error.at(path));
-    journal::claim_account(&connection, path, &order.account_name).map_err(at)?;
+    journal::account::claim_account(&connection, path, &order.identity).map_err(at)?;
     let Recovery { connection, mut books, .. } = recover(connection, path, &RetryRules::default()).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
     let mut targets = Targets::of(&connection, &books, &order.campaign, &order.lines).map_err(at)?;
@@ -327,8 +328,7 @@ impl Exchange<'_> {
     fn final_state(&self, answer: &Answered) -> Option<MessageState> {
         let code = answer.state.filter(|_| answer.command_status == 0)?;
         let reading = &self.order.account.receipts;
-        let own = if reading.codes_in_state { reading.codes.get(code) } else { None };
-        let state = own.or_else(|| MessageState::from_code(code))?;
+        let state = reading.message_state(code)?;
         (state.is_final(reading.accepted_is_final) && state != MessageState::Unknown)
             .then(|| crate::session::last(state))
     }

@@ -16,7 +16,7 @@ use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
 use crate::journal::marks::Marks;
 use crate::journal::recover::{self, Recovery, recover};
-use crate::journal::{self, JournalError, runs};
+use crate::journal::{self, JournalError, account, runs};
 use crate::pacer::{Hold, Pacer, Rate};
 use crate::report::text::argument;
 use crate::session::{self, NeedsTlvs, Notice, Shared, TakesTlvs};
@@ -58,7 +58,7 @@ pub fn send(
     lock.hold_journal()?;
     let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
-    journal::claim_account(&connection, path, &settings.account_name).map_err(at)?;
+    let said_same = account::claim_account(&connection, path, &settings.identity).map_err(at)?;
     let Recovery { connection, mut books, recovered, marks, answers } =
         recover(connection, path, &settings.rules).map_err(at)?;
     apply_controls(&connection, &mut books).map_err(at)?;
@@ -108,6 +108,7 @@ pub fn send(
     let first = board.lock().clone();
     let held_back = held_back(settings.limit, &per_campaign);
     let mut notices = recovered.words();
+    notices.extend(said_same);
     if !notices.is_empty() {
         // Before the first connection, not at the end.
         let progress = Progress {
@@ -195,8 +196,8 @@ fn note_settings(settings: &SendSettings, campaigns: &[String]) -> Result<i64, J
 /// Notes that a run begins or ends with this journal; a rehearsal's is nobody's.
 fn note_run(connection: &rusqlite::Connection, settings: &SendSettings, begins: bool) -> Result<(), JournalError> {
     let (true, Some(notes)) = (settings.old_receipts_come, journal::known::Notes::of_run()) else { return Ok(()) };
-    let account = std::slice::from_ref(&settings.account_name);
-    let noted = journal::known::record(connection, &settings.journal, &notes, account, Some(begins));
+    let account = settings.identity.all();
+    let noted = journal::known::record(connection, &settings.journal, &notes, &account, Some(begins));
     noted.map_err(|error| error.at(&settings.journal))
 }
 
@@ -567,9 +568,12 @@ impl Run {
             }
             Notice::Refused { slot, reason } => {
                 self.bound[slot] = false;
-                let was_last_sender =
-                    self.can_submit[slot].take() == Some(true) && !self.can_submit.contains(&Some(true));
-                if was_last_sender || !self.bound.contains(&true) {
+                let own = self.can_submit[slot].take();
+                let others_send = self.can_submit.contains(&Some(true));
+                // A receiver that is refused before the sender is bound ends nothing, as it would not afterwards.
+                let is_missed = own == Some(true) && !others_send
+                    || !self.bound.contains(&true) && !(own == Some(false) && others_send);
+                if is_missed {
                     return Some(reason);
                 }
                 self.words.push(format!("connection {}: {reason}; going on without it", slot + 1));

@@ -4,6 +4,7 @@
 
 use crossbeam_channel::never;
 use smppost::campaign::{CampaignFile, Reading, import};
+use smppost::journal::account::Identity;
 use smppost::journal::campaign::CampaignOptions;
 use smppost::journal::control::{Decision, request};
 use smppost::journal::key::State;
@@ -63,8 +64,9 @@ impl Scene {
                 window: 50,
                 timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
                 receipts: ReceiptReading::default(),
+                receiver: None,
             },
-            account_name: "test".into(),
+            identity: Identity { name: None, addresses: vec!["test".into()], receivers: Vec::new(), same: false },
             connections: 1,
             rate: Rate::Unlimited,
             rules: Arc::default(),

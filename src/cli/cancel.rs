@@ -33,7 +33,7 @@ pub struct CancelArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    how: OperationArgs,
+    pub how: OperationArgs,
 }
 
 /// Cancels what is not sent yet, and what the SMSC has.

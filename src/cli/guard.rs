@@ -2,6 +2,7 @@
 //! of the account say of numbers that are never sent to.
 
 use super::CliError;
+use super::connection::{CONNECTION, SAME_ACCOUNT};
 use super::place::say;
 use crate::journal::adopt::{self, Queued};
 use crate::journal::identity::{self, FileMark, Strange};
@@ -24,6 +25,8 @@ pub struct AdoptArgs {
     /// With --adopt: the original has sent nothing since, so that what is queued is not in doubt
     #[arg(long, requires = "adopt")]
     nothing_sent_since: bool,
+    #[arg(long, help = SAME_ACCOUNT, help_heading = CONNECTION)]
+    pub same_account: bool,
 }
 
 /// Refuses a journal that is a copy or an older state, or makes it the one that is sent from where that was typed. Nothing

@@ -1,7 +1,8 @@
 //! `listen`: bound to receive (as a receiver unless `--bind` says otherwise), for receipts that come late and messages from handsets.
 
-use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::connection::{ConnectionArgs, InboundArgs, duration};
 use super::guard::AdoptArgs;
+use super::receiver::ReceiverArgs;
 use super::sessions::{CountArgs, KeepArgs};
 use super::{CliError, exit};
 use crate::hours::Hours;
@@ -10,7 +11,7 @@ use crate::journal::lock::SenderLock;
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Listen, NeverBound, SendSettings};
 use crate::progress::Display;
-use crate::session::BindMode;
+use crate::session::{Account, BindMode};
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +24,9 @@ pub struct ListenArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time: Option<Duration>,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    receiver: ReceiverArgs,
     #[command(flatten)]
     count: CountArgs,
     #[command(flatten)]
@@ -41,18 +44,18 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     }
     let lock = SenderLock::take(journal)?;
     let connections = args.count.connections(args.connection.bind_mode())?;
-    let mut account = args.keep.complete(args.connection.resolve()?);
-    account.receipts = args.inbound.reading();
-    if !args.connection.names_bind() {
-        account.bind = BindMode::Receiver;
-    }
-    if !account.bind.can_receive() {
+    let bind = if args.connection.names_bind() { args.connection.bind_mode() } else { BindMode::Receiver };
+    if !bind.can_receive() {
         return Err(CliError::Usage("--bind tx sends only: to listen, use rx, trx or tx+rx".into()));
     }
+    args.receiver.refuse_idle(bind)?;
+    let account = args.connection.resolve_with(args.receiver.needs_senders_password(bind))?;
+    let account = args.keep.complete(args.receiver.complete(account, &args.connection, true)?);
+    let account = Account { bind, receipts: args.inbound.reading(), ..account };
     let settings = SendSettings {
         restraint: Default::default(),
         journal: journal.into(),
-        account_name: account_name(&account),
+        identity: args.connection.identity(&account, args.adopt.same_account),
         connections,
         // Nothing is sent.
         rate: Rate::Unlimited,

@@ -15,6 +15,7 @@ mod plan;
 mod prepare;
 mod probe;
 mod profile;
+mod receiver;
 mod resolve;
 mod restraint;
 mod send;
@@ -297,7 +298,12 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
     let simulated = matches!(&cli.command, Command::Send(args) | Command::Check(send::CheckArgs { send: args, .. }) if args.simulate);
     let account = if simulated { &[][..] } else { &cli.known_account };
     let named = cli.journal.as_deref().filter(|path| !path.as_os_str().is_empty());
-    let path = place::find(Wanted { named, account, simulated, to }, &folders, &notes(), &mut place::say)?;
+    let path = place::find(
+        Wanted { named, account, given: cli.account.is_some(), simulated, to },
+        &folders,
+        &notes(),
+        &mut place::say,
+    )?;
     let at = |error: CliError| error.at(&path);
     // A rehearsal leaves a journal of real messages alone, and what is not upgraded is not noted.
     let writes = matches!(to, Use::Make | Use::Change) && !simulated && !cli.command.is_dry_run();
@@ -333,6 +339,20 @@ impl Command {
             Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) => Use::Read,
             Self::Check(_) => Use::Look,
             Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) | Self::Journals(_) => return None,
+        })
+    }
+
+    /// How it reaches the account, if it does.
+    fn connection_mut(&mut self) -> Option<&mut connection::ConnectionArgs> {
+        Some(match self {
+            Self::Send(args) | Self::Check(CheckArgs { send: args, .. }) => args.connection_mut(),
+            Self::Resume(args) => args.connection_mut(),
+            Self::Query(operations::QueryArgs { how, .. }) | Self::Replace(operations::ReplaceArgs { how, .. }) => {
+                &mut how.connection
+            }
+            Self::Cancel(args) => &mut args.how.connection,
+            Self::Listen(args) => &mut args.connection,
+            _ => return None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! `query`, `replace`, and `cancel --at-smsc`: operations on messages that the SMSC has.
 
-use super::connection::{ConnectionArgs, ReadingArgs, account_name};
+use super::connection::{CONNECTION, ConnectionArgs, ReadingArgs, SAME_ACCOUNT};
 use super::sessions::{PaceArgs, StatusArgs};
 use super::{CliError, exit};
 use crate::journal::lock::SenderLock;
@@ -30,7 +30,7 @@ pub struct QueryArgs {
     #[arg(long = "line", value_name = "N", required = true)]
     lines: Vec<u64>,
     #[command(flatten)]
-    how: OperationArgs,
+    pub how: OperationArgs,
 }
 
 /// `replace`.
@@ -45,7 +45,7 @@ pub struct ReplaceArgs {
     #[arg(long)]
     text: String,
     #[command(flatten)]
-    how: OperationArgs,
+    pub how: OperationArgs,
 }
 
 /// How operations are done and shown.
@@ -55,13 +55,15 @@ pub struct OperationArgs {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    pub connection: ConnectionArgs,
     #[command(flatten)]
     pace: PaceArgs,
     #[command(flatten)]
     status: StatusArgs,
     #[command(flatten, next_help_heading = "Receipts")]
     reading: ReadingArgs,
+    #[arg(long, help = SAME_ACCOUNT, help_heading = CONNECTION)]
+    same_account: bool,
 }
 
 /// Asks what became of messages.
@@ -99,7 +101,7 @@ pub fn run(
     let kind = if how.connection.names_bind() { account.bind.kind(0) } else { BindKind::Transmitter };
     let order = Order {
         journal: journal.into(),
-        account_name: account_name(&account),
+        identity: how.connection.identity(&account, how.same_account),
         account,
         kind,
         rate: how.pace.rate(),

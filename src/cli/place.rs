@@ -13,6 +13,7 @@ pub use folders::Folders;
 
 use super::CliError;
 use crate::config::owner::{Stranger, stranger};
+use crate::escape::escape_terminal;
 use crate::journal;
 use crate::journal::known::{Note, Notes};
 use crate::report::text::argument;
@@ -39,6 +40,8 @@ pub struct Wanted<'a> {
     pub named: Option<&'a Path>,
     /// The names of the account, the one that counts first; none: it is not known.
     pub account: &'a [String],
+    /// The first of them was given by --account.
+    pub given: bool,
     /// That of a rehearsal.
     pub simulated: bool,
     /// What for.
@@ -134,6 +137,17 @@ fn of_account(
     {
         return Ok(said(only, say));
     }
+    // What was given as its name says which account is meant, whatever login and host.
+    let of_name: Vec<&Note> =
+        known.iter().filter(|note| note.accounts.iter().any(|own| own == account)).copied().collect();
+    if let ([only], true) = (&of_name[..], wanted.given)
+        && only.is_there()
+    {
+        return Ok(said(only, say));
+    }
+    if known.is_empty() && matches!(wanted.to, Use::Make | Use::Change) {
+        say_namesakes(account, notes, say);
+    }
     if !known.is_empty() && wanted.to != Use::Look {
         return Err(CliError::Usage(format!(
             "the account {account} has a journal already, and no second one is made for it: {}. Name it: --journal {}{}",
@@ -147,6 +161,24 @@ fn of_account(
         )));
     }
     default_or_none(default, wanted, folders, notes, say)
+}
+
+/// Journals of the same system_id at other hosts: a host that has another name now is not another account.
+fn say_namesakes(account: &str, notes: &Notes, say: &mut dyn FnMut(&str)) {
+    let system_id = |name: &str| name.rsplit_once(" at ").map(|(system_id, _)| system_id.to_owned());
+    let Some(own) = system_id(account) else { return };
+    let is_namesake =
+        |note: &&Note| note.is_there() && note.accounts.iter().any(|name| system_id(name).as_ref() == Some(&own));
+    for note in notes.all().iter().filter(is_namesake).take(NAMED_MAX) {
+        let name = note.accounts.first().map_or("", String::as_str);
+        say(&format!(
+            "the account {} has the journal {}: if it is {account}, too, whose host has another name or place now, go on with \
+             --journal {} --same-account",
+            escape_terminal(name),
+            note.path.display(),
+            argument(&note.path.to_string_lossy())
+        ));
+    }
 }
 
 /// A default journal, with its folder where it is to be made.
@@ -177,8 +209,8 @@ fn default_or_none(
 
 /// Whether the journal is of this account, or of none yet. One that cannot be read says so when it is used.
 fn may_serve(path: &Path, account: &[String]) -> bool {
-    let recorded = journal::open_untouched(path).and_then(|connection| journal::note(&connection, "account"));
-    recorded.map_or(true, |recorded| recorded.is_none_or(|recorded| account.contains(&recorded)))
+    let recorded = journal::open_untouched(path).and_then(|connection| journal::account::names(&connection));
+    recorded.map_or(true, |names| names.is_empty() || names.iter().any(|name| account.contains(name)))
 }
 
 /// The only one there is, where no account is known.

@@ -1,6 +1,7 @@
 //! What is judged before a campaign's first row is stored, so that a run that cannot send leaves nothing behind.
 
 use super::CliError;
+use crate::journal::account::{Identity, judge_account};
 use crate::journal::{self, JournalError};
 use crate::progress::Display;
 use crate::trouble::shown;
@@ -33,12 +34,12 @@ pub fn rehearsal_journal(named: &Path) -> Result<PathBuf, CliError> {
 }
 
 /// Refuses a journal that is another account's, or of the other kind (real, rehearsed), or older than what was sent.
-pub fn judge(journal: &Path, account: &str) -> Result<(), CliError> {
+pub fn judge(journal: &Path, account: &Identity) -> Result<(), CliError> {
     let connection = match journal::open_existing(journal) {
         Ok(connection) => connection,
         Err(JournalError::Missing(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    journal::judge_account(&connection, journal, account)?;
+    judge_account(&connection, journal, account)?;
     Ok(journal::recover::judge_marks(&connection, journal)?)
 }

@@ -2,8 +2,9 @@
 //! typed, and what the environment says, beats it. Also the command `profile`.
 
 use super::{Cli, CliError, Command, exit};
-use crate::config::file::{Config, Entry, Profile, places};
+use crate::config::file::{Config, Entry, Profile, RECEIVER, places};
 use crate::config::{PASSWORD_VARIABLE, file::ConfigError};
+use crate::link::parse_host;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Subcommand};
@@ -15,7 +16,13 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 15] = [
+const NOT_KEYS: [&str; 21] = [
+    "rx_host",
+    "rx_port",
+    "rx_system_id",
+    "rx_system_type",
+    "profile_receiver",
+    "same_account",
     "quiet",
     "verbose",
     "campaign",
@@ -33,7 +40,8 @@ const NOT_KEYS: [&str; 15] = [
     "profile_field",
 ];
 /// Keys whose tables go to a hidden option of their own, so that what is typed adds to them instead of replacing them.
-const TABLES: [(&str, &str); 2] = [("status", "profile_status"), ("field", "profile_field")];
+const TABLES: [(&str, &str); 3] =
+    [("status", "profile_status"), ("field", "profile_field"), (RECEIVER, "profile_receiver")];
 
 /// Look at the profiles of the configuration
 #[derive(Debug, Args)]
@@ -66,6 +74,10 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
     let (parsed, profile) = parse_with_profile(arguments)?;
     let Parsed::Cli(mut cli) = parsed else { return Ok(parsed) };
     cli.known_account = known_account(&cli, arguments, profile.as_ref());
+    let name = cli.account.clone();
+    if let Some(connection) = cli.command.connection_mut() {
+        connection.account_name = name;
+    }
     Ok(Parsed::Cli(cli))
 }
 
@@ -74,16 +86,17 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
 fn known_account(cli: &Cli, arguments: &[OsString], profile: Option<&Profile>) -> Vec<String> {
     let matches = Cli::command().try_get_matches_from(arguments).ok();
     let typed = matches.as_ref().and_then(|matches| matches.subcommand()).map(|(_, typed)| typed);
-    let setting = |id: &str, variable: &str, key: &str| {
-        let typed = typed.and_then(|typed| typed.try_get_many::<String>(id).ok().flatten()?.next().cloned());
-        let set = || std::env::var(variable).ok().filter(|value| !value.is_empty());
-        let entry = || profile?.entries.iter().find(|entry| entry.key == key)?.values.first().cloned();
-        let first = typed.or_else(set).or_else(entry)?;
-        first.split(',').next().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    let setting = |id: &str, variable: &str, key: &str| -> Vec<String> {
+        let typed = typed.and_then(|typed| Some(typed.try_get_many::<String>(id).ok().flatten()?.cloned().collect()));
+        let set = || std::env::var(variable).ok().filter(|value| !value.is_empty()).map(|value| vec![value]);
+        let entry = || Some(profile?.entries.iter().find(|entry| entry.key == key)?.values.clone());
+        typed.or_else(set).or_else(entry).unwrap_or_default()
     };
-    let address = setting("system_id", "SMPPOST_SYSTEM_ID", "system_id").zip(setting("hosts", "SMPPOST_HOST", "host"));
-    let address = address.map(|(system_id, host)| super::connection::name_of(&system_id, &host));
-    cli.account.iter().filter(|name| !name.is_empty()).cloned().chain(address).collect()
+    let system_id = setting("system_id", "SMPPOST_SYSTEM_ID", "system_id").into_iter().next();
+    let hosts = setting("hosts", "SMPPOST_HOST", "host");
+    let hosts = hosts.iter().flat_map(|value| value.split(',')).filter_map(|host| parse_host(host).ok());
+    let address = |host: String| Some(super::connection::name_of(system_id.as_ref()?, &host));
+    cli.account.iter().filter(|name| !name.is_empty()).cloned().chain(hosts.filter_map(address)).collect()
 }
 
 /// Reads the command line, and the profile that it uses.
@@ -134,6 +147,8 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
         let skipped = match entry.key.as_str() {
             "journal" => simulated,
             "password_file" => has_password,
+            // Typed, one connection both ways or only out beats it.
+            RECEIVER => is_typed("bind") && !receives_apart(typed),
             _ => false,
         };
         if !skipped {
@@ -147,6 +162,12 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
         Ok(cli) => Ok((Parsed::Cli(Box::new(cli)), Some(profile.clone()))),
         Err(error) => Err(CliError::Usage(blame(&error, config.as_ref().map(|config| &*config.path), profile))),
     }
+}
+
+/// Whether connections that only receive were typed.
+fn receives_apart(typed: &clap::ArgMatches) -> bool {
+    let bind = typed.try_get_raw("bind").ok().flatten().and_then(|mut values| values.next_back());
+    bind.is_some_and(|bind| bind == "rx" || bind == "tx+rx")
 }
 
 /// Refuses options of `cancel` that do nothing without --at-smsc, if they are typed: the environment and a profile may hold
@@ -176,11 +197,16 @@ fn refuse_foreign_host(
     command: &clap::Command,
 ) -> Result<(), CliError> {
     let Some((config, owner)) = config.and_then(|config| Some((config, config.foreign?))) else { return Ok(()) };
-    let connects = command.get_arguments().any(|argument| argument.get_id() == "hosts") && !is_typed("hosts");
-    match profile.entries.iter().find(|entry| entry.key == "host").filter(|_| connects) {
-        Some(entry) => Err(CliError::Usage(format!(
+    let decides = |id: &str| command.get_arguments().any(|argument| argument.get_id() == id) && !is_typed(id);
+    let host = profile.entries.iter().find(|entry| entry.key == "host").filter(|_| decides("hosts"));
+    let receiver = || {
+        let names_host = |entry: &&Entry| entry.values.iter().any(|value| value.starts_with("host="));
+        profile.entries.iter().find(|entry| entry.key == RECEIVER).filter(names_host).filter(|_| decides("rx_hosts"))
+    };
+    match host.map(|entry| (entry, "--host")).or_else(|| receiver().map(|entry| (entry, "--rx-host"))) {
+        Some((entry, option)) => Err(CliError::Usage(format!(
             "{} line {}: the file belongs to another user (number {owner}), who would decide where your password goes: make a \
-             copy of your own, or name the host with --host",
+             copy of your own, or name the host with {option}",
             config.path.display(),
             entry.line
         ))),
@@ -203,6 +229,7 @@ fn keys() -> Vec<String> {
         keys.extend(names.map(|long| long.replace('-', "_")));
     }
     keys.retain(|key| !NOT_KEYS.contains(&key.as_str()));
+    keys.push(RECEIVER.into());
     keys
 }
 

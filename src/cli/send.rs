@@ -1,7 +1,7 @@
 //! The commands around sending: `send`, `resume`, `import`, `check` and `cancel`.
 
 use super::campaign::{AlphabetArgs, CampaignArgs};
-use super::connection::{ConnectionArgs, InboundArgs, account_name, duration};
+use super::connection::{ConnectionArgs, InboundArgs, duration};
 use super::guard::AdoptArgs;
 use super::hours::{self, HoursArgs};
 use super::plan::{self, How, Line};
@@ -12,6 +12,7 @@ use crate::address::Destination;
 use crate::campaign::{self, Again, CampaignError, CampaignFile, Checked, Imported, Prepared, twin_words};
 use crate::escape::escape_terminal;
 use crate::hours::Hours;
+use crate::journal::account::{Identity, judge_account};
 use crate::journal::control::Decision;
 use crate::journal::key::State;
 use crate::journal::lock::SenderLock;
@@ -57,6 +58,11 @@ pub struct SendArgs {
 }
 
 impl SendArgs {
+    /// How the account is reached.
+    pub fn connection_mut(&mut self) -> &mut ConnectionArgs {
+        &mut self.sessions.connection
+    }
+
     /// Whether nothing is to be written.
     pub fn is_dry_run(&self) -> bool {
         self.run.dry_run
@@ -391,7 +397,7 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         let connection = journal::open_untouched(journal)?;
         let (sessions, notes) = args.as_before(&connection)?;
         let settings = args.settings(&sessions, sessions.check()?, journal)?;
-        journal::judge_account(&connection, journal, &settings.account_name)?;
+        judge_account(&connection, journal, &settings.identity)?;
         let (lines, several) = args.lines(&connection, &settings)?;
         say_dry_run(&lines, &settings, notes)?;
         if several && !args.all {
@@ -496,12 +502,17 @@ fn how(settings: &SendSettings, notes: Vec<String>) -> How<'_> {
         connections: settings.connections,
         rate: settings.rate,
         hours: &settings.hours,
-        simulated: settings.account_name == journal::SIMULATOR,
+        simulated: settings.identity.is_simulator(),
         notes,
     }
 }
 
 impl ResumeArgs {
+    /// How the account is reached.
+    pub fn connection_mut(&mut self) -> &mut ConnectionArgs {
+        &mut self.sessions.connection
+    }
+
     /// Whether nothing is to be written.
     pub fn is_dry_run(&self) -> bool {
         self.run.dry_run
@@ -521,7 +532,7 @@ impl ResumeArgs {
             let options = journal::campaign::options(&connection, name)?;
             refuse_unreceipted(&settings.restraint, &settings.account, Some((name, &options)))?;
         }
-        journal::judge_account(&connection, journal, &settings.account_name)?;
+        judge_account(&connection, journal, &settings.identity)?;
         let (lines, several) = self.lines(&connection, &settings)?;
         let interrupts = crate::signals::interrupts()?;
         if several && !self.all && !ask::on_terminal() {
@@ -631,7 +642,7 @@ impl ResumeArgs {
         Ok(SendSettings {
             restraint: self.run.restraint.restraint(),
             journal: journal.into(),
-            account_name: account_name(&account),
+            identity: self.sessions.connection.identity(&account, self.adopt.same_account),
             connections: sessions.connections()?,
             rate: sessions.pace.rate(),
             rules: self.sessions.rules(),
@@ -755,7 +766,7 @@ impl SendArgs {
             let mut account = self.sessions.account("127.0.0.1", "simulated")?;
             account.port = simulator.local_addr().port();
             let mut settings = self.settings(account, hours, journal, &campaign.name)?;
-            settings.account_name = journal::SIMULATOR.into();
+            settings.identity = Identity::simulator();
             settings.old_receipts_come = false;
             (settings, Some(simulator))
         } else {
@@ -763,9 +774,9 @@ impl SendArgs {
             (self.settings(account, hours, journal, &campaign.name)?, None)
         };
         refuse_unreceipted(&settings.restraint, &settings.account, Some((&campaign.name, &campaign.options)))?;
-        prepare::judge(journal, &settings.account_name)?;
+        prepare::judge(journal, &settings.identity)?;
         let display = Display::new();
-        let account = Some(settings.account_name.as_str());
+        let account = Some(settings.identity.shown());
         let mut asked = false;
         let mut about_twins = |twins: &[Twin]| {
             display.clear();
@@ -834,11 +845,11 @@ impl SendArgs {
             if self.simulate { self.sessions.account("127.0.0.1", "simulated")? } else { self.sessions.check()? };
         let mut settings = self.settings(account, hours.clone(), journal, &campaign.name)?;
         if self.simulate {
-            settings.account_name = journal::SIMULATOR.into();
+            settings.identity = Identity::simulator();
         }
         let recorded = match journal::open_untouched(journal) {
             Ok(connection) => {
-                journal::judge_account(&connection, journal, &settings.account_name)?;
+                judge_account(&connection, journal, &settings.identity)?;
                 let known = campaign::compare(campaign, &connection).map_err(|error| with_commands(error, journal))?;
                 match known {
                     Some(_) => Some(Line::of(&journal::query::plan(&connection, &campaign.name, settings.limit)?)),
@@ -879,7 +890,7 @@ impl SendArgs {
         Ok(SendSettings {
             restraint: self.run.restraint.restraint(),
             journal: journal.into(),
-            account_name: account_name(&account),
+            identity: self.sessions.connection.identity(&account, self.adopt.same_account),
             connections: self.sessions.connections()?,
             rate: self.sessions.pace.rate(),
             rules: self.sessions.rules(),

@@ -212,6 +212,7 @@ impl Bench {
                 text_id: batch.keep(told.text_id.as_bytes()),
                 state: Some(told.state),
                 is_final: told.is_final,
+                other: None,
                 error: batch.keep(b""),
                 text: batch.keep(b"text"),
                 tlvs: batch.keep(&tlvs),

@@ -300,8 +300,8 @@ impl Keeper {
         }
         self.note_ids_match();
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO receipt (id, received_at, state, final, rule, error, text, tlvs, source, destination)
-             VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO receipt (id, received_at, state, final, rule, error, text, tlvs, other_state, source, destination)
+             VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
         for (attempt, receipt, is_numberless) in plain {
             let address = |range| is_numberless.then(|| text_of(batch.octets(range)));
@@ -314,6 +314,7 @@ impl Keeper {
                 (!error.is_empty()).then_some(&*text_of(error)),
                 as_value(batch.octets(&receipt.text)),
                 (!tlvs.is_empty()).then_some(tlvs),
+                receipt.other.map(number_of),
                 address(&receipt.source).as_deref(),
                 address(&receipt.destination).as_deref(),
             ))?;
@@ -373,8 +374,8 @@ impl Keeper {
         self.connection
             .prepare_cached(
                 "INSERT INTO receipt (id, received_at, state, final, rule, error, message_id, source, destination, text, tlvs,
-                                      text_id)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                      other_state, text_id)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(rusqlite::params![
                 number,
@@ -388,6 +389,7 @@ impl Keeper {
                 (stray || is_numberless).then_some(&*destination),
                 as_value(text),
                 (!tlvs.is_empty()).then_some(tlvs),
+                receipt.other.map(number_of),
                 (stray && !text_id.is_empty()).then_some(&*text_id),
             ])?;
         match attempt {

@@ -89,12 +89,15 @@ impl Keeper {
     /// Whether a number in the receipt, which has the id of `attempt`, is that of another message that had been claimed when
     /// it came. `None`: the messages are still being read.
     pub(super) fn names_another(&self, attempt: Attempt, stray: &Stray) -> Result<Option<bool>, JournalError> {
-        let Some(parties) = Parties::of(&self.connection, attempt.part())? else { return Ok(Some(false)) };
-        let sender = Destination::parse(&parties.source).map_or(0, |number| number.key());
+        let Some((message, _)) = message_of(&self.connection, attempt.part())? else { return Ok(Some(false)) };
+        let sender = self.sender_of(message)?;
         let mut table = self.rivals.borrow_mut();
+        let campaigns = &self.books.campaigns;
         let mut is_read = true;
-        for book in &self.books.campaigns {
-            is_read &= table.has(book.first_id, book.end_id);
+        if !table.has_all_of(campaigns.len()) {
+            for book in campaigns.iter().filter(|book| book.first_id < book.end_id) {
+                is_read &= table.has(book.first_id, book.end_id);
+            }
         }
         if !is_read {
             return Ok(None);
@@ -103,15 +106,13 @@ impl Keeper {
             return Ok(Some(false));
         }
         for number in stray.marks.numbers.into_iter().filter(|number| *number != 0 && !alike(*number, sender)) {
-            for message in table.perhaps_to(number).take(LOOKED_AT_MAX) {
+            for other in table.perhaps_to(number).take(LOOKED_AT_MAX) {
                 self.work.note(2);
-                let Some((_, parts)) = message_of(&self.connection, message)? else { continue };
-                let Some(other) = Parties::of(&self.connection, message)? else { continue };
-                if message == parties.message || !alike(number, other.number) {
+                let went_to = Parties::of(&self.connection, other)?.map_or(0, |parties| parties.number);
+                if other == message || !alike(number, went_to) {
                     continue;
                 }
-                let mut claimed: Vec<Attempt> =
-                    (0..i64::from(parts)).map(|n| Attempt::new(message + n, 0)).take(1).collect();
+                let mut claimed = vec![Attempt::new(other, 0)];
                 self.claimed_before(&mut claimed, stray)?;
                 if !claimed.is_empty() {
                     return Ok(Some(true));
@@ -119,6 +120,17 @@ impl Keeper {
             }
         }
         Ok(Some(false))
+    }
+
+    /// The sender of a message as a number, as [`Destination::key`]; 0: it is none.
+    fn sender_of(&self, message: i64) -> Result<u64, JournalError> {
+        let own: Option<String> = self
+            .connection
+            .prepare_cached("SELECT source FROM message WHERE id = ?1")?
+            .query_row([message], |row| row.get(0))?;
+        let campaign = self.books.campaign_of(message).and_then(|index| self.books.campaign(index));
+        let sender = own.or_else(|| campaign.map(|campaign| campaign.sender.clone())).unwrap_or_default();
+        Ok(Destination::parse(&sender).map_or(0, |number| number.key()))
     }
 }
 

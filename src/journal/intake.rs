@@ -149,7 +149,7 @@ impl Intake {
         let intake = Self::begin_with(connection, path, lock, name, file, options).and_then(|mut intake| {
             intake.is_new = is_new;
             if let Some(account) = account {
-                super::note_account(&intake.connection, account)?;
+                super::account::note_account(&intake.connection, account)?;
             }
             Ok(intake)
         });

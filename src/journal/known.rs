@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 /// Octets of a note that are read: one of a few hundred is usual.
 const OCTETS_MAX: u64 = 64 * 1024;
 /// Names under which a journal's account is known.
-const ACCOUNTS_MAX: usize = 8;
+const ACCOUNTS_MAX: usize = 64;
 /// The folder of the notes in the state folder.
 const FOLDER: &str = "journals";
 
@@ -149,7 +149,7 @@ pub fn record(
     let generation = identity::count(connection)?;
     let Extent { session, serial } = super::recover::extent(connection)?;
     let mut accounts = account.to_vec();
-    accounts.extend(super::note(connection, "account")?);
+    accounts.extend(super::account::names(connection)?);
     accounts.extend(before.iter().flat_map(|note| note.accounts.iter().cloned()));
     let mut seen = hashbrown::HashSet::new();
     accounts.retain(|account| seen.insert(account.clone()));

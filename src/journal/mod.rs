@@ -33,6 +33,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::report::text::journal_option;
 use migrate::Age;
 
+pub mod account;
 pub mod adopt;
 mod again;
 pub mod answers;
@@ -321,13 +322,13 @@ impl fmt::Display for JournalError {
             Self::ImportHeld(path) => {
                 write!(f, "another import into journal {} is running: wait for it to end", shown(path))
             }
-            Self::OtherAccount { path, recorded, .. } if recorded == SIMULATOR => write!(
+            Self::OtherAccount { path, recorded, .. } if recorded == account::SIMULATOR => write!(
                 f,
                 "journal {} is of a rehearsal (--simulate), and what was rehearsed is not sent to anybody: name another \
                  file with --journal, and import the campaign there",
                 path.display()
             ),
-            Self::OtherAccount { path, recorded, wanted } if wanted == SIMULATOR => write!(
+            Self::OtherAccount { path, recorded, wanted } if wanted == account::SIMULATOR => write!(
                 f,
                 "journal {} has messages for the account {recorded}, which a rehearsal must not touch: name another file \
                  with --journal",
@@ -336,7 +337,8 @@ impl fmt::Display for JournalError {
             Self::OtherAccount { path, recorded, wanted } => write!(
                 f,
                 "journal {} has messages of the account {}, and this run is for {}: one journal serves one \
-                 account. If --host or --system-id is mistyped, correct it; for another account name another file with --journal",
+                 account. If --host or --system-id is mistyped, correct it. If it is the same account at a new address or with \
+                 another login: the same command, once, with --same-account. For another account name another file with --journal",
                 shown(path),
                 escape_terminal(recorded),
                 escape_terminal(wanted)
@@ -717,38 +719,10 @@ pub fn campaign_id(connection: &Connection, name: &str) -> Result<i64, JournalEr
     }
 }
 
-/// The account of a rehearsal against the built-in simulator.
-pub const SIMULATOR: &str = "the built-in simulator";
-
-/// Notes the account that a journal serves, unless it has one.
-pub fn note_account(connection: &Connection, account: &str) -> Result<(), JournalError> {
-    connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('account', ?1)", [account])?;
-    Ok(())
-}
-
-/// Refuses another account than the journal notes, and changes nothing: what [`claim_account`] would say.
-pub fn judge_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
-    let Some(recorded) = note(connection, "account")?.filter(|recorded| !is_same_account(recorded, account)) else {
-        return Ok(());
-    };
-    // As long as nothing was sent, a name that was mistyped binds nobody. But what was rehearsed is not for real people,
-    // and what is for them is not rehearsed.
-    let kinds_differ = (recorded == SIMULATOR) != (account == SIMULATOR);
-    let is_used: bool = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM claim) OR ?1 AND EXISTS (SELECT 1 FROM campaign WHERE imported_at IS NOT NULL)",
-        [kinds_differ],
-        |row| row.get(0),
-    )?;
-    if is_used {
-        return Err(JournalError::OtherAccount { path: path.into(), recorded, wanted: account.into() });
-    }
-    Ok(())
-}
-
 /// Whether the journal is one for real messages; `None`: it has something in it, and does not say for what account.
 pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
-    if let Some(account) = note(connection, "account")? {
-        return Ok(Some(account != SIMULATOR));
+    if let Some(recorded) = note(connection, "account")? {
+        return Ok(Some(recorded != account::SIMULATOR));
     }
     let has_rows: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM campaign) OR EXISTS (SELECT 1 FROM suppression) OR EXISTS (SELECT 1 FROM session)",
@@ -756,22 +730,6 @@ pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
         |row| row.get(0),
     )?;
     Ok(if has_rows { None } else { Some(false) })
-}
-
-/// Notes the account that the journal serves, or refuses another one than it notes. A rehearsal against the built-in
-/// simulator counts as an account of its own.
-pub fn claim_account(connection: &Connection, path: &Path, account: &str) -> Result<(), JournalError> {
-    judge_account(connection, path, account)?;
-    set_note(connection, "account", Some(account))
-}
-
-/// Whether two names of accounts, `NAME at HOST`, are of one: capitals of the host and a dot at its end do not count.
-fn is_same_account(one: &str, other: &str) -> bool {
-    let parts = |account: &str| {
-        let (name, host) = account.rsplit_once(" at ").unwrap_or((account, ""));
-        (name.to_owned(), host.trim().trim_end_matches('.').to_ascii_lowercase())
-    };
-    parts(one) == parts(other)
 }
 
 /// A note that the journal keeps under a key.

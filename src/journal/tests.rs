@@ -52,41 +52,10 @@ fn what_is_no_journal_is_refused_untouched() {
 }
 
 #[test]
-fn one_journal_serves_one_account() {
-    let (_folder, path) = folder();
-    let connection = open_or_create(&path).unwrap();
-    claim_account(&connection, &path, "acme at localhost").unwrap();
-    claim_account(&connection, &path, "acme at localhost").unwrap();
-    let other = claim_account(&connection, &path, "the built-in simulator");
-    assert!(other.is_ok(), "nothing was sent: a name that was mistyped binds nobody");
-    connection
-        .execute_batch(
-            "INSERT INTO claim (try, first_part, parts, first_message, session_id, first_sequence_number, claimed_at)
-             VALUES (0, 1, 1, 1, 1, 100, 0)",
-        )
-        .unwrap();
-    let other = claim_account(&connection, &path, "acme at localhost");
-    assert!(matches!(other, Err(JournalError::OtherAccount { .. })));
-}
-
-#[test]
 fn a_folded_journal_is_read_where_nothing_can_be_written() {
     let (_folder, path) = folder();
     let connection = open_or_create(&path).unwrap();
     assert!(!is_folded(&path));
     drop(connection);
     assert!(is_folded(&path));
-}
-
-#[test]
-fn an_account_is_the_same_however_its_host_is_written() {
-    for (one, other, same) in [
-        ("x at SMSC.Example.", "x at smsc.example", true),
-        ("x at smsc.example", "X at smsc.example", false),
-        ("x at smsc.example", "x at smsc2.example", false),
-        ("the built-in simulator", "the built-in simulator", true),
-        ("the built-in simulator", "x at localhost", false),
-    ] {
-        assert_eq!(super::is_same_account(one, other), same, "{one} {other}");
-    }
 }

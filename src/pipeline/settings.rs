@@ -2,6 +2,7 @@
 
 use super::unbound::NeverBound;
 use crate::hours::Hours;
+use crate::journal::account::Identity;
 use crate::journal::keeper::Status;
 use crate::journal::query::Stamp;
 use crate::journal::recover::Recovered;
@@ -24,8 +25,8 @@ pub struct SendSettings {
     pub journal: PathBuf,
     /// How the account is reached.
     pub account: Account,
-    /// The account's name in the journal: one journal serves one account.
-    pub account_name: String,
+    /// How the account is named: one journal serves one account.
+    pub identity: Identity,
     /// How many connections.
     pub connections: usize,
     /// PDUs a second, over all connections.
@@ -66,7 +67,7 @@ impl SendSettings {
         RunRow {
             started_at: Stamp(now_ms()),
             ended_at: None,
-            account: self.account_name.clone(),
+            account: self.identity.shown().into(),
             host: account.hosts.first().cloned().unwrap_or_default(),
             port: account.port,
             tls: account.tls.is_some(),

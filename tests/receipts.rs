@@ -58,6 +58,7 @@ impl Scene {
                 system_id: "test".into(),
                 password: Secret::default(),
                 system_type: String::new(),
+                addresses: Default::default(),
                 bind: BindMode::Transceiver,
                 version: Version::V34,
                 tlvs: smppost::session::TakesTlvs::default(),

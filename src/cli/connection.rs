@@ -6,7 +6,10 @@ use crate::config::PASSWORD_VARIABLE;
 use crate::journal::account::Identity;
 use crate::journal::keeper::stop_word;
 use crate::link::{Tls, TlsOptions, parse_host, parse_pin};
-use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, StateFrom, TakesTlvs, Timers, Version};
+use crate::session::{
+    ADDRESS_RANGE_MAX, Account, BindMode, BoundAddresses, ReceiptCodes, ReceiptReading, Secret, StateFrom, TakesTlvs,
+    Timers, Version,
+};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,6 +49,15 @@ pub struct ConnectionArgs {
     /// The system_type [default: empty]
     #[arg(long, value_name = "TYPE")]
     system_type: Option<String>,
+    /// The address_range of the bind: which addresses to receive for, as the provider writes it [default: empty]
+    #[arg(long, value_name = "PATTERN", value_parser = address_range)]
+    address_range: Option<String>,
+    /// The addr_ton of the bind, 0 to 255 [default: 0]
+    #[arg(long, value_name = "TON")]
+    addr_ton: Option<u8>,
+    /// The addr_npi of the bind, 0 to 255 [default: 0]
+    #[arg(long, value_name = "NPI")]
+    addr_npi: Option<u8>,
     /// The version of SMPP; 3.3 has neither transceivers nor optional parameters [default: 3.4]
     #[arg(long, value_enum, value_name = "VERSION")]
     smpp_version: Option<VersionArg>,
@@ -107,6 +119,19 @@ struct TimerArgs {
     /// How long the SMSC may take to read what is written [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     write_timeout: Option<Duration>,
+}
+
+/// Checks an address_range.
+fn address_range(typed: &str) -> Result<String, String> {
+    if !typed.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
+        return Err("only ASCII characters are allowed".into());
+    }
+    match typed.len() {
+        long if long > ADDRESS_RANGE_MAX => {
+            Err(format!("it has {long} octets, and SMPP takes at most {ADDRESS_RANGE_MAX}"))
+        }
+        _ => Ok(typed.to_owned()),
+    }
 }
 
 /// What comes in, and what it means.
@@ -355,6 +380,11 @@ impl ConnectionArgs {
             system_id: system_id.into(),
             password,
             system_type: system_type.into(),
+            addresses: BoundAddresses {
+                ton: self.addr_ton.unwrap_or_default(),
+                npi: self.addr_npi.unwrap_or_default(),
+                range: self.address_range.clone().unwrap_or_default(),
+            },
             bind,
             version,
             tlvs,

@@ -29,6 +29,8 @@ fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
         window: 10,
         timers: Timers { connect: Duration::from_secs(20), bind: Duration::from_secs(20), ..Timers::default() },
         receipts: Default::default(),
+        spread: Default::default(),
+        local: Default::default(),
         receiver: None,
     }
 }

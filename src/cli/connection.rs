@@ -6,7 +6,9 @@ use crate::config::PASSWORD_VARIABLE;
 use crate::journal::account::Identity;
 use crate::journal::keeper::stop_word;
 use crate::link::{LocalAddresses, Tls, TlsOptions, parse_host, parse_local, parse_pin};
-use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, Spread, TakesTlvs, Timers, Version};
+use crate::session::{
+    Account, BindMode, ReceiptCodes, ReceiptReading, Secret, Spread, StateFrom, TakesTlvs, Timers, Version,
+};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -136,12 +138,24 @@ pub struct ReadingArgs {
     /// (0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,BLACKLST=REJECTED) [default: SMPP's]
     #[arg(long, value_name = "TABLE")]
     receipt_codes: Option<ReceiptCodes>,
-    /// --receipt-codes hold for the TLV message_state too
+    /// --receipt-codes hold for the TLV message_state too, not only for the codes that SMPP does not have
     #[arg(long, requires = "receipt_codes")]
     receipt_codes_in_state: bool,
     /// ACCEPTED is the last that the SMSC says of a message: it counts as DELIVERED
     #[arg(long)]
     accepted_is_final: bool,
+    /// Which holds where a receipt's TLV message_state and the `stat` of its text differ; a report says how often they do
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = StateFromArg::Tlv)]
+    receipt_state: StateFromArg,
+}
+
+/// Where a receipt's state is taken from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum StateFromArg {
+    /// The TLV
+    Tlv,
+    /// The text
+    Text,
 }
 
 impl ReadingArgs {
@@ -151,6 +165,10 @@ impl ReadingArgs {
             codes: self.receipt_codes.clone().unwrap_or_default(),
             codes_in_state: self.receipt_codes_in_state,
             accepted_is_final: self.accepted_is_final,
+            state_from: match self.receipt_state {
+                StateFromArg::Tlv => StateFrom::Tlv,
+                StateFromArg::Text => StateFrom::Text,
+            },
         }
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use bind::{BindError, Bound, bind};
 pub use dialogue::Dialogue;
-pub use reading::{ReceiptCodes, ReceiptReading, last};
+pub use reading::{ReceiptCodes, ReceiptReading, StateFrom, Told, last};
 pub use trust::Trust;
 pub use writer::run;
 

@@ -65,6 +65,8 @@ impl Scene {
                 window: 50,
                 timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
                 receipts: ReceiptReading::default(),
+                spread: Default::default(),
+                local: Default::default(),
                 receiver: None,
             },
             identity: Identity { name: None, addresses: vec!["test".into()], receivers: Vec::new(), same: false },

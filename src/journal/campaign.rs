@@ -4,6 +4,7 @@
 use super::JournalError;
 use super::books::InDoubtPolicy;
 use super::state::{Awaited, ReceiptsFor};
+use crate::fields::SubmitFields;
 use crate::text::{Concat, DefaultAlphabet};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,12 @@ impl CampaignOptions {
     /// Characters that a sender may have; a number may always have 15 digits.
     pub fn sender_length_max(&self) -> usize {
         self.max_sender_length.map_or(crate::address::SENDER_CHARACTERS_MAX, usize::from)
+    }
+
+    /// Whether its fields, which are those of all its messages, name a user_message_reference.
+    pub fn names_reference(&self) -> bool {
+        let fields = self.fields.clone().and_then(|fields| serde_json::from_value::<SubmitFields>(fields).ok());
+        fields.is_some_and(|fields| fields.names_reference())
     }
 
     /// Which receipts its messages ask for: a field of the whole campaign beats the option, one of a row is not looked at.

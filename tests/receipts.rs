@@ -64,6 +64,7 @@ impl Scene {
                 window: 50,
                 timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
                 receipts: ReceiptReading::default(),
+                recorder: None,
             },
             identity: Identity { name: None, addresses: vec!["test".into()], receivers: Vec::new(), same: false },
             connections: 1,

@@ -357,6 +357,7 @@ impl ConnectionArgs {
                 ..default
             },
             receipts: ReceiptReading::default(),
+            recorder: None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::connection::{ConnectionArgs, InboundArgs, duration};
 use super::guard::AdoptArgs;
+use super::record::RecordArgs;
 use super::sessions::{CountArgs, KeepArgs};
 use super::{CliError, exit};
 use crate::hours::Hours;
@@ -32,6 +33,8 @@ pub struct ListenArgs {
     inbound: InboundArgs,
     #[command(flatten)]
     pub adopt: AdoptArgs,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 /// Listens until it is told to stop: that is how it ends, so that a signal is no failure.
@@ -49,6 +52,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     if !account.bind.can_receive() {
         return Err(CliError::Usage("--bind tx sends only: to listen, use rx, trx or tx+rx".into()));
     }
+    account.recorder = args.record.start()?;
     let settings = SendSettings {
         restraint: Default::default(),
         journal: journal.into(),

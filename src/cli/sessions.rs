@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::connection::{CONNECTION, ConnectionArgs, TIMERS, duration};
+use super::record::RecordArgs;
 use crate::journal::retry::{CodeRule, RetryRules};
 use crate::journal::runs::RunRow;
 use crate::pacer::Rate;
@@ -124,13 +125,17 @@ pub struct SessionArgs {
     retry_delays: Vec<Duration>,
     #[command(flatten)]
     keep: KeepArgs,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 impl SessionArgs {
     /// The account as typed, if messages can be sent with it.
     pub fn resolve_to_send(&self) -> Result<Account, CliError> {
         self.connections()?;
-        self.connection.resolve_to_send().map(|account| self.complete(account))
+        self.record.options()?;
+        let account = self.connection.resolve_to_send().map(|account| self.complete(account))?;
+        Ok(Account { recorder: self.record.start()?, ..account })
     }
 
     /// The account as typed, if messages can be sent with it, without its password: for what does not connect.
@@ -143,7 +148,7 @@ impl SessionArgs {
     pub fn account(&self, host: &str, system_id: &str) -> Result<Account, CliError> {
         self.connections()?;
         let account = self.connection.account(&[host.into()], system_id, Secret::default())?;
-        Ok(self.complete(account))
+        Ok(Account { recorder: self.record.start()?, ..self.complete(account) })
     }
 
     /// These settings, and for what nobody gave those of the last run; and in words what of them is so, and what is not as

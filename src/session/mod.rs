@@ -14,6 +14,7 @@ use crate::journal::marks::Marks;
 use crate::journal::retry::RetryRules;
 use crate::link::Tls;
 use crate::pacer::Pacer;
+use crate::record::Recorder;
 use crate::wire::{BindKind, CommandStatus};
 use crossbeam_channel::{Receiver, Sender};
 use std::fmt;
@@ -182,6 +183,8 @@ pub struct Account {
     pub timers: Timers,
     /// What its receipts mean.
     pub receipts: ReceiptReading,
+    /// Records all that passes over its sessions; `None`: nothing does.
+    pub recorder: Option<Recorder>,
 }
 
 impl Account {

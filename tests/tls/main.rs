@@ -29,6 +29,7 @@ fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
         window: 10,
         timers: Timers { connect: Duration::from_secs(20), bind: Duration::from_secs(20), ..Timers::default() },
         receipts: Default::default(),
+        recorder: None,
     }
 }
 

@@ -302,6 +302,11 @@ impl fmt::Display for Problem {
 impl std::error::Error for FieldError {}
 
 impl SubmitFields {
+    /// Whether the operator gave a user_message_reference among them.
+    pub fn names_reference(&self) -> bool {
+        self.tlvs.get(crate::wire::tlv::Tag::USER_MESSAGE_REFERENCE.0).is_some()
+    }
+
     /// Sets a field by name. `Ok(false)`: there is no field of that name. An empty value leaves the field as it was.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool, FieldError> {
         match Field::from_name(name)? {

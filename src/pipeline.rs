@@ -567,9 +567,12 @@ impl Run {
             }
             Notice::Refused { slot, reason } => {
                 self.bound[slot] = false;
-                let was_last_sender =
-                    self.can_submit[slot].take() == Some(true) && !self.can_submit.contains(&Some(true));
-                if was_last_sender || !self.bound.contains(&true) {
+                let own = self.can_submit[slot].take();
+                let others_send = self.can_submit.contains(&Some(true));
+                // A receiver that is refused before the sender is bound ends nothing, as it would not afterwards.
+                let is_missed = own == Some(true) && !others_send
+                    || !self.bound.contains(&true) && !(own == Some(false) && others_send);
+                if is_missed {
                     return Some(reason);
                 }
                 self.words.push(format!("connection {}: {reason}; going on without it", slot + 1));

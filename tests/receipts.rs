@@ -65,6 +65,7 @@ impl Scene {
                 timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
                 receipts: ReceiptReading::default(),
                 recorder: None,
+                receiver: None,
             },
             identity: Identity { name: None, addresses: vec!["test".into()], receivers: Vec::new(), same: false },
             connections: 1,

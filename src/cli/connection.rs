@@ -6,7 +6,7 @@ use crate::config::PASSWORD_VARIABLE;
 use crate::journal::account::Identity;
 use crate::journal::keeper::stop_word;
 use crate::link::{Tls, TlsOptions, parse_host, parse_pin};
-use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, TakesTlvs, Timers, Version};
+use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, StateFrom, TakesTlvs, Timers, Version};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub struct ConnectionArgs {
     #[arg(long, value_enum, value_name = "MODE")]
     bind: Option<BindArg>,
     #[command(flatten)]
-    tls: TlsArgs,
+    pub tls: TlsArgs,
     #[command(flatten)]
     timers: TimerArgs,
     /// The account's name, from the option that every command has.
@@ -67,28 +67,28 @@ pub struct ConnectionArgs {
 /// How the connection is protected.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "TLS")]
-struct TlsArgs {
+pub struct TlsArgs {
     /// Speak TLS; the certificate must be for the host and come from a CA that this system or the program knows
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    tls: Option<bool>,
+    pub tls: Option<bool>,
     /// Trust the CAs, or the very certificate, in this PEM file, and no others
     #[arg(long, value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
+    pub tls_ca: Option<PathBuf>,
     /// The name that the certificate must be for, if it is not the host
     #[arg(long, value_name = "NAME")]
-    tls_server_name: Option<String>,
+    pub tls_server_name: Option<String>,
     /// Our certificate (PEM), if the SMSC asks for one
     #[arg(long, value_name = "FILE")]
-    tls_client_cert: Option<PathBuf>,
+    pub tls_client_cert: Option<PathBuf>,
     /// The key of our certificate (PEM); only you may be able to read it
     #[arg(long, value_name = "FILE")]
-    tls_client_key: Option<PathBuf>,
+    pub tls_client_key: Option<PathBuf>,
     /// Take only a certificate with this public key: the SHA-256 of its SubjectPublicKeyInfo; repeatable
     #[arg(long, value_name = "HEX", value_parser = parse_pin)]
-    tls_pin_sha256: Vec<[u8; 32]>,
+    pub tls_pin_sha256: Vec<[u8; 32]>,
     /// Do not check the certificate (with a pin: only its key). Whoever sits between can read everything
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    tls_danger_accept_any_cert: Option<bool>,
+    pub tls_danger_accept_any_cert: Option<bool>,
 }
 
 /// What may take how long.
@@ -132,12 +132,24 @@ pub struct ReadingArgs {
     /// (0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,BLACKLST=REJECTED) [default: SMPP's]
     #[arg(long, value_name = "TABLE")]
     receipt_codes: Option<ReceiptCodes>,
-    /// --receipt-codes hold for the TLV message_state too
+    /// --receipt-codes hold for the TLV message_state too, not only for the codes that SMPP does not have
     #[arg(long, requires = "receipt_codes")]
     receipt_codes_in_state: bool,
     /// ACCEPTED is the last that the SMSC says of a message: it counts as DELIVERED
     #[arg(long)]
     accepted_is_final: bool,
+    /// Which holds where a receipt's TLV message_state and the `stat` of its text differ; a report says how often they do
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = StateFromArg::Tlv)]
+    receipt_state: StateFromArg,
+}
+
+/// Where a receipt's state is taken from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum StateFromArg {
+    /// The TLV
+    Tlv,
+    /// The text
+    Text,
 }
 
 impl ReadingArgs {
@@ -147,6 +159,10 @@ impl ReadingArgs {
             codes: self.receipt_codes.clone().unwrap_or_default(),
             codes_in_state: self.receipt_codes_in_state,
             accepted_is_final: self.accepted_is_final,
+            state_from: match self.receipt_state {
+                StateFromArg::Tlv => StateFrom::Tlv,
+                StateFromArg::Text => StateFrom::Text,
+            },
         }
     }
 }
@@ -212,21 +228,24 @@ pub fn name_of(system_id: &str, host: &str) -> String {
 impl ConnectionArgs {
     /// The account as typed, with its password.
     pub fn resolve(&self) -> Result<Account, CliError> {
+        self.resolve_with(true)
+    }
+
+    /// The account as typed, with its password where that is wanted.
+    pub fn resolve_with(&self, with_password: bool) -> Result<Account, CliError> {
         let system_id = self.named()?;
         // What can be wrong with the rest is said before a password is asked for.
         let mut account = self.account(&self.hosts, system_id, Secret::default())?;
         account.tls = self.tls.settings().map_err(CliError::Usage)?;
-        if account.tls.is_none()
-            && let Some(host) = self.hosts.iter().find(|host| !crate::link::is_loopback(host))
-        {
-            log::warn!(
-                "the password and all messages travel to {host} in the clear: use --tls if the provider offers it"
-            );
+        if !with_password {
+            return Ok(account);
+        }
+        if account.tls.is_none() {
+            warn_of_clear(&self.hosts);
         }
         let variable = self.password_env.as_deref().unwrap_or(PASSWORD_VARIABLE);
-        let strict = self.strict_password == Some(true);
-        account.password =
-            crate::config::password(self.password_file.as_deref(), variable, strict).map_err(CliError::Usage)?;
+        account.password = crate::config::password(self.password_file.as_deref(), variable, self.is_strict())
+            .map_err(CliError::Usage)?;
         Ok(account)
     }
 
@@ -238,7 +257,7 @@ impl ConnectionArgs {
         Identity {
             name: self.account_name.clone().filter(|name| !name.is_empty()),
             addresses: names(&account.system_id, &account.hosts),
-            receivers: Vec::new(),
+            receivers: account.receiver.as_ref().map_or_else(Vec::new, |own| names(&own.system_id, &own.hosts)),
             same,
         }
     }
@@ -305,17 +324,8 @@ impl ConnectionArgs {
     /// The account as typed, at other hosts, without TLS, with a window of 1 and the default timers of a session.
     pub fn account(&self, hosts: &[String], system_id: &str, password: Secret) -> Result<Account, CliError> {
         let system_type = self.system_type.as_deref().unwrap_or_default();
-        for (option, value, most) in [("--system-id", system_id, 15), ("--system-type", system_type, 12)] {
-            if value.len() > most {
-                let octets = value.len();
-                return Err(CliError::Usage(format!(
-                    "{option}: it has {octets} octets, and SMPP takes at most {most}"
-                )));
-            }
-            if value.contains('\0') {
-                return Err(CliError::Usage(format!("{option}: a NUL cannot be in it")));
-            }
-        }
+        checked_login("--system-id", system_id, 15)?;
+        checked_login("--system-type", system_type, 12)?;
         let version = match self.smpp_version {
             Some(VersionArg::V33) => Version::V33,
             None | Some(VersionArg::V34) => Version::V34,
@@ -340,7 +350,7 @@ impl ConnectionArgs {
         let timers = &self.timers;
         Ok(Account {
             hosts: hosts.to_vec(),
-            port: self.port.unwrap_or(if self.tls.is_on() { PORT_TLS } else { PORT }),
+            port: self.port_with(self.tls.is_on()),
             tls: None,
             system_id: system_id.into(),
             password,
@@ -358,7 +368,18 @@ impl ConnectionArgs {
             },
             receipts: ReceiptReading::default(),
             recorder: None,
+            receiver: None,
         })
+    }
+
+    /// The port, where TLS is spoken or not.
+    pub fn port_with(&self, has_tls: bool) -> u16 {
+        self.port.unwrap_or(if has_tls { PORT_TLS } else { PORT })
+    }
+
+    /// Whether a password may have no more octets than SMPP allows.
+    pub fn is_strict(&self) -> bool {
+        self.strict_password == Some(true)
     }
 
     /// Whether no request may carry optional parameters.
@@ -415,7 +436,7 @@ impl ConnectionArgs {
 
 impl TlsArgs {
     /// Any option about TLS asks for it: none of them may be given in vain.
-    fn is_on(&self) -> bool {
+    pub fn is_on(&self) -> bool {
         self.tls.unwrap_or(
             self.tls_ca.is_some()
                 || self.tls_server_name.is_some()
@@ -426,7 +447,8 @@ impl TlsArgs {
         )
     }
 
-    fn settings(&self) -> Result<Option<Tls>, String> {
+    /// As typed, where it is asked for.
+    pub fn settings(&self) -> Result<Option<Tls>, String> {
         if !self.is_on() {
             return Ok(None);
         }
@@ -444,7 +466,27 @@ impl TlsArgs {
     }
 }
 
-fn port(typed: &str) -> Result<u16, String> {
+/// Refuses what a bind request has no room for.
+pub fn checked_login(option: &str, value: &str, most: usize) -> Result<(), CliError> {
+    if value.len() > most {
+        let octets = value.len();
+        return Err(CliError::Usage(format!("{option}: it has {octets} octets, and SMPP takes at most {most}")));
+    }
+    if value.contains('\0') {
+        return Err(CliError::Usage(format!("{option}: a NUL cannot be in it")));
+    }
+    Ok(())
+}
+
+/// Warns where a password travels to another machine without TLS.
+pub fn warn_of_clear(hosts: &[String]) {
+    if let Some(host) = hosts.iter().find(|host| !crate::link::is_loopback(host)) {
+        log::warn!("the password and all messages travel to {host} in the clear: use --tls if the provider offers it");
+    }
+}
+
+/// Reads a port.
+pub fn port(typed: &str) -> Result<u16, String> {
     match typed.parse() {
         Ok(0) | Err(_) => Err("a port is a number from 1 to 65535".into()),
         Ok(port) => Ok(port),

@@ -2,6 +2,7 @@
 
 use super::connection::{ConnectionArgs, InboundArgs, duration};
 use super::guard::AdoptArgs;
+use super::receiver::ReceiverArgs;
 use super::record::RecordArgs;
 use super::sessions::{CountArgs, KeepArgs};
 use super::{CliError, exit};
@@ -11,7 +12,7 @@ use crate::journal::lock::SenderLock;
 use crate::pacer::Rate;
 use crate::pipeline::{self, Ended, Listen, NeverBound, SendSettings};
 use crate::progress::Display;
-use crate::session::BindMode;
+use crate::session::{Account, BindMode};
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct ListenArgs {
     time: Option<Duration>,
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    receiver: ReceiverArgs,
     #[command(flatten)]
     count: CountArgs,
     #[command(flatten)]
@@ -44,15 +47,15 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     }
     let lock = SenderLock::take(journal)?;
     let connections = args.count.connections(args.connection.bind_mode())?;
-    let mut account = args.keep.complete(args.connection.resolve()?);
-    account.receipts = args.inbound.reading();
-    if !args.connection.names_bind() {
-        account.bind = BindMode::Receiver;
-    }
-    if !account.bind.can_receive() {
+    let bind = if args.connection.names_bind() { args.connection.bind_mode() } else { BindMode::Receiver };
+    if !bind.can_receive() {
         return Err(CliError::Usage("--bind tx sends only: to listen, use rx, trx or tx+rx".into()));
     }
-    account.recorder = args.record.start()?;
+    args.receiver.refuse_idle(bind)?;
+    let account = args.connection.resolve_with(args.receiver.needs_senders_password(bind))?;
+    let account = args.keep.complete(args.receiver.complete(account, &args.connection, true)?);
+    let account = Account { bind, receipts: args.inbound.reading(), ..account };
+    let account = Account { recorder: args.record.start()?, ..account };
     let settings = SendSettings {
         restraint: Default::default(),
         journal: journal.into(),

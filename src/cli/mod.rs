@@ -15,6 +15,7 @@ mod plan;
 mod prepare;
 mod probe;
 mod profile;
+mod receiver;
 pub mod record;
 mod resolve;
 mod restraint;

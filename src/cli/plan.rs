@@ -151,7 +151,9 @@ impl How<'_> {
         } else {
             let hosts: Vec<_> = account.hosts.iter().map(|host| escape_terminal(host)).collect();
             let tls = if account.tls.is_some() { "TLS" } else { "no TLS" };
-            format!("{} at {} port {}, {tls}", escape_terminal(&account.system_id), hosts.join(", "), account.port)
+            let receives = super::receiver::described(account).map_or_else(String::new, |words| format!("; {words}"));
+            let system_id = escape_terminal(&account.system_id);
+            format!("{system_id} at {} port {}, {tls}{receives}", hosts.join(", "), account.port)
         };
         words += &format!(
             "; {}, {}, window {}, bind {}",

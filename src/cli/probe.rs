@@ -1,6 +1,7 @@
 //! The command `probe`: connects, binds, measures, unbinds. Sends no message, unless it is told to whom.
 
 use super::connection::ConnectionArgs;
+use super::receiver::ReceiverArgs;
 use super::record::RecordArgs;
 use super::sessions::{CountArgs, PaceArgs};
 use super::trial::{self, TrialArgs};
@@ -31,6 +32,8 @@ pub struct ProbeArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
     #[command(flatten)]
+    receiver: ReceiverArgs,
+    #[command(flatten)]
     pub count: CountArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -42,7 +45,9 @@ pub struct ProbeArgs {
 pub fn run(args: &ProbeArgs, profile: Option<&str>, out: &mut dyn Write) -> Result<u8, CliError> {
     args.trial.check(&args.connection)?;
     args.count.connections(args.connection.bind_mode())?;
-    let account = Account { window: args.pace.window(), ..args.connection.resolve()? };
+    args.receiver.refuse_idle(args.connection.bind_mode())?;
+    let account = args.receiver.complete(args.connection.resolve()?, &args.connection, true)?;
+    let account = Account { window: args.pace.window(), ..account };
     let account = Account { recorder: recorder(args)?, ..account };
     account.warn_of_danger();
     let Some(bind) = find_mode(&account, out)? else { return Ok(exit::ERROR) };
@@ -84,7 +89,7 @@ fn find_mode(account: &Account, out: &mut dyn Write) -> Result<Option<BindMode>,
             Err(error) => {
                 writeln!(out, "bind as {}: {error}", mode(kind))?;
                 let goes_on = may_be_the_mode(&error);
-                refused.get_or_insert(error);
+                refused.get_or_insert((kind, error));
                 if !goes_on {
                     break;
                 }
@@ -96,7 +101,7 @@ fn find_mode(account: &Account, out: &mut dyn Write) -> Result<Option<BindMode>,
     }
     let found = mode_of(&bound);
     match (found, &refused) {
-        (None, Some(error)) => advise(account, error, out)?,
+        (None, Some((kind, error))) => advise(&account.for_kind(*kind), error, out)?,
         (Some(mode), _) if mode != account.bind => writeln!(out, "{}", cure(mode))?,
         _ => {}
     }
@@ -156,7 +161,7 @@ fn report(account: &Account, kind: BindKind, bound: Bound, out: &mut dyn Write) 
     writeln!(out, "connected to {}", bound.peer)?;
     match &bound.tls {
         None => writeln!(out, "TLS: none; password and messages travel in the clear")?,
-        Some(facts) => show_tls(facts, account.danger().is_none(), out)?,
+        Some(facts) => show_tls(facts, account.for_kind(kind).danger().is_none(), out)?,
     }
     let name = if bound.smsc.is_empty() { "(no name)" } else { &bound.smsc };
     writeln!(out, "bound as {}, SMPP {}; the SMSC calls itself {name}", mode(kind), account.version.name())?;

@@ -2,7 +2,7 @@
 //! typed, and what the environment says, beats it. Also the command `profile`.
 
 use super::{Cli, CliError, Command, exit};
-use crate::config::file::{Config, Entry, Profile, places};
+use crate::config::file::{Config, Entry, Profile, RECEIVER, places};
 use crate::config::{PASSWORD_VARIABLE, file::ConfigError};
 use crate::link::parse_host;
 use clap::error::{ContextKind, ContextValue};
@@ -16,7 +16,12 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 16] = [
+const NOT_KEYS: [&str; 21] = [
+    "rx_host",
+    "rx_port",
+    "rx_system_id",
+    "rx_system_type",
+    "profile_receiver",
     "same_account",
     "quiet",
     "verbose",
@@ -35,7 +40,8 @@ const NOT_KEYS: [&str; 16] = [
     "profile_field",
 ];
 /// Keys whose tables go to a hidden option of their own, so that what is typed adds to them instead of replacing them.
-const TABLES: [(&str, &str); 2] = [("status", "profile_status"), ("field", "profile_field")];
+const TABLES: [(&str, &str); 3] =
+    [("status", "profile_status"), ("field", "profile_field"), (RECEIVER, "profile_receiver")];
 
 /// Look at the profiles of the configuration
 #[derive(Debug, Args)]
@@ -141,6 +147,8 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
         let skipped = match entry.key.as_str() {
             "journal" => simulated,
             "password_file" => has_password,
+            // Typed, one connection both ways or only out beats it.
+            RECEIVER => is_typed("bind") && !receives_apart(typed),
             _ => false,
         };
         if !skipped {
@@ -154,6 +162,12 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
         Ok(cli) => Ok((Parsed::Cli(Box::new(cli)), Some(profile.clone()))),
         Err(error) => Err(CliError::Usage(blame(&error, config.as_ref().map(|config| &*config.path), profile))),
     }
+}
+
+/// Whether connections that only receive were typed.
+fn receives_apart(typed: &clap::ArgMatches) -> bool {
+    let bind = typed.try_get_raw("bind").ok().flatten().and_then(|mut values| values.next_back());
+    bind.is_some_and(|bind| bind == "rx" || bind == "tx+rx")
 }
 
 /// Refuses options of `cancel` that do nothing without --at-smsc, if they are typed: the environment and a profile may hold
@@ -183,11 +197,16 @@ fn refuse_foreign_host(
     command: &clap::Command,
 ) -> Result<(), CliError> {
     let Some((config, owner)) = config.and_then(|config| Some((config, config.foreign?))) else { return Ok(()) };
-    let connects = command.get_arguments().any(|argument| argument.get_id() == "hosts") && !is_typed("hosts");
-    match profile.entries.iter().find(|entry| entry.key == "host").filter(|_| connects) {
-        Some(entry) => Err(CliError::Usage(format!(
+    let decides = |id: &str| command.get_arguments().any(|argument| argument.get_id() == id) && !is_typed(id);
+    let host = profile.entries.iter().find(|entry| entry.key == "host").filter(|_| decides("hosts"));
+    let receiver = || {
+        let names_host = |entry: &&Entry| entry.values.iter().any(|value| value.starts_with("host="));
+        profile.entries.iter().find(|entry| entry.key == RECEIVER).filter(names_host).filter(|_| decides("rx_hosts"))
+    };
+    match host.map(|entry| (entry, "--host")).or_else(|| receiver().map(|entry| (entry, "--rx-host"))) {
+        Some((entry, option)) => Err(CliError::Usage(format!(
             "{} line {}: the file belongs to another user (number {owner}), who would decide where your password goes: make a \
-             copy of your own, or name the host with --host",
+             copy of your own, or name the host with {option}",
             config.path.display(),
             entry.line
         ))),
@@ -210,6 +229,7 @@ fn keys() -> Vec<String> {
         keys.extend(names.map(|long| long.replace('-', "_")));
     }
     keys.retain(|key| !NOT_KEYS.contains(&key.as_str()));
+    keys.push(RECEIVER.into());
     keys
 }
 

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::connection::{CONNECTION, ConnectionArgs, TIMERS, duration};
+use super::receiver::{self, ReceiverArgs};
 use super::record::RecordArgs;
 use crate::journal::retry::{CodeRule, RetryRules};
 use crate::journal::runs::RunRow;
@@ -115,6 +116,8 @@ pub struct SessionArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
     #[command(flatten)]
+    receiver: ReceiverArgs,
+    #[command(flatten)]
     count: CountArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -134,14 +137,16 @@ impl SessionArgs {
     pub fn resolve_to_send(&self) -> Result<Account, CliError> {
         self.connections()?;
         self.record.options()?;
-        let account = self.connection.resolve_to_send().map(|account| self.complete(account))?;
+        let account = self.connection.resolve_to_send()?;
+        let account = self.complete(self.with_receiver(account, true)?);
         Ok(Account { recorder: self.record.start()?, ..account })
     }
 
     /// The account as typed, if messages can be sent with it, without its password: for what does not connect.
     pub fn check(&self) -> Result<Account, CliError> {
         self.connections()?;
-        self.connection.check_to_send().map(|account| self.complete(account))
+        let account = self.connection.check_to_send()?;
+        Ok(self.complete(self.with_receiver(account, false)?))
     }
 
     /// The account as typed, at another host, without TLS.
@@ -218,15 +223,22 @@ impl SessionArgs {
     /// Checks what is typed of the account, as far as it is typed: what is missing may come from elsewhere later.
     pub fn judge(&self) -> Result<Account, CliError> {
         self.connections()?;
-        self.connection.judge()
+        let account = self.connection.judge()?;
+        self.with_receiver(account, false)
+    }
+
+    fn with_receiver(&self, account: Account, with_password: bool) -> Result<Account, CliError> {
+        self.receiver.refuse_idle(account.bind)?;
+        self.receiver.complete(account, &self.connection, with_password)
     }
 
     /// Checks all that can be checked without connecting, and says what would be done.
     pub fn describe(&self) -> Result<String, String> {
-        let account = self.complete(self.connection.check()?);
+        let account = self.with_receiver(self.connection.check()?, false).map_err(|error| error.to_string())?;
+        let account = self.complete(account);
         let connections = self.connections().map_err(|error| error.to_string())?;
         Ok(format!(
-            "{} port {}, {}, system_id {}, SMPP {}, {}, window {}, {}",
+            "{} port {}, {}, system_id {}, SMPP {}, {}, window {}, {}{}",
             account.hosts.join(", "),
             account.port,
             if account.tls.is_some() { "TLS" } else { "no TLS" },
@@ -235,6 +247,7 @@ impl SessionArgs {
             crate::report::text::count(connections as i64, "connection"),
             account.window,
             self.pace.rate(),
+            receiver::described(&account).map_or_else(String::new, |words| format!("; {words}")),
         ))
     }
 }

@@ -59,6 +59,19 @@ pub fn suggest(findings: &Findings, probe: &ProbeArgs, account: &Account, name: 
     }
     line("# default_alphabet = \"latin1\"    # as the handset showed it; the default is gsm7");
     line("# password_file = \"password\"      # else SMPPOST_PASSWORD");
+    if let Some(login) = account.receiver.as_ref().filter(|_| is_paired) {
+        let hosts: Vec<String> = login.hosts.iter().map(|host| quoted(host)).collect();
+        line(&format!("[{}.receiver]", toml_key(name, &quoted)));
+        line(&format!("host = [{}]", hosts.join(", ")));
+        line(&format!("port = {}", login.port));
+        line(&format!(
+            "tls = {}               # what else of TLS is other than above stands here, too",
+            login.tls.is_some()
+        ));
+        line(&format!("system_id = {}", quoted(&login.system_id)));
+        line(&format!("system_type = {}", quoted(&login.system_type)));
+        line("# password_file = \"rx-password\"   # else SMPPOST_RX_PASSWORD, else the same as above");
+    }
     Ok(out)
 }
 

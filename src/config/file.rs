@@ -21,6 +21,9 @@ const TO_SECRETS: [&str; 2] = ["password_file", "tls_client_key"];
 /// Keys whose values are files, relative to the configuration.
 const FILES: [&str; 5] = ["password_file", "tls_ca", "tls_client_cert", "tls_client_key", "journal"];
 
+/// The table of a receiver elsewhere, whose keys are some of a profile's.
+pub const RECEIVER: &str = "receiver";
+
 /// What is wrong with a configuration.
 #[derive(Debug)]
 pub enum ConfigError {
@@ -180,7 +183,10 @@ impl Config {
         if let Some(Stranger::Owner(owner)) = stranger(path) {
             config.foreign = Some(owner);
         }
-        let leads_to_secrets = |entry: &Entry| TO_SECRETS.contains(&entry.key.as_str());
+        let names_secret = |value: &String| value.split_once('=').is_some_and(|(key, _)| TO_SECRETS.contains(&key));
+        let leads_to_secrets = |entry: &Entry| {
+            TO_SECRETS.contains(&entry.key.as_str()) || entry.key == RECEIVER && entry.values.iter().any(names_secret)
+        };
         if config.profiles.iter().any(|profile| profile.entries.iter().any(leads_to_secrets)) {
             check_private(path).map_err(ConfigError::Permissions)?;
         }
@@ -208,7 +214,8 @@ impl Config {
                 if !known.contains(&key) {
                     return Err(wrong(at, unknown(&key, known)));
                 }
-                let values = values_of(at, value.get_ref()).map_err(|words| wrong(at, format!("`{key}` {words}")))?;
+                let values = values_of(at, value.get_ref(), key == RECEIVER)
+                    .map_err(|words| wrong(at, format!("`{key}` {words}")))?;
                 let (values, lines) =
                     values.into_iter().map(|(at, value)| (resolved(path, &key, value), line_of(at))).unzip();
                 entries.push(Entry { key, line: line_of(at), values, lines });
@@ -298,8 +305,8 @@ pub(crate) fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// The values of a key that stands `at` this octet, each with its own.
-fn values_of(at: usize, value: &DeValue<'_>) -> Result<Vec<(usize, String)>, &'static str> {
+/// The values of a key that stands `at` this octet, each with its own. `has_lists`: a table may have several values a key.
+fn values_of(at: usize, value: &DeValue<'_>, has_lists: bool) -> Result<Vec<(usize, String)>, &'static str> {
     let one = |value: &DeValue<'_>| match value {
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) => Ok(number.to_string()),
@@ -310,6 +317,14 @@ fn values_of(at: usize, value: &DeValue<'_>) -> Result<Vec<(usize, String)>, &'s
     };
     match value {
         DeValue::Array(array) => array.iter().map(|value| Ok((value.span().start, one(value.get_ref())?))).collect(),
+        DeValue::Table(table) if has_lists => {
+            let mut all = Vec::new();
+            for (key, value) in table {
+                let values = values_of(key.span().start, value.get_ref(), false)?;
+                all.extend(values.into_iter().map(|(at, value)| (at, format!("{}={value}", key.get_ref()))));
+            }
+            Ok(all)
+        }
         DeValue::Table(table) => table
             .iter()
             .map(|(key, value)| Ok((key.span().start, format!("{}={}", key.get_ref(), one(value.get_ref())?))))
@@ -320,6 +335,9 @@ fn values_of(at: usize, value: &DeValue<'_>) -> Result<Vec<(usize, String)>, &'s
 
 /// A file's name as seen from where the program runs.
 fn resolved(config: &Path, key: &str, value: String) -> String {
+    if let (RECEIVER, Some((key, file))) = (key, value.split_once('=')) {
+        return format!("{key}={}", resolved(config, key, file.to_owned()));
+    }
     if !FILES.contains(&key) {
         return value;
     }

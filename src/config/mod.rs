@@ -22,7 +22,7 @@ pub const PASSWORD_VARIABLE: &str = "SMPPOST_PASSWORD";
 /// `strict`: no more of it than SMPP allows.
 pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Secret, String> {
     let password = match file {
-        Some(path) => from_file(path)?,
+        Some(path) => from_file(path, "--password-file")?,
         // A variable that is set to nothing is as good as one that is not: a script meant to fill it.
         None => match std::env::var(variable).and_then(|password| match password.is_empty() {
             true => Err(std::env::VarError::NotPresent),
@@ -51,6 +51,29 @@ pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Sec
     };
     check(&password, strict)?;
     Ok(Secret::new(password))
+}
+
+/// Where the password of a receiver elsewhere is looked for when nothing else is said.
+pub const RECEIVER_PASSWORD_VARIABLE: &str = "SMPPOST_RX_PASSWORD";
+
+/// Whether the environment has a password for a receiver elsewhere.
+pub fn has_receiver_password() -> bool {
+    std::env::var_os(RECEIVER_PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty())
+}
+
+/// The password of a receiver elsewhere: from its variable, else from its file. `None`: it has none of its own. A variable
+/// that is named and not set is an error where no file is named.
+pub fn own_password(file: Option<&Path>, variable: Option<&str>, strict: bool) -> Result<Option<Secret>, String> {
+    let name = variable.unwrap_or(RECEIVER_PASSWORD_VARIABLE);
+    let password = match (std::env::var(name), file) {
+        (Ok(password), _) if !password.is_empty() => password,
+        (Err(std::env::VarError::NotUnicode(_)), _) => return Err(format!("{name} is not UTF-8")),
+        (_, Some(path)) => from_file(path, "password_file")?,
+        (_, None) if variable.is_some() => return Err(format!("the password is missing: set {name} (password_env)")),
+        (_, None) => return Ok(None),
+    };
+    check(&password, strict)?;
+    Ok(Some(Secret::new(password)))
 }
 
 fn check(password: &str, strict: bool) -> Result<(), String> {
@@ -103,9 +126,9 @@ fn is_credential(path: &Path, folder: Option<&Path>) -> bool {
 }
 
 /// The first line of a file that nobody else may read.
-fn from_file(path: &Path) -> Result<String, String> {
-    let at = |words: &dyn std::fmt::Display| format!("--password-file {}: {words}", shown(path));
-    check_private(path).map_err(|words| format!("--password-file {words}"))?;
+fn from_file(path: &Path, option: &str) -> Result<String, String> {
+    let at = |words: &dyn std::fmt::Display| format!("{option} {}: {words}", shown(path));
+    check_private(path).map_err(|words| format!("{option} {words}"))?;
     let text = std::fs::read_to_string(path).map_err(|error| at(&cannot_open(&error)))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -206,6 +206,7 @@ impl Bench {
                 message_id: batch.keep(told.id.as_bytes()),
                 state: Some(told.state),
                 is_final: told.is_final,
+                other: None,
                 error: batch.keep(b""),
                 text: batch.keep(b"text"),
                 tlvs: batch.keep(&tlvs),

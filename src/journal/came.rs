@@ -279,8 +279,8 @@ impl Keeper {
         }
         self.note_ids_match();
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO receipt (id, received_at, state, final, rule, error, text, tlvs)
-             VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6)",
+            "INSERT INTO receipt (id, received_at, state, final, rule, error, text, tlvs, other_state)
+             VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6, ?7)",
         )?;
         for (attempt, receipt) in plain {
             let error = batch.octets(&receipt.error);
@@ -292,6 +292,7 @@ impl Keeper {
                 (!error.is_empty()).then_some(&*text_of(error)),
                 as_value(batch.octets(&receipt.text)),
                 (!tlvs.is_empty()).then_some(tlvs),
+                receipt.other.map(number_of),
             ))?;
         }
         Ok(())
@@ -341,8 +342,9 @@ impl Keeper {
             (text_of(batch.octets(&receipt.source)), text_of(batch.octets(&receipt.destination)));
         self.connection
             .prepare_cached(
-                "INSERT INTO receipt (id, received_at, state, final, rule, error, message_id, source, destination, text, tlvs)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO receipt (id, received_at, state, final, rule, error, message_id, source, destination, text, tlvs,
+                                      other_state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(rusqlite::params![
                 number,
@@ -356,6 +358,7 @@ impl Keeper {
                 stray.then_some(&*destination),
                 as_value(text),
                 (!tlvs.is_empty()).then_some(tlvs),
+                receipt.other.map(number_of),
             ])?;
         match attempt {
             Some((attempt, _)) if stray => self.match_later(number, Some(attempt), Rule::Exact, now)?,

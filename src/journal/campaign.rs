@@ -4,6 +4,7 @@
 use super::JournalError;
 use super::books::InDoubtPolicy;
 use super::state::{Awaited, ReceiptsFor};
+use crate::fields::SubmitFields;
 use crate::text::{Concat, DefaultAlphabet};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,12 @@ impl CampaignOptions {
             let words = "a newer smppost may have written them, or somebody else";
             JournalError::Inconsistent(format!("the options of {} cannot be read ({error}): {words}", whose()))
         })
+    }
+
+    /// Whether its fields, which are those of all its messages, name a user_message_reference.
+    pub fn names_reference(&self) -> bool {
+        let fields = self.fields.clone().and_then(|fields| serde_json::from_value::<SubmitFields>(fields).ok());
+        fields.is_some_and(|fields| fields.names_reference())
     }
 
     /// Which receipts its messages ask for: a field of the whole campaign beats the option, one of a row is not looked at.

@@ -186,6 +186,8 @@ pub struct ReceiptEvent {
     pub state: Option<MessageState>,
     /// Whether nothing more is to come.
     pub is_final: bool,
+    /// What the other of the TLV message_state and the text's word says, where they differ.
+    pub other: Option<MessageState>,
     /// The error code that it tells; empty: none.
     pub error: Range<u32>,
     /// The text as received.

@@ -265,8 +265,7 @@ impl PartEncoder {
         for (tag, value) in inherited.chain(fields.tlvs.iter()) {
             push_tlv(tlvs, Tag(tag), value).map_err(|error| wrong(&error.to_string()))?;
         }
-        let has_reference =
-            [fields, &defaults.fields].iter().any(|fields| fields.tlvs.get(Tag::USER_MESSAGE_REFERENCE.0).is_some());
+        let has_reference = [fields, &defaults.fields].iter().any(|fields| fields.names_reference());
         let passes_at = fields.passes_at(&defaults.fields).unwrap_or(i64::MAX);
         let or = |own: Option<u8>, campaign: Option<u8>, default: u8| own.or(campaign).unwrap_or(default);
         let general = &defaults.fields;

@@ -16,10 +16,15 @@ use super::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
 use super::spill::Spilled;
 use super::strays::{Rule, Stray};
 pub(in crate::journal) use parties::Parties;
+use parties::Referable;
 use rusqlite::OptionalExtension;
 
 /// References are the low bits of part numbers.
-const REFERENCES: usize = 1 << 16;
+const REFERENCES: i64 = 1 << 16;
+/// A journal of more parts than these has more than a few with the same reference.
+const MANY_PARTS: i64 = 4 * REFERENCES;
+/// Parts that a message can have.
+const PARTS_MAX: i64 = 256;
 
 /// Where more attempts than these have one spelling of an id, it tells nothing: several fit.
 const ALIKE_MAX: usize = 1_000;
@@ -31,19 +36,29 @@ pub(super) fn may_be_for(numbers: [u64; 2], destination: u64) -> bool {
 }
 
 /// Whose a receipt is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(super) struct Judgement {
     pub rule: Rule,
     pub owner: Option<Attempt>,
     /// See [`Stray::rivalled`].
     pub rivalled: Option<Attempt>,
+    /// What is known of the owner's message, where that was read.
+    facts: Option<MessageFacts>,
 }
 
 impl Judgement {
     /// It has exactly the id of this attempt.
     pub fn exact(owner: Attempt) -> Self {
-        Self { rule: Rule::Exact, owner: Some(owner), rivalled: None }
+        Self { rule: Rule::Exact, owner: Some(owner), rivalled: None, facts: None }
     }
+}
+
+/// How an attempt was claimed.
+#[derive(Clone, Copy)]
+struct Claimed {
+    serial: i64,
+    at: i64,
+    session: i64,
 }
 
 /// What a receipt can be about.
@@ -62,6 +77,9 @@ pub(super) struct Owner {
     pub is_final: bool,
     pub is_plain: bool,
 }
+
+/// Attempts to which a reference leads, and what is known of the message of the last one.
+type Referenced = (Vec<Attempt>, Option<MessageFacts>);
 
 /// What an exact id leads to.
 pub(super) enum Named {
@@ -171,11 +189,11 @@ impl Keeper {
     /// Whose the receipt is by rules 2 to 4, as far as is known now. `None`: what it takes to tell is still being read.
     pub(super) fn judge(&self, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
         let mut fitting = self.equivalent(stray)?;
-        let mut rule = Rule::Equivalent;
+        let (mut rule, mut facts) = (Rule::Equivalent, None);
         if fitting.is_empty()
             && let Some(reference) = stray.marks.reference
         {
-            fitting = self.referenced(reference, stray)?;
+            (fitting, facts) = self.referenced(reference, stray)?;
             rule = Rule::Reference;
         }
         if fitting.is_empty() {
@@ -193,7 +211,7 @@ impl Keeper {
         }
         let [only] = fitting[..] else {
             let rule = if fitting.is_empty() { Rule::None } else { Rule::Ambiguous };
-            return Ok(Some(Judgement { rule, owner: None, rivalled: None }));
+            return Ok(Some(Judgement { rule, owner: None, rivalled: None, facts: None }));
         };
         let is_rivalled = match rule {
             Rule::Doubt if self.doubts.id_of(only) == Some(stray.marks.key.exact) => Some(false),
@@ -206,8 +224,8 @@ impl Keeper {
             _ => Some(false),
         };
         Ok(is_rivalled.map(|is_rivalled| match is_rivalled {
-            true => Judgement { rule: Rule::Ambiguous, owner: None, rivalled: Some(only) },
-            false => Judgement { rule, owner: Some(only), rivalled: None },
+            true => Judgement { rule: Rule::Ambiguous, owner: None, rivalled: Some(only), facts: None },
+            false => Judgement { rule, owner: Some(only), rivalled: None, facts },
         }))
     }
 
@@ -264,23 +282,24 @@ impl Keeper {
     }
 
     /// Rule 3: the part whose number ends in the reference, and goes to the number that the receipt names.
-    fn referenced(&self, reference: u16, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
-        let end = self.books.campaigns.iter().map(|campaign| campaign.end_id).max().unwrap_or(0);
-        let mut fitting = Vec::new();
-        for part in (i64::from(reference)..end).step_by(REFERENCES) {
+    /// With what is known of the message of the last one.
+    fn referenced(&self, reference: u16, stray: &Stray) -> Result<Referenced, JournalError> {
+        let (mut fitting, mut its_facts) = (Vec::new(), None);
+        for part in self.with_reference(reference, stray.marks.numbers) {
             self.work.note(1);
-            let Some(number) = parties::number_of(&self.connection, part)? else { continue };
-            if !stray.marks.numbers.contains(&number) {
+            let Some(found) = Referable::to(&self.connection, part, stray.marks.numbers)? else { continue };
+            let campaign = self.books.campaign_of(found.message).and_then(|index| self.books.campaign(index));
+            let Some(campaign) = campaign else { continue };
+            let source = found.source.as_deref().unwrap_or(&campaign.sender);
+            let pool = doubts::pool(&self.ids, found.number, source);
+            if !(source.is_empty() || stray.marks.pools.contains(&pool))
+                || found.has_own_reference
+                || campaign.has_own_reference
+            {
                 continue;
             }
-            let Some(parties) = Parties::of(&self.connection, part)? else { continue };
-            let pool = doubts::pool(&self.ids, parties.number, &parties.source);
-            let any_sender = parties.source.is_empty();
-            if !(any_sender || stray.marks.pools.contains(&pool)) || parties.has_own_reference()? {
-                continue;
-            }
-            let facts = MessageFacts::load(&self.connection, parties.message, parties.parts)?;
-            let tries = &facts.parts[(part - parties.message) as usize];
+            let facts = MessageFacts::load(&self.connection, found.message, found.parts)?;
+            let tries = &facts.parts[(part - found.message) as usize];
             let mut attempts = Vec::new();
             for wanted in [Some(Outcome::Accepted), None] {
                 // Of several tries of the part the newest that was taken, or else the newest that may have been.
@@ -291,10 +310,14 @@ impl Keeper {
                 });
                 attempts.extend(fit.map(|(n, _)| Attempt::new(part, n as u16)));
             }
-            self.claimed_before(&mut attempts, stray)?;
             for attempt in attempts {
-                if self.sent_reference(attempt)? {
+                self.work.note(1);
+                if let Some(claimed) = self.claimed(attempt)?
+                    && self.is_before(claimed, stray)?
+                    && self.sends_reference(claimed.session)?
+                {
                     fitting.push(attempt);
+                    its_facts = Some(facts);
                     break;
                 }
             }
@@ -302,7 +325,7 @@ impl Keeper {
                 break;
             }
         }
-        Ok(fitting)
+        Ok((fitting, its_facts))
     }
 
     /// Keeps the attempts that were claimed before the receipt came: it can be about no other.
@@ -310,24 +333,9 @@ impl Keeper {
         let mut kept = Vec::with_capacity(attempts.len());
         for &attempt in attempts.iter() {
             self.work.note(1);
-            let claim: Option<(i64, i64, i64)> = self
-                .connection
-                .prepare_cached(
-                    "SELECT first_serial + (?2 - first_part), claimed_at, session_id FROM claim
-                      WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1",
-                )?
-                .query_row((attempt.tried(), attempt.part()), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .optional()?;
-            let Some((serial, claimed_at, session)) = claim else { continue };
-            let is_before = match stray.serial {
-                Some(next) => serial < next,
-                None => {
-                    claimed_at <= stray.received_at
-                        || super::now_ms() < claimed_at
-                        || doubts::was_clock_set_back(&self.connection, session, claimed_at)?
-                }
-            };
-            if is_before {
+            if let Some(claimed) = self.claimed(attempt)?
+                && self.is_before(claimed, stray)?
+            {
                 kept.push(attempt);
             }
         }
@@ -335,21 +343,68 @@ impl Keeper {
         Ok(())
     }
 
-    fn sent_reference(&self, attempt: Attempt) -> Result<bool, JournalError> {
-        let sent: Option<bool> = self
-            .connection
-            .prepare_cached(
-                "SELECT s.sends_reference FROM session s WHERE s.id = (
-                     SELECT session_id FROM claim WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1)",
-            )?
-            .query_row((attempt.tried(), attempt.part()), |row| row.get(0))
-            .optional()?;
-        Ok(sent == Some(true))
+    /// How an attempt was claimed.
+    fn claimed(&self, attempt: Attempt) -> Result<Option<Claimed>, JournalError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT first_serial + (?2 - first_part), claimed_at, session_id FROM claim
+              WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1",
+        )?;
+        let found = statement.query_row((attempt.tried(), attempt.part()), |row| {
+            Ok(Claimed { serial: row.get(0)?, at: row.get(1)?, session: row.get(2)? })
+        });
+        Ok(found.optional()?)
+    }
+
+    /// Whether what was claimed so was claimed before the receipt came.
+    fn is_before(&self, claimed: Claimed, stray: &Stray) -> Result<bool, JournalError> {
+        match stray.serial {
+            Some(next) => Ok(claimed.serial < next),
+            None if claimed.at <= stray.received_at || super::now_ms() < claimed.at => Ok(true),
+            None => doubts::was_clock_set_back(&self.connection, claimed.session, claimed.at),
+        }
+    }
+
+    /// Parts whose numbers end in the reference, and that may go to one of these numbers. There is one in each 65,536: where
+    /// there are many, the messages are looked up by their number, as soon as they are read.
+    fn with_reference(&self, reference: u16, numbers: [u64; 2]) -> Vec<i64> {
+        let (reference, campaigns) = (i64::from(reference), &self.books.campaigns);
+        let end = campaigns.last().map_or(0, |campaign| campaign.end_id);
+        let mut table = self.rivals.borrow_mut();
+        if end <= MANY_PARTS || table.is_full() {
+            return (reference..end).step_by(REFERENCES as usize).collect();
+        }
+        let mut found = Vec::new();
+        if !table.has_all_of(campaigns.len()) {
+            for campaign in campaigns {
+                if campaign.first_id < campaign.end_id && !table.has(campaign.first_id, campaign.end_id) {
+                    let next = campaign.first_id + (reference - campaign.first_id).rem_euclid(REFERENCES);
+                    found.extend((next..campaign.end_id).step_by(REFERENCES as usize));
+                }
+            }
+        }
+        for number in numbers {
+            for message in table.perhaps_to(number) {
+                let further = (reference - message).rem_euclid(REFERENCES);
+                if further < PARTS_MAX {
+                    found.push(message + further);
+                }
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whether what went on a session carried a reference.
+    fn sends_reference(&self, session: i64) -> Result<bool, JournalError> {
+        let mut statement = self.connection.prepare_cached("SELECT sends_reference FROM session WHERE id = ?1")?;
+        let sends: Option<bool> = statement.query_row([session], |row| row.get(0)).optional()?;
+        Ok(sends == Some(true))
     }
 
     /// Writes down whose a stray receipt is, where that is news.
     pub(super) fn give(&mut self, stray: &Stray, judgement: Judgement, now: i64) -> Result<(), JournalError> {
-        let Judgement { rule, owner, rivalled } = judgement;
+        let Judgement { rule, owner, rivalled, facts } = judgement;
         if stray.judged && (stray.rule, stray.owner) == (rule, owner) {
             if stray.rivalled != rivalled {
                 self.strays.note(stray.id, owner, rule, rivalled);
@@ -357,13 +412,18 @@ impl Keeper {
             return Ok(());
         }
         self.work.note(2);
+        if let Some(facts) = facts {
+            self.books.touch_with_facts(&facts);
+        }
         for attempt in [stray.owner, owner].into_iter().flatten() {
             self.books.touch_as_found(&self.connection, attempt.part())?;
             self.not_plain(attempt)?;
         }
         self.match_later(stray.id, owner, rule, now)?;
         for (attempt, id) in [(stray.owner, None), (owner, Some(stray.marks.key.exact))] {
-            if let Some(attempt) = attempt {
+            if let Some(attempt) = attempt
+                && self.doubts.has(attempt)
+            {
                 self.name_doubt(attempt, stray.marks.numbers, id.filter(|_| rule == Rule::Doubt))?;
             }
         }

@@ -811,6 +811,7 @@ fn f39_many_outstanding() {
                 message_id: batch.keep(id(n).as_bytes()),
                 state: Some(Delivered),
                 is_final: true,
+                other: None,
                 error: batch.keep(b"000"),
                 text: batch.keep(
                     b"id:0123456789abcdef sub:001 dlvrd:001 submit date:2401010000 done date:2401010000 stat:DELIVRD",

@@ -193,6 +193,7 @@ pub fn bind(
     stop: &dyn Fn() -> bool,
     tell: &dyn Fn(String),
 ) -> Result<Bound, BindError> {
+    let account = &*account.for_kind(kind);
     let request = request(account, kind)?;
     let timers = &account.timers;
     let target = Target {

@@ -17,6 +17,7 @@ use crate::pacer::Pacer;
 use crate::record::Recorder;
 use crate::wire::{BindKind, CommandStatus};
 use crossbeam_channel::{Receiver, Sender};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 pub use bind::{BindError, Bound, bind};
 pub use dialogue::Dialogue;
-pub use reading::{ReceiptCodes, ReceiptReading, last};
+pub use reading::{ReceiptCodes, ReceiptReading, StateFrom, Told, last};
 pub use trust::Trust;
 pub use writer::run;
 
@@ -185,9 +186,37 @@ pub struct Account {
     pub receipts: ReceiptReading,
     /// Records all that passes over its sessions; `None`: nothing does.
     pub recorder: Option<Recorder>,
+    /// How a session that only receives is bound, where that is elsewhere or by another login.
+    pub receiver: Option<Box<Login>>,
+}
+
+/// Where and as whom a session is bound.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// As those of an [`Account`].
+    pub hosts: Vec<String>,
+    /// Port.
+    pub port: u16,
+    /// TLS; `None`: in the clear.
+    pub tls: Option<Tls>,
+    /// User name, at most 15 octets.
+    pub system_id: String,
+    /// Password, at most 64 octets.
+    pub password: Secret,
+    /// At most 12 octets.
+    pub system_type: String,
 }
 
 impl Account {
+    /// The account as a session of this kind is bound.
+    pub fn for_kind(&self, kind: BindKind) -> Cow<'_, Self> {
+        let Some(login) = self.receiver.as_deref().filter(|_| kind == BindKind::Receiver) else {
+            return Cow::Borrowed(self);
+        };
+        let Login { hosts, port, tls, system_id, password, system_type } = login.clone();
+        Cow::Owned(Self { hosts, port, tls, system_id, password, system_type, receiver: None, ..self.clone() })
+    }
+
     /// Why whoever sits between could read all that is sent, where the operator asked for that.
     pub fn danger(&self) -> Option<&'static str> {
         self.tls.as_ref().and_then(Tls::warning)

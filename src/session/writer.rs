@@ -59,7 +59,7 @@ pub fn run(slot: usize, shared: &Shared) {
                     let _ = shared.notices.send(Notice::Refused { slot, reason });
                     return;
                 }
-                let warning = shared.account.danger();
+                let warning = shared.account.for_kind(shared.account.bind.kind(slot)).danger();
                 let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone(), warning };
                 if shared.notices.send(notice).is_err() {
                     return;
@@ -190,7 +190,7 @@ impl<'a> Session<'a> {
         let (reply, number) = bounded(1);
         let facts = SessionFacts {
             peer: bound.peer,
-            system_id: shared.account.system_id.clone(),
+            system_id: shared.account.for_kind(kind).system_id.clone(),
             bind: match kind {
                 BindKind::Transceiver => "trx",
                 BindKind::Transmitter => "tx",

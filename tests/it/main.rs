@@ -14,5 +14,6 @@ mod record;
 mod restraint;
 mod said;
 mod sessions;
+mod states;
 mod terminal;
 mod zones;

@@ -4,3 +4,4 @@ use crate::common::independent_smsc::{IndependentSmsc, Settings};
 use crate::common::{Smppost, expected, rows, states};
 
 mod account;
+mod elsewhere;

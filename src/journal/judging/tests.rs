@@ -34,7 +34,13 @@ impl Keeper {
         let mut fitting = Vec::new();
         for attempt in all {
             let Some(parties) = Parties::of(&self.connection, attempt.part())? else { continue };
-            let is_from = |address: &str| parties.source.is_empty() || parties.source.eq_ignore_ascii_case(address);
+            let source: String = self.connection.query_row(
+                "SELECT coalesce(m.source, c.source) FROM message m JOIN campaign c ON m.id >= c.first_id AND m.id < c.end_id
+                  WHERE m.id <= ?1 ORDER BY m.id DESC LIMIT 1",
+                [attempt.part()],
+                |row| row.get(0),
+            )?;
+            let is_from = |address: &str| source.is_empty() || source.eq_ignore_ascii_case(address);
             let fits = (0..2).any(|n| numbers[n] == parties.number && is_from(&addresses[1 - n]));
             if fits && self.doubts.id_of(attempt).is_none_or(|id| id == exact) {
                 fitting.push(attempt);

@@ -64,6 +64,8 @@ impl Scene {
                 window: 50,
                 timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
                 receipts: ReceiptReading::default(),
+                spread: Default::default(),
+                local: Default::default(),
                 recorder: None,
                 receiver: None,
             },

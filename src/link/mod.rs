@@ -1,5 +1,6 @@
 //! A connection in two halves: one thread reads, another writes. The only place that knows sockets and TLS.
 //!
+//! - [`local`] the address of this machine that is gone out from
 //! - [`host`] what stands for a host; [`lookup`] names as addresses; [`dial`] all addresses as one list
 //! - [`certificate`] what an operator wants to know of a certificate; [`verify`] whether it is trusted, and why not
 //! - [`tls`] TLS over the two halves of a socket; [`door`] the other side, for the simulator
@@ -15,6 +16,7 @@ pub mod certificate;
 pub mod dial;
 pub mod door;
 pub mod host;
+pub mod local;
 pub mod lookup;
 mod plain;
 pub mod tls;
@@ -22,6 +24,7 @@ pub mod verify;
 
 pub use dial::Dial;
 pub use host::{is_loopback, parse_host};
+pub use local::{LocalAddresses, parse_local};
 pub use lookup::LookupError;
 pub use tls::{Tls, TlsError, TlsFacts, TlsOptions, parse_pin};
 
@@ -34,6 +37,8 @@ pub enum ConnectError {
     Connect(String, io::Error),
     /// The address took the connection, but not as TLS, or not with a certificate that can be trusted.
     Tls(String, TlsError),
+    /// No connection to that address goes out from the one that is wanted; why.
+    Local(String, String),
     /// It was told to stop.
     Stopped,
 }
@@ -41,7 +46,11 @@ pub enum ConnectError {
 impl ConnectError {
     /// Whether trying again the same way cannot help and would be hammering.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Tls(_, error) if error.is_final())
+        match self {
+            Self::Tls(_, error) => error.is_final(),
+            Self::Local(..) => true,
+            Self::Resolve(..) | Self::Connect(..) | Self::Stopped => false,
+        }
     }
 
     /// What to do about it; empty: that goes without saying.
@@ -59,9 +68,10 @@ impl ConnectError {
                 io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
                     "has this machine a way there (its network, a VPN)?"
                 }
+                io::ErrorKind::AddrNotAvailable => "has this machine the address of --local-address now?",
                 _ => "",
             },
-            Self::Tls(..) | Self::Stopped => "",
+            Self::Tls(..) | Self::Local(..) | Self::Stopped => "",
         }
     }
 
@@ -78,6 +88,7 @@ impl ConnectError {
                 _ => format!("{place}: {error}"),
             },
             Self::Tls(place, error) => format!("{place}: {error}"),
+            Self::Local(place, why) => format!("{place}: {why}"),
             Self::Stopped => "stopped".into(),
         }
     }
@@ -106,6 +117,8 @@ pub struct Target<'a> {
     pub hosts: &'a [String],
     /// Port.
     pub port: u16,
+    /// Where connections go out from.
+    pub local: &'a LocalAddresses,
     /// TLS; `None`: in the clear.
     pub tls: Option<&'a Tls>,
     /// For the TCP connection to an address, for the TLS handshake with it, and for a name to be looked up.

@@ -5,6 +5,7 @@
 mod common;
 
 mod addresses;
+mod hosts;
 mod lists;
 mod numbers;
 mod patterns;

@@ -114,6 +114,7 @@ fn saturate(lasting: Duration) {
     let target = Target {
         hosts: &hosts,
         port: address.port(),
+        local: smppost::link::LocalAddresses::ANY,
         tls: Some(&tls),
         timeout,
         write_timeout: timeout,

@@ -67,6 +67,7 @@ impl Scene {
                 receipts: ReceiptReading::default(),
                 spread: Default::default(),
                 local: Default::default(),
+                recorder: None,
                 receiver: None,
             },
             identity: Identity { name: None, addresses: vec!["test".into()], receivers: Vec::new(), same: false },

@@ -424,6 +424,7 @@ impl ConnectionArgs {
             receipts: ReceiptReading::default(),
             spread: Spread::default(),
             local: self.local()?,
+            recorder: None,
             receiver: None,
         })
     }

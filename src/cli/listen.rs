@@ -3,6 +3,7 @@
 use super::connection::{ConnectionArgs, InboundArgs, duration};
 use super::guard::AdoptArgs;
 use super::receiver::ReceiverArgs;
+use super::record::RecordArgs;
 use super::sessions::{CountArgs, KeepArgs, SpreadArgs};
 use super::{CliError, exit};
 use crate::hours::Hours;
@@ -37,6 +38,8 @@ pub struct ListenArgs {
     inbound: InboundArgs,
     #[command(flatten)]
     pub adopt: AdoptArgs,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 /// Listens until it is told to stop: that is how it ends, so that a signal is no failure.
@@ -55,6 +58,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     let account = args.keep.complete(args.receiver.complete(account, &args.connection, true)?);
     let account = Account { bind, receipts: args.inbound.reading(), ..account };
     let account = args.spread.complete(account, connections)?;
+    let account = Account { recorder: args.record.start()?, ..account };
     let settings = SendSettings {
         restraint: Default::default(),
         journal: journal.into(),

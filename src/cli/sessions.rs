@@ -3,6 +3,7 @@
 use super::CliError;
 use super::connection::{CONNECTION, ConnectionArgs, TIMERS, duration};
 use super::receiver::{self, ReceiverArgs};
+use super::record::RecordArgs;
 use crate::escape::escape_terminal;
 use crate::journal::retry::{CodeRule, RetryRules};
 use crate::journal::runs::RunRow;
@@ -172,14 +173,18 @@ pub struct SessionArgs {
     retry_delays: Vec<Duration>,
     #[command(flatten)]
     keep: KeepArgs,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 impl SessionArgs {
     /// The account as typed, if messages can be sent with it.
     pub fn resolve_to_send(&self) -> Result<Account, CliError> {
         self.connections()?;
+        self.record.options()?;
         let account = self.connection.resolve_to_send()?;
-        Ok(self.complete(self.with_receiver(account, true)?))
+        let account = self.complete(self.with_receiver(account, true)?);
+        Ok(Account { recorder: self.record.start()?, ..account })
     }
 
     /// The account as typed, if messages can be sent with it, without its password: for what does not connect.
@@ -194,7 +199,7 @@ impl SessionArgs {
         self.connections()?;
         let account = self.connection.account(&[host.into()], system_id, Secret::default())?;
         let account = Account { local: LocalAddresses::default(), ..account };
-        Ok(self.complete(account))
+        Ok(Account { recorder: self.record.start()?, ..self.complete(account) })
     }
 
     /// These settings, and for what nobody gave those of the last run; and in words what of them is so, and what is not as

@@ -5,6 +5,7 @@
 //! - [`certificate`] what an operator wants to know of a certificate; [`verify`] whether it is trusted, and why not
 //! - [`tls`] TLS over the two halves of a socket; [`door`] the other side, for the simulator
 
+use crate::record::{Recorder, Tap};
 use dial::Candidate;
 use std::fmt;
 use std::io;
@@ -124,6 +125,8 @@ pub struct Target<'a> {
     pub timeout: Duration,
     /// For the peer to take what is written, later on.
     pub write_timeout: Duration,
+    /// Records all that passes.
+    pub recorder: Option<&'a Recorder>,
 }
 
 /// A connection that came about.
@@ -164,6 +167,7 @@ fn halves(
             })?)
         }
     };
+    let own = target.recorder.and_then(|_| stream.local_addr().ok());
     let reader = stream.try_clone().map_err(broken)?;
     let (reader, writer, tls) = match agreed {
         None => (Reading::Plain(reader), Writing::Plain(stream), None),
@@ -173,13 +177,19 @@ fn halves(
             Some(facts),
         ),
     };
-    let writer = WriteHalf { inner: writer, timeout: target.write_timeout };
-    Ok(Connected { reader: ReadHalf(reader), writer, peer: candidate.address, place: place.clone(), tls })
+    let taps = target.recorder.zip(own).map(|(to, own)| to.taps(own, candidate.address, false, tls.is_some()));
+    let (came, sent) = taps.unwrap_or_default();
+    let reader = ReadHalf { inner: reader, tap: came };
+    let writer = WriteHalf { inner: writer, timeout: target.write_timeout, tap: sent };
+    Ok(Connected { reader, writer, peer: candidate.address, place: place.clone(), tls })
 }
 
 /// The half that reads.
 #[derive(Debug)]
-pub struct ReadHalf(Reading);
+pub struct ReadHalf {
+    inner: Reading,
+    tap: Tap,
+}
 
 #[derive(Debug)]
 enum Reading {
@@ -190,15 +200,23 @@ enum Reading {
 impl ReadHalf {
     /// Waits up to the timeout for octets: `None` when none came, `Some(0)` when the peer has closed.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match &mut self.0 {
+        let read = match &mut self.inner {
             Reading::Plain(stream) => plain::read(stream, buffer),
             Reading::Tls(half) => half.read(buffer),
+        };
+        if self.tap.is_on() {
+            match read {
+                Ok(Some(0)) => self.tap.close(),
+                Ok(Some(count)) => self.tap.note(buffer.get(..count).unwrap_or_default())?,
+                _ => {}
+            }
         }
+        read
     }
 
     /// How long [`read`](Self::read) waits.
     pub fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        let stream = match &self.0 {
+        let stream = match &self.inner {
             Reading::Plain(stream) => stream,
             Reading::Tls(half) => &half.stream,
         };
@@ -207,7 +225,7 @@ impl ReadHalf {
 
     /// What was read has to be answered below SMPP: the writer's thread is to be woken.
     pub fn owes_writing(&self) -> bool {
-        match &self.0 {
+        match &self.inner {
             Reading::Plain(_) => false,
             Reading::Tls(half) => half.owes_writing(),
         }
@@ -219,6 +237,7 @@ impl ReadHalf {
 pub struct WriteHalf {
     inner: Writing,
     timeout: Duration,
+    tap: Tap,
 }
 
 #[derive(Debug)]
@@ -230,6 +249,7 @@ enum Writing {
 impl WriteHalf {
     /// Writes all of `octets`, or fails when that takes longer than the write timeout.
     pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.tap.note(octets)?;
         match &mut self.inner {
             Writing::Plain(stream) => plain::write(stream, octets, self.timeout),
             Writing::Tls(half) => half.write(octets, self.timeout),
@@ -246,6 +266,7 @@ impl WriteHalf {
 
     /// Ends the connection in both directions; the reader sees it at once.
     pub fn shutdown(&mut self) {
+        self.tap.close();
         let stream = match &mut self.inner {
             Writing::Plain(stream) => stream,
             Writing::Tls(half) => {

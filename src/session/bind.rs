@@ -203,6 +203,7 @@ pub fn bind(
         tls: account.tls.as_ref(),
         timeout: timers.connect,
         write_timeout: timers.write,
+        recorder: account.recorder.as_ref(),
     };
     let errors = RefCell::new(Vec::new());
     let told = |now: &str| {

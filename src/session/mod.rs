@@ -14,6 +14,7 @@ use crate::journal::marks::Marks;
 use crate::journal::retry::RetryRules;
 use crate::link::{LocalAddresses, Tls};
 use crate::pacer::Pacer;
+use crate::record::Recorder;
 use crate::wire::{BindKind, CommandStatus};
 use crossbeam_channel::{Receiver, Sender};
 use std::borrow::Cow;
@@ -189,6 +190,8 @@ pub struct Account {
     pub spread: Spread,
     /// Where its connections go out from.
     pub local: LocalAddresses,
+    /// Records all that passes over its sessions; `None`: nothing does.
+    pub recorder: Option<Recorder>,
     /// How a session that only receives is bound, where that is elsewhere or by another login.
     pub receiver: Option<Box<Login>>,
 }

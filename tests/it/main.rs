@@ -11,6 +11,7 @@ mod numbers;
 mod patterns;
 mod place;
 mod receiver;
+mod record;
 mod restraint;
 mod said;
 mod sessions;

@@ -118,6 +118,7 @@ fn saturate(lasting: Duration) {
         tls: Some(&tls),
         timeout,
         write_timeout: timeout,
+        recorder: None,
     };
     let connected = Dial::new(target, &|| false, &|_| ()).next().unwrap().unwrap();
     let (mut reader, mut writer) = (connected.reader, connected.writer);

@@ -32,6 +32,7 @@ fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
         receipts: Default::default(),
         spread: Default::default(),
         local: Default::default(),
+        recorder: None,
         receiver: None,
     }
 }

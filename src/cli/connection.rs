@@ -5,9 +5,13 @@ use super::campaign::AlphabetArgs;
 use crate::config::PASSWORD_VARIABLE;
 use crate::journal::account::Identity;
 use crate::journal::keeper::{RECEIPT_HORIZON, stop_word};
-use crate::link::{Tls, TlsOptions, parse_host, parse_pin};
-use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, StateFrom, TakesTlvs, Timers, Version};
+use crate::link::{LocalAddresses, Tls, TlsOptions, parse_host, parse_local, parse_pin};
+use crate::session::{
+    ADDRESS_RANGE_MAX, Account, BindMode, BoundAddresses, ReceiptCodes, ReceiptReading, Secret, Spread, StateFrom,
+    TakesTlvs, Timers, Version,
+};
 use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,6 +50,15 @@ pub struct ConnectionArgs {
     /// The system_type [default: empty]
     #[arg(long, value_name = "TYPE")]
     system_type: Option<String>,
+    /// The address_range of the bind: which addresses to receive for, as the provider writes it [default: empty]
+    #[arg(long, value_name = "PATTERN", value_parser = address_range)]
+    address_range: Option<String>,
+    /// The addr_ton of the bind, 0 to 255 [default: 0]
+    #[arg(long, value_name = "TON")]
+    addr_ton: Option<u8>,
+    /// The addr_npi of the bind, 0 to 255 [default: 0]
+    #[arg(long, value_name = "NPI")]
+    addr_npi: Option<u8>,
     /// The version of SMPP; 3.3 has neither transceivers nor optional parameters [default: 3.4]
     #[arg(long, value_enum, value_name = "VERSION")]
     smpp_version: Option<VersionArg>,
@@ -55,6 +68,9 @@ pub struct ConnectionArgs {
     /// Which way messages go: trx both ways, tx out only, rx in only, tx+rx in pairs of connections [default: trx]
     #[arg(long, value_enum, value_name = "MODE")]
     bind: Option<BindArg>,
+    /// Connect from this address of this machine, of which the provider knows one; one of IPv4 and one of IPv6 at most
+    #[arg(long = "local-address", value_name = "ADDRESS", value_delimiter = ',', value_parser = parse_local)]
+    local_addresses: Vec<SocketAddr>,
     #[command(flatten)]
     pub tls: TlsArgs,
     #[command(flatten)]
@@ -107,6 +123,19 @@ struct TimerArgs {
     /// How long the SMSC may take to read what is written [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     write_timeout: Option<Duration>,
+}
+
+/// Checks an address_range.
+fn address_range(typed: &str) -> Result<String, String> {
+    if !typed.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
+        return Err("only ASCII characters are allowed".into());
+    }
+    match typed.len() {
+        long if long > ADDRESS_RANGE_MAX => {
+            Err(format!("it has {long} octets, and SMPP takes at most {ADDRESS_RANGE_MAX}"))
+        }
+        _ => Ok(typed.to_owned()),
+    }
 }
 
 /// What comes in, and what it means.
@@ -246,6 +275,7 @@ impl ConnectionArgs {
         // What can be wrong with the rest is said before a password is asked for.
         let mut account = self.account(&self.hosts, system_id, Secret::default())?;
         account.tls = self.tls.settings().map_err(CliError::Usage)?;
+        self.check_local(&account).map_err(CliError::Usage)?;
         if !with_password {
             return Ok(account);
         }
@@ -324,10 +354,30 @@ impl ConnectionArgs {
         let system_id = self.system_id.as_deref().ok_or("system_id is missing")?;
         let mut account = self.account(&self.hosts, system_id, Secret::default()).map_err(|error| error.to_string())?;
         account.tls = self.tls.settings()?;
+        self.check_local(&account)?;
         if let Some(path) = &self.password_file {
             crate::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
         }
         Ok(account)
+    }
+
+    fn local(&self) -> Result<LocalAddresses, CliError> {
+        LocalAddresses::new(&self.local_addresses).map_err(|words| CliError::Usage(format!("--local-address: {words}")))
+    }
+
+    /// Fails in words where no connection can go out from the address that was typed.
+    fn check_local(&self, account: &Account) -> Result<(), String> {
+        account.local.check().map_err(|words| format!("--local-address: {words}"))?;
+        // Names may have addresses of either family.
+        let peers = account.hosts.iter().map(|host| host.parse().ok().map(|ip| SocketAddr::new(ip, 0)));
+        let Some(peers) = peers.collect::<Option<Vec<SocketAddr>>>() else { return Ok(()) };
+        let misfits: Vec<String> = peers.iter().filter_map(|peer| account.local.for_peer(*peer).err()).collect();
+        match misfits.first() {
+            Some(words) if misfits.len() == peers.len() => {
+                Err(format!("--local-address: no connection from there goes to {}: {words}", account.hosts.join(", ")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The account as typed, at other hosts, without TLS, with a window of 1 and the default timers of a session.
@@ -364,6 +414,11 @@ impl ConnectionArgs {
             system_id: system_id.into(),
             password,
             system_type: system_type.into(),
+            addresses: BoundAddresses {
+                ton: self.addr_ton.unwrap_or_default(),
+                npi: self.addr_npi.unwrap_or_default(),
+                range: self.address_range.clone().unwrap_or_default(),
+            },
             bind,
             version,
             tlvs,
@@ -376,6 +431,9 @@ impl ConnectionArgs {
                 ..default
             },
             receipts: ReceiptReading::default(),
+            spread: Spread::default(),
+            local: self.local()?,
+            recorder: None,
             receiver: None,
         })
     }

@@ -108,7 +108,7 @@ impl BindError {
             Self::Connect(ConnectError::Tls(_, TlsError::Distrust(_) | TlsError::ClientCertificate(_))) => 2,
             Self::Connect(ConnectError::Tls(_, TlsError::NotTls)) | Self::Frame(..) => 3,
             Self::Unanswered(..) | Self::Io(..) | Self::Closed(_) | Self::Timeout(..) => 4,
-            Self::Connect(ConnectError::Tls(..)) => 5,
+            Self::Connect(ConnectError::Tls(..) | ConnectError::Local(..)) => 5,
             Self::Connect(ConnectError::Resolve(_, LookupError::Unknown | LookupError::NoAddress)) => 6,
             Self::Connect(ConnectError::Connect(_, error)) if error.kind() == io::ErrorKind::ConnectionRefused => 7,
             Self::Connect(_) => 8,
@@ -199,9 +199,11 @@ pub fn bind(
     let target = Target {
         hosts: &account.hosts,
         port: account.port,
+        local: &account.local,
         tls: account.tls.as_ref(),
         timeout: timers.connect,
         write_timeout: timers.write,
+        recorder: account.recorder.as_ref(),
     };
     let errors = RefCell::new(Vec::new());
     let told = |now: &str| {
@@ -242,9 +244,9 @@ fn request(account: &Account, kind: BindKind) -> Result<Vec<u8>, BindError> {
         password: account.password.reveal().as_bytes(),
         system_type: account.system_type.as_bytes(),
         interface_version: account.version.octet(),
-        addr_ton: 0,
-        addr_npi: 0,
-        address_range: b"",
+        addr_ton: account.addresses.ton,
+        addr_npi: account.addresses.npi,
+        address_range: account.addresses.range.as_bytes(),
     });
     crate::wire::encode(&pdu, BIND_SEQUENCE_NUMBER, CommandStatus::OK, &mut request)
         .map_err(|error| BindError::Settings(format!("the bind request: {error}")))?;

@@ -5,14 +5,17 @@
 mod common;
 
 mod addresses;
+mod hosts;
 mod lists;
 mod numbers;
 mod patterns;
 mod place;
 mod receiver;
+mod record;
 mod restraint;
 mod said;
 mod sessions;
 mod states;
 mod terminal;
+mod tlvs;
 mod zones;

@@ -32,10 +32,14 @@ impl Keeper {
             .query_row((sent.attempt.tried(), sent.attempt.part()), |row| row.get(0))
             .optional()?;
         let Some(claimed_at) = claimed_at else { return Ok(()) };
+        let mut found = Vec::new();
         for other in others {
-            for stray in self.receipts_since(other, claimed_at)? {
-                self.judge_anew(stray, now)?;
-            }
+            found.extend(self.receipts_since(other, claimed_at)?);
+        }
+        // In the order in which they came: each may close an attempt to those after it.
+        found.sort_unstable_by_key(|stray| (stray.received_at, stray.id < 0, stray.id.abs()));
+        for stray in found {
+            self.judge_anew(stray, now)?;
         }
         Ok(())
     }

@@ -71,6 +71,8 @@ pub mod migrate;
 mod noted;
 pub mod numbers;
 pub mod operations;
+#[cfg(test)]
+mod order_tests;
 pub mod query;
 pub mod recall;
 #[cfg(test)]

@@ -20,4 +20,5 @@ mod sessions;
 mod simulator;
 mod states;
 mod terminal;
+mod tlvs;
 mod zones;

@@ -467,6 +467,8 @@ mod tests {
             spread,
             local: LocalAddresses::default(),
             receiver: None,
+            addresses: Default::default(),
+            recorder: None,
         }
     }
 

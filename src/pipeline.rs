@@ -562,9 +562,9 @@ impl Run {
                 let own = self.can_submit[slot].take();
                 let others_send = self.can_submit.contains(&Some(true));
                 // A receiver that is refused before the sender is bound ends nothing, as it would not afterwards.
-                let is_missed = own == Some(true) && !others_send
-                    || !self.bound.contains(&true) && !(own == Some(false) && others_send);
-                if is_missed {
+                let goes_on = self.bound.contains(&true) || own == Some(false) && others_send;
+                let was_last_sender = own == Some(true) && !others_send;
+                if was_last_sender || !goes_on {
                     return Some(reason);
                 }
                 self.words.push(format!("connection {}: {reason}; going on without it", slot + 1));

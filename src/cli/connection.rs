@@ -5,9 +5,12 @@ use super::campaign::AlphabetArgs;
 use crate::config::PASSWORD_VARIABLE;
 use crate::journal::account::Identity;
 use crate::journal::keeper::stop_word;
-use crate::link::{Tls, TlsOptions, parse_host, parse_pin};
-use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, StateFrom, TakesTlvs, Timers, Version};
+use crate::link::{LocalAddresses, Tls, TlsOptions, parse_host, parse_local, parse_pin};
+use crate::session::{
+    Account, BindMode, ReceiptCodes, ReceiptReading, Secret, Spread, StateFrom, TakesTlvs, Timers, Version,
+};
 use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +58,9 @@ pub struct ConnectionArgs {
     /// Which way messages go: trx both ways, tx out only, rx in only, tx+rx in pairs of connections [default: trx]
     #[arg(long, value_enum, value_name = "MODE")]
     bind: Option<BindArg>,
+    /// Connect from this address of this machine, of which the provider knows one; one of IPv4 and one of IPv6 at most
+    #[arg(long = "local-address", value_name = "ADDRESS", value_delimiter = ',', value_parser = parse_local)]
+    local_addresses: Vec<SocketAddr>,
     #[command(flatten)]
     pub tls: TlsArgs,
     #[command(flatten)]
@@ -237,6 +243,7 @@ impl ConnectionArgs {
         // What can be wrong with the rest is said before a password is asked for.
         let mut account = self.account(&self.hosts, system_id, Secret::default())?;
         account.tls = self.tls.settings().map_err(CliError::Usage)?;
+        self.check_local(&account).map_err(CliError::Usage)?;
         if !with_password {
             return Ok(account);
         }
@@ -315,10 +322,30 @@ impl ConnectionArgs {
         let system_id = self.system_id.as_deref().ok_or("system_id is missing")?;
         let mut account = self.account(&self.hosts, system_id, Secret::default()).map_err(|error| error.to_string())?;
         account.tls = self.tls.settings()?;
+        self.check_local(&account)?;
         if let Some(path) = &self.password_file {
             crate::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
         }
         Ok(account)
+    }
+
+    fn local(&self) -> Result<LocalAddresses, CliError> {
+        LocalAddresses::new(&self.local_addresses).map_err(|words| CliError::Usage(format!("--local-address: {words}")))
+    }
+
+    /// Fails in words where no connection can go out from the address that was typed.
+    fn check_local(&self, account: &Account) -> Result<(), String> {
+        account.local.check().map_err(|words| format!("--local-address: {words}"))?;
+        // Names may have addresses of either family.
+        let peers = account.hosts.iter().map(|host| host.parse().ok().map(|ip| SocketAddr::new(ip, 0)));
+        let Some(peers) = peers.collect::<Option<Vec<SocketAddr>>>() else { return Ok(()) };
+        let misfits: Vec<String> = peers.iter().filter_map(|peer| account.local.for_peer(*peer).err()).collect();
+        match misfits.first() {
+            Some(words) if misfits.len() == peers.len() => {
+                Err(format!("--local-address: no connection from there goes to {}: {words}", account.hosts.join(", ")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The account as typed, at other hosts, without TLS, with a window of 1 and the default timers of a session.
@@ -367,6 +394,9 @@ impl ConnectionArgs {
                 ..default
             },
             receipts: ReceiptReading::default(),
+            spread: Spread::default(),
+            local: self.local()?,
+            recorder: None,
             receiver: None,
         })
     }

@@ -16,6 +16,7 @@ mod prepare;
 mod probe;
 mod profile;
 mod receiver;
+pub mod record;
 mod resolve;
 mod restraint;
 mod send;

@@ -2,10 +2,12 @@
 
 use super::connection::ConnectionArgs;
 use super::receiver::ReceiverArgs;
+use super::record::RecordArgs;
 use super::sessions::{CountArgs, PaceArgs};
 use super::trial::{self, TrialArgs};
 use super::{CliError, exit};
 use crate::link::{ConnectError, LookupError, TlsFacts};
+use crate::record::Recorder;
 use crate::session::{self, Account, BindError, BindMode, Bound, Dialogue, TakesTlvs};
 use crate::wire::{
     BindKind, CommandId, CommandStatus, Foreign, FrameError, Header, decode_header, encode_enquire_link,
@@ -13,6 +15,7 @@ use crate::wire::{
 };
 use clap::Args;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Round trips that are measured.
@@ -34,6 +37,8 @@ pub struct ProbeArgs {
     pub count: CountArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
+    #[command(flatten)]
+    pub record: RecordArgs,
 }
 
 /// Probes. Exit code 0: a session could be bound.
@@ -43,10 +48,19 @@ pub fn run(args: &ProbeArgs, profile: Option<&str>, out: &mut dyn Write) -> Resu
     args.receiver.refuse_idle(args.connection.bind_mode())?;
     let account = args.receiver.complete(args.connection.resolve()?, &args.connection, true)?;
     let account = Account { window: args.pace.window(), ..account };
+    let account = Account { recorder: recorder(args)?, ..account };
     account.warn_of_danger();
     let Some(bind) = find_mode(&account, out)? else { return Ok(exit::ERROR) };
     let account = Account { bind, ..account };
     trial::run(args, &account, profile, out)
+}
+
+/// The record: of test messages always, else where it is asked for.
+fn recorder(args: &ProbeArgs) -> Result<Option<Recorder>, CliError> {
+    if !args.trial.sends() && !args.record.is_asked_for() {
+        return args.record.start();
+    }
+    Recorder::start(&args.record.certain(Path::new(trial::RECORD))).map(Some).map_err(CliError::Words)
 }
 
 /// Binds as is wanted and, where that is refused, in the other ways. Returns the first that works, or both ways out of a

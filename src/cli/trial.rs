@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Test messages before those that measure: one in GSM 03.38, one in UCS2, a long one in two parts.
 const TESTS: usize = 4;
+/// Where test messages are recorded, where nothing is said.
+pub const RECORD: &str = "smppost-probe.log";
 /// How long to wait for receipts, where nothing is said.
 const WAIT_RECEIPTS: Duration = Duration::from_secs(60);
 
@@ -43,15 +45,17 @@ pub struct TrialArgs {
     /// How long to wait for receipts, counted from the last answer or receipt [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     wait_receipts: Option<Duration>,
-    /// Where all that is sent and received is recorded, to be shown to the provider
-    #[arg(long, value_name = "FILE", default_value = "smppost-probe.log")]
-    record: PathBuf,
     /// Write the suggested profile to this file instead of to stdout
     #[arg(long, value_name = "FILE", requires = "send_to")]
     write: Option<PathBuf>,
 }
 
 impl TrialArgs {
+    /// Whether test messages are sent.
+    pub fn sends(&self) -> bool {
+        self.send_to.is_some()
+    }
+
     /// Checks what can be checked before anything is sent. A file that is there is not overwritten without asking.
     pub fn check(&self, connection: &ConnectionArgs) -> Result<(), CliError> {
         let Some(number) = &self.send_to else { return Ok(()) };
@@ -100,11 +104,9 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
         trial.measured,
         rate,
         account.window,
-        shown(&args.record)
+        shown(probe.record.path(Path::new(RECORD)))
     ));
     let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {}", shown(path), trouble::words(&error)));
-    let mut record =
-        private(&args.record, OpenOptions::new().append(true).create(true)).map_err(|error| at(&args.record, error))?;
     let bind = |slot| session::bind(account, account.bind.kind(slot), &|| false, &drop).map(Dialogue::new);
     let mut outward = bind(0).map_err(|error| CliError::Words(error.to_string()))?;
     let mut inward = None;
@@ -122,7 +124,7 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
     }
     let references = account.tlvs.with(outward.bound().sc_interface_version);
     let pacer = Pacer::new(rate);
-    let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references, &mut record);
+    let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references);
     outward.leave();
     if let Some(inward) = inward {
         inward.leave();

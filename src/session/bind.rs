@@ -108,7 +108,7 @@ impl BindError {
             Self::Connect(ConnectError::Tls(_, TlsError::Distrust(_) | TlsError::ClientCertificate(_))) => 2,
             Self::Connect(ConnectError::Tls(_, TlsError::NotTls)) | Self::Frame(..) => 3,
             Self::Unanswered(..) | Self::Io(..) | Self::Closed(_) | Self::Timeout(..) => 4,
-            Self::Connect(ConnectError::Tls(..)) => 5,
+            Self::Connect(ConnectError::Tls(..) | ConnectError::Local(..)) => 5,
             Self::Connect(ConnectError::Resolve(_, LookupError::Unknown | LookupError::NoAddress)) => 6,
             Self::Connect(ConnectError::Connect(_, error)) if error.kind() == io::ErrorKind::ConnectionRefused => 7,
             Self::Connect(_) => 8,
@@ -199,9 +199,11 @@ pub fn bind(
     let target = Target {
         hosts: &account.hosts,
         port: account.port,
+        local: &account.local,
         tls: account.tls.as_ref(),
         timeout: timers.connect,
         write_timeout: timers.write,
+        recorder: account.recorder.as_ref(),
     };
     let errors = RefCell::new(Vec::new());
     let told = |now: &str| {

@@ -5,11 +5,13 @@
 mod common;
 
 mod addresses;
+mod hosts;
 mod lists;
 mod numbers;
 mod patterns;
 mod place;
 mod receiver;
+mod record;
 mod restraint;
 mod said;
 mod sessions;

@@ -22,7 +22,7 @@ pub fn take_in(
     connection: Connection,
     books: Books,
     noted: &[Noted],
-    (at_a_time, next_slice): (usize, &dyn Fn(&Connection) -> Result<(), JournalError>),
+    (at_a_time, next_slice): (usize, fn(&Connection) -> Result<(), JournalError>),
 ) -> Result<(Connection, Books, usize), JournalError> {
     let ids = (Ids::new(usize::MAX, hash_keys(&connection)?), Spill::load(&connection)?);
     let mut keeper = Keeper::bare(connection, books, ids)?;

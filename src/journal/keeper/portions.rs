@@ -24,16 +24,12 @@ impl Keeper {
         let Some(at) = inbox.iter().position(exceeds) else { return };
         let used: usize = inbox[..at].iter().map(weight).sum();
         self.aside.extend(inbox.drain(at..));
-        if let Some(event) = self.aside.pop_front() {
-            let room = (CAME_PER_COMMIT_MAX - used) / ENDED_WEIGHS;
-            match split(event, room) {
-                Ok((portion, rest)) => {
-                    inbox.push(portion);
-                    self.aside.push_front(rest);
-                }
+        if let Some(first) = self.aside.front_mut() {
+            match split(first, (CAME_PER_COMMIT_MAX - used) / ENDED_WEIGHS) {
+                Some(portion) => inbox.push(portion),
                 // As it was read, whole.
-                Err(whole) if at == 0 => inbox.push(whole),
-                Err(whole) => self.aside.push_front(whole),
+                None if at == 0 => inbox.extend(self.aside.pop_front()),
+                None => {}
             }
         }
         // Whatever else is to be done first, nothing more is claimed.
@@ -56,34 +52,29 @@ fn weight(event: &ToJournal) -> usize {
     }
 }
 
-/// An event about `room` attempts, and one about the others; the event itself, where it cannot be divided so.
-fn split(event: ToJournal, room: usize) -> Result<(ToJournal, ToJournal), ToJournal> {
+/// Takes what concerns `room` attempts out of an event, as one of its own; `None`: it cannot be divided so.
+fn split(event: &mut ToJournal, room: usize) -> Option<ToJournal> {
     if room == 0 {
-        return Err(event);
+        return None;
     }
     match event {
-        ToJournal::TimedOut { session, mut sent } if sent.len() > room => {
-            let rest = sent.split_off(room);
-            Ok((ToJournal::TimedOut { session, sent }, ToJournal::TimedOut { session, sent: rest }))
+        ToJournal::TimedOut { session, sent } if sent.len() > room => {
+            Some(ToJournal::TimedOut { session: *session, sent: sent.drain(..room).collect() })
         }
-        ToJournal::Withdrawn { session, mut sent, reason } if sent.len() > room => {
-            let rest = sent.split_off(room);
-            Ok((ToJournal::Withdrawn { session, sent, reason }, ToJournal::Withdrawn { session, sent: rest, reason }))
+        ToJournal::Withdrawn { session, sent, reason } if sent.len() > room => {
+            Some(ToJournal::Withdrawn { session: *session, sent: sent.drain(..room).collect(), reason: *reason })
         }
-        ToJournal::GaveBack { session, mut sent } if sent.len() > room => {
-            let rest = sent.split_off(room);
-            let portion = ToJournal::Withdrawn { session, sent, reason: GIVEN_BACK };
-            Ok((portion, ToJournal::GaveBack { session, sent: rest }))
+        ToJournal::GaveBack { session, sent } if sent.len() > room => {
+            let sent = sent.drain(..room).collect();
+            Some(ToJournal::Withdrawn { session: *session, sent, reason: GIVEN_BACK })
         }
-        ToJournal::Closed { session, reason, mut unanswered, mut unwritten }
+        ToJournal::Closed { session, reason, unanswered, unwritten }
             if unanswered.len() + unwritten.len() > room =>
         {
-            let later_unanswered = unanswered.split_off(room.min(unanswered.len()));
-            let later_unwritten = unwritten.split_off((room - unanswered.len()).min(unwritten.len()));
-            let portion = ToJournal::Lost { session, reason: reason.clone(), unanswered, unwritten };
-            let (unanswered, unwritten) = (later_unanswered, later_unwritten);
-            Ok((portion, ToJournal::Closed { session, reason, unanswered, unwritten }))
+            let unanswered: Vec<_> = unanswered.drain(..room.min(unanswered.len())).collect();
+            let unwritten = unwritten.drain(..(room - unanswered.len()).min(unwritten.len())).collect();
+            Some(ToJournal::Lost { session: *session, reason: reason.clone(), unanswered, unwritten })
         }
-        event => Err(event),
+        _ => None,
     }
 }

@@ -10,6 +10,7 @@ mod bound_tests;
 mod portions;
 mod restrain;
 mod start;
+mod steps;
 mod withdraw;
 
 use restrain::Watch;
@@ -203,6 +204,7 @@ impl Keeper {
     /// Runs until every sender of events is gone.
     pub fn run(mut self, events: Receiver<ToJournal>) -> Result<(), JournalError> {
         let mut inbox = Vec::with_capacity(EVENTS_PER_COMMIT_MAX);
+        let steps = self.count_steps()?;
         loop {
             let hungry =
                 self.claiming && self.chunk.is_none() && self.sessions.values().any(|session| session.wanted > 0);
@@ -243,10 +245,11 @@ impl Keeper {
         }
         self.judge_the_rest()?;
         log::debug!(
-            "the journal thread: {} transactions, the longest {} ms, {} steps to judge receipts",
+            "the journal thread: {} transactions, the longest {} ms, {} steps to judge receipts, {} hundred steps of SQLite",
             self.status.commits,
             self.status.longest_pause.as_millis(),
-            self.work.done()
+            self.work.done(),
+            steps.hundreds()
         );
         // Folded back into the one file, so that what is left behind can be copied as it is.
         reach("checkpoint")?;

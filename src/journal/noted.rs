@@ -22,7 +22,8 @@ pub fn take_in(
     connection: Connection,
     books: Books,
     noted: &[Noted],
-    (at_a_time, next_slice): (usize, fn(&Connection) -> Result<(), JournalError>),
+    at_a_time: usize,
+    next_slice: fn(&Connection) -> Result<(), JournalError>,
 ) -> Result<(Connection, Books, usize), JournalError> {
     let ids = (Ids::new(usize::MAX, hash_keys(&connection)?), Spill::load(&connection)?);
     let mut keeper = Keeper::bare(connection, books, ids)?;

@@ -126,7 +126,7 @@ pub fn recover(connection: Connection, path: &Path, rules: &RetryRules) -> Resul
         (connection, books)
     } else {
         let (connection, books, answered) =
-            noted::take_in(connection, books, &noted, (SETTLED_PER_COMMIT_MAX, next_slice))?;
+            noted::take_in(connection, books, &noted, SETTLED_PER_COMMIT_MAX, next_slice)?;
         recovered.answered = answered;
         (connection, books)
     };

@@ -62,15 +62,13 @@ fn split(event: &mut ToJournal, room: usize) -> Option<ToJournal> {
             Some(ToJournal::TimedOut { session: *session, sent: sent.drain(..room).collect() })
         }
         ToJournal::Withdrawn { session, sent, reason } if sent.len() > room => {
-            Some(ToJournal::Withdrawn { session: *session, sent: sent.drain(..room).collect(), reason: *reason })
+            Some(ToJournal::Withdrawn { session: *session, sent: sent.drain(..room).collect(), reason })
         }
         ToJournal::GaveBack { session, sent } if sent.len() > room => {
             let sent = sent.drain(..room).collect();
             Some(ToJournal::Withdrawn { session: *session, sent, reason: GIVEN_BACK })
         }
-        ToJournal::Closed { session, reason, unanswered, unwritten }
-            if unanswered.len() + unwritten.len() > room =>
-        {
+        ToJournal::Closed { session, reason, unanswered, unwritten } if unanswered.len() + unwritten.len() > room => {
             let unanswered: Vec<_> = unanswered.drain(..room.min(unanswered.len())).collect();
             let unwritten = unwritten.drain(..(room - unanswered.len()).min(unwritten.len())).collect();
             Some(ToJournal::Lost { session: *session, reason: reason.clone(), unanswered, unwritten })

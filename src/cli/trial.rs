@@ -3,7 +3,7 @@
 use super::connection::{ConnectionArgs, duration};
 use super::probe::ProbeArgs;
 use super::{CliError, ask, exit, suggest};
-use crate::address::{Destination, Sender};
+use crate::address::{Destination, SENDER_LENGTH_MAX, Sender};
 use crate::escape::escape_terminal;
 use crate::pacer::Pacer;
 use crate::progress::Display;
@@ -61,7 +61,8 @@ impl TrialArgs {
         let Some(number) = &self.send_to else { return Ok(()) };
         let usage = |option: &str, error: &dyn std::fmt::Display| CliError::Usage(format!("{option}: {error}"));
         Destination::parse(number).map_err(|error| usage("--send-to", &error))?;
-        Sender::parse(self.from.as_deref().unwrap_or_default()).map_err(|error| usage("--from", &error))?;
+        Sender::parse_up_to(self.from.as_deref().unwrap_or_default(), SENDER_LENGTH_MAX)
+            .map_err(|error| usage("--from", &error))?;
         if !connection.can_submit() {
             return Err(usage("--bind rx", &"receives only: to send, use trx, tx or tx+rx"));
         }
@@ -89,7 +90,8 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
     let usage = |error: &dyn std::fmt::Display| CliError::Usage(error.to_string());
     let mut trial = Trial {
         destination: Destination::parse(number).map_err(|error| usage(&error))?,
-        source: Sender::parse(args.from.as_deref().unwrap_or_default()).map_err(|error| usage(&error))?,
+        source: Sender::parse_up_to(args.from.as_deref().unwrap_or_default(), SENDER_LENGTH_MAX)
+            .map_err(|error| usage(&error))?,
         measured: usize::from(args.measure),
         window: account.window,
         response_timeout: account.timers.response,

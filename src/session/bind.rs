@@ -244,9 +244,9 @@ fn request(account: &Account, kind: BindKind) -> Result<Vec<u8>, BindError> {
         password: account.password.reveal().as_bytes(),
         system_type: account.system_type.as_bytes(),
         interface_version: account.version.octet(),
-        addr_ton: 0,
-        addr_npi: 0,
-        address_range: b"",
+        addr_ton: account.addresses.ton,
+        addr_npi: account.addresses.npi,
+        address_range: account.addresses.range.as_bytes(),
     });
     crate::wire::encode(&pdu, BIND_SEQUENCE_NUMBER, CommandStatus::OK, &mut request)
         .map_err(|error| BindError::Settings(format!("the bind request: {error}")))?;

@@ -172,6 +172,8 @@ pub struct Account {
     pub password: Secret,
     /// As a rule empty.
     pub system_type: String,
+    /// What the bind says of the addresses that this account answers for. As a rule nothing.
+    pub addresses: BoundAddresses,
     /// Which way messages go.
     pub bind: BindMode,
     /// The version announced.
@@ -272,6 +274,21 @@ impl Account {
         }
     }
 }
+
+/// addr_ton, addr_npi and address_range of a bind (SMPP v3.4, 4.1.1): which addresses a receiver wants messages for. Defaults
+/// to unknown and empty: the SMSC knows by the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoundAddresses {
+    /// Type of number.
+    pub ton: u8,
+    /// Numbering plan.
+    pub npi: u8,
+    /// A pattern or a list, in the SMSC's own form; at most [`ADDRESS_RANGE_MAX`] octets, ASCII.
+    pub range: String,
+}
+
+/// Octets of an address_range, without its NUL.
+pub const ADDRESS_RANGE_MAX: usize = 40;
 
 /// The timers of a connection. Each error names the one that expired.
 #[derive(Clone, Copy, Debug)]

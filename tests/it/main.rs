@@ -17,4 +17,5 @@ mod said;
 mod sessions;
 mod states;
 mod terminal;
+mod tlvs;
 mod zones;

@@ -23,6 +23,7 @@ fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
         system_id: "user".into(),
         password: Secret::new("s3cr3t".into()),
         system_type: String::new(),
+        addresses: Default::default(),
         bind: BindMode::Transceiver,
         version: Version::V34,
         tlvs: smppost::session::TakesTlvs::default(),

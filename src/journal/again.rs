@@ -37,7 +37,7 @@ impl Keeper {
             found.extend(self.receipts_since(other, claimed_at)?);
         }
         // In the order in which they came: each may close an attempt to those after it.
-        found.sort_unstable_by_key(|stray| (stray.received_at, stray.id < 0, stray.id.abs()));
+        found.sort_unstable_by_key(Stray::arrival);
         for stray in found {
             self.judge_anew(stray, now)?;
         }

@@ -114,6 +114,17 @@ pub struct Stray {
     pub rivalled: Option<Attempt>,
 }
 
+/// When a receipt came, and of those of one millisecond which came first: those that were matched as they came, and then
+/// the others, whose numbers fall. The number without its sign.
+pub type Arrival = (i64, bool, i64);
+
+impl Stray {
+    /// In which order it came.
+    pub fn arrival(&self) -> Arrival {
+        (self.received_at, self.id < 0, self.id.abs())
+    }
+}
+
 /// What is hashed and parsed once of a stray receipt.
 #[derive(Clone, Copy, Debug)]
 pub struct Fingerprint {
@@ -151,7 +162,7 @@ pub struct Strays {
     by_reference: BTreeSet<(u16, i64)>,
     by_owner: BTreeSet<(Attempt, i64)>,
     /// By the hash of the id as it came.
-    by_id: BTreeSet<(u64, i64)>,
+    by_id: BTreeSet<(u64, Arrival)>,
     /// By number and the attempt that they fit.
     rivalled: BTreeSet<(u64, Attempt, i64)>,
     left_out: Option<LeftOut>,
@@ -284,7 +295,7 @@ impl Strays {
             };
         }
         for id in stray.marks.ids() {
-            self.by_id.insert((id, at));
+            self.by_id.insert((id, stray.arrival()));
         }
         if let Some(reference) = stray.marks.reference {
             self.by_reference.insert((reference, at));
@@ -310,7 +321,7 @@ impl Strays {
             };
         }
         for id in stray.marks.ids() {
-            self.by_id.remove(&(id, at));
+            self.by_id.remove(&(id, stray.arrival()));
         }
         if let Some(reference) = stray.marks.reference {
             self.by_reference.remove(&(reference, at));
@@ -461,8 +472,12 @@ impl Strays {
     pub fn alike_after(&self, stray: &Stray) -> Vec<i64> {
         let mut found = Vec::new();
         for id in stray.marks.ids() {
-            let after = self.by_id.range((id, 1 - stray.id)..=(id, i64::MAX));
-            found.extend(after.take(ALIKE_MAX).map(|entry| entry.1));
+            let after = self.by_id.range((id, stray.arrival())..).skip_while(|entry| entry.1 == stray.arrival());
+            let after = after.take_while(|entry| entry.0 == id);
+            found.extend(after.take(ALIKE_MAX).map(|(_, (_, is_stray, number))| match is_stray {
+                true => *number,
+                false => -*number,
+            }));
         }
         found
     }

@@ -98,6 +98,7 @@ pub fn send(
         opt_out_words: settings.opt_out_words.clone(),
         opt_in_words: settings.opt_in_words.clone(),
         default_alphabet: settings.default_alphabet,
+        receipt_horizon: settings.receipt_horizon,
         rules: Arc::clone(&settings.rules),
         stop_when: settings.restraint.stop_when.clone(),
         canaries,

@@ -81,6 +81,7 @@ impl Scene {
             old_receipts_come: true,
             opt_out_words: Vec::new(),
             opt_in_words: Vec::new(),
+            receipt_horizon: smppost::journal::keeper::RECEIPT_HORIZON,
             default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
             never_bound: smppost::pipeline::NeverBound::Wait,
             listen: None,

@@ -4,7 +4,7 @@ use super::CliError;
 use super::campaign::AlphabetArgs;
 use crate::config::PASSWORD_VARIABLE;
 use crate::journal::account::Identity;
-use crate::journal::keeper::stop_word;
+use crate::journal::keeper::{RECEIPT_HORIZON, stop_word};
 use crate::link::{LocalAddresses, Tls, TlsOptions, parse_host, parse_local, parse_pin};
 use crate::session::{
     ADDRESS_RANGE_MAX, Account, BindMode, BoundAddresses, ReceiptCodes, ReceiptReading, Secret, Spread, StateFrom,
@@ -152,6 +152,10 @@ pub struct InboundArgs {
     /// Messages that take their sender off the list again, if it was an opt-out word that put it there
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
     opt_in_words: Vec<String>,
+    /// Of messages with the same id, one that was answered longer before a receipt came is no rival of a newer one, as 36h
+    /// or 7d: for SMSCs whose ids start again [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = horizon)]
+    receipt_horizon: Option<Duration>,
 }
 
 /// What states mean.
@@ -204,6 +208,11 @@ impl InboundArgs {
     /// What receipts mean.
     pub fn reading(&self) -> ReceiptReading {
         self.reading.reading()
+    }
+
+    /// What was answered longer before a receipt came is no rival of a newer message with the same id.
+    pub fn receipt_horizon(&self) -> Duration {
+        self.receipt_horizon.unwrap_or(RECEIPT_HORIZON)
     }
 
     /// The stop words, folded.
@@ -550,6 +559,9 @@ pub fn port(typed: &str) -> Result<u16, String> {
     }
 }
 
+/// Nobody waits for a receipt for longer than ten years.
+const HORIZON_DAYS_MAX: u64 = 3_650;
+
 /// Reads `500ms`, `3s`, `2m`, `1h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -566,6 +578,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Some(total) if total <= 30 * 24 * 3_600_000 => Ok(Duration::from_millis(total)),
         Some(_) => Err("it is from 1ms to 720h".into()),
         None => Err("write a whole number and its unit: 500ms, 3s, 2m or 1h".into()),
+    }
+}
+
+/// As [`duration`], and in days: `7d`.
+fn horizon(text: &str) -> Result<Duration, String> {
+    let Some(days) = text.strip_suffix('d') else { return duration(text) };
+    match days.parse::<u64>() {
+        Ok(days @ 1..=HORIZON_DAYS_MAX) => Ok(Duration::from_secs(days * 24 * 3_600)),
+        Ok(_) => Err(format!("it is from 1d to {HORIZON_DAYS_MAX}d")),
+        Err(_) => Err("write a whole number and its unit: 30m, 36h or 7d".into()),
     }
 }
 
@@ -590,6 +612,16 @@ mod tests {
         }
         for text in ["", "3", "s", "0s", "-1s", "1.5s", "3 s", "99999999999h", "1d"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_horizon_can_be_in_days() {
+        for (text, hours) in [("7d", 168), ("36h", 36), ("3650d", 87_600)] {
+            assert_eq!(horizon(text), Ok(Duration::from_secs(hours * 3_600)), "{text}");
+        }
+        for text in ["0d", "d", "3651d", "-1d", "1.5d", "7", "7 d", "1w"] {
+            assert!(horizon(text).is_err(), "{text}");
         }
     }
 }

@@ -75,6 +75,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         default_alphabet: args.inbound.alphabet.alphabet(),
         opt_out_words: args.inbound.opt_out_words(),
         opt_in_words: args.inbound.opt_in_words(),
+        receipt_horizon: args.inbound.receipt_horizon(),
         never_bound: NeverBound::Wait,
         listen: Some(Listen { time: args.time }),
         account,

@@ -184,6 +184,8 @@ pub struct Answer {
 pub struct ReceiptEvent {
     /// The message id that it names.
     pub message_id: Range<u32>,
+    /// The id in its text, where that is another one than the TLV's; empty: none.
+    pub text_id: Range<u32>,
     /// The state that it tells; `None`: not told, or not understood.
     pub state: Option<MessageState>,
     /// Whether nothing more is to come.

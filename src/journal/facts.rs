@@ -41,12 +41,20 @@ impl MessageFacts {
         };
         let range = Attempt::range(message, end);
         if parts > 1 || there.is_tried_again {
-            let mut statement = connection
-                .prepare_cached("SELECT attempt, outcome FROM answer WHERE attempt >= ?1 AND attempt < ?2")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT attempt, outcome, message_id FROM answer WHERE attempt >= ?1 AND attempt < ?2",
+            )?;
             let mut rows = statement.query(range)?;
+            let mut ids = SharedIds::default();
             while let Some(row) = rows.next()? {
-                let outcome = outcome_of(row.get(1)?);
-                at(Attempt(row.get(0)?), false, &mut |facts| facts.answer = Some(outcome));
+                let (attempt, outcome) = (Attempt(row.get(0)?), outcome_of(row.get(1)?));
+                at(attempt, false, &mut |facts| facts.answer = Some(outcome));
+                if parts > 1 && outcome == Outcome::Accepted {
+                    ids.note(attempt, row.get_ref(2)?.as_str_or_null().unwrap_or_default());
+                }
+            }
+            for attempt in ids.shared() {
+                at(attempt, false, &mut |facts| facts.shares_id = true);
             }
         } else if let Some(outcome) = there.first_outcome {
             at(Attempt::new(message, 0), false, &mut |facts| facts.answer = Some(outcome_of(outcome)));
@@ -109,6 +117,27 @@ impl MessageFacts {
     /// The attempt that would be next for part `n` (from 0).
     pub fn next_attempt(&self, n: usize) -> Attempt {
         Attempt::new(self.message + n as i64, self.parts[n].len() as u16)
+    }
+}
+
+/// Ids of one message's attempts, to find those that the SMSC gave to more than one part.
+#[derive(Debug, Default)]
+pub struct SharedIds(Vec<(String, Attempt)>);
+
+impl SharedIds {
+    /// Notes the id of an attempt that was taken. Attempts come in their order.
+    pub fn note(&mut self, attempt: Attempt, id: Option<&str>) {
+        if let Some(id) = id.filter(|id| !id.is_empty()) {
+            self.0.push((id.to_owned(), attempt));
+        }
+    }
+
+    /// The attempts whose id another part has, too.
+    pub fn shared(mut self) -> Vec<Attempt> {
+        self.0.sort_unstable();
+        let alike = self.0.chunk_by(|one, other| one.0 == other.0);
+        let shared = alike.filter(|alike| alike.first().map(|id| id.1.part()) != alike.last().map(|id| id.1.part()));
+        shared.flatten().map(|id| id.1).collect()
     }
 }
 

@@ -8,12 +8,12 @@
 mod parties;
 
 use super::JournalError;
+use super::candidates::{ALIKE_MAX, Chosen};
 use super::doubts::{self, Before};
 use super::facts::MessageFacts;
-use super::ids::{Found, IdKey, Known, LAST_DIGITS};
+use super::ids::{Found, IdKey, LAST_DIGITS};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
-use super::spill::Spilled;
 use super::strays::{Rule, Stray};
 pub(in crate::journal) use parties::Parties;
 use parties::Referable;
@@ -25,9 +25,6 @@ const REFERENCES: i64 = 1 << 16;
 const MANY_PARTS: i64 = 4 * REFERENCES;
 /// Parts that a message can have.
 const PARTS_MAX: i64 = 256;
-
-/// Where more attempts than these have one spelling of an id, it tells nothing: several fit.
-const ALIKE_MAX: usize = 1_000;
 
 /// Whether a receipt with these numbers can be about a message to `destination`: unless it names only others. Numbers may
 /// be written with or without the country, so their last digits count.
@@ -47,9 +44,19 @@ pub(super) struct Judgement {
 }
 
 impl Judgement {
-    /// It has exactly the id of this attempt.
-    pub fn exact(owner: Attempt) -> Self {
-        Self { rule: Rule::Exact, owner: Some(owner), rivalled: None, facts: None }
+    /// It belongs to this attempt.
+    pub fn of(rule: Rule, owner: Attempt) -> Self {
+        Self { rule, owner: Some(owner), rivalled: None, facts: None }
+    }
+
+    /// It belongs to none.
+    fn nobody(rule: Rule) -> Self {
+        Self { rule, owner: None, rivalled: None, facts: None }
+    }
+
+    /// It fits this attempt, and another message may be meant as well.
+    fn rivalled(only: Attempt) -> Self {
+        Self { rule: Rule::Ambiguous, owner: None, rivalled: Some(only), facts: None }
     }
 }
 
@@ -76,16 +83,17 @@ pub(super) struct Owner {
     pub is_seen: bool,
     pub is_final: bool,
     pub is_plain: bool,
+    /// The receipt does not name its number.
+    pub is_numberless: bool,
 }
 
 /// Attempts to which a reference leads, and what is known of the message of the last one.
 type Referenced = (Vec<Attempt>, Option<MessageFacts>);
 
-/// What an exact id leads to.
+/// What an exact id leads to at once.
 pub(super) enum Named {
     Nobody,
     One(Owner),
-    Several,
 }
 
 impl Keeper {
@@ -98,9 +106,9 @@ impl Keeper {
         Ok(self.ids.find_exact(key, numbers))
     }
 
-    /// Rule 1: the attempt with exactly this id, in memory or among what was spilled, unless the receipt names the number
-    /// of another: where one side writes ids in decimal and the other in hexadecimal, small ones coincide. Notes the
-    /// receipt.
+    /// Rule 1 as a receipt comes: the attempt with exactly this id, in memory or among what was spilled, unless the receipt
+    /// names the number of another, or several are to be chosen from, or the answer of another may bring the id yet: that is
+    /// judged once no attempt that it may be about awaits its answer. Notes the receipt.
     pub(super) fn named(
         &mut self,
         key: IdKey,
@@ -108,18 +116,24 @@ impl Keeper {
         numbers: [u64; 2],
         is_final: bool,
     ) -> Result<Named, JournalError> {
+        let may_be_given_again = !self.generations.is_drained(self.generations.current());
         match self.find_exact(key, numbers)? {
-            Found::Several => return Ok(Named::Several),
+            Found::Several => return Ok(Named::Nobody),
+            Found::One(known) if may_be_given_again && known.may_be_over() => return Ok(Named::Nobody),
             Found::One(known) => {
                 let owner = Owner {
                     attempt: known.attempt(),
                     is_seen: known.is_seen(),
                     is_final: known.is_final(),
                     is_plain: known.is_plain(),
+                    is_numberless: numbers == [0, 0] || !known.has_number(),
                 };
                 known.note_receipt(is_final);
                 if owner.is_seen || !is_final {
                     known.not_plain();
+                }
+                if owner.is_numberless {
+                    known.note_numberless();
                 }
                 return Ok(Named::One(owner));
             }
@@ -128,28 +142,24 @@ impl Keeper {
         if self.spill.is_empty() {
             return Ok(Named::Nobody);
         }
-        let mut waiting = None;
-        let mut settled = None;
-        let mut several = false;
-        for spilled in self.spill.find(&self.connection, key.folded)? {
+        let mut found = None;
+        for spilled in self.spill.find(&self.connection, key.folded)?.into_iter().take(ALIKE_MAX) {
             let attempt = spilled.attempt;
-            let Some(owner) = self.owner(attempt, id, spilled.plain)? else { continue };
+            let Some(mut owner) = self.owner(attempt, id, spilled.plain)? else { continue };
             self.ids.recall().note_lookup(spilled.run);
-            if numbers != [0, 0]
-                && let Some(parties) = Parties::of(&self.connection, attempt.part())?
-                && !may_be_for(numbers, parties.number)
-            {
-                continue;
+            if numbers != [0, 0] {
+                let parties = Parties::of(&self.connection, attempt.part())?;
+                if parties.as_ref().is_some_and(|parties| !may_be_for(numbers, parties.number)) {
+                    continue;
+                }
+                owner.is_numberless = parties.is_none_or(|parties| parties.number == 0);
             }
-            let place = if owner.is_final { &mut settled } else { &mut waiting };
-            several |= place.is_some() && !owner.is_final;
-            *place = Some(owner);
+            if found.is_some() || may_be_given_again && owner.is_final {
+                return Ok(Named::Nobody);
+            }
+            found = Some(owner);
         }
-        Ok(match waiting.or(settled) {
-            None => Named::Nobody,
-            Some(_) if several => Named::Several,
-            Some(owner) => Named::One(owner),
-        })
+        Ok(found.map_or(Named::Nobody, Named::One))
     }
 
     /// What is known of an attempt whose id is not in memory, if `id` is its id indeed.
@@ -168,7 +178,13 @@ impl Keeper {
             .optional()?;
         Ok(found.and_then(|(is_same, is_final, is_stored)| {
             let is_plain = plain && !is_stored && !self.books.is_touched(attempt.part());
-            let owner = Owner { attempt, is_seen: is_final.is_some(), is_final: is_final == Some(true), is_plain };
+            let owner = Owner {
+                attempt,
+                is_seen: is_final.is_some(),
+                is_final: is_final == Some(true),
+                is_plain,
+                is_numberless: true,
+            };
             is_same.then_some(owner)
         }))
     }
@@ -186,74 +202,95 @@ impl Keeper {
         }
     }
 
-    /// Whose the receipt is by rules 2 to 4, as far as is known now. `None`: what it takes to tell is still being read.
+    /// Whose the receipt is, as far as is known now. `None`: what it takes to tell is still being read.
     pub(super) fn judge(&self, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
-        let mut fitting = self.equivalent(stray)?;
-        let (mut rule, mut facts) = (Rule::Equivalent, None);
-        if fitting.is_empty()
-            && let Some(reference) = stray.marks.reference
+        let marks = &stray.marks;
+        let text_key = marks.text_key;
+        // The exact id of a message to a number that the receipt names: the TLV's, or else the text's.
+        for (key, rule) in [(Some(marks.key), Rule::Exact), (text_key, Rule::TextExact)]
+            .into_iter()
+            .filter_map(|(key, rule)| Some((key?, rule)))
         {
+            match self.exactly(stray, key)? {
+                Chosen::Nobody => {}
+                Chosen::One(owner) => return Ok(Some(Judgement::of(rule, owner))),
+                Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
+            }
+        }
+        for (spellings, rule) in [(marks.spellings, Rule::Equivalent), (marks.text_spellings, Rule::TextEquivalent)] {
+            let fitting = self.equivalent(spellings, stray)?;
+            match self.choose(fitting, stray)? {
+                Chosen::Nobody => {}
+                Chosen::One(owner) => return Ok(Some(Judgement::of(rule, owner))),
+                Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
+            }
+        }
+        let (mut fitting, mut facts) = (Vec::new(), None);
+        let mut rule = Rule::Reference;
+        if let Some(reference) = marks.reference {
             (fitting, facts) = self.referenced(reference, stray)?;
-            rule = Rule::Reference;
         }
         if fitting.is_empty() {
-            fitting = self.doubts.fitting(stray.marks.key.exact, stray.marks.pools, before(stray));
+            fitting = self.doubts.fitting(marks.key.exact, marks.pools, before(stray));
             #[cfg(test)]
             if self.to_judge.is_naive {
                 fitting = self.doubtful_naively(stray)?;
             }
             rule = Rule::Doubt;
         }
-        if fitting.is_empty() {
+        match fitting[..] {
             // Its addresses may be anything; its id is not.
-            fitting = self.exact_of_others(stray)?;
-            rule = Rule::Exact;
-        }
-        let [only] = fitting[..] else {
-            let rule = if fitting.is_empty() { Rule::None } else { Rule::Ambiguous };
-            return Ok(Some(Judgement { rule, owner: None, rivalled: None, facts: None }));
-        };
-        let is_rivalled = match rule {
-            Rule::Doubt if self.doubts.id_of(only) == Some(stray.marks.key.exact) => Some(false),
-            Rule::Doubt if !self.ids_match || self.nameless => {
-                let number = Parties::of(&self.connection, only.part())?.map_or(0, |parties| parties.number);
-                self.has_rival(only, number, self.ids_match)?
+            [] => self.by_id_alone(stray),
+            [only] => {
+                let is_rivalled = match rule {
+                    Rule::Doubt if self.doubts.id_of(only) == Some(marks.key.exact) => Some(false),
+                    Rule::Doubt if !self.ids_match || self.nameless => {
+                        let number = Parties::of(&self.connection, only.part())?.map_or(0, |parties| parties.number);
+                        self.has_rival(only, number, self.ids_match)?
+                    }
+                    _ => Some(false),
+                };
+                Ok(is_rivalled.map(|is_rivalled| match is_rivalled {
+                    true => Judgement::rivalled(only),
+                    false => Judgement { facts, ..Judgement::of(rule, only) },
+                }))
             }
-            // It names the number of a message whose id nobody knows.
-            Rule::Exact if self.nameless => self.is_rivalled(only, stray.marks.numbers)?,
-            _ => Some(false),
+            _ => Ok(Some(Judgement::nobody(Rule::Ambiguous))),
+        }
+    }
+
+    /// A receipt that has the exact id of an attempt, and names other numbers than the attempt's. `None`: what it takes to
+    /// tell is still being read.
+    fn by_id_alone(&self, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
+        let mut chosen = Chosen::Nobody;
+        for key in [Some(stray.marks.key), stray.marks.text_key].into_iter().flatten() {
+            if chosen == Chosen::Nobody {
+                chosen = self.choose(self.with_exact_id(key, stray, [0, 0])?, stray)?;
+            }
+        }
+        let only = match chosen {
+            Chosen::Nobody => return Ok(Some(Judgement::nobody(Rule::None))),
+            Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
+            Chosen::One(only) => only,
         };
-        Ok(is_rivalled.map(|is_rivalled| match is_rivalled {
-            true => Judgement { rule: Rule::Ambiguous, owner: None, rivalled: Some(only), facts: None },
-            false => Judgement { rule, owner: Some(only), rivalled: None, facts },
+        // It names the number of a message whose id nobody knows.
+        let is_rivalled = if self.nameless { self.is_rivalled(only, stray.marks.numbers)? } else { Some(false) };
+        match is_rivalled {
+            None => return Ok(None),
+            Some(true) => return Ok(Some(Judgement::rivalled(only))),
+            Some(false) => {}
+        }
+        let is_anothers = if self.numbers_fit { Some(true) } else { self.names_another(only, stray)? };
+        Ok(is_anothers.map(|is_anothers| match is_anothers {
+            true => Judgement::nobody(Rule::OtherNumber),
+            false => Judgement::of(Rule::IdAlone, only),
         }))
     }
 
-    /// Attempts with exactly the receipt's id, although it names other numbers.
-    fn exact_of_others(&self, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
-        let key = stray.marks.key;
-        let mut fitting: Vec<Attempt> = self.ids.with_exactly(key).take(ALIKE_MAX).collect();
-        for Spilled { attempt, .. } in self.spill.find(&self.connection, key.folded)?.into_iter().take(ALIKE_MAX) {
-            self.work.note(1);
-            let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
-            let mut rows = statement.query([attempt.0])?;
-            if let Some(row) = rows.next()?
-                && let Some(id) = row.get_ref(0)?.as_str_or_null().unwrap_or(None)
-                && self.ids.key(id.as_bytes()).exact == key.exact
-            {
-                fitting.push(attempt);
-            }
-        }
-        fitting.sort_unstable();
-        fitting.dedup();
-        self.claimed_before(&mut fitting, stray)?;
-        Ok(fitting)
-    }
-
     /// Rule 2: attempts with the same id in another spelling.
-    fn equivalent(&self, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
+    fn equivalent(&self, spellings: [u64; 3], stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
         let mut fitting = Vec::new();
-        for hash in stray.marks.spellings.into_iter().filter(|hash| *hash != 0) {
+        for hash in spellings.into_iter().filter(|hash| *hash != 0) {
             fitting.extend(self.ids.find_folded(hash).take(ALIKE_MAX));
             if !self.spill.is_empty() {
                 self.work.note(1);
@@ -272,10 +309,6 @@ impl Keeper {
                 && may_be_for(stray.marks.numbers, parties.number)
             {
                 kept.push(attempt);
-                // Several are as good as all.
-                if kept.len() == 2 {
-                    break;
-                }
             }
         }
         Ok(kept)
@@ -417,7 +450,7 @@ impl Keeper {
         }
         for attempt in [stray.owner, owner].into_iter().flatten() {
             self.books.touch_as_found(&self.connection, attempt.part())?;
-            self.not_plain(attempt)?;
+            self.note_matched(attempt)?;
         }
         self.match_later(stray.id, owner, rule, now)?;
         for (attempt, id) in [(stray.owner, None), (owner, Some(stray.marks.key.exact))] {
@@ -427,8 +460,11 @@ impl Keeper {
                 self.name_doubt(attempt, stray.marks.numbers, id.filter(|_| rule == Rule::Doubt))?;
             }
         }
-        if matches!(rule, Rule::Exact | Rule::Equivalent) {
+        if rule.shows_ids() {
             self.note_ids_match();
+        }
+        if rule == Rule::Exact && stray.marks.numbers != [0, 0] {
+            self.note_numbers_fit()?;
         }
         match (stray.owner, owner) {
             (None, Some(_)) => self.status.unmatched = self.status.unmatched.saturating_sub(1),
@@ -442,7 +478,7 @@ impl Keeper {
                 self.to_judge.all(self.strays.rivalled_with(number, only));
             }
         }
-        let in_table = matches!(rule, Rule::None | Rule::Ambiguous | Rule::Doubt);
+        let in_table = rule.may_change();
         if !in_table {
             self.connection.prepare_cached("DELETE FROM stray WHERE receipt = ?1")?.execute([stray.id])?;
         } else if stray.judged {
@@ -455,15 +491,18 @@ impl Keeper {
         Ok(())
     }
 
-    /// The message of an attempt has from now on a stored state.
-    pub(super) fn not_plain(&mut self, attempt: Attempt) -> Result<(), JournalError> {
+    /// The message of an attempt has from now on a stored state, and receipts that are not all stored under its own number.
+    pub(super) fn note_matched(&mut self, attempt: Attempt) -> Result<(), JournalError> {
         let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
         let mut rows = statement.query([attempt.0])?;
         if let Some(row) = rows.next()?
             && let Ok(Some(id)) = row.get_ref(0)?.as_str_or_null()
         {
             let folded = self.ids.folded(id.as_bytes());
-            self.ids.change(folded, attempt, Known::not_plain);
+            self.ids.change(folded, attempt, |known| {
+                known.not_plain();
+                known.note_matched();
+            });
         }
         Ok(())
     }

@@ -467,6 +467,8 @@ mod tests {
             spread,
             local: LocalAddresses::default(),
             receiver: None,
+            recorder: None,
+            addresses: BoundAddresses::default(),
         }
     }
 

@@ -489,8 +489,10 @@ fn take_receipt(
     };
     let told = reading.told(&receipt);
     let error = error_of(&receipt, told.as_ref(), batch);
+    let text_id = receipt.text_id.as_deref().filter(|text_id| *text_id != id).unwrap_or_default();
     let event = ReceiptEvent {
         message_id: batch.keep(id),
+        text_id: batch.keep(text_id),
         state: told.map(|told| told.state),
         is_final: told.is_some_and(|told| told.is_final),
         other: told.and_then(|told| told.other),

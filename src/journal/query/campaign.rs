@@ -27,6 +27,8 @@ const REASONS_MAX: usize = 1_000;
 const REASONS_TOLD: usize = 20;
 /// A longer silence between two claims is a pause, not sending.
 const PAUSE_MS: i64 = 60_000;
+/// Rules by which receipts are matched, numbered from 0.
+const RULES: usize = 12;
 
 /// Reads the report of the campaign of that name.
 pub fn campaign_report(connection: &Connection, name: &str) -> Result<CampaignReport, JournalError> {
@@ -201,7 +203,7 @@ struct Scan<'a> {
     rejections: Rejections,
     failures: Kinds,
     so_far: Kinds,
-    rules: [i64; 8],
+    rules: [i64; RULES],
     differing: i64,
     outstanding: (i64, Option<i64>),
     answers_ms: Histogram,
@@ -225,7 +227,7 @@ impl<'a> Scan<'a> {
             rejections: Rejections::default(),
             failures: Kinds::default(),
             so_far: Kinds::default(),
-            rules: [0; 8],
+            rules: [0; RULES],
             differing: 0,
             outstanding: (0, None),
             answers_ms: Histogram::new(),

@@ -3,6 +3,7 @@
 
 use crate::address::Destination;
 use crate::journal::JournalError;
+use crate::journal::ids::LAST_DIGITS;
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 
@@ -66,8 +67,9 @@ impl Slice {
     }
 }
 
+/// Of a number's last digits: it may be written with its country or without.
 fn hash(key: u64) -> u32 {
-    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+    ((key % LAST_DIGITS).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }
 
 impl Table {
@@ -139,7 +141,7 @@ impl Table {
         }
     }
 
-    /// Messages that may be to this number: others can have the same hash.
+    /// Messages that may be to this number: others can end alike, or have the same hash.
     pub fn perhaps_to(&self, number: u64) -> impl Iterator<Item = i64> + '_ {
         let wanted = hash(number);
         self.slices.iter().flat_map(move |slice| {

@@ -562,7 +562,7 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
                    (SELECT r.error FROM receipt_match x JOIN receipt_fact r ON r.id = x.receipt_id
                      WHERE x.attempt >= (f.message << 12) AND x.attempt < ((f.message + f.parts) << 12)
                        AND r.attempt = x.attempt AND r.final = 1 AND r.state <> 2 ORDER BY x.id DESC LIMIT 1)) AS error) e
-                WHERE g.code = coalesce(nullif(ltrim(upper(replace(e.error, rtrim(e.error, replace(e.error, ' ', '')), '')), '0'), ''), '0')) END,
+                WHERE g.code = CASE WHEN ltrim(replace(e.error, rtrim(e.error, replace(e.error, ' ', '')), ''), '0') = '' THEN '0' ELSE ltrim(upper(replace(e.error, rtrim(e.error, replace(e.error, ' ', '')), '')), '0') END) END,
            (SELECT y.reason FROM answer a JOIN answer_tlv y ON y.attempt = a.attempt
              WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
                AND NOT EXISTS (SELECT 1 FROM answer b
@@ -648,7 +648,8 @@ SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS re
                     WHEN 4 THEN 'DELETED' WHEN 5 THEN 'UNDELIVERABLE' WHEN 6 THEN 'ACCEPTED' WHEN 7 THEN 'UNKNOWN'
                     WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' WHEN 100 THEN 'FAILED' END AS other_state,
        -- The last word of the error is the code.
-       (SELECT g.meaning FROM error_name g WHERE g.code = coalesce(nullif(ltrim(upper(replace(r.error, rtrim(r.error, replace(r.error, ' ', '')), '')), '0'), ''), '0')) AS meaning,
+       (SELECT g.meaning FROM error_name g
+         WHERE g.code = CASE WHEN ltrim(replace(r.error, rtrim(r.error, replace(r.error, ' ', '')), ''), '0') = '' THEN '0' ELSE ltrim(upper(replace(r.error, rtrim(r.error, replace(r.error, ' ', '')), '')), '0') END) AS meaning,
        (WITH RECURSIVE cut (n, at, size) AS (
            SELECT 1, 1, ((SELECT v FROM octet WHERE h = hex(substr(r.tlvs, 1 + 2, 1))) << 8 | (SELECT v FROM octet WHERE h = hex(substr(r.tlvs, 1 + 3, 1))))
             WHERE length(r.tlvs) >= 4

@@ -23,6 +23,8 @@ pub const GSM_TEXT: &str =
     "smppost test 1: \u{a1}\u{e4}\u{f6}\u{f1}\u{fc} \u{c4}\u{d6}\u{d1}\u{dc}\u{a7}\u{bf} 5\u{20ac} @ end";
 /// Cyrillic, Chinese, and a character outside the BMP.
 pub const UCS2_TEXT: &str = "smppost test 2: \u{436} \u{4e2d} \u{1f44b} 5\u{20ac} end";
+/// How long answers are awaited after an interrupt.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// How often both sessions of a pair are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -170,6 +172,7 @@ pub fn run(
     inward: Option<&mut Dialogue>,
     pacer: &Pacer,
     references: bool,
+    stop: &dyn Fn() -> bool,
 ) -> Findings {
     let mut findings = Findings::default();
     match requests(trial, references) {
@@ -177,7 +180,7 @@ pub fn run(
         Err(why) => findings.broken = Some(why),
     }
     if findings.broken.is_none() {
-        let outcome = exchange(trial, out, inward, pacer, &mut findings);
+        let outcome = exchange(trial, out, inward, pacer, &mut findings, stop);
         findings.broken = outcome.err();
     }
     findings
@@ -241,14 +244,24 @@ fn exchange(
     mut inward: Option<&mut Dialogue>,
     pacer: &Pacer,
     findings: &mut Findings,
+    stop: &dyn Fn() -> bool,
 ) -> Result<(), String> {
     let mut next = 0;
     let mut news = Instant::now();
     // Throttled once, it is known; more would only be in the way of others of the account. What condemns the account or
     // its settings condemns the next message, too.
     let mut enough = false;
+    let mut stopped: Option<Instant> = None;
     loop {
         let outstanding = outstanding(&findings.sent);
+        if stop() {
+            // What is sent is answered as a rule within a moment; its receipts may take long.
+            enough = true;
+            let since = *stopped.get_or_insert_with(Instant::now);
+            if outstanding == 0 || since.elapsed() >= LAST_ANSWERS {
+                return Err("interrupted".into());
+            }
+        }
         findings.outstanding_most = findings.outstanding_most.max(outstanding);
         let all_sent = next == findings.sent.len() || enough;
         if !all_sent && outstanding < trial.window && pacer.take(1) == 1 {

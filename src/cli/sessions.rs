@@ -4,6 +4,7 @@ use super::CliError;
 use super::connection::{CONNECTION, ConnectionArgs, TIMERS, duration};
 use super::receiver::{self, ReceiverArgs};
 use super::record::RecordArgs;
+use crate::config::presets::{self, Preset};
 use crate::escape::escape_terminal;
 use crate::journal::retry::{CodeRule, RetryRules};
 use crate::journal::runs::RunRow;
@@ -114,15 +115,33 @@ pub struct StatusArgs {
     /// The `status` table of a profile
     #[arg(long, hide = true, value_parser = code_rule)]
     profile_status: Vec<(u32, CodeRule)>,
+    /// What a vendor's own statuses mean, as its public pages say: hollatags, horisen, infobip, serwersms, telesign, world-text or
+    /// ycloud. --status, and the `status` table of a profile, beat it
+    #[arg(long, value_name = "VENDOR", value_parser = presets::parse)]
+    status_preset: Option<&'static Preset>,
 }
 
 impl StatusArgs {
-    /// As typed, over the profile's.
+    /// As typed, over the profile's, over the vendor's.
     pub fn rules(&self) -> RetryRules {
-        RetryRules {
-            codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(),
-            ..RetryRules::default()
-        }
+        let preset = self.status_preset.into_iter().flat_map(|preset| preset.codes);
+        let preset = preset.map(|&(code, class, _)| (code, CodeRule { class, delays_ms: None }));
+        let own = self.profile_status.iter().chain(&self.statuses).cloned();
+        RetryRules { codes: preset.chain(own).collect(), ..RetryRules::default() }
+    }
+
+    /// The vendor's statuses as they hold, in words.
+    fn described(&self) -> Option<String> {
+        let (preset, rules) = (self.status_preset?, self.rules());
+        let shown = preset.codes.iter().map(|&(code, class, meaning)| {
+            let status = CommandStatus(code);
+            match rules.class(status) {
+                same if same == class => format!("0x{code:02X} {} ({meaning})", class.name()),
+                own => format!("0x{code:02X} {} (its own table; {}: {meaning})", own.name(), class.name()),
+            }
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        Some(format!("statuses of {} ({}): {shown}", preset.name, preset.origin))
     }
 }
 
@@ -296,7 +315,10 @@ impl SessionArgs {
             crate::report::text::count(connections as i64, "connection"),
             account.window,
             self.pace.rate(),
-            receiver::described(&account).map_or_else(String::new, |words| format!("; {words}")),
+            receiver::described(&account)
+                .into_iter()
+                .chain(self.status.described())
+                .fold(String::new(), |all, words| format!("{all}; {words}")),
         ))
     }
 }

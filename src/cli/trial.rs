@@ -7,7 +7,7 @@ use crate::address::{Destination, SENDER_LENGTH_MAX, Sender};
 use crate::escape::escape_terminal;
 use crate::pacer::Pacer;
 use crate::progress::Display;
-use crate::session::{self, Account, BindMode, Dialogue};
+use crate::session::{self, Account, BindError, BindMode, Dialogue};
 use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, decode};
 use crate::trial::{self, Findings, IdRule, Pace, Parts, Receipted, Sent, Trial};
 use crate::trouble::{self, shown};
@@ -80,7 +80,13 @@ fn may_overwrite(path: &Path) -> bool {
 }
 
 /// Sends the messages, if any are asked for, and says what came of them.
-pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(
+    probe: &ProbeArgs,
+    account: &Account,
+    profile: Option<&str>,
+    stop: &dyn Fn() -> bool,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     let (args, rate) = (&probe.trial, probe.pace.rate());
     let Some(number) = &args.send_to else { return Ok(exit::OK) };
     if !account.bind.can_submit() {
@@ -109,8 +115,11 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
         shown(probe.record.path(Path::new(RECORD)))
     ));
     let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {}", shown(path), trouble::words(&error)));
-    let bind = |slot| session::bind(account, account.bind.kind(slot), &|| false, &drop).map(Dialogue::new);
-    let mut outward = bind(0).map_err(|error| CliError::Words(error.to_string()))?;
+    let bind = |slot| session::bind(account, account.bind.kind(slot), stop, &drop).map(Dialogue::new);
+    let mut outward = match bind(0) {
+        Err(BindError::Stopped) => return Ok(exit::INTERRUPTED),
+        bound => bound.map_err(|error| CliError::Words(error.to_string()))?,
+    };
     let mut inward = None;
     let mut account = Cow::Borrowed(account);
     if account.bind == BindMode::Pairs {
@@ -126,10 +135,10 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
     }
     let references = account.tlvs.with(outward.bound().sc_interface_version);
     let pacer = Pacer::new(rate);
-    let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references);
-    outward.leave();
+    let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references, stop);
+    outward.unbind();
     if let Some(inward) = inward {
-        inward.leave();
+        inward.unbind();
     }
     writeln!(out)?;
     report(&findings, &trial, references, out)?;

@@ -5,7 +5,8 @@ use crate::link::dial::LOOK;
 use crate::link::{self, ConnectError, Connected, Dial, LookupError, ReadHalf, Target, TlsError, TlsFacts, WriteHalf};
 use crate::wire::tlv::Tag;
 use crate::wire::{
-    Bind, BindKind, CommandId, CommandStatus, Foreign, FrameBuffer, FrameError, Pdu, StatusClass, encode_header_only,
+    Bind, BindKind, CommandId, CommandStatus, Foreign, FrameBuffer, FrameError, Pdu, StatusClass,
+    encode_enquire_link_resp, encode_header_only,
 };
 use std::cell::RefCell;
 use std::fmt;
@@ -207,6 +208,7 @@ pub fn bind(
     };
     let errors = RefCell::new(Vec::new());
     let told = |now: &str| {
+        log::info!("{now}");
         let facts: Vec<String> = errors.borrow().iter().map(BindError::fact).chain([now.to_owned()]).collect();
         tell(facts.join("; "));
     };
@@ -216,7 +218,14 @@ pub fn bind(
             bind_at(account, &request, connected, stop)
         });
         match bound {
-            Ok(bound) => return Ok(bound),
+            Ok(bound) => {
+                let version = bound.sc_interface_version.map_or_else(
+                    || "announces no version".to_owned(),
+                    |version| format!("announces SMPP {}.{}", version >> 4, version & 0xF),
+                );
+                log::info!("bound to {}: it calls itself {:?} and {version}", bound.peer, bound.smsc);
+                return Ok(bound);
+            }
             Err(BindError::Connect(ConnectError::Stopped)) => return Err(BindError::Stopped),
             // Another address of the same provider would refuse the same.
             Err(error @ (BindError::Stopped | BindError::Refused(..))) if error.is_final() || stop() => {
@@ -282,6 +291,12 @@ fn bind_at(
                 }
                 Ok((header, Pdu::GenericNack)) => {
                     return Err(BindError::Refused(place, header.command_status));
+                }
+                // Some SMSCs ask first whether anybody is there, and answer the bind only then.
+                Ok((header, Pdu::EnquireLink)) => {
+                    let mut answer = Vec::new();
+                    encode_enquire_link_resp(header.sequence_number, &mut answer);
+                    writer.write(&answer).map_err(broken)?;
                 }
                 _ if early.len() < EARLY_MAX && early_octets < EARLY_OCTETS_MAX => {
                     early_octets += frame.len();

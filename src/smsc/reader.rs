@@ -214,7 +214,11 @@ impl Reader {
                 if matches!(header.command_id, CommandId::SUBMIT_SM | CommandId::DATA_SM) {
                     return self.refuse_submit(header, &Sm::default(), status::COMMAND_LENGTH);
                 }
-                self.answer(header, status::COMMAND_LENGTH);
+                if header.command_id.response().is_known() {
+                    return self.answer(header, status::COMMAND_LENGTH);
+                }
+                // alert_notification and outbind have no answer, and an SMSC is sent neither: as where they are well-formed.
+                encode_generic_nack(header.sequence_number, CommandStatus(status::COMMAND_ID), &mut self.batch.out);
             }
         }
         if self.shared.settings.faults.reorder && self.batch.out.len() > start {

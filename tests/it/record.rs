@@ -5,6 +5,7 @@ mod pcap;
 
 use crate::common::independent_smsc::{IndependentSmsc, Settings};
 use crate::common::{Smppost, number, rows, rows_with, skipped};
+use crate::simulator::Simulator;
 use pcap::Pcap;
 use smppost::record::{Options, Recorder};
 use smppost::wire::{Pdu, decode};
@@ -12,7 +13,6 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 const SUBMIT: u32 = 4;
 const DELIVER: u32 = 5;
@@ -54,7 +54,7 @@ fn a_run_over_two_connections_is_recorded_for_wireshark() {
     let submits = pcap.of(SUBMIT);
     assert_eq!((submits.len(), pcap.of(SUBMIT | ANSWER).len()), (40, 40));
     assert_eq!((pcap.of(DELIVER).len(), pcap.of(9).len()), (40, 2));
-    let lines: BTreeSet<_> = submits.iter().map(|submit| submit.from).collect();
+    let lines: BTreeSet<_> = pcap.of(9).iter().map(|bind| bind.from).collect();
     assert_eq!(lines.len(), 2, "each connection is one: {lines:?}");
     assert!(submits.iter().all(|submit| submit.to.1 == 2775));
     let port = smsc.port().to_string();
@@ -130,22 +130,12 @@ fn the_simulator_records_what_it_sees_also_over_ipv6() {
         return skipped("there is no IPv6");
     }
     let smppost = Smppost::new();
-    let arguments = ["smsc", "--port", "0", "--listen", "::1", "--rate", "unlimited", "--for", "60s"];
-    let running = smppost.spawn(&[&arguments[..], &["--record", "smsc.pcapng", "--record-texts"]].concat());
-    let until = std::time::Instant::now() + Duration::from_secs(20);
-    let port = loop {
-        let said = std::fs::read_to_string(smppost.path("stdout-1")).unwrap_or_default();
-        if let Some((_, port)) = said.trim_end().rsplit_once(':') {
-            break port.to_owned();
-        }
-        assert!(std::time::Instant::now() < until, "it does not listen");
-        std::thread::sleep(Duration::from_millis(10));
-    };
+    let simulator = Simulator::start(&smppost, &["--listen", "::1", "--record", "smsc.pcapng", "--record-texts"]);
     smppost.file("c.csv", rows_with(6, |n| format!("Grüße {n} {}", "€ 日本 ".repeat(30))));
-    let send = ["send", "c.csv", "--host", "::1", "--port", &port, "--system-id", "test", "--record", "own.pcapng"];
+    let send =
+        ["send", "c.csv", "--host", "::1", "--port", &simulator.port, "--system-id", "test", "--record", "own.pcapng"];
     smppost.run(&[&send[..], &["--record-texts"]].concat()).assert_code(0);
-    running.signal("INT");
-    running.wait().assert_code(0);
+    simulator.end();
     let (theirs, own) = (pcap::read(&smppost.path("smsc.pcapng")), pcap::read(&smppost.path("own.pcapng")));
     let frames = |pcap: &Pcap| pcap.pdus.iter().map(|pdu| pdu.frame.clone()).collect::<BTreeSet<_>>();
     assert_eq!(frames(&theirs), frames(&own), "both sides saw the same");

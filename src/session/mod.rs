@@ -469,8 +469,6 @@ mod tests {
             local: LocalAddresses::default(),
             recorder: None,
             receiver: None,
-            addresses: Default::default(),
-            recorder: None,
         }
     }
 

@@ -469,6 +469,8 @@ mod tests {
             local: LocalAddresses::default(),
             recorder: None,
             receiver: None,
+            addresses: Default::default(),
+            recorder: None,
         }
     }
 

@@ -470,7 +470,6 @@ mod tests {
             recorder: None,
             receiver: None,
             addresses: Default::default(),
-            recorder: None,
         }
     }
 

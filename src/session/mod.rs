@@ -469,7 +469,6 @@ mod tests {
             local: LocalAddresses::default(),
             recorder: None,
             receiver: None,
-            addresses: Default::default(),
         }
     }
 

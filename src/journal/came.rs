@@ -184,7 +184,7 @@ impl Keeper {
         if self.ids.is_full() {
             self.spill_ids()?;
         }
-        if attempt.part() < self.spill.edge() {
+        if attempt.part() < self.asleep.passed(self.spill.edge()) {
             self.spill.add_straggler(&self.connection, key, attempt)?;
         }
         self.ids.insert(key, attempt, plain, sent.destination);
@@ -363,7 +363,9 @@ impl Keeper {
             None => {
                 self.status.unmatched += 1;
                 self.connection.prepare_cached("INSERT INTO stray (receipt) VALUES (?1)")?.execute([number])?;
-                if rule == Rule::None {
+                if rule == Rule::None && self.is_waking() {
+                    self.strays.leave_out(number, self.generations.current());
+                } else if rule == Rule::None {
                     self.strays.add(Stray {
                         id: number,
                         marks: fingerprint(&self.ids, id.as_bytes(), [&source, &destination], tlvs),

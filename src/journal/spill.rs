@@ -222,6 +222,8 @@ impl Spill {
             find_rows(connection, 0, hash, &mut found)?;
         }
         found.sort_unstable();
+        // What came late, and was moved here with the others after a crash.
+        found.dedup_by_key(|spilled| spilled.attempt);
         Ok(found)
     }
 }

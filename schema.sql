@@ -166,13 +166,17 @@ CREATE TABLE receipt (
     rule        INTEGER NOT NULL,               -- how it was matched: 0 not at all, 1 exact id, 2 equivalent id,
                                                 -- 3 user_message_reference, 4 attempt in doubt, 5 the operator,
                                                 -- 6 not at all, since several attempts fit, 7 it is no receipt: a
-                                                -- query_sm was answered so
+                                                -- query_sm was answered so, 8 exact id in the text, 9 equivalent id
+                                                -- in the text, 10 exact id alone: it names another number, 11 not at
+                                                -- all, since it names another number
     error       TEXT,
     message_id  TEXT,                           -- NULL: the same as in the answer
-    source      TEXT,                           -- addresses of the receipt, where it matched nothing
-    destination TEXT,
+    source      TEXT,                           -- addresses of the receipt, where it matched nothing or none of them is
+    destination TEXT,                           -- a number
     text        ANY,                            -- as received: TEXT where it is UTF-8, else BLOB
-    tlvs        BLOB                            -- optional parameters as received
+    tlvs        BLOB,                           -- optional parameters as received
+    other_state INTEGER,                        -- where TLV and text differ in the state: what the one says that did not win
+    text_id     TEXT                            -- the id in the text, where message_id is another one of the TLV
 ) STRICT;
 
 -- A receipt matched after it was stored, or matched anew. The newest row of a receipt holds; attempt NULL takes it back.
@@ -423,7 +427,7 @@ SELECT c.id AS campaign_id, c.name AS campaign, m.id AS message, m.line, m.desti
 
 -- Every receipt with the attempt that it belongs to (NULL: none).
 CREATE VIEW receipt_fact AS
-SELECT r.id, r.received_at, r.state, r.final, r.error, r.text, r.tlvs, r.message_id, r.source, r.destination,
+SELECT r.id, r.received_at, r.state, r.final, r.error, r.text, r.tlvs, r.message_id, r.source, r.destination, r.other_state,
        CASE WHEN x.id IS NOT NULL THEN x.attempt WHEN r.id >= 0 THEN r.id >> 8 END AS attempt,
        CASE WHEN x.id IS NOT NULL THEN x.rule ELSE r.rule END AS rule
   FROM receipt r
@@ -551,7 +555,7 @@ SELECT c.name AS campaign,
  ORDER BY r.id;
 
 -- receipt is its number, as `resolve --receipt` takes it. source and destination are the receipt's own, kept where it
--- matched nothing when it came.
+-- matched nothing when it came. other_state is what its text says, or its TLV message_state, where that is another state.
 CREATE VIEW receipt_log AS
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS received_at,
        coalesce(r.message_id, a.message_id) AS message_id,
@@ -561,9 +565,13 @@ SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS re
        r.error,
        CASE r.rule WHEN 0 THEN 'unmatched' WHEN 1 THEN 'exact id' WHEN 2 THEN 'equivalent id'
                    WHEN 3 THEN 'user_message_reference' WHEN 4 THEN 'attempt in doubt' WHEN 5 THEN 'operator'
-                   WHEN 6 THEN 'ambiguous' WHEN 7 THEN 'query_sm' END AS rule,
+                   WHEN 6 THEN 'ambiguous' WHEN 7 THEN 'query_sm' WHEN 8 THEN 'exact id in text'
+                   WHEN 9 THEN 'equivalent id in text' WHEN 10 THEN 'exact id alone' WHEN 11 THEN 'other number' END AS rule,
        c.name AS campaign, m.line, (r.attempt >> 12) - m.id + 1 AS part,
-       r.text, r.id AS receipt, r.source, r.destination
+       r.text, r.id AS receipt, r.source, r.destination,
+       CASE r.other_state WHEN 0 THEN 'SCHEDULED' WHEN 1 THEN 'ENROUTE' WHEN 2 THEN 'DELIVERED' WHEN 3 THEN 'EXPIRED'
+                    WHEN 4 THEN 'DELETED' WHEN 5 THEN 'UNDELIVERABLE' WHEN 6 THEN 'ACCEPTED' WHEN 7 THEN 'UNKNOWN'
+                    WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' WHEN 100 THEN 'FAILED' END AS other_state
   FROM receipt_fact r
   LEFT JOIN answer a ON a.attempt = r.attempt
   LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)

@@ -56,6 +56,7 @@ fn journal() -> Journal {
         references: std::sync::Arc::default(),
         opt_out_words: Vec::new(),
         opt_in_words: Vec::new(),
+        receipt_horizon: smppost::journal::keeper::RECEIPT_HORIZON,
         default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
         rules: std::sync::Arc::default(),
         stop_when: Vec::new(),
@@ -173,9 +174,12 @@ fn receipts(given: &[(Sent, u64)]) -> Batch {
     let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
     for &(sent, id) in given {
         let event = ReceiptEvent {
+            text_id: 0..0,
+            other: None,
             message_id: batch.keep(format!("{id:08x}").as_bytes()),
             state: Some(MessageState::Delivered),
             is_final: true,
+            other: None,
             error: batch.keep(b"000"),
             text: batch.keep(RECEIPT),
             tlvs: 0..0,

@@ -17,6 +17,8 @@ pub const DESTINATION_DIGITS: std::ops::RangeInclusive<usize> = 4..=16;
 pub const SENDER_CHARACTERS_MAX: usize = 11;
 /// Digits of a numeric sender, at most (E.164).
 pub const SENDER_DIGITS_MAX: usize = 15;
+/// Characters or digits that source_addr holds: the most that any provider can allow (SMPP v3.4, 5.2.8, without the NUL).
+pub const SENDER_LENGTH_MAX: usize = 20;
 /// A numeric sender of up to so many digits, without a `+`, is a short code.
 pub const SHORT_CODE_DIGITS_MAX: usize = 8;
 
@@ -200,12 +202,19 @@ pub struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    /// Checks a sender as it was typed.
+    /// Checks a sender as it was typed, by the limits of mobile networks.
     ///
     /// A name has at most 11 characters out of ASCII letters, digits, blank and ``!"#%&'()*+,-./:;<=>?_``: GSM
     /// characters that read the same in ASCII, since SMSCs differ in how they take others. A number has at most 15
     /// digits.
     pub fn parse(typed: &'a str) -> Result<Sender<'a>, SenderError> {
+        Self::parse_up_to(typed, SENDER_CHARACTERS_MAX)
+    }
+
+    /// As [`parse`](Sender::parse), where the provider takes names, and numbers, of up to `length` characters. A number may
+    /// always have 15.
+    pub fn parse_up_to(typed: &'a str, length: usize) -> Result<Sender<'a>, SenderError> {
+        let (characters_max, digits_max) = (length, length.max(SENDER_DIGITS_MAX));
         let text = typed.trim();
         if text.is_empty() {
             return Ok(Sender { text, kind: SenderKind::Default });
@@ -213,7 +222,7 @@ impl<'a> Sender<'a> {
         let digits = text.strip_prefix('+').unwrap_or(text);
         if !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_digit()) {
             let kind = match digits.len() {
-                long if long > SENDER_DIGITS_MAX => return Err(SenderError::TooManyDigits(long)),
+                found if found > digits_max => return Err(SenderError::TooManyDigits { found, max: digits_max }),
                 short if short <= SHORT_CODE_DIGITS_MAX && digits.len() == text.len() => SenderKind::ShortCode,
                 _ => SenderKind::International,
             };
@@ -223,7 +232,7 @@ impl<'a> Sender<'a> {
             return Err(SenderError::Character(c));
         }
         match text.len() {
-            long if long > SENDER_CHARACTERS_MAX => Err(SenderError::TooManyCharacters(long)),
+            found if found > characters_max => Err(SenderError::TooManyCharacters { found, max: characters_max }),
             _ => Ok(Sender { text, kind: SenderKind::Alphanumeric }),
         }
     }
@@ -252,10 +261,20 @@ impl<'a> Sender<'a> {
 /// Why a sender is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SenderError {
-    /// A name of more than 11 characters; how many.
-    TooManyCharacters(usize),
-    /// A number of more than 15 digits; how many.
-    TooManyDigits(usize),
+    /// A name that is too long.
+    TooManyCharacters {
+        /// How many characters it has.
+        found: usize,
+        /// How many it may have.
+        max: usize,
+    },
+    /// A number that is too long.
+    TooManyDigits {
+        /// How many digits it has.
+        found: usize,
+        /// How many it may have.
+        max: usize,
+    },
     /// A character that does not arrive as it was written.
     Character(char),
 }
@@ -264,7 +283,7 @@ impl SenderError {
     /// A short stable name for reports.
     pub fn code(&self) -> &'static str {
         match self {
-            SenderError::TooManyCharacters(_) | SenderError::TooManyDigits(_) => "from_long",
+            SenderError::TooManyCharacters { .. } | SenderError::TooManyDigits { .. } => "from_long",
             SenderError::Character(_) => "from_character",
         }
     }
@@ -273,11 +292,11 @@ impl SenderError {
 impl fmt::Display for SenderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SenderError::TooManyCharacters(characters) => {
-                write!(f, "the sender has {characters} characters, a name has at most {SENDER_CHARACTERS_MAX}")
+            SenderError::TooManyCharacters { found, max } => {
+                write!(f, "the sender has {found} characters, a name has at most {max}{}", longer(*max))
             }
-            SenderError::TooManyDigits(digits) => {
-                write!(f, "the sender has {digits} digits, a number has at most {SENDER_DIGITS_MAX}")
+            SenderError::TooManyDigits { found, max } => {
+                write!(f, "the sender has {found} digits, a number has at most {max}{}", longer(*max))
             }
             SenderError::Character(c) => write!(
                 f,
@@ -286,6 +305,11 @@ impl fmt::Display for SenderError {
             ),
         }
     }
+}
+
+/// How longer senders are had, where there is a way.
+fn longer(max: usize) -> &'static str {
+    if max < SENDER_LENGTH_MAX { " (--max-sender-length allows more)" } else { "" }
 }
 
 impl std::error::Error for SenderError {}
@@ -433,8 +457,8 @@ mod tests {
             assert_eq!(Sender::parse(Sender::canonical(typed)), Ok(sender));
         }
         for (typed, error) in [
-            ("TwelveLetter", SenderError::TooManyCharacters(12)),
-            ("1234567890123456", SenderError::TooManyDigits(16)),
+            ("TwelveLetter", SenderError::TooManyCharacters { found: 12, max: 11 }),
+            ("1234567890123456", SenderError::TooManyDigits { found: 16, max: 15 }),
             ("Café", SenderError::Character('é')),
             ("me@shop", SenderError::Character('@')),
             ("a\0b", SenderError::Character('\0')),

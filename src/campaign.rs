@@ -92,6 +92,7 @@ impl CampaignFile {
                 (None, None) => TextSource::Column("text".into()),
             },
             from: (!options.from.is_empty()).then(|| options.from.clone()),
+            sender_length_max: options.sender_length_max(),
             allow_duplicates: options.allow_duplicates,
             strict: self.reading.strict,
             // The campaign's own are kept once, with its options, not with every message.
@@ -582,6 +583,7 @@ pub fn check(campaign: &CampaignFile, journal: &Path) -> Result<Checked, Campaig
         count.ask(connection, |_, _| ())?;
         tally.sent_lately = count.told();
     }
+    tally.field_columns = reader.field_columns().to_vec();
     standing.check(&campaign.path)?;
     let digest = reader.digest().map(|digest| hex(&digest)).unwrap_or_default();
     let contents = Contents { digest: &digest, messages, parts };

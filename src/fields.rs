@@ -125,6 +125,8 @@ pub enum Field {
     SmDefaultMsgId,
     /// `tlv:0x1400`: an optional parameter by its tag.
     Tlv(u16),
+    /// `tlv:0x1400:cstring`: one whose text ends in a NUL.
+    TlvCString(u16),
 }
 
 /// Each field's name but the optional parameters', in the order of the PDU.
@@ -149,6 +151,9 @@ pub const FIELD_NAMES: [(&str, Field); 14] = [
 /// sar_total_segments, sar_segment_seqnum, message_payload.
 const OWN_TAGS: [u16; 4] = [0x020C, 0x020E, 0x020F, 0x0424];
 
+/// Behind a tag: the value ends in a NUL (a C-octet string, SMPP v3.4, 3.1).
+const CSTRING: &str = "cstring";
+
 /// Longest value of an optional parameter, octets.
 const TLV_OCTETS_MAX: usize = 65_535;
 
@@ -160,10 +165,15 @@ impl Field {
             let name = if name == "replace_if_present" { "replace_if_present_flag" } else { name };
             return Ok(FIELD_NAMES.iter().find(|(known, _)| *known == name).map(|&(_, field)| field));
         };
+        let (tag, is_string) = match tag.split_once(':') {
+            Some((tag, form)) if form.eq_ignore_ascii_case(CSTRING) => (tag, true),
+            _ => (tag, false),
+        };
         let digits = tag.strip_prefix("0x").or_else(|| tag.strip_prefix("0X"));
         let tag = digits.filter(|digits| is_hex(digits)).and_then(|digits| u16::from_str_radix(digits, 16).ok());
         match tag {
             Some(tag) if OWN_TAGS.contains(&tag) => Err(FieldError::new(name, Problem::OwnTag)),
+            Some(tag) if is_string => Ok(Some(Field::TlvCString(tag))),
             Some(tag) => Ok(Some(Field::Tlv(tag))),
             None => Err(FieldError::new(name, Problem::Tag)),
         }
@@ -171,6 +181,19 @@ impl Field {
 }
 
 impl Field {
+    /// The tag of an optional parameter.
+    pub fn tag(self) -> Option<u16> {
+        match self {
+            Field::Tlv(tag) | Field::TlvCString(tag) => Some(tag),
+            _ => None,
+        }
+    }
+
+    /// Whether two names set the same thing.
+    pub fn is_same(self, other: Field) -> bool {
+        self == other || self.tag().is_some() && self.tag() == other.tag()
+    }
+
     /// Whether data_sm has it too (SMPP v3.4, 4.7.1).
     pub fn is_of_data_sm(self) -> bool {
         !matches!(
@@ -189,6 +212,7 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Field::Tlv(tag) => write!(f, "tlv:0x{tag:04X}"),
+            Field::TlvCString(tag) => write!(f, "tlv:0x{tag:04X}:{CSTRING}"),
             _ => f.write_str(FIELD_NAMES.iter().find(|(_, field)| field == self).map_or("", |(name, _)| name)),
         }
     }
@@ -245,6 +269,10 @@ pub enum Problem {
     Tag,
     /// An optional parameter that the program sets by itself.
     OwnTag,
+    /// `1.10716E+18`: a spreadsheet rounded the id, and its digits are lost.
+    Spreadsheet,
+    /// A C-octet string with a NUL within.
+    Nul,
 }
 
 impl FieldError {
@@ -289,9 +317,14 @@ impl fmt::Display for Problem {
                 f.write_str("after 0x come pairs of hexadecimal digits; for a text that starts so, write it in hex")
             }
             Problem::Length => write!(f, "an optional parameter has at most {TLV_OCTETS_MAX} octets"),
-            Problem::Tag => {
-                f.write_str("name the tag as tlv:0x and up to four hexadecimal digits, for example tlv:0x1400")
-            }
+            Problem::Tag => f.write_str(
+                "name the tag as tlv:0x and up to four hexadecimal digits, for example tlv:0x1400, or tlv:0x1400:cstring \
+                 for a text that ends in a NUL",
+            ),
+            Problem::Spreadsheet => f.write_str(
+                "a spreadsheet rewrote the id in scientific notation and its digits are lost: export the column as text",
+            ),
+            Problem::Nul => f.write_str("there is a NUL within a text that a NUL ends"),
             Problem::OwnTag => {
                 f.write_str("this parameter carries the text or its parts and is set by the program alone")
             }
@@ -302,6 +335,11 @@ impl fmt::Display for Problem {
 impl std::error::Error for FieldError {}
 
 impl SubmitFields {
+    /// Whether the operator gave a user_message_reference among them.
+    pub fn names_reference(&self) -> bool {
+        self.tlvs.get(crate::wire::tlv::Tag::USER_MESSAGE_REFERENCE.0).is_some()
+    }
+
     /// Sets a field by name. `Ok(false)`: there is no field of that name. An empty value leaves the field as it was.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool, FieldError> {
         match Field::from_name(name)? {
@@ -338,6 +376,7 @@ impl SubmitFields {
                 Field::DataCoding => self.data_coding = text_coding(number(255)?)?,
                 Field::SmDefaultMsgId => self.sm_default_msg_id = number(254)?,
                 Field::Tlv(tag) => self.tlvs.set(tag, parse_tlv(value)?),
+                Field::TlvCString(tag) => self.tlvs.set(tag, parse_c_string(value)?),
             }
             Ok(())
         };
@@ -369,6 +408,31 @@ impl SubmitFields {
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         *self == SubmitFields::default()
+    }
+
+    /// What is set, by name with its value as people read it, in the order of the PDU: texts of optional parameters as they
+    /// are, without the NUL that ends one, other octets in hexadecimal.
+    pub fn entries(&self) -> Vec<(String, String)> {
+        let number = |value: Option<u8>| value.map(|value| value.to_string());
+        let values = [
+            self.service_type.clone(),
+            number(self.source_addr_ton),
+            number(self.source_addr_npi),
+            number(self.dest_addr_ton),
+            number(self.dest_addr_npi),
+            number(self.esm_class),
+            number(self.protocol_id),
+            number(self.priority_flag),
+            self.schedule_delivery_time.clone(),
+            self.validity_period.clone(),
+            number(self.registered_delivery),
+            number(self.replace_if_present_flag),
+            number(self.data_coding),
+            number(self.sm_default_msg_id),
+        ];
+        let named = FIELD_NAMES.iter().zip(values).filter_map(|((name, _), value)| Some(((*name).to_owned(), value?)));
+        let tlvs = self.tlvs.iter().map(|(tag, value)| (Field::Tlv(tag).to_string(), shown_octets(value)));
+        named.chain(tlvs).collect()
     }
 
     /// The first field set that data_sm does not have.
@@ -432,11 +496,51 @@ fn parse_text(value: &str, max: usize) -> Result<String, Problem> {
 }
 
 fn parse_tlv(value: &str) -> Result<Vec<u8>, Problem> {
+    if is_rounded(value) {
+        return Err(Problem::Spreadsheet);
+    }
     let octets = match value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")) {
         Some(digits) => parse_hex(digits).ok_or(Problem::Hex)?,
         None => value.as_bytes().to_vec(),
     };
     if octets.len() > TLV_OCTETS_MAX { Err(Problem::Length) } else { Ok(octets) }
+}
+
+/// As [`parse_tlv`], with a NUL at the end; one that was given in hexadecimal may be there already.
+fn parse_c_string(value: &str) -> Result<Vec<u8>, Problem> {
+    let mut octets = parse_tlv(value)?;
+    if octets.last() == Some(&0) {
+        octets.pop();
+    }
+    if octets.contains(&0) {
+        return Err(Problem::Nul);
+    }
+    octets.push(0);
+    if octets.len() > TLV_OCTETS_MAX { Err(Problem::Length) } else { Ok(octets) }
+}
+
+/// Whether a spreadsheet wrote this in place of a long number: `1.10716E+18`, or `1,10716E+18` where the comma is decimal.
+/// They always write the sign; a whole number without it may be an id that has an E.
+fn is_rounded(value: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
+    let Some((mantissa, exponent)) = value.split_once(['E', 'e']) else { return false };
+    let (signed, exponent) = match exponent.strip_prefix(['+', '-']) {
+        Some(digits) => (true, digits),
+        None => (false, exponent),
+    };
+    match mantissa.split_once(['.', ',']) {
+        Some((whole, fraction)) => is_digits(exponent) && is_digits(whole) && is_digits(fraction),
+        None => signed && is_digits(exponent) && is_digits(mantissa),
+    }
+}
+
+/// The value of an optional parameter as people read it.
+fn shown_octets(value: &[u8]) -> String {
+    let text = value.strip_suffix(b"\0").unwrap_or(value);
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.is_empty() && !text.contains(char::is_control) => text.to_owned(),
+        _ => format!("0x{}", crate::escape::hex(value)),
+    }
 }
 
 fn is_hex(digits: &str) -> bool {
@@ -499,6 +603,12 @@ mod tests {
             ("tlv:0x1400", "hi", r#"{"tlvs":{"0x1400":"6869"}}"#),
             ("tlv:0x204", "0x00fF", r#"{"tlvs":{"0x0204":"00ff"}}"#),
             ("tlv:0x204", "0x", r#"{"tlvs":{"0x0204":""}}"#),
+            ("tlv:0x1401:cstring", "1107", r#"{"tlvs":{"0x1401":"3131303700"}}"#),
+            ("tlv:0x1401:CString", "0x3100", r#"{"tlvs":{"0x1401":"3100"}}"#),
+            ("tlv:0x1401:cstring", "0x31", r#"{"tlvs":{"0x1401":"3100"}}"#),
+            ("tlv:0x1401:cstring", "0x", r#"{"tlvs":{"0x1401":"00"}}"#),
+            ("tlv:0x1401", "12E18", r#"{"tlvs":{"0x1401":"3132453138"}}"#),
+            ("tlv:0x1401", "1107160000000003213", r#"{"tlvs":{"0x1401":"31313037313630303030303030303033323133"}}"#),
             ("priority_flag", "", "{}"),
         ] {
             let mut fields = SubmitFields::default();
@@ -532,6 +642,15 @@ mod tests {
             ("tlv:0x1400", "0x123", Problem::Hex),
             ("tlv:0x1400", "0xzz", Problem::Hex),
             ("tlv:1400", "x", Problem::Tag),
+            ("tlv:0x1400:text", "x", Problem::Tag),
+            ("tlv:0x1400:", "x", Problem::Tag),
+            ("tlv:0x1401", "1.10716E+18", Problem::Spreadsheet),
+            ("tlv:0x1401", "1,10716E+18", Problem::Spreadsheet),
+            ("tlv:0x1401", " 1e+18 ", Problem::Spreadsheet),
+            ("tlv:0x1401", "1.10716E18", Problem::Spreadsheet),
+            ("tlv:0x1401:cstring", "1.10716E+18", Problem::Spreadsheet),
+            ("tlv:0x1401:cstring", "0x310032", Problem::Nul),
+            ("tlv:0x0424:cstring", "x", Problem::OwnTag),
             ("tlv:0x14000", "x", Problem::Tag),
             ("tlv:0x+12", "x", Problem::Tag),
             ("tlv:0x0424", "x", Problem::OwnTag),
@@ -542,6 +661,24 @@ mod tests {
             assert!(error.to_string().starts_with(name), "{error}");
             assert!(fields.is_empty());
         }
+    }
+
+    #[test]
+    fn what_is_set_can_be_read() {
+        let mut fields = SubmitFields::default();
+        for (name, value) in [
+            ("tlv:0x1401:cstring", "1107"),
+            ("tlv:0x0204", "0x0001"),
+            ("tlv:0x1400", "é"),
+            ("validity_period", "2h"),
+            ("priority_flag", "1"),
+        ] {
+            fields.set(name, value).unwrap();
+        }
+        let entries: Vec<String> = fields.entries().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let expected =
+            "priority_flag=1 validity_period=000000020000000R tlv:0x0204=0x0001 tlv:0x1400=é tlv:0x1401=1107";
+        assert_eq!(entries.join(" "), expected);
     }
 
     #[test]

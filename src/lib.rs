@@ -69,7 +69,7 @@
 //! - [`journal`]: the one door to SQLite.
 //! - [`restraint`]: when a run stops by itself. Pure.
 //! - [`hours`], [`pacer`], [`window`], [`link`], [`session`]: when and how fast, outstanding requests, sockets and TLS, and
-//!   the two threads of a session.
+//!   the two threads of a session. [`record`]: every PDU into a file, by a thread that nobody waits for.
 //! - [`pipeline`]: a run of sending from the lock to the last unbind; [`operations`]: query_sm, cancel_sm, replace_sm;
 //!   [`trial`]: the test messages of `probe`.
 //! - [`report`], [`progress`]: what is shown; [`screen`]: the thread that shows it, for which nobody waits.
@@ -96,6 +96,7 @@ pub mod journal;
 pub mod hours;
 pub mod link;
 pub mod pacer;
+pub mod record;
 pub mod restraint;
 pub mod session;
 pub mod window;

@@ -328,8 +328,7 @@ impl Exchange<'_> {
     fn final_state(&self, answer: &Answered) -> Option<MessageState> {
         let code = answer.state.filter(|_| answer.command_status == 0)?;
         let reading = &self.order.account.receipts;
-        let own = if reading.codes_in_state { reading.codes.get(code) } else { None };
-        let state = own.or_else(|| MessageState::from_code(code))?;
+        let state = reading.message_state(code)?;
         (state.is_final(reading.accepted_is_final) && state != MessageState::Unknown)
             .then(|| crate::session::last(state))
     }

@@ -98,6 +98,7 @@ pub fn send(
         opt_out_words: settings.opt_out_words.clone(),
         opt_in_words: settings.opt_in_words.clone(),
         default_alphabet: settings.default_alphabet,
+        receipt_horizon: settings.receipt_horizon,
         rules: Arc::clone(&settings.rules),
         stop_when: settings.restraint.stop_when.clone(),
         canaries,
@@ -570,9 +571,9 @@ impl Run {
                 let own = self.can_submit[slot].take();
                 let others_send = self.can_submit.contains(&Some(true));
                 // A receiver that is refused before the sender is bound ends nothing, as it would not afterwards.
-                let is_missed = own == Some(true) && !others_send
-                    || !self.bound.contains(&true) && !(own == Some(false) && others_send);
-                if is_missed {
+                let goes_on = self.bound.contains(&true) || own == Some(false) && others_send;
+                let was_last_sender = own == Some(true) && !others_send;
+                if was_last_sender || !goes_on {
                     return Some(reason);
                 }
                 self.words.push(format!("connection {}: {reason}; going on without it", slot + 1));

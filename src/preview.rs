@@ -3,8 +3,8 @@
 use crate::campaign::Taken;
 use crate::config::file::distance;
 use crate::escape::{escape_terminal, name_value};
-use crate::fields::FIELD_NAMES;
-use crate::import::{SentBy, Tally};
+use crate::fields::{FIELD_NAMES, Field, SubmitFields};
+use crate::import::{FieldColumn, SentBy, Tally};
 use crate::journal::campaign::{CampaignOptions, Via};
 use crate::journal::query::Stamp;
 use crate::report::text::{count, moment, number};
@@ -107,6 +107,14 @@ pub fn table(
     if !words.is_empty() {
         writeln!(out, "  senders: {}{}", words.join(", "), more(senders.len(), SHOWN))?;
     }
+    let (general, columns_of_fields) = travelling(options, tally);
+    if !general.is_empty() {
+        let words: Vec<_> = general.iter().map(|(name, value)| set_to(name, value)).collect();
+        writeln!(out, "  fields of all messages: {}", words.join(", "))?;
+    }
+    for of in columns_of_fields {
+        writeln!(out, "  {}", column_words(of, &general))?;
+    }
     let unused = &tally.unused_columns;
     if !unused.is_empty() {
         writeln!(out, "  columns not used: {}", columns(unused))?;
@@ -202,6 +210,10 @@ pub fn json(
         "encodings": encodings,
         "messages_by_parts": tally.by_parts,
         "unused_columns": tally.unused_columns,
+        "fields": travelling(options, tally).0.iter().map(|(name, value)| json!({
+            "field": name, "value": value })).collect::<Vec<_>>(),
+        "field_columns": tally.field_columns.iter().map(|of| json!({
+            "field": of.field.to_string(), "messages": of.set, "empty": of.empty, "sample": of.sample })).collect::<Vec<_>>(),
         "forced_to_ucs2_by": tally.forcing_characters().iter().map(|(character, messages)| json!({
             "character": character, "messages": messages })).collect::<Vec<_>>(),
         "senders": tally.senders().iter().map(|(sender, messages)| json!({
@@ -219,6 +231,41 @@ pub fn json(
     });
     serde_json::to_writer_pretty(&mut *out, &value)?;
     writeln!(out)
+}
+
+/// The fields and TLVs that all messages of a campaign travel with, by name with their values, and the columns that set
+/// more.
+fn travelling<'t>(options: &CampaignOptions, tally: &'t Tally) -> (Vec<(String, String)>, &'t [FieldColumn]) {
+    let fields: Option<SubmitFields> = options.fields.clone().and_then(|fields| serde_json::from_value(fields).ok());
+    (fields.map(|fields| fields.entries()).unwrap_or_default(), &tally.field_columns)
+}
+
+fn set_to(name: &str, value: &str) -> String {
+    format!("{name} = {}", escape_terminal(&excerpt(value)))
+}
+
+/// What a column of a field's name sets, in words.
+fn column_words(of: &FieldColumn, general: &[(String, String)]) -> String {
+    let name = of.field.to_string();
+    let sample = of
+        .sample
+        .as_deref()
+        .map_or_else(String::new, |value| format!(" (the first: {})", escape_terminal(&excerpt(value))));
+    let mut words = format!("{name} by its column: {}{sample}", many(of.set, "message"));
+    if of.empty > 0 {
+        let (have, go) = if of.empty == 1 { ("has", "goes") } else { ("have", "go") };
+        // In the fields of all messages a C-octet string is an optional parameter as any other.
+        let is_it = |known: &str| match of.field.tag() {
+            Some(tag) => known == Field::Tlv(tag).to_string(),
+            None => known == name,
+        };
+        let instead = match general.iter().find(|(known, _)| is_it(known)) {
+            Some((_, value)) => format!("{go} with {}", escape_terminal(&excerpt(value))),
+            None => format!("{go} without it"),
+        };
+        words += &format!("; {} {have} an empty cell there, and {instead}", number(of.empty as i64));
+    }
+    words
 }
 
 /// Names of columns that are not used, the first of them where there are many, and what may have been meant by one.

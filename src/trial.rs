@@ -13,8 +13,6 @@ use crate::wire::{
     Address, CommandId, CommandStatus, Pdu, Receipt, ReceiptKind, Sm, StatusClass, Tag, TlvBuilder, Tlvs, decode,
     decode_header, decode_message_id,
 };
-use std::fs::File;
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub use findings::{Pace, Parts};
@@ -25,6 +23,8 @@ pub const GSM_TEXT: &str =
     "smppost test 1: \u{a1}\u{e4}\u{f6}\u{f1}\u{fc} \u{c4}\u{d6}\u{d1}\u{dc}\u{a7}\u{bf} 5\u{20ac} @ end";
 /// Cyrillic, Chinese, and a character outside the BMP.
 pub const UCS2_TEXT: &str = "smppost test 2: \u{436} \u{4e2d} \u{1f44b} 5\u{20ac} end";
+/// How long answers are awaited after an interrupt.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// How often both sessions of a pair are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -164,15 +164,15 @@ pub struct Findings {
     pub broken: Option<String>,
 }
 
-/// Sends the messages of a trial over `out`, and takes receipts from there or from `inward`. Each is in the record before
-/// it is written. `references`: requests carry a user_message_reference.
+/// Sends the messages of a trial over `out`, and takes receipts from there or from `inward`. `references`: requests carry a
+/// user_message_reference. The sessions' record has each before it is written.
 pub fn run(
     trial: &Trial<'_>,
     out: &mut Dialogue,
     inward: Option<&mut Dialogue>,
     pacer: &Pacer,
     references: bool,
-    record: &mut File,
+    stop: &dyn Fn() -> bool,
 ) -> Findings {
     let mut findings = Findings::default();
     match requests(trial, references) {
@@ -180,7 +180,7 @@ pub fn run(
         Err(why) => findings.broken = Some(why),
     }
     if findings.broken.is_none() {
-        let outcome = exchange(trial, out, inward, pacer, &mut findings, record);
+        let outcome = exchange(trial, out, inward, pacer, &mut findings, stop);
         findings.broken = outcome.err();
     }
     findings
@@ -244,22 +244,30 @@ fn exchange(
     mut inward: Option<&mut Dialogue>,
     pacer: &Pacer,
     findings: &mut Findings,
-    record: &mut File,
+    stop: &dyn Fn() -> bool,
 ) -> Result<(), String> {
     let mut next = 0;
     let mut news = Instant::now();
     // Throttled once, it is known; more would only be in the way of others of the account. What condemns the account or
     // its settings condemns the next message, too.
     let mut enough = false;
+    let mut stopped: Option<Instant> = None;
     loop {
         let outstanding = outstanding(&findings.sent);
+        if stop() {
+            // What is sent is answered as a rule within a moment; its receipts may take long.
+            enough = true;
+            let since = *stopped.get_or_insert_with(Instant::now);
+            if outstanding == 0 || since.elapsed() >= LAST_ANSWERS {
+                return Err("interrupted".into());
+            }
+        }
         findings.outstanding_most = findings.outstanding_most.max(outstanding);
         let all_sent = next == findings.sent.len() || enough;
         if !all_sent && outstanding < trial.window && pacer.take(1) == 1 {
             let sent = &mut findings.sent[next];
             sent.sequence_number = out.number();
             crate::wire::patch_sequence_number(&mut sent.octets, sent.sequence_number);
-            note(record, "submit", &sent.octets)?;
             out.write(&sent.octets)?;
             let now = Instant::now();
             (sent.written_at, news, next) = (Some(now), now, next + 1);
@@ -280,7 +288,6 @@ fn exchange(
         let wait = if all_sent || outstanding >= trial.window { LOOK } else { pacer.ready_in(1).min(LOOK) };
         let deadline = Instant::now() + wait.max(Duration::from_millis(1));
         while let Some(frame) = out.receive(deadline)? {
-            note(record, "came", &frame)?;
             news = Instant::now();
             let took = take(&frame, findings);
             enough |= took == Took::LastAnswer;
@@ -288,7 +295,6 @@ fn exchange(
         }
         if let Some(inward) = inward.as_deref_mut() {
             while let Some(frame) = inward.receive(Instant::now() + Duration::from_millis(1))? {
-                note(record, "came", &frame)?;
                 news = Instant::now();
                 let took = take(&frame, findings);
                 inward.acknowledge(&frame, took.status())?;
@@ -415,15 +421,6 @@ fn take_receipt(frame: &[u8], as_data_sm: bool, findings: &mut Findings) -> bool
     (told.after, told.rule, told.echoed) = (answered.map(|at| at.elapsed()), rule, echoed);
     sent.receipts.push(told);
     true
-}
-
-/// Appends to the record, and waits until it is on disk: nothing is written to the SMSC before.
-fn note(record: &mut File, what: &str, octets: &[u8]) -> Result<(), String> {
-    let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-    let at = jiff::Timestamp::now();
-    writeln!(record, "{at:.3} {what} {hex}")
-        .and_then(|()| record.sync_data())
-        .map_err(|error| format!("the record: {error}"))
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn a_few_messages_tell_what_an_smsc_does_and_make_a_profile() {
     assert_eq!(smsc.stats().submits, 14);
     assert!(!smppost.journal().exists(), "it is no campaign");
     let record = std::fs::read_to_string(smppost.path("smppost-probe.log")).unwrap();
-    assert_eq!(record.lines().filter(|line| line.contains(" submit 0000")).count(), 14);
+    assert_eq!(record.lines().filter(|line| line.contains(" sent submit_sm ")).count(), 14);
     assert!(!record.contains(&"secret".bytes().map(|octet| format!("{octet:02x}")).collect::<String>()));
     for name in ["smppost-probe.log", "smppost.toml"] {
         assert_eq!(smppost.path(name).metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use super::connection::{duration, duration_text};
-use crate::address::Sender;
+use crate::address::{SENDER_CHARACTERS_MAX, SENDER_LENGTH_MAX, Sender};
 use crate::campaign::{CampaignFile, Reading, no_file};
 use crate::fields::{FIELD_NAMES, SubmitFields};
 use crate::import::{FileEncoding, is_delimiter};
@@ -29,6 +29,10 @@ pub struct CampaignArgs {
     /// The sender of rows that have none in a `from` column [default: the SMSC's default sender]
     #[arg(long, value_name = "SENDER", value_parser = sender)]
     from: Option<String>,
+    /// Characters of a sender at most, 11 to 20, for providers that take longer ones than mobile networks do
+    /// [default: 11; a number has up to 15 digits in any case]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(11..=20))]
+    max_sender_length: Option<u8>,
     /// The column of the destinations
     #[arg(long, value_name = "COLUMN", default_value = "to")]
     to_column: String,
@@ -221,6 +225,9 @@ impl CampaignArgs {
                 CliError::Usage(format!("--field {}: {words}", name.trim()))
             })?;
         }
+        let length = self.max_sender_length.map_or(SENDER_CHARACTERS_MAX, usize::from);
+        Sender::parse_up_to(self.from.as_deref().unwrap_or_default(), length)
+            .map_err(|error| CliError::Usage(format!("--from: {error}")))?;
         let fields = if fields.is_empty() { None } else { serde_json::to_value(&fields).ok() };
         let options = CampaignOptions {
             to_column: self.to_column.clone(),
@@ -231,6 +238,8 @@ impl CampaignArgs {
                 Some(self.text_column.clone().unwrap_or_else(|| "text".into()))
             },
             from: self.from.clone().unwrap_or_default(),
+            // The default in so many words is still the default: the same options are the same campaign.
+            max_sender_length: self.max_sender_length.filter(|length| usize::from(*length) > SENDER_CHARACTERS_MAX),
             receipts: match self.receipts {
                 ReceiptsArg::All => Receipts::All,
                 ReceiptsArg::Failures => Receipts::Failures,
@@ -285,9 +294,9 @@ fn profile_field(typed: &str) -> Result<String, String> {
     set_field(&mut SubmitFields::default(), typed).map(|()| typed.to_owned())
 }
 
-/// Checks a sender. The empty one is the SMSC's default.
+/// Checks a sender but for the length that it may have here. The empty one is the SMSC's default.
 fn sender(typed: &str) -> Result<String, String> {
-    Sender::parse(typed).map(|_| typed.to_owned()).map_err(|error| error.to_string())
+    Sender::parse_up_to(typed, SENDER_LENGTH_MAX).map(|_| typed.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Checks a text but for its columns, which only the file can tell.

@@ -4,10 +4,14 @@ use super::CliError;
 use super::campaign::AlphabetArgs;
 use crate::config::PASSWORD_VARIABLE;
 use crate::journal::account::Identity;
-use crate::journal::keeper::stop_word;
-use crate::link::{Tls, TlsOptions, parse_host, parse_pin};
-use crate::session::{Account, BindMode, ReceiptCodes, ReceiptReading, Secret, TakesTlvs, Timers, Version};
+use crate::journal::keeper::{RECEIPT_HORIZON, stop_word};
+use crate::link::{LocalAddresses, Tls, TlsOptions, parse_host, parse_local, parse_pin};
+use crate::session::{
+    ADDRESS_RANGE_MAX, Account, BindMode, BoundAddresses, ReceiptCodes, ReceiptReading, Secret, Spread, StateFrom,
+    TakesTlvs, Timers, Version,
+};
 use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,6 +50,15 @@ pub struct ConnectionArgs {
     /// The system_type [default: empty]
     #[arg(long, value_name = "TYPE")]
     system_type: Option<String>,
+    /// The address_range of the bind: which addresses to receive for, as the provider writes it [default: empty]
+    #[arg(long, value_name = "PATTERN", value_parser = address_range)]
+    address_range: Option<String>,
+    /// The addr_ton of the bind, 0 to 255 [default: 0]
+    #[arg(long, value_name = "TON")]
+    addr_ton: Option<u8>,
+    /// The addr_npi of the bind, 0 to 255 [default: 0]
+    #[arg(long, value_name = "NPI")]
+    addr_npi: Option<u8>,
     /// The version of SMPP; 3.3 has neither transceivers nor optional parameters [default: 3.4]
     #[arg(long, value_enum, value_name = "VERSION")]
     smpp_version: Option<VersionArg>,
@@ -55,6 +68,9 @@ pub struct ConnectionArgs {
     /// Which way messages go: trx both ways, tx out only, rx in only, tx+rx in pairs of connections [default: trx]
     #[arg(long, value_enum, value_name = "MODE")]
     bind: Option<BindArg>,
+    /// Connect from this address of this machine, of which the provider knows one; one of IPv4 and one of IPv6 at most
+    #[arg(long = "local-address", value_name = "ADDRESS", value_delimiter = ',', value_parser = parse_local)]
+    local_addresses: Vec<SocketAddr>,
     #[command(flatten)]
     pub tls: TlsArgs,
     #[command(flatten)]
@@ -109,6 +125,19 @@ struct TimerArgs {
     write_timeout: Option<Duration>,
 }
 
+/// Checks an address_range.
+fn address_range(typed: &str) -> Result<String, String> {
+    if !typed.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
+        return Err("only ASCII characters are allowed".into());
+    }
+    match typed.len() {
+        long if long > ADDRESS_RANGE_MAX => {
+            Err(format!("it has {long} octets, and SMPP takes at most {ADDRESS_RANGE_MAX}"))
+        }
+        _ => Ok(typed.to_owned()),
+    }
+}
+
 /// What comes in, and what it means.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Receipts and inbound messages")]
@@ -123,6 +152,10 @@ pub struct InboundArgs {
     /// Messages that take their sender off the list again, if it was an opt-out word that put it there
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
     opt_in_words: Vec<String>,
+    /// Of messages with the same id, one that was answered longer before a receipt came is no rival of a newer one, as 36h
+    /// or 7d: for SMSCs whose ids start again [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = horizon)]
+    receipt_horizon: Option<Duration>,
 }
 
 /// What states mean.
@@ -132,12 +165,24 @@ pub struct ReadingArgs {
     /// (0=ENROUTE,1=UNDELIVERABLE,2=DELIVERED,BLACKLST=REJECTED) [default: SMPP's]
     #[arg(long, value_name = "TABLE")]
     receipt_codes: Option<ReceiptCodes>,
-    /// --receipt-codes hold for the TLV message_state too
+    /// --receipt-codes hold for the TLV message_state too, not only for the codes that SMPP does not have
     #[arg(long, requires = "receipt_codes")]
     receipt_codes_in_state: bool,
     /// ACCEPTED is the last that the SMSC says of a message: it counts as DELIVERED
     #[arg(long)]
     accepted_is_final: bool,
+    /// Which holds where a receipt's TLV message_state and the `stat` of its text differ; a report says how often they do
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = StateFromArg::Tlv)]
+    receipt_state: StateFromArg,
+}
+
+/// Where a receipt's state is taken from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum StateFromArg {
+    /// The TLV
+    Tlv,
+    /// The text
+    Text,
 }
 
 impl ReadingArgs {
@@ -147,6 +192,10 @@ impl ReadingArgs {
             codes: self.receipt_codes.clone().unwrap_or_default(),
             codes_in_state: self.receipt_codes_in_state,
             accepted_is_final: self.accepted_is_final,
+            state_from: match self.receipt_state {
+                StateFromArg::Tlv => StateFrom::Tlv,
+                StateFromArg::Text => StateFrom::Text,
+            },
         }
     }
 }
@@ -159,6 +208,11 @@ impl InboundArgs {
     /// What receipts mean.
     pub fn reading(&self) -> ReceiptReading {
         self.reading.reading()
+    }
+
+    /// What was answered longer before a receipt came is no rival of a newer message with the same id.
+    pub fn receipt_horizon(&self) -> Duration {
+        self.receipt_horizon.unwrap_or(RECEIPT_HORIZON)
     }
 
     /// The stop words, folded.
@@ -221,6 +275,7 @@ impl ConnectionArgs {
         // What can be wrong with the rest is said before a password is asked for.
         let mut account = self.account(&self.hosts, system_id, Secret::default())?;
         account.tls = self.tls.settings().map_err(CliError::Usage)?;
+        self.check_local(&account).map_err(CliError::Usage)?;
         if !with_password {
             return Ok(account);
         }
@@ -299,10 +354,30 @@ impl ConnectionArgs {
         let system_id = self.system_id.as_deref().ok_or("system_id is missing")?;
         let mut account = self.account(&self.hosts, system_id, Secret::default()).map_err(|error| error.to_string())?;
         account.tls = self.tls.settings()?;
+        self.check_local(&account)?;
         if let Some(path) = &self.password_file {
             crate::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
         }
         Ok(account)
+    }
+
+    fn local(&self) -> Result<LocalAddresses, CliError> {
+        LocalAddresses::new(&self.local_addresses).map_err(|words| CliError::Usage(format!("--local-address: {words}")))
+    }
+
+    /// Fails in words where no connection can go out from the address that was typed.
+    fn check_local(&self, account: &Account) -> Result<(), String> {
+        account.local.check().map_err(|words| format!("--local-address: {words}"))?;
+        // Names may have addresses of either family.
+        let peers = account.hosts.iter().map(|host| host.parse().ok().map(|ip| SocketAddr::new(ip, 0)));
+        let Some(peers) = peers.collect::<Option<Vec<SocketAddr>>>() else { return Ok(()) };
+        let misfits: Vec<String> = peers.iter().filter_map(|peer| account.local.for_peer(*peer).err()).collect();
+        match misfits.first() {
+            Some(words) if misfits.len() == peers.len() => {
+                Err(format!("--local-address: no connection from there goes to {}: {words}", account.hosts.join(", ")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The account as typed, at other hosts, without TLS, with a window of 1 and the default timers of a session.
@@ -339,6 +414,11 @@ impl ConnectionArgs {
             system_id: system_id.into(),
             password,
             system_type: system_type.into(),
+            addresses: BoundAddresses {
+                ton: self.addr_ton.unwrap_or_default(),
+                npi: self.addr_npi.unwrap_or_default(),
+                range: self.address_range.clone().unwrap_or_default(),
+            },
             bind,
             version,
             tlvs,
@@ -351,6 +431,9 @@ impl ConnectionArgs {
                 ..default
             },
             receipts: ReceiptReading::default(),
+            spread: Spread::default(),
+            local: self.local()?,
+            recorder: None,
             receiver: None,
         })
     }
@@ -476,6 +559,9 @@ pub fn port(typed: &str) -> Result<u16, String> {
     }
 }
 
+/// Nobody waits for a receipt for longer than ten years.
+const HORIZON_DAYS_MAX: u64 = 3_650;
+
 /// Reads `500ms`, `3s`, `2m`, `1h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -492,6 +578,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Some(total) if total <= 30 * 24 * 3_600_000 => Ok(Duration::from_millis(total)),
         Some(_) => Err("it is from 1ms to 720h".into()),
         None => Err("write a whole number and its unit: 500ms, 3s, 2m or 1h".into()),
+    }
+}
+
+/// As [`duration`], and in days: `7d`.
+fn horizon(text: &str) -> Result<Duration, String> {
+    let Some(days) = text.strip_suffix('d') else { return duration(text) };
+    match days.parse::<u64>() {
+        Ok(days @ 1..=HORIZON_DAYS_MAX) => Ok(Duration::from_secs(days * 24 * 3_600)),
+        Ok(_) => Err(format!("it is from 1d to {HORIZON_DAYS_MAX}d")),
+        Err(_) => Err("write a whole number and its unit: 30m, 36h or 7d".into()),
     }
 }
 
@@ -516,6 +612,16 @@ mod tests {
         }
         for text in ["", "3", "s", "0s", "-1s", "1.5s", "3 s", "99999999999h", "1d"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_horizon_can_be_in_days() {
+        for (text, hours) in [("7d", 168), ("36h", 36), ("3650d", 87_600)] {
+            assert_eq!(horizon(text), Ok(Duration::from_secs(hours * 3_600)), "{text}");
+        }
+        for text in ["0d", "d", "3651d", "-1d", "1.5d", "7", "7 d", "1w"] {
+            assert!(horizon(text).is_err(), "{text}");
         }
     }
 }

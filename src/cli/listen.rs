@@ -3,7 +3,8 @@
 use super::connection::{ConnectionArgs, InboundArgs, duration};
 use super::guard::AdoptArgs;
 use super::receiver::ReceiverArgs;
-use super::sessions::{CountArgs, KeepArgs};
+use super::record::RecordArgs;
+use super::sessions::{CountArgs, KeepArgs, SpreadArgs};
 use super::{CliError, exit};
 use crate::hours::Hours;
 use crate::journal::JournalError;
@@ -30,11 +31,15 @@ pub struct ListenArgs {
     #[command(flatten)]
     count: CountArgs,
     #[command(flatten)]
+    spread: SpreadArgs,
+    #[command(flatten)]
     keep: KeepArgs,
     #[command(flatten)]
     inbound: InboundArgs,
     #[command(flatten)]
     pub adopt: AdoptArgs,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 /// Listens until it is told to stop: that is how it ends, so that a signal is no failure.
@@ -43,15 +48,17 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         return Err(JournalError::Missing(journal.into()).into());
     }
     let lock = SenderLock::take(journal)?;
-    let connections = args.count.connections(args.connection.bind_mode())?;
     let bind = if args.connection.names_bind() { args.connection.bind_mode() } else { BindMode::Receiver };
     if !bind.can_receive() {
         return Err(CliError::Usage("--bind tx sends only: to listen, use rx, trx or tx+rx".into()));
     }
+    let connections = args.count.connections(bind)?;
     args.receiver.refuse_idle(bind)?;
     let account = args.connection.resolve_with(args.receiver.needs_senders_password(bind))?;
     let account = args.keep.complete(args.receiver.complete(account, &args.connection, true)?);
     let account = Account { bind, receipts: args.inbound.reading(), ..account };
+    let account = args.spread.complete(account, connections)?;
+    let account = Account { recorder: args.record.start()?, ..account };
     let settings = SendSettings {
         restraint: Default::default(),
         journal: journal.into(),
@@ -68,6 +75,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         default_alphabet: args.inbound.alphabet.alphabet(),
         opt_out_words: args.inbound.opt_out_words(),
         opt_in_words: args.inbound.opt_in_words(),
+        receipt_horizon: args.inbound.receipt_horizon(),
         never_bound: NeverBound::Wait,
         listen: Some(Listen { time: args.time }),
         account,

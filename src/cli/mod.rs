@@ -16,6 +16,7 @@ mod prepare;
 mod probe;
 mod profile;
 mod receiver;
+pub mod record;
 mod resolve;
 mod restraint;
 mod send;
@@ -431,6 +432,7 @@ mod tests {
             ("cancel", "accepted_is_final", "Receipts"),
             ("send", "accepted_is_final", "Receipts and inbound messages"),
             ("send", "opt_out_words", "Receipts and inbound messages"),
+            ("listen", "receipt_horizon", "Receipts and inbound messages"),
             ("query", "journal", EVERYWHERE),
             ("list", "config", EVERYWHERE),
             ("suppress", "profile", EVERYWHERE),

@@ -9,7 +9,7 @@ use crate::journal::key::State;
 use crate::journal::query::{self, SENDERS_OF};
 use crate::pacer::Rate;
 use crate::report::text::{count, duration, number, wrapped};
-use crate::session::Account;
+use crate::session::{Account, Spread};
 use jiff::{SignedDuration, Timestamp};
 use std::io::Write;
 
@@ -153,7 +153,9 @@ impl How<'_> {
             let tls = if account.tls.is_some() { "TLS" } else { "no TLS" };
             let receives = super::receiver::described(account).map_or_else(String::new, |words| format!("; {words}"));
             let system_id = escape_terminal(&account.system_id);
-            format!("{system_id} at {} port {}, {tls}{receives}", hosts.join(", "), account.port)
+            let spread = if account.spread == Spread::InTurn { "" } else { " (spread)" };
+            let local = if account.local.is_empty() { String::new() } else { format!(" from {}", account.local) };
+            format!("{system_id} at {}{spread} port {}{local}, {tls}{receives}", hosts.join(", "), account.port)
         };
         words += &format!(
             "; {}, {}, window {}, bind {}",

@@ -2,19 +2,21 @@
 
 use super::connection::ConnectionArgs;
 use super::receiver::ReceiverArgs;
+use super::record::RecordArgs;
 use super::sessions::{CountArgs, PaceArgs};
 use super::trial::{self, TrialArgs};
 use super::{CliError, exit};
 use crate::link::{ConnectError, LookupError, TlsFacts};
+use crate::record::Recorder;
 use crate::session::{self, Account, BindError, BindMode, Bound, Dialogue, TakesTlvs};
-use crate::wire::{
-    BindKind, CommandId, CommandStatus, Foreign, FrameError, Header, decode_header, encode_enquire_link,
-    encode_header_only,
-};
+use crate::wire::{BindKind, CommandStatus, Foreign, FrameError, Header, decode_header, encode_enquire_link};
 use clap::Args;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// How often it is looked whether the program is to stop.
+const LOOK: Duration = Duration::from_millis(50);
 /// Round trips that are measured.
 const ROUND_TRIPS: u32 = 5;
 /// The bind is refused whatever its mode.
@@ -34,6 +36,8 @@ pub struct ProbeArgs {
     pub count: CountArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
+    #[command(flatten)]
+    pub record: RecordArgs,
 }
 
 /// Probes. Exit code 0: a session could be bound.
@@ -43,15 +47,36 @@ pub fn run(args: &ProbeArgs, profile: Option<&str>, out: &mut dyn Write) -> Resu
     args.receiver.refuse_idle(args.connection.bind_mode())?;
     let account = args.receiver.complete(args.connection.resolve()?, &args.connection, true)?;
     let account = Account { window: args.pace.window(), ..account };
+    let account = Account { recorder: recorder(args)?, ..account };
     account.warn_of_danger();
-    let Some(bind) = find_mode(&account, out)? else { return Ok(exit::ERROR) };
-    let account = Account { bind, ..account };
-    trial::run(args, &account, profile, out)
+    // Only now: before, a signal is to end the question for the password.
+    let interrupts = crate::signals::interrupts()?;
+    let stop = || !interrupts.is_empty();
+    let found = find_mode(&account, &stop, out)?;
+    let code = match found {
+        _ if stop() => exit::INTERRUPTED,
+        None => return Ok(exit::ERROR),
+        Some(bind) => trial::run(args, &Account { bind, ..account }, profile, &stop, out)?,
+    };
+    if stop() {
+        let words = if found.is_some() { "that is what was found so far" } else { "no session was bound until now" };
+        writeln!(out, "interrupted: {words}")?;
+        return Ok(exit::INTERRUPTED);
+    }
+    Ok(code)
+}
+
+/// The record: of test messages always, else where it is asked for.
+fn recorder(args: &ProbeArgs) -> Result<Option<Recorder>, CliError> {
+    if !args.trial.sends() && !args.record.is_asked_for() {
+        return args.record.start();
+    }
+    Recorder::start(&args.record.certain(Path::new(trial::RECORD))).map(Some).map_err(CliError::Words)
 }
 
 /// Binds as is wanted and, where that is refused, in the other ways. Returns the first that works, or both ways out of a
 /// transmitter and a receiver.
-fn find_mode(account: &Account, out: &mut dyn Write) -> Result<Option<BindMode>, CliError> {
+fn find_mode(account: &Account, stop: &dyn Fn() -> bool, out: &mut dyn Write) -> Result<Option<BindMode>, CliError> {
     use BindKind::{Receiver, Transceiver, Transmitter};
     let order = match account.bind {
         BindMode::Transceiver => [Transceiver, Transmitter, Receiver],
@@ -62,16 +87,17 @@ fn find_mode(account: &Account, out: &mut dyn Write) -> Result<Option<BindMode>,
     let mut bound: Vec<BindKind> = Vec::new();
     let mut refused = None;
     for kind in order.into_iter().filter(|kind| account.version.allows(*kind)) {
-        match session::bind(account, kind, &|| false, &drop) {
+        match session::bind(account, kind, stop, &drop) {
             Ok(session) if bound.is_empty() => {
-                report(account, kind, session, out)?;
+                report(account, kind, session, stop, out)?;
                 bound.push(kind);
             }
             Ok(session) => {
-                session.leave();
+                Dialogue::new(session).unbind();
                 writeln!(out, "bound as {}, too", mode(kind))?;
                 bound.push(kind);
             }
+            Err(BindError::Stopped) => return Ok(mode_of(&bound)),
             Err(error) => {
                 writeln!(out, "bind as {}: {error}", mode(kind))?;
                 let goes_on = may_be_the_mode(&error);
@@ -81,7 +107,7 @@ fn find_mode(account: &Account, out: &mut dyn Write) -> Result<Option<BindMode>,
                 }
             }
         }
-        if is_enough(account.bind, &bound) {
+        if is_enough(account.bind, &bound) || stop() {
             break;
         }
     }
@@ -143,7 +169,13 @@ fn mode(kind: BindKind) -> &'static str {
 }
 
 /// What a session shows.
-fn report(account: &Account, kind: BindKind, bound: Bound, out: &mut dyn Write) -> Result<(), CliError> {
+fn report(
+    account: &Account,
+    kind: BindKind,
+    bound: Bound,
+    stop: &dyn Fn() -> bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     writeln!(out, "connected to {}", bound.peer)?;
     match &bound.tls {
         None => writeln!(out, "TLS: none; password and messages travel in the clear")?,
@@ -163,30 +195,27 @@ fn report(account: &Account, kind: BindKind, bound: Bound, out: &mut dyn Write) 
         None => writeln!(out, "it announces no version: as a rule it takes no optional parameters then")?,
     }
     let mut dialogue = Dialogue::new(bound);
-    match measure(&mut dialogue, account.timers.response) {
-        Ok(times) => {
-            let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-            let least = times.iter().min().copied().unwrap_or_default();
-            let most = times.iter().max().copied().unwrap_or_default();
-            let (least_ms, most_ms) = (milliseconds(least), milliseconds(most));
-            writeln!(out, "enquire_link: {least_ms:.1} to {most_ms:.1} ms over {} round trips", times.len())?;
-            if least > Duration::ZERO {
-                let rate = 1.0 / least.as_secs_f64();
-                writeln!(
-                    out,
-                    "so a window of 1 carries at most about {rate:.0}/s on a connection, one of {} {:.0}/s",
-                    account.window,
-                    rate * account.window as f64
-                )?;
-            }
+    let mut times = Vec::new();
+    let outcome = measure(&mut dialogue, account.timers.response, stop, &mut times);
+    if let (Some(least), Some(most)) = (times.iter().min(), times.iter().max()) {
+        let (least_ms, most_ms) = (least.as_secs_f64() * 1e3, most.as_secs_f64() * 1e3);
+        // On this machine they are a part of a millisecond.
+        let digits = if least_ms < 1.0 { 3 } else { 1 };
+        writeln!(out, "enquire_link: {least_ms:.digits$} to {most_ms:.digits$} ms over {} round trips", times.len())?;
+        if *least > Duration::ZERO {
+            let rate = 1.0 / least.as_secs_f64();
+            writeln!(
+                out,
+                "so a window of 1 carries at most about {rate:.0}/s on a connection, one of {} {:.0}/s",
+                account.window,
+                rate * account.window as f64
+            )?;
         }
-        Err(words) => writeln!(out, "enquire_link: {words}")?,
     }
-    let (number, mut unbind) = (dialogue.number(), Vec::new());
-    encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut unbind);
-    let _ = dialogue.write(&unbind);
-    let answered = await_answer(&mut dialogue, number, Duration::from_secs(2)).is_ok();
-    dialogue.close();
+    if let Err(words) = outcome {
+        writeln!(out, "enquire_link: {words}")?;
+    }
+    let answered = dialogue.unbind();
     writeln!(out, "unbound{}", if answered { "" } else { " (the SMSC did not answer that)" })?;
     Ok(())
 }
@@ -214,33 +243,44 @@ fn show_tls(facts: &TlsFacts, is_checked: bool, out: &mut dyn Write) -> Result<(
     Ok(())
 }
 
-/// The times of some enquire_links.
-fn measure(dialogue: &mut Dialogue, timeout: Duration) -> Result<Vec<Duration>, String> {
-    let mut times = Vec::new();
+/// Adds the times of some enquire_links.
+fn measure(
+    dialogue: &mut Dialogue,
+    timeout: Duration,
+    stop: &dyn Fn() -> bool,
+    times: &mut Vec<Duration>,
+) -> Result<(), String> {
     for _ in 0..ROUND_TRIPS {
         let number = dialogue.number();
         let mut request = Vec::new();
         encode_enquire_link(number, &mut request);
         let started = Instant::now();
         dialogue.write(&request)?;
-        await_answer(dialogue, number, timeout)?;
+        await_answer(dialogue, number, timeout, stop)?;
         times.push(started.elapsed());
     }
-    Ok(times)
+    Ok(())
 }
 
 /// Waits for the answer to a request. What else comes is left unanswered, so that the SMSC keeps it.
-fn await_answer(dialogue: &mut Dialogue, number: u32, timeout: Duration) -> Result<(), String> {
+fn await_answer(
+    dialogue: &mut Dialogue,
+    number: u32,
+    timeout: Duration,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), String> {
     let deadline = Instant::now() + timeout;
-    loop {
-        let Some(frame) = dialogue.receive(deadline)? else {
-            return Err(format!("no answer within the response timeout ({timeout:?})"));
-        };
-        let is_it = |header: &Header| header.command_id.is_response() && header.sequence_number == number;
-        if decode_header(&frame).as_ref().is_some_and(is_it) {
+    let is_it = |header: &Header| header.command_id.is_response() && header.sequence_number == number;
+    while Instant::now() < deadline {
+        if stop() {
+            return Err("interrupted before its answer came".into());
+        }
+        let frame = dialogue.receive(deadline.min(Instant::now() + LOOK))?;
+        if frame.as_deref().and_then(decode_header).as_ref().is_some_and(is_it) {
             return Ok(());
         }
     }
+    Err(format!("no answer within the response timeout ({timeout:?})"))
 }
 
 /// What to check, in the order in which it is worth it.

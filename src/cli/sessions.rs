@@ -3,12 +3,16 @@
 use super::CliError;
 use super::connection::{CONNECTION, ConnectionArgs, TIMERS, duration};
 use super::receiver::{self, ReceiverArgs};
+use super::record::RecordArgs;
+use crate::config::presets::{self, Preset};
+use crate::escape::escape_terminal;
 use crate::journal::retry::{CodeRule, RetryRules};
 use crate::journal::runs::RunRow;
+use crate::link::LocalAddresses;
 use crate::pacer::Rate;
-use crate::session::{Account, BindMode, Secret};
+use crate::session::{Account, BindMode, Secret, Spread};
 use crate::wire::{CommandStatus, StatusClass};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +35,47 @@ impl CountArgs {
             ))),
             count => Ok(count),
         }
+    }
+}
+
+/// What several hosts are for.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = CONNECTION)]
+pub struct SpreadArgs {
+    /// What several hosts are for: in-turn, each connection goes through them until one binds; spread, the first connection
+    /// goes to the first host, the second to the second [default: in-turn]
+    #[arg(long = "hosts", value_enum, value_name = "HOW")]
+    hosts_how: Option<HostsArg>,
+    /// With --hosts spread: where a host is down its connection goes to the next one meanwhile, which may then have two
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    lend_connections: Option<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum HostsArg {
+    InTurn,
+    Spread,
+}
+
+impl SpreadArgs {
+    /// The account with its hosts used like this, over so many connections.
+    pub fn complete(&self, account: Account, connections: usize) -> Result<Account, CliError> {
+        let lends = self.lend_connections == Some(true);
+        let spread = match self.hosts_how {
+            Some(HostsArg::Spread) => Spread::Each { lends },
+            _ if lends => {
+                return Err(CliError::Usage("--lend-connections: only with --hosts spread has a host its own".into()));
+            }
+            _ => Spread::InTurn,
+        };
+        let account = Account { spread, ..account };
+        if let idle @ [_, ..] = account.idle_hosts(connections) {
+            log::warn!(
+                "--hosts spread: no connection goes to {}: --connections is {connections}",
+                escape_terminal(&idle.join(", "))
+            );
+        }
+        Ok(account)
     }
 }
 
@@ -70,15 +115,33 @@ pub struct StatusArgs {
     /// The `status` table of a profile
     #[arg(long, hide = true, value_parser = code_rule)]
     profile_status: Vec<(u32, CodeRule)>,
+    /// What a vendor's own statuses mean, as its public pages say: hollatags, horisen, infobip, serwersms, telesign, world-text or
+    /// ycloud. --status, and the `status` table of a profile, beat it
+    #[arg(long, value_name = "VENDOR", value_parser = presets::parse)]
+    status_preset: Option<&'static Preset>,
 }
 
 impl StatusArgs {
-    /// As typed, over the profile's.
+    /// As typed, over the profile's, over the vendor's.
     pub fn rules(&self) -> RetryRules {
-        RetryRules {
-            codes: self.profile_status.iter().chain(&self.statuses).cloned().collect(),
-            ..RetryRules::default()
-        }
+        let preset = self.status_preset.into_iter().flat_map(|preset| preset.codes);
+        let preset = preset.map(|&(code, class, _)| (code, CodeRule { class, delays_ms: None }));
+        let own = self.profile_status.iter().chain(&self.statuses).cloned();
+        RetryRules { codes: preset.chain(own).collect(), ..RetryRules::default() }
+    }
+
+    /// The vendor's statuses as they hold, in words.
+    fn described(&self) -> Option<String> {
+        let (preset, rules) = (self.status_preset?, self.rules());
+        let shown = preset.codes.iter().map(|&(code, class, meaning)| {
+            let status = CommandStatus(code);
+            match rules.class(status) {
+                same if same == class => format!("0x{code:02X} {} ({meaning})", class.name()),
+                own => format!("0x{code:02X} {} (its own table; {}: {meaning})", own.name(), class.name()),
+            }
+        });
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        Some(format!("statuses of {} ({}): {shown}", preset.name, preset.origin))
     }
 }
 
@@ -119,6 +182,8 @@ pub struct SessionArgs {
     #[command(flatten)]
     count: CountArgs,
     #[command(flatten)]
+    spread: SpreadArgs,
+    #[command(flatten)]
     pub pace: PaceArgs,
     #[command(flatten)]
     status: StatusArgs,
@@ -127,14 +192,18 @@ pub struct SessionArgs {
     retry_delays: Vec<Duration>,
     #[command(flatten)]
     keep: KeepArgs,
+    #[command(flatten)]
+    record: RecordArgs,
 }
 
 impl SessionArgs {
     /// The account as typed, if messages can be sent with it.
     pub fn resolve_to_send(&self) -> Result<Account, CliError> {
         self.connections()?;
+        self.record.options()?;
         let account = self.connection.resolve_to_send()?;
-        Ok(self.complete(self.with_receiver(account, true)?))
+        let account = self.complete(self.with_receiver(account, true)?);
+        Ok(Account { recorder: self.record.start()?, ..account })
     }
 
     /// The account as typed, if messages can be sent with it, without its password: for what does not connect.
@@ -148,7 +217,8 @@ impl SessionArgs {
     pub fn account(&self, host: &str, system_id: &str) -> Result<Account, CliError> {
         self.connections()?;
         let account = self.connection.account(&[host.into()], system_id, Secret::default())?;
-        Ok(self.complete(account))
+        let account = Account { local: LocalAddresses::default(), ..account };
+        Ok(Account { recorder: self.record.start()?, ..self.complete(account) })
     }
 
     /// These settings, and for what nobody gave those of the last run; and in words what of them is so, and what is not as
@@ -224,7 +294,8 @@ impl SessionArgs {
 
     fn with_receiver(&self, account: Account, with_password: bool) -> Result<Account, CliError> {
         self.receiver.refuse_idle(account.bind)?;
-        self.receiver.complete(account, &self.connection, with_password)
+        let account = self.receiver.complete(account, &self.connection, with_password)?;
+        self.spread.complete(account, self.connections()?)
     }
 
     /// Checks all that can be checked without connecting, and says what would be done.
@@ -233,16 +304,21 @@ impl SessionArgs {
         let account = self.complete(account);
         let connections = self.connections().map_err(|error| error.to_string())?;
         Ok(format!(
-            "{} port {}, {}, system_id {}, SMPP {}, {}, window {}, {}{}",
+            "{}{} port {}{}, {}, system_id {}, SMPP {}, {}, window {}, {}{}",
             account.hosts.join(", "),
+            if account.spread == Spread::InTurn { "" } else { " (spread)" },
             account.port,
+            if account.local.is_empty() { String::new() } else { format!(" from {}", account.local) },
             if account.tls.is_some() { "TLS" } else { "no TLS" },
             account.system_id,
             account.version.name(),
             crate::report::text::count(connections as i64, "connection"),
             account.window,
             self.pace.rate(),
-            receiver::described(&account).map_or_else(String::new, |words| format!("; {words}")),
+            receiver::described(&account)
+                .into_iter()
+                .chain(self.status.described())
+                .fold(String::new(), |all, words| format!("{all}; {words}")),
         ))
     }
 }

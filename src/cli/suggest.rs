@@ -29,6 +29,15 @@ pub fn suggest(findings: &Findings, probe: &ProbeArgs, account: &Account, name: 
     if !account.system_type.is_empty() {
         line(&format!("system_type = {}", quoted(&account.system_type)));
     }
+    let addresses = &account.addresses;
+    for (key, number) in [("addr_ton", addresses.ton), ("addr_npi", addresses.npi)] {
+        if number != 0 {
+            line(&format!("{key} = {number}"));
+        }
+    }
+    if !addresses.range.is_empty() {
+        line(&format!("address_range = {}", quoted(&addresses.range)));
+    }
     line(&format!("smpp_version = {}", quoted(account.version.name())));
     let bind = match account.bind {
         BindMode::Transceiver => "trx",

@@ -3,11 +3,11 @@
 use super::connection::{ConnectionArgs, duration};
 use super::probe::ProbeArgs;
 use super::{CliError, ask, exit, suggest};
-use crate::address::{Destination, Sender};
+use crate::address::{Destination, SENDER_LENGTH_MAX, Sender};
 use crate::escape::escape_terminal;
 use crate::pacer::Pacer;
 use crate::progress::Display;
-use crate::session::{self, Account, BindMode, Dialogue};
+use crate::session::{self, Account, BindError, BindMode, Dialogue};
 use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, decode};
 use crate::trial::{self, Findings, IdRule, Pace, Parts, Receipted, Sent, Trial};
 use crate::trouble::{self, shown};
@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Test messages before those that measure: one in GSM 03.38, one in UCS2, a long one in two parts.
 const TESTS: usize = 4;
+/// Where test messages are recorded, where nothing is said.
+pub const RECORD: &str = "smppost-probe.log";
 /// How long to wait for receipts, where nothing is said.
 const WAIT_RECEIPTS: Duration = Duration::from_secs(60);
 
@@ -43,21 +45,24 @@ pub struct TrialArgs {
     /// How long to wait for receipts, counted from the last answer or receipt [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     wait_receipts: Option<Duration>,
-    /// Where all that is sent and received is recorded, to be shown to the provider
-    #[arg(long, value_name = "FILE", default_value = "smppost-probe.log")]
-    record: PathBuf,
     /// Write the suggested profile to this file instead of to stdout
     #[arg(long, value_name = "FILE", requires = "send_to")]
     write: Option<PathBuf>,
 }
 
 impl TrialArgs {
+    /// Whether test messages are sent.
+    pub fn sends(&self) -> bool {
+        self.send_to.is_some()
+    }
+
     /// Checks what can be checked before anything is sent. A file that is there is not overwritten without asking.
     pub fn check(&self, connection: &ConnectionArgs) -> Result<(), CliError> {
         let Some(number) = &self.send_to else { return Ok(()) };
         let usage = |option: &str, error: &dyn std::fmt::Display| CliError::Usage(format!("{option}: {error}"));
         Destination::parse(number).map_err(|error| usage("--send-to", &error))?;
-        Sender::parse(self.from.as_deref().unwrap_or_default()).map_err(|error| usage("--from", &error))?;
+        Sender::parse_up_to(self.from.as_deref().unwrap_or_default(), SENDER_LENGTH_MAX)
+            .map_err(|error| usage("--from", &error))?;
         if !connection.can_submit() {
             return Err(usage("--bind rx", &"receives only: to send, use trx, tx or tx+rx"));
         }
@@ -75,7 +80,13 @@ fn may_overwrite(path: &Path) -> bool {
 }
 
 /// Sends the messages, if any are asked for, and says what came of them.
-pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn run(
+    probe: &ProbeArgs,
+    account: &Account,
+    profile: Option<&str>,
+    stop: &dyn Fn() -> bool,
+    out: &mut dyn Write,
+) -> Result<u8, CliError> {
     let (args, rate) = (&probe.trial, probe.pace.rate());
     let Some(number) = &args.send_to else { return Ok(exit::OK) };
     if !account.bind.can_submit() {
@@ -85,7 +96,8 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
     let usage = |error: &dyn std::fmt::Display| CliError::Usage(error.to_string());
     let mut trial = Trial {
         destination: Destination::parse(number).map_err(|error| usage(&error))?,
-        source: Sender::parse(args.from.as_deref().unwrap_or_default()).map_err(|error| usage(&error))?,
+        source: Sender::parse_up_to(args.from.as_deref().unwrap_or_default(), SENDER_LENGTH_MAX)
+            .map_err(|error| usage(&error))?,
         measured: usize::from(args.measure),
         window: account.window,
         response_timeout: account.timers.response,
@@ -100,13 +112,14 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
         trial.measured,
         rate,
         account.window,
-        shown(&args.record)
+        shown(probe.record.path(Path::new(RECORD)))
     ));
     let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {}", shown(path), trouble::words(&error)));
-    let mut record =
-        private(&args.record, OpenOptions::new().append(true).create(true)).map_err(|error| at(&args.record, error))?;
-    let bind = |slot| session::bind(account, account.bind.kind(slot), &|| false, &drop).map(Dialogue::new);
-    let mut outward = bind(0).map_err(|error| CliError::Words(error.to_string()))?;
+    let bind = |slot| session::bind(account, account.bind.kind(slot), stop, &drop).map(Dialogue::new);
+    let mut outward = match bind(0) {
+        Err(BindError::Stopped) => return Ok(exit::INTERRUPTED),
+        bound => bound.map_err(|error| CliError::Words(error.to_string()))?,
+    };
     let mut inward = None;
     let mut account = Cow::Borrowed(account);
     if account.bind == BindMode::Pairs {
@@ -122,10 +135,10 @@ pub fn run(probe: &ProbeArgs, account: &Account, profile: Option<&str>, out: &mu
     }
     let references = account.tlvs.with(outward.bound().sc_interface_version);
     let pacer = Pacer::new(rate);
-    let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references, &mut record);
-    outward.leave();
+    let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references, stop);
+    outward.unbind();
     if let Some(inward) = inward {
-        inward.leave();
+        inward.unbind();
     }
     writeln!(out)?;
     report(&findings, &trial, references, out)?;

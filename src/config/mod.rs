@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod owner;
+pub mod presets;
 pub mod zone;
 
 use crate::report::text::path_argument;

@@ -17,7 +17,7 @@ mod tally;
 pub use error::{ImportError, Reason, SAR_BESIDE_UDH};
 pub use keys::KeySet;
 pub use list::{Entry, ListReader, ListSettings, Refusal};
-pub use reader::{Duplicate, Event, Rejected, Row, RowReader, Settings, TextSource, is_delimiter};
+pub use reader::{Duplicate, Event, FieldColumn, Rejected, Row, RowReader, Settings, TextSource, is_delimiter};
 pub use source::{FileEncoding, digest_of};
 pub use tally::{EncodingTally, Longest, Rejections, SentBy, Tally};
 

@@ -6,7 +6,7 @@ use super::error::{ImportError, Reason};
 use super::keys::KeySet;
 use super::records::Records;
 use super::source::{CHUNK_OCTETS, FileEncoding};
-use crate::address::{Destination, Sender};
+use crate::address::{Destination, SENDER_CHARACTERS_MAX, Sender};
 use crate::fields::{Field, SubmitFields};
 use crate::template::{BoundTemplate, Found, Record, Template, find_column};
 use crate::text::{self, Choice, Concat, DefaultAlphabet, Encoding, Policy, Segmentation};
@@ -31,6 +31,8 @@ pub struct Settings {
     pub text: TextSource,
     /// The sender of rows that do not name their own in a column `from`. Defaults to the SMSC's own.
     pub from: Option<String>,
+    /// Characters that a sender may have, see [`Sender::parse_up_to`]. Defaults to 11.
+    pub sender_length_max: usize,
     /// Whether a number may get more than one message. Defaults to false.
     pub allow_duplicates: bool,
     /// Whether the first bad row refuses the file. Defaults to false.
@@ -55,6 +57,7 @@ impl Default for Settings {
             to_column: "to".to_owned(),
             text: TextSource::Column("text".to_owned()),
             from: None,
+            sender_length_max: SENDER_CHARACTERS_MAX,
             allow_duplicates: false,
             strict: false,
             fields: SubmitFields::default(),
@@ -157,6 +160,7 @@ pub struct RowReader<R> {
     header: Vec<String>,
     header_row: String,
     plan: Plan,
+    field_columns: Vec<FieldColumn>,
     seen: KeySet,
     suppressed: Option<Suppressed>,
     left_out: Option<LeftOut>,
@@ -174,6 +178,7 @@ struct Plan {
     text: Text,
     from_column: Option<usize>,
     from: Option<String>,
+    sender_length_max: usize,
     field_columns: Vec<(usize, Field)>,
     fields: SubmitFields,
     /// Without what a data_coding decides, which each row may have of its own.
@@ -183,6 +188,20 @@ struct Plan {
     allow_duplicates: bool,
     strict: bool,
     now_ms: i64,
+}
+
+/// A column that sets a field, and how often it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldColumn {
+    column: usize,
+    /// The field.
+    pub field: Field,
+    /// Messages that would be sent, whose cell sets it.
+    pub set: u64,
+    /// And those whose cell is empty.
+    pub empty: u64,
+    /// The first value.
+    pub sample: Option<String>,
 }
 
 enum Text {
@@ -205,6 +224,8 @@ impl<R: Read> RowReader<R> {
         let (records, header) = read_header(records, settings.delimiter, &settings.to_column)?;
         let header_row = records.raw().to_owned();
         let plan = Plan::new(&header, settings)?;
+        let counted = |&(column, field)| FieldColumn { column, field, set: 0, empty: 0, sample: None };
+        let field_columns = plan.field_columns.iter().map(counted).collect();
         let mut json = Vec::new();
         if !plan.fields.is_empty() {
             plan.fields.write_json(&mut json);
@@ -214,6 +235,7 @@ impl<R: Read> RowReader<R> {
             header,
             header_row,
             plan,
+            field_columns,
             seen: KeySet::new(),
             suppressed: None,
             left_out: None,
@@ -252,6 +274,11 @@ impl<R: Read> RowReader<R> {
         let unused =
             self.header.iter().enumerate().filter(|(column, name)| !name.is_empty() && !self.plan.uses(*column));
         unused.map(|(_, name)| name.as_str())
+    }
+
+    /// The columns that set fields, with what they came to so far.
+    pub fn field_columns(&self) -> &[FieldColumn] {
+        &self.field_columns
     }
 
     /// Rows read so far, good or bad.
@@ -302,6 +329,15 @@ impl<R: Read> RowReader<R> {
         };
         let fields = std::str::from_utf8(&self.json).ok().filter(|json| !json.is_empty());
         let suppressed = self.suppressed.as_ref().is_some_and(|suppressed| suppressed(destination.same_key()));
+        if !suppressed {
+            for of in &mut self.field_columns {
+                let value = self.records.field(of.column).unwrap_or_default().trim();
+                *(if value.is_empty() { &mut of.empty } else { &mut of.set }) += 1;
+                if of.sample.is_none() && !value.is_empty() {
+                    of.sample = Some(value.to_owned());
+                }
+            }
+        }
         Ok(Some(Event::Row(Row { line, destination, source, text, segmentation, alphabet, fields, suppressed })))
     }
 }
@@ -331,7 +367,7 @@ fn check<'a, R: Read>(
     let own = plan.from_column.map(|column| value(column).trim()).filter(|own| !own.is_empty());
     let source = match own {
         Some(own) => {
-            Sender::parse(own).map_err(Reason::Sender)?;
+            Sender::parse_up_to(own, plan.sender_length_max).map_err(Reason::Sender)?;
             Some(Sender::canonical(own))
         }
         None => plan.from.as_deref(),
@@ -420,7 +456,7 @@ impl Plan {
         let mut field_columns: Vec<(usize, Field)> = Vec::new();
         for (column, name) in header.iter().enumerate() {
             if let Some(field) = Field::from_name(name).map_err(ImportError::Field)? {
-                if field_columns.iter().any(|&(_, known)| known == field) {
+                if field_columns.iter().any(|&(_, known)| known.is_same(field)) {
                     return Err(ImportError::AmbiguousColumn(name.clone()));
                 }
                 if settings.data_sm && !field.is_of_data_sm() {
@@ -430,12 +466,13 @@ impl Plan {
             }
         }
         let from = settings.from.as_deref().unwrap_or_default();
-        Sender::parse(from).map_err(ImportError::Sender)?;
+        Sender::parse_up_to(from, settings.sender_length_max).map_err(ImportError::Sender)?;
         Ok(Plan {
             to,
             text,
             from_column,
             from: Some(Sender::canonical(from).to_owned()).filter(|from| !from.is_empty()),
+            sender_length_max: settings.sender_length_max,
             field_columns,
             base: settings.policy,
             data_coding: settings.fields.data_coding.or(settings.data_coding),

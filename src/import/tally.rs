@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::reader::{Event, Rejected, Row};
+use super::reader::{Event, FieldColumn, Rejected, Row};
 use crate::text::{self, Encoding};
 
 /// Lines that are kept for each reason of rejection.
@@ -41,6 +41,8 @@ pub struct Tally {
     pub other_senders: u64,
     /// Columns of the file that nothing is taken from.
     pub unused_columns: Vec<String>,
+    /// Columns that set fields, as far as messages would be sent.
+    pub field_columns: Vec<FieldColumn>,
     /// Campaigns that sent to its numbers in the last 24 hours.
     pub sent_lately: Vec<SentBy>,
     /// Destination and text of the first message that would be sent.

@@ -153,7 +153,7 @@ impl Keeper {
     /// What is kept in memory of a receipt that the operator gave to an attempt.
     pub(super) fn note_assigned(&mut self, assigned: &Assigned) -> Result<(), JournalError> {
         for attempt in assigned.from.into_iter().chain([assigned.to]) {
-            self.not_plain(attempt)?;
+            self.note_matched(attempt)?;
         }
         if let Some(stray) = self.strays.get(assigned.receipt) {
             let (numbers, id) = (stray.marks.numbers, stray.marks.key);
@@ -222,8 +222,10 @@ mod tests {
             assert_eq!(bench.rules(), [("operator".to_owned(), Some(3))]);
             // The message's own receipt comes too, and the other's.
             let session = bench.open_session();
-            bench
-                .receipt(session, &Told { id: "0077", state: Undeliverable, is_final: true, from: A, reference: None });
+            bench.receipt(
+                session,
+                &Told { id: "0077", state: Undeliverable, is_final: true, from: A, reference: None, text_id: "" },
+            );
             bench.delivered(session, "077", A);
             assert_eq!(bench.states(), ["delivered", "delivered"]);
             bench.restart();
@@ -294,7 +296,10 @@ mod tests {
         let receipt = bench.number("SELECT receipt FROM receipt_log");
         bench.decide(&assign(receipt, 2));
         assert_eq!(bench.states(), ["delivered"]);
-        bench.receipt(session, &Told { id: "1", state: Undeliverable, is_final: true, from: A, reference: None });
+        bench.receipt(
+            session,
+            &Told { id: "1", state: Undeliverable, is_final: true, from: A, reference: None, text_id: "" },
+        );
         assert_eq!(bench.states(), ["delivered"]);
         is_whole(&bench);
     }

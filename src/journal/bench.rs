@@ -29,6 +29,7 @@ pub struct Bench {
     pub opt_out_words: Vec<String>,
     pub opt_in_words: Vec<String>,
     pub rules: Arc<RetryRules>,
+    pub receipt_horizon: Duration,
     sessions: Vec<(i64, Receiver<ToSession>)>,
 }
 
@@ -41,6 +42,8 @@ pub struct Told<'a> {
     /// The handset's number.
     pub from: &'a str,
     pub reference: Option<u16>,
+    /// The id in the text, where `id` is another one in the TLV.
+    pub text_id: &'a str,
 }
 
 impl Bench {
@@ -77,6 +80,7 @@ impl Bench {
             opt_in_words: Vec::new(),
             // No test waits for what is tried again.
             rules: Arc::new(RetryRules { delays_ms: vec![0; DELAYS_MS.len()], ..RetryRules::default() }),
+            receipt_horizon: super::keeper::RECEIPT_HORIZON,
             sessions: Vec::new(),
         };
         bench.restart();
@@ -103,6 +107,7 @@ impl Bench {
             stop_when: Vec::new(),
             canaries: Vec::new(),
             gather: Duration::ZERO,
+            receipt_horizon: self.receipt_horizon,
         };
         self.keeper = Some(Keeper::start(connection, books, settings, Board::default()).unwrap());
     }
@@ -204,8 +209,10 @@ impl Bench {
                 .map_or_else(Vec::new, |reference| [&[0x02, 0x04, 0, 2][..], &reference.to_be_bytes()].concat());
             let event = ReceiptEvent {
                 message_id: batch.keep(told.id.as_bytes()),
+                text_id: batch.keep(told.text_id.as_bytes()),
                 state: Some(told.state),
                 is_final: told.is_final,
+                other: None,
                 error: batch.keep(b""),
                 text: batch.keep(b"text"),
                 tlvs: batch.keep(&tlvs),
@@ -227,7 +234,10 @@ impl Bench {
 
     /// A final receipt.
     pub fn delivered(&mut self, session: i64, id: &str, from: &str) {
-        self.receipt(session, &Told { id, state: MessageState::Delivered, is_final: true, from, reference: None });
+        self.receipt(
+            session,
+            &Told { id, state: MessageState::Delivered, is_final: true, from, reference: None, text_id: "" },
+        );
     }
 
     /// A deliver_sm that is no receipt.

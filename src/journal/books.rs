@@ -33,6 +33,10 @@ pub struct CampaignBook {
     pub first_id: i64,
     /// See `first_id`.
     pub end_id: i64,
+    /// The sender of its rows that name none.
+    pub sender: String,
+    /// The operator gave all its messages a user_message_reference of their own.
+    pub has_own_reference: bool,
     /// What is not sent yet shall not be.
     pub cancelled: bool,
     /// Every message asks for a receipt whatever its fate.
@@ -70,7 +74,7 @@ impl Books {
         let mut statement = connection.prepare(
             "SELECT c.id, c.name, c.first_id, c.end_id, c.cancelled_at IS NOT NULL, c.options, n.queued, n.sending,
                     n.accepted, n.delivered, n.partly_delivered, n.failed, n.rejected, n.in_doubt, n.cancelled,
-                    n.suppressed
+                    n.suppressed, c.source
                FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id
               WHERE c.imported_at IS NOT NULL ORDER BY c.first_id, c.id",
         )?;
@@ -88,6 +92,8 @@ impl Books {
                     name,
                     first_id: row.get(2)?,
                     end_id: row.get(3)?,
+                    sender: row.get(6 + State::COUNT)?,
+                    has_own_reference: options.names_reference(),
                     cancelled: row.get(4)?,
                     awaits_receipts: options.receipts == Receipts::All,
                     numbers_once: !options.allow_duplicates,
@@ -157,12 +163,24 @@ impl Books {
         })
     }
 
+    /// As [`touch_as_found`](Self::touch_as_found), where the facts have just been read.
+    pub fn touch_with_facts(&mut self, facts: &MessageFacts) {
+        let Some(index) = self.campaign_of(facts.message) else { return };
+        let Some(campaign) = self.campaigns.get(index as usize) else { return };
+        let before = facts.stored.unwrap_or_else(|| facts.state(campaign.cancelled, campaign.awaited));
+        let parts = facts.parts.len() as u8;
+        self.touched.entry(facts.message).or_insert(Touched { campaign: index, parts, before });
+    }
+
     fn touch_with(
         &mut self,
         connection: &Connection,
         part: i64,
         so_far: impl FnOnce(i64, u8, &CampaignBook) -> Result<State, JournalError>,
     ) -> Result<(), JournalError> {
+        if self.touched.contains_key(&part) {
+            return Ok(());
+        }
         let Some((message, parts)) = message_of(connection, part)? else {
             return Err(JournalError::Inconsistent(format!("part {part} belongs to no message")));
         };

@@ -187,7 +187,10 @@ impl Keeper {
         if attempt.part() < self.asleep.passed(self.spill.edge()) {
             self.spill.add_straggler(&self.connection, key, attempt)?;
         }
-        self.ids.insert(key, attempt, plain, sent.destination);
+        let is_again = self.ids.insert(key, attempt, plain, sent.destination);
+        if is_again {
+            self.judge_those_of_others(key, (attempt, sent.destination), now)?;
+        }
         if self.strays.is_empty() {
             return Ok(());
         }
@@ -198,12 +201,19 @@ impl Keeper {
         }
         for stray in naming {
             self.work.note(1);
+            if is_again {
+                // Which one it means is found out with the others that it may mean.
+                if stray.judged {
+                    self.to_judge.spelled(key.folded);
+                }
+                continue;
+            }
             if sent.destination != 0 && !may_be_for(stray.marks.numbers, sent.destination) {
                 // It names another number: what else it may belong to is looked at first.
                 self.to_judge.spelled(key.folded);
                 continue;
             }
-            self.give(&stray, Judgement::exact(attempt), now)?;
+            self.give(&stray, Judgement::of(Rule::Exact, attempt), now)?;
         }
         Ok(())
     }
@@ -235,7 +245,7 @@ impl Keeper {
             crate::failpoint::reach("receipt")?;
             let numbers = [&receipt.source, &receipt.destination].map(|address| number_in(batch.octets(address)));
             match self.plain_receipt(receipt, id, key, numbers)? {
-                Some(attempt) => plain.push((attempt, receipt)),
+                Some((attempt, is_numberless)) => plain.push((attempt, receipt, is_numberless)),
                 None => {
                     // What follows may read what was stored.
                     self.store_plain(&plain, batch, now)?;
@@ -254,7 +264,7 @@ impl Keeper {
         id: &str,
         key: IdKey,
         numbers: [u64; 2],
-    ) -> Result<Option<Attempt>, JournalError> {
+    ) -> Result<Option<(Attempt, bool)>, JournalError> {
         if !receipt.is_final || id.is_empty() {
             return Ok(None);
         }
@@ -264,25 +274,37 @@ impl Keeper {
         }
         known.note_receipt(true);
         let attempt = known.attempt();
+        let is_numberless = numbers == [0, 0] || !known.has_number();
+        if is_numberless {
+            known.note_numberless();
+        } else {
+            self.note_numbers_fit()?;
+        }
         let campaign = self.books.campaign_of(attempt.part()).unwrap_or(u32::MAX);
         let to = match receipt.state {
             Some(MessageState::Delivered) => State::Delivered,
             _ => State::Failed,
         };
         self.books.shift(campaign, State::Accepted, to, 1);
-        Ok(Some(attempt))
+        Ok(Some((attempt, is_numberless)))
     }
 
-    fn store_plain(&mut self, plain: &[(Attempt, &ReceiptEvent)], batch: &Batch, now: i64) -> Result<(), JournalError> {
+    fn store_plain(
+        &mut self,
+        plain: &[(Attempt, &ReceiptEvent, bool)],
+        batch: &Batch,
+        now: i64,
+    ) -> Result<(), JournalError> {
         if plain.is_empty() {
             return Ok(());
         }
         self.note_ids_match();
         let mut insert = self.connection.prepare_cached(
-            "INSERT INTO receipt (id, received_at, state, final, rule, error, text, tlvs)
-             VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6)",
+            "INSERT INTO receipt (id, received_at, state, final, rule, error, text, tlvs, other_state, source, destination)
+             VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
-        for (attempt, receipt) in plain {
+        for (attempt, receipt, is_numberless) in plain {
+            let address = |range| is_numberless.then(|| text_of(batch.octets(range)));
             let error = batch.octets(&receipt.error);
             let tlvs = batch.octets(&receipt.tlvs);
             insert.execute((
@@ -292,6 +314,9 @@ impl Keeper {
                 (!error.is_empty()).then_some(&*text_of(error)),
                 as_value(batch.octets(&receipt.text)),
                 (!tlvs.is_empty()).then_some(tlvs),
+                receipt.other.map(number_of),
+                address(&receipt.source).as_deref(),
+                address(&receipt.destination).as_deref(),
             ))?;
         }
         Ok(())
@@ -309,9 +334,12 @@ impl Keeper {
     ) -> Result<(), JournalError> {
         let state = receipt.state.map(number_of);
         let named = if id.is_empty() { Named::Nobody } else { self.named(key, id, numbers, receipt.is_final)? };
+        let is_numberless = match &named {
+            Named::One(owner) => owner.is_numberless,
+            Named::Nobody => false,
+        };
         let (rule, attempt) = match named {
             Named::Nobody => (Rule::None, None),
-            Named::Several => (Rule::Ambiguous, None),
             Named::One(owner) => {
                 let attempt = owner.attempt;
                 if !owner.is_seen && owner.is_plain && receipt.is_final {
@@ -325,6 +353,9 @@ impl Keeper {
                 }
                 let n = if owner.is_seen { receipts_of(&self.connection, attempt)? } else { 0 };
                 self.note_ids_match();
+                if !is_numberless {
+                    self.note_numbers_fit()?;
+                }
                 (Rule::Exact, Some((attempt, n)))
             }
         };
@@ -337,12 +368,14 @@ impl Keeper {
         let error_text = text_of(error);
         let text = batch.octets(&receipt.text);
         let tlvs = batch.octets(&receipt.tlvs);
+        let text_id = text_of(batch.octets(&receipt.text_id));
         let (source, destination) =
             (text_of(batch.octets(&receipt.source)), text_of(batch.octets(&receipt.destination)));
         self.connection
             .prepare_cached(
-                "INSERT INTO receipt (id, received_at, state, final, rule, error, message_id, source, destination, text, tlvs)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO receipt (id, received_at, state, final, rule, error, message_id, source, destination, text, tlvs,
+                                      other_state, text_id)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(rusqlite::params![
                 number,
@@ -352,10 +385,12 @@ impl Keeper {
                 if stray && rule == Rule::Exact { Rule::None } else { rule } as u8,
                 (!error.is_empty()).then_some(&*error_text),
                 stray.then_some(id),
-                stray.then_some(&*source),
-                stray.then_some(&*destination),
+                (stray || is_numberless).then_some(&*source),
+                (stray || is_numberless).then_some(&*destination),
                 as_value(text),
                 (!tlvs.is_empty()).then_some(tlvs),
+                receipt.other.map(number_of),
+                (stray && !text_id.is_empty()).then_some(&*text_id),
             ])?;
         match attempt {
             Some((attempt, _)) if stray => self.match_later(number, Some(attempt), Rule::Exact, now)?,
@@ -363,22 +398,23 @@ impl Keeper {
             None => {
                 self.status.unmatched += 1;
                 self.connection.prepare_cached("INSERT INTO stray (receipt) VALUES (?1)")?.execute([number])?;
-                if rule == Rule::None && self.is_waking() {
+                if self.is_waking() {
                     self.strays.leave_out(number, self.generations.current());
-                } else if rule == Rule::None {
-                    self.strays.add(Stray {
-                        id: number,
-                        marks: fingerprint(&self.ids, id.as_bytes(), [&source, &destination], tlvs),
-                        is_final: receipt.is_final,
-                        received_at: now,
-                        generation: self.generations.current(),
-                        serial: Some(self.next_serial),
-                        owner: None,
-                        rule,
-                        judged: false,
-                        rivalled: None,
-                    });
+                    return Ok(());
                 }
+                let addresses = [&*source, &*destination];
+                self.strays.add(Stray {
+                    id: number,
+                    marks: fingerprint(&self.ids, id.as_bytes(), text_id.as_bytes(), addresses, tlvs),
+                    is_final: receipt.is_final,
+                    received_at: now,
+                    generation: self.generations.current(),
+                    serial: Some(self.next_serial),
+                    owner: None,
+                    rule,
+                    judged: false,
+                    rivalled: None,
+                });
             }
         }
         Ok(())

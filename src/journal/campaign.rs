@@ -4,6 +4,7 @@
 use super::JournalError;
 use super::books::InDoubtPolicy;
 use super::state::{Awaited, ReceiptsFor};
+use crate::fields::SubmitFields;
 use crate::text::{Concat, DefaultAlphabet};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,9 @@ pub struct CampaignOptions {
     /// Sender for rows that name none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub from: String,
+    /// Characters that a sender may have, where the provider takes more than 11 (of a number: 15).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_sender_length: Option<u8>,
     /// Receipts asked for.
     pub receipts: Receipts,
     /// For which parts of a long message receipts come.
@@ -99,6 +103,17 @@ impl CampaignOptions {
             let words = "a newer smppost may have written them, or somebody else";
             JournalError::Inconsistent(format!("the options of {} cannot be read ({error}): {words}", whose()))
         })
+    }
+
+    /// Characters that a sender may have; a number may always have 15 digits.
+    pub fn sender_length_max(&self) -> usize {
+        self.max_sender_length.map_or(crate::address::SENDER_CHARACTERS_MAX, usize::from)
+    }
+
+    /// Whether its fields, which are those of all its messages, name a user_message_reference.
+    pub fn names_reference(&self) -> bool {
+        let fields = self.fields.clone().and_then(|fields| serde_json::from_value::<SubmitFields>(fields).ok());
+        fields.is_some_and(|fields| fields.names_reference())
     }
 
     /// Which receipts its messages ask for: a field of the whole campaign beats the option, one of a row is not looked at.

@@ -9,7 +9,7 @@ use super::JournalError;
 use super::ids::Ids;
 use super::key::Attempt;
 use crate::address::{Destination, Sender};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 
@@ -70,6 +70,8 @@ pub struct Doubts {
     by_serial: BTreeSet<(u64, i64, Attempt)>,
     /// The same: pool, time, attempt.
     by_time: BTreeSet<(u64, i64, Attempt)>,
+    /// Which they are.
+    free: HashSet<Attempt>,
     named: HashMap<Attempt, Named>,
     by_id: BTreeSet<(u64, Attempt)>,
     /// No attempt was claimed later by the clock.
@@ -138,9 +140,15 @@ impl Doubts {
     }
 
     fn free(&mut self, attempt: Attempt, place: Place) {
+        self.free.insert(attempt);
         self.by_serial.insert((place.pool, place.serial, attempt));
         self.by_time.insert((place.pool, place.claimed_at, attempt));
         self.latest = self.latest.max(place.claimed_at);
+    }
+
+    /// Whether an attempt is one of them, with or without an id.
+    pub fn has(&self, attempt: Attempt) -> bool {
+        self.free.contains(&attempt) || self.named.contains_key(&attempt)
     }
 
     /// Takes an attempt out. Says whether it was there and had no id.
@@ -151,6 +159,7 @@ impl Doubts {
         }
         let _ = self.by_time.remove(&(place.pool, place.claimed_at, attempt))
             || self.by_time.remove(&(place.pool, ANY_TIME, attempt));
+        self.free.remove(&attempt);
         self.by_serial.remove(&(place.pool, place.serial, attempt))
     }
 

@@ -182,10 +182,14 @@ pub struct Answer {
 pub struct ReceiptEvent {
     /// The message id that it names.
     pub message_id: Range<u32>,
+    /// The id in its text, where that is another one than the TLV's; empty: none.
+    pub text_id: Range<u32>,
     /// The state that it tells; `None`: not told, or not understood.
     pub state: Option<MessageState>,
     /// Whether nothing more is to come.
     pub is_final: bool,
+    /// What the other of the TLV message_state and the text's word says, where they differ.
+    pub other: Option<MessageState>,
     /// The error code that it tells; empty: none.
     pub error: Range<u32>,
     /// The text as received.

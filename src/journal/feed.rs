@@ -8,7 +8,7 @@ use super::events::{Chunk, Item};
 use super::key::Attempt;
 use super::retry::Waiting;
 use super::{JournalError, open_read_only};
-use crate::address::{Destination, Sender};
+use crate::address::{Destination, SENDER_LENGTH_MAX, Sender};
 use crate::fields::{FieldError, Problem, SubmitFields};
 use crate::text::{Concat, DefaultAlphabet, Encoder, Encoding, PartHeader, Reference};
 use crate::wire::tlv::{Tag, push_tlv};
@@ -252,7 +252,8 @@ impl PartEncoder {
         let destination = row.get_ref(1)?.as_str().map_err(|_| wrong("its destination is no text"))?;
         let destination = Destination::parse(destination).map_err(|error| wrong(&error.to_string()))?;
         let source = row.get_ref(2)?.as_str_or_null().map_err(|_| wrong("its source is no text"))?;
-        let source = Sender::parse(source.unwrap_or(&defaults.source)).map_err(|error| wrong(&error.to_string()))?;
+        let source = Sender::parse_up_to(source.unwrap_or(&defaults.source), SENDER_LENGTH_MAX)
+            .map_err(|error| wrong(&error.to_string()))?;
         let text = row.get_ref(3)?.as_str().map_err(|_| wrong("its text is no text"))?;
         let encoding = Encoding::from_stored(row.get(4)?).ok_or_else(|| wrong("its encoding is unknown"))?;
         let parts: u8 = row.get(5)?;
@@ -265,8 +266,7 @@ impl PartEncoder {
         for (tag, value) in inherited.chain(fields.tlvs.iter()) {
             push_tlv(tlvs, Tag(tag), value).map_err(|error| wrong(&error.to_string()))?;
         }
-        let has_reference =
-            [fields, &defaults.fields].iter().any(|fields| fields.tlvs.get(Tag::USER_MESSAGE_REFERENCE.0).is_some());
+        let has_reference = [fields, &defaults.fields].iter().any(|fields| fields.names_reference());
         let passes_at = fields.passes_at(&defaults.fields).unwrap_or(i64::MAX);
         let or = |own: Option<u8>, campaign: Option<u8>, default: u8| own.or(campaign).unwrap_or(default);
         let general = &defaults.fields;

@@ -31,7 +31,11 @@ const PLAIN: u64 = 1 << 63;
 const SEEN: u64 = 1 << 62;
 /// Set when one of them was final.
 const FINAL: u64 = 1 << 61;
-const ATTEMPT: u64 = FINAL - 1;
+/// Set when a receipt was matched to the attempt, or taken from it, that the bits above say nothing of.
+const MATCHED: u64 = 1 << 60;
+/// Set when a receipt of the attempt that is stored under its own number named no number.
+const NUMBERLESS: u64 = 1 << 59;
+const ATTEMPT: u64 = NUMBERLESS - 1;
 
 /// What is kept of the number of an attempt that went nobody knows where to.
 const NOWHERE: u32 = u32::MAX;
@@ -110,6 +114,64 @@ impl Known {
     pub fn not_plain(&mut self) {
         self.packed &= !PLAIN;
     }
+
+    /// Notes that a receipt was matched to the attempt, or taken from it, other than as it came.
+    pub fn note_matched(&mut self) {
+        self.packed |= MATCHED;
+    }
+
+    /// Notes that one of its receipts named no number.
+    pub fn note_numberless(&mut self) {
+        self.packed |= NUMBERLESS;
+    }
+
+    /// Whether it has, or had, a receipt.
+    fn is_receipted(&self) -> bool {
+        self.packed & (SEEN | MATCHED) != 0
+    }
+
+    /// Whether its final receipt has come, or may have.
+    pub fn may_be_over(&self) -> bool {
+        self.packed & (FINAL | MATCHED) != 0
+    }
+
+    /// Whether its final receipt has come for certain.
+    fn is_over(&self) -> bool {
+        self.packed & (FINAL | MATCHED) == FINAL
+    }
+
+    /// Whether it is known to which number it went.
+    pub fn has_number(&self) -> bool {
+        !matches!(self.tag, 0 | NOWHERE)
+    }
+}
+
+/// What is known of an attempt's receipts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Receipts {
+    /// One is stored under the attempt's own number.
+    pub seen: bool,
+    /// One of those was final.
+    pub is_final: bool,
+    /// One of those named no number.
+    pub numberless: bool,
+    /// One was matched to it otherwise.
+    pub matched: bool,
+}
+
+impl Receipts {
+    /// Notes them.
+    pub fn note(self, known: &mut Known) {
+        if self.seen {
+            known.note_receipt(self.is_final);
+        }
+        if self.numberless {
+            known.note_numberless();
+        }
+        if self.matched {
+            known.note_matched();
+        }
+    }
 }
 
 /// An id as a key: hashed once for every look-up of it.
@@ -128,7 +190,7 @@ pub enum Found<'a> {
     None,
     /// This one.
     One(&'a mut Known),
-    /// Several whose final receipt is outstanding.
+    /// Several that it takes a closer look to choose from.
     Several,
     /// Some, and the receipt names the number of none of them.
     OfOthers,
@@ -161,12 +223,16 @@ fn choose<'a>(near: impl Iterator<Item = &'a Known>, key: IdKey, numbers: [u64; 
             }
             None => return Choice::Unsure(known.attempt()),
         }
-        match chosen {
-            None => chosen = Some(*known),
+        let Some(other) = chosen else {
+            chosen = Some(*known);
+            continue;
+        };
+        let (older, newer) = if other.attempt() < known.attempt() { (other, *known) } else { (*known, other) };
+        if !several && older.is_over() && !newer.may_be_over() {
             // An id that the SMSC gave again: the one that still waits is meant.
-            Some(other) if other.is_final() && !known.is_final() => (chosen, several) = (Some(*known), false),
-            Some(other) if other.is_final() == known.is_final() => several = true,
-            Some(_) => {}
+            chosen = Some(newer);
+        } else {
+            several = true;
         }
     }
     match chosen {
@@ -236,21 +302,34 @@ impl Ids {
     }
 
     /// Notes that `key` is the id of `attempt`, of which no receipt came yet.
-    /// `destination` is where it went to, 0 if that is not at hand.
-    pub fn insert(&mut self, key: IdKey, attempt: Attempt, plain: bool, destination: u64) {
-        self.put(key, attempt, plain, None, destination);
+    /// `destination` is where it went to, 0 if that is not at hand. Says whether another attempt has exactly that id.
+    pub fn insert(&mut self, key: IdKey, attempt: Attempt, plain: bool, destination: u64) -> bool {
+        let is_again = self.near(key.folded).any(|known| known.has(key));
+        self.put(key, Known::spilled(key, attempt, plain, tag(destination)));
+        is_again
     }
 
-    /// Notes that `key` is the id of `attempt`. `receipt`: whether one came already, and whether it was final.
-    pub fn restore(&mut self, key: IdKey, attempt: Attempt, plain: bool, receipt: Option<bool>) {
-        self.put(key, attempt, plain, receipt, 0);
+    /// Notes that `key` is the id of `attempt`, of which these receipts are known.
+    pub fn restore(&mut self, key: IdKey, attempt: Attempt, plain: bool, receipts: Receipts) {
+        let mut known = Known::spilled(key, attempt, plain, 0);
+        receipts.note(&mut known);
+        self.put(key, known);
     }
 
-    fn put(&mut self, key: IdKey, attempt: Attempt, plain: bool, receipt: Option<bool>, destination: u64) {
-        let mut known = Known::spilled(key, attempt, plain, tag(destination));
-        if let Some(is_final) = receipt {
-            known.note_receipt(is_final);
-        }
+    /// Attempts other than `attempt` with exactly its id, of which a receipt that came can be about `attempt` as well: it
+    /// named no number, or one to which both went.
+    pub fn receipted(&self, key: IdKey, attempt: Attempt, destination: u64) -> impl Iterator<Item = Attempt> + '_ {
+        let went_to = tag(destination);
+        let may_share = move |known: &&Known| {
+            known.has(key)
+                && known.attempt() != attempt
+                && known.is_receipted()
+                && (went_to == 0 || !known.has_number() || known.tag == went_to || known.packed & NUMBERLESS != 0)
+        };
+        self.near(key.folded).filter(may_share).map(Known::attempt)
+    }
+
+    fn put(&mut self, key: IdKey, known: Known) {
         self.len += 1;
         self.pieces[piece_of(key.folded)].insert_unique(key.folded, known, |known| known.folded);
     }
@@ -270,9 +349,10 @@ impl Ids {
         self.change(key.folded, attempt, |known| known.tag = kept);
     }
 
-    /// The attempts with exactly this id, whatever number they went to.
-    pub fn with_exactly(&self, key: IdKey) -> impl Iterator<Item = Attempt> + '_ {
-        self.near(key.folded).filter(move |known| known.has(key)).map(Known::attempt)
+    /// The attempts with exactly this id that are not known to have gone to other numbers than these.
+    pub fn with_exactly(&self, key: IdKey, numbers: [u64; 2]) -> impl Iterator<Item = Attempt> + '_ {
+        let may_be = move |known: &&Known| known.has(key) && known.may_be_meant(numbers) != Some(false);
+        self.near(key.folded).filter(may_be).map(Known::attempt)
     }
 
     /// The attempt with exactly this id, to one of the numbers in a receipt's addresses if it has any (0: none). What is

@@ -80,7 +80,12 @@ impl ToJudge {
 
     /// All that are remembered.
     pub fn everything(&mut self) {
-        self.all_after = Some(0);
+        self.all_after = Some(i64::MIN);
+    }
+
+    /// This one, once it is known which messages go to its number.
+    pub fn postpone(&mut self, receipt: i64) {
+        self.postponed.insert(-receipt);
     }
 
     /// Whether there are none.
@@ -97,7 +102,7 @@ impl Keeper {
 
     /// Whether there is something to judge now.
     pub(super) fn has_to_judge(&self) -> bool {
-        !self.to_judge.is_empty() || self.strays.has_drained(&self.generations)
+        !self.to_judge.is_empty() || !self.asleep.has_no_again() || self.to_revise.is_some() || self.strays.has_drained(&self.generations)
     }
 
     /// Judges receipts as far as one transaction goes. What was judged before has the first half of that for itself, so
@@ -107,6 +112,13 @@ impl Keeper {
             self.asleep.wake(&self.connection, &self.books, &self.ids, &mut self.spill)?;
             // Whose id it has may not be known yet.
             return self.note_left();
+        }
+        self.work.allow(STEPS_PER_COMMIT_MAX / 2);
+        while self.work.is_left()
+            && let Some((key, attempt)) = self.asleep.next_again()
+        {
+            self.work.note(1);
+            self.judge_those_of_others(key, (attempt, 0), now)?;
         }
         let mut rows = ROWS_PER_COMMIT;
         self.read_rivals(&mut rows)?;
@@ -120,6 +132,9 @@ impl Keeper {
         }
         if self.work.is_left() {
             self.judge_left_out(now)?;
+        }
+        if self.work.is_left() {
+            self.revise_id_alone(now)?;
         }
         self.judge_again(now)?;
         self.read_rivals(&mut rows)?;
@@ -192,13 +207,13 @@ impl Keeper {
     pub(super) fn judge_one(&mut self, receipt: i64, now: i64) -> Result<(), JournalError> {
         self.work.note(1);
         let Some(stray) = self.strays.get(receipt).cloned() else { return Ok(()) };
-        if matches!(stray.rule, Rule::Exact | Rule::Operator) {
+        if stray.rule == Rule::Operator {
             return Ok(());
         }
         match self.judge(&stray)? {
             Some(judgement) => self.give(&stray, judgement, now),
             None => {
-                self.to_judge.postponed.insert(-receipt);
+                self.to_judge.postpone(receipt);
                 Ok(())
             }
         }

@@ -10,7 +10,7 @@ mod start;
 mod withdraw;
 
 use restrain::Watch;
-pub use start::KeeperSettings;
+pub use start::{KeeperSettings, RECEIPT_HORIZON};
 
 use super::JournalError;
 use super::books::Books;
@@ -145,6 +145,12 @@ pub struct Keeper {
     pub(super) ids_match: bool,
     /// Some message was taken without being given an id.
     pub(super) nameless: bool,
+    /// A receipt of the account named the number of the message whose id it has.
+    pub(super) numbers_fit: bool,
+    /// See [`super::fits::to_revise`].
+    pub(super) to_revise: Option<i64>,
+    /// An attempt that was answered longer before a receipt came is no rival of a newer one, in milliseconds.
+    pub(super) receipt_horizon_ms: i64,
     pub(super) generations: Generations,
     pub(super) retries: Retries,
     pub(super) rules: Arc<RetryRules>,

@@ -8,21 +8,23 @@
 mod parties;
 
 use super::JournalError;
+use super::candidates::{ALIKE_MAX, Chosen};
 use super::doubts::{self, Before};
 use super::facts::MessageFacts;
-use super::ids::{Found, IdKey, Known, LAST_DIGITS};
+use super::ids::{Found, IdKey, LAST_DIGITS};
 use super::keeper::Keeper;
 use super::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
-use super::spill::Spilled;
 use super::strays::{Rule, Stray};
 pub(in crate::journal) use parties::Parties;
+use parties::Referable;
 use rusqlite::OptionalExtension;
 
 /// References are the low bits of part numbers.
-const REFERENCES: usize = 1 << 16;
-
-/// Where more attempts than these have one spelling of an id, it tells nothing: several fit.
-const ALIKE_MAX: usize = 1_000;
+const REFERENCES: i64 = 1 << 16;
+/// A journal of more parts than these has more than a few with the same reference.
+const MANY_PARTS: i64 = 4 * REFERENCES;
+/// Parts that a message can have.
+const PARTS_MAX: i64 = 256;
 
 /// Whether a receipt with these numbers can be about a message to `destination`: unless it names only others. Numbers may
 /// be written with or without the country, so their last digits count.
@@ -31,19 +33,39 @@ pub(super) fn may_be_for(numbers: [u64; 2], destination: u64) -> bool {
 }
 
 /// Whose a receipt is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub(super) struct Judgement {
     pub rule: Rule,
     pub owner: Option<Attempt>,
     /// See [`Stray::rivalled`].
     pub rivalled: Option<Attempt>,
+    /// What is known of the owner's message, where that was read.
+    facts: Option<MessageFacts>,
 }
 
 impl Judgement {
-    /// It has exactly the id of this attempt.
-    pub fn exact(owner: Attempt) -> Self {
-        Self { rule: Rule::Exact, owner: Some(owner), rivalled: None }
+    /// It belongs to this attempt.
+    pub fn of(rule: Rule, owner: Attempt) -> Self {
+        Self { rule, owner: Some(owner), rivalled: None, facts: None }
     }
+
+    /// It belongs to none.
+    fn nobody(rule: Rule) -> Self {
+        Self { rule, owner: None, rivalled: None, facts: None }
+    }
+
+    /// It fits this attempt, and another message may be meant as well.
+    fn rivalled(only: Attempt) -> Self {
+        Self { rule: Rule::Ambiguous, owner: None, rivalled: Some(only), facts: None }
+    }
+}
+
+/// How an attempt was claimed.
+#[derive(Clone, Copy)]
+struct Claimed {
+    serial: i64,
+    at: i64,
+    session: i64,
 }
 
 /// What a receipt can be about.
@@ -61,13 +83,17 @@ pub(super) struct Owner {
     pub is_seen: bool,
     pub is_final: bool,
     pub is_plain: bool,
+    /// The receipt does not name its number.
+    pub is_numberless: bool,
 }
 
-/// What an exact id leads to.
+/// Attempts to which a reference leads, and what is known of the message of the last one.
+type Referenced = (Vec<Attempt>, Option<MessageFacts>);
+
+/// What an exact id leads to at once.
 pub(super) enum Named {
     Nobody,
     One(Owner),
-    Several,
 }
 
 impl Keeper {
@@ -80,9 +106,9 @@ impl Keeper {
         Ok(self.ids.find_exact(key, numbers))
     }
 
-    /// Rule 1: the attempt with exactly this id, in memory or among what was spilled, unless the receipt names the number
-    /// of another: where one side writes ids in decimal and the other in hexadecimal, small ones coincide. Notes the
-    /// receipt.
+    /// Rule 1 as a receipt comes: the attempt with exactly this id, in memory or among what was spilled, unless the receipt
+    /// names the number of another, or several are to be chosen from, or the answer of another may bring the id yet: that is
+    /// judged once no attempt that it may be about awaits its answer. Notes the receipt.
     pub(super) fn named(
         &mut self,
         key: IdKey,
@@ -90,18 +116,24 @@ impl Keeper {
         numbers: [u64; 2],
         is_final: bool,
     ) -> Result<Named, JournalError> {
+        let may_be_given_again = !self.generations.is_drained(self.generations.current());
         match self.find_exact(key, numbers)? {
-            Found::Several => return Ok(Named::Several),
+            Found::Several => return Ok(Named::Nobody),
+            Found::One(known) if may_be_given_again && known.may_be_over() => return Ok(Named::Nobody),
             Found::One(known) => {
                 let owner = Owner {
                     attempt: known.attempt(),
                     is_seen: known.is_seen(),
                     is_final: known.is_final(),
                     is_plain: known.is_plain(),
+                    is_numberless: numbers == [0, 0] || !known.has_number(),
                 };
                 known.note_receipt(is_final);
                 if owner.is_seen || !is_final {
                     known.not_plain();
+                }
+                if owner.is_numberless {
+                    known.note_numberless();
                 }
                 return Ok(Named::One(owner));
             }
@@ -110,28 +142,24 @@ impl Keeper {
         if self.spill.is_empty() {
             return Ok(Named::Nobody);
         }
-        let mut waiting = None;
-        let mut settled = None;
-        let mut several = false;
-        for spilled in self.spill.find(&self.connection, key.folded)? {
+        let mut found = None;
+        for spilled in self.spill.find(&self.connection, key.folded)?.into_iter().take(ALIKE_MAX) {
             let attempt = spilled.attempt;
-            let Some(owner) = self.owner(attempt, id, spilled.plain)? else { continue };
+            let Some(mut owner) = self.owner(attempt, id, spilled.plain)? else { continue };
             self.ids.recall().note_lookup(spilled.run);
-            if numbers != [0, 0]
-                && let Some(parties) = Parties::of(&self.connection, attempt.part())?
-                && !may_be_for(numbers, parties.number)
-            {
-                continue;
+            if numbers != [0, 0] {
+                let parties = Parties::of(&self.connection, attempt.part())?;
+                if parties.as_ref().is_some_and(|parties| !may_be_for(numbers, parties.number)) {
+                    continue;
+                }
+                owner.is_numberless = parties.is_none_or(|parties| parties.number == 0);
             }
-            let place = if owner.is_final { &mut settled } else { &mut waiting };
-            several |= place.is_some() && !owner.is_final;
-            *place = Some(owner);
+            if found.is_some() || may_be_given_again && owner.is_final {
+                return Ok(Named::Nobody);
+            }
+            found = Some(owner);
         }
-        Ok(match waiting.or(settled) {
-            None => Named::Nobody,
-            Some(_) if several => Named::Several,
-            Some(owner) => Named::One(owner),
-        })
+        Ok(found.map_or(Named::Nobody, Named::One))
     }
 
     /// What is known of an attempt whose id is not in memory, if `id` is its id indeed.
@@ -150,7 +178,13 @@ impl Keeper {
             .optional()?;
         Ok(found.and_then(|(is_same, is_final, is_stored)| {
             let is_plain = plain && !is_stored && !self.books.is_touched(attempt.part());
-            let owner = Owner { attempt, is_seen: is_final.is_some(), is_final: is_final == Some(true), is_plain };
+            let owner = Owner {
+                attempt,
+                is_seen: is_final.is_some(),
+                is_final: is_final == Some(true),
+                is_plain,
+                is_numberless: true,
+            };
             is_same.then_some(owner)
         }))
     }
@@ -172,74 +206,95 @@ impl Keeper {
         }
     }
 
-    /// Whose the receipt is by rules 2 to 4, as far as is known now. `None`: what it takes to tell is still being read.
+    /// Whose the receipt is, as far as is known now. `None`: what it takes to tell is still being read.
     pub(super) fn judge(&self, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
-        let mut fitting = self.equivalent(stray)?;
-        let mut rule = Rule::Equivalent;
-        if fitting.is_empty()
-            && let Some(reference) = stray.marks.reference
+        let marks = &stray.marks;
+        let text_key = marks.text_key;
+        // The exact id of a message to a number that the receipt names: the TLV's, or else the text's.
+        for (key, rule) in [(Some(marks.key), Rule::Exact), (text_key, Rule::TextExact)]
+            .into_iter()
+            .filter_map(|(key, rule)| Some((key?, rule)))
         {
-            fitting = self.referenced(reference, stray)?;
-            rule = Rule::Reference;
+            match self.exactly(stray, key)? {
+                Chosen::Nobody => {}
+                Chosen::One(owner) => return Ok(Some(Judgement::of(rule, owner))),
+                Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
+            }
+        }
+        for (spellings, rule) in [(marks.spellings, Rule::Equivalent), (marks.text_spellings, Rule::TextEquivalent)] {
+            let fitting = self.equivalent(spellings, stray)?;
+            match self.choose(fitting, stray)? {
+                Chosen::Nobody => {}
+                Chosen::One(owner) => return Ok(Some(Judgement::of(rule, owner))),
+                Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
+            }
+        }
+        let (mut fitting, mut facts) = (Vec::new(), None);
+        let mut rule = Rule::Reference;
+        if let Some(reference) = marks.reference {
+            (fitting, facts) = self.referenced(reference, stray)?;
         }
         if fitting.is_empty() {
-            fitting = self.doubts.fitting(stray.marks.key.exact, stray.marks.pools, before(stray));
+            fitting = self.doubts.fitting(marks.key.exact, marks.pools, before(stray));
             #[cfg(test)]
             if self.to_judge.is_naive {
                 fitting = self.doubtful_naively(stray)?;
             }
             rule = Rule::Doubt;
         }
-        if fitting.is_empty() {
+        match fitting[..] {
             // Its addresses may be anything; its id is not.
-            fitting = self.exact_of_others(stray)?;
-            rule = Rule::Exact;
-        }
-        let [only] = fitting[..] else {
-            let rule = if fitting.is_empty() { Rule::None } else { Rule::Ambiguous };
-            return Ok(Some(Judgement { rule, owner: None, rivalled: None }));
-        };
-        let is_rivalled = match rule {
-            Rule::Doubt if self.doubts.id_of(only) == Some(stray.marks.key.exact) => Some(false),
-            Rule::Doubt if !self.ids_match || self.nameless => {
-                let number = Parties::of(&self.connection, only.part())?.map_or(0, |parties| parties.number);
-                self.has_rival(only, number, self.ids_match)?
+            [] => self.by_id_alone(stray),
+            [only] => {
+                let is_rivalled = match rule {
+                    Rule::Doubt if self.doubts.id_of(only) == Some(marks.key.exact) => Some(false),
+                    Rule::Doubt if !self.ids_match || self.nameless => {
+                        let number = Parties::of(&self.connection, only.part())?.map_or(0, |parties| parties.number);
+                        self.has_rival(only, number, self.ids_match)?
+                    }
+                    _ => Some(false),
+                };
+                Ok(is_rivalled.map(|is_rivalled| match is_rivalled {
+                    true => Judgement::rivalled(only),
+                    false => Judgement { facts, ..Judgement::of(rule, only) },
+                }))
             }
-            // It names the number of a message whose id nobody knows.
-            Rule::Exact if self.nameless => self.is_rivalled(only, stray.marks.numbers)?,
-            _ => Some(false),
+            _ => Ok(Some(Judgement::nobody(Rule::Ambiguous))),
+        }
+    }
+
+    /// A receipt that has the exact id of an attempt, and names other numbers than the attempt's. `None`: what it takes to
+    /// tell is still being read.
+    fn by_id_alone(&self, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
+        let mut chosen = Chosen::Nobody;
+        for key in [Some(stray.marks.key), stray.marks.text_key].into_iter().flatten() {
+            if chosen == Chosen::Nobody {
+                chosen = self.choose(self.with_exact_id(key, stray, [0, 0])?, stray)?;
+            }
+        }
+        let only = match chosen {
+            Chosen::Nobody => return Ok(Some(Judgement::nobody(Rule::None))),
+            Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
+            Chosen::One(only) => only,
         };
-        Ok(is_rivalled.map(|is_rivalled| match is_rivalled {
-            true => Judgement { rule: Rule::Ambiguous, owner: None, rivalled: Some(only) },
-            false => Judgement { rule, owner: Some(only), rivalled: None },
+        // It names the number of a message whose id nobody knows.
+        let is_rivalled = if self.nameless { self.is_rivalled(only, stray.marks.numbers)? } else { Some(false) };
+        match is_rivalled {
+            None => return Ok(None),
+            Some(true) => return Ok(Some(Judgement::rivalled(only))),
+            Some(false) => {}
+        }
+        let is_anothers = if self.numbers_fit { Some(true) } else { self.names_another(only, stray)? };
+        Ok(is_anothers.map(|is_anothers| match is_anothers {
+            true => Judgement::nobody(Rule::OtherNumber),
+            false => Judgement::of(Rule::IdAlone, only),
         }))
     }
 
-    /// Attempts with exactly the receipt's id, although it names other numbers.
-    fn exact_of_others(&self, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
-        let key = stray.marks.key;
-        let mut fitting: Vec<Attempt> = self.ids.with_exactly(key).take(ALIKE_MAX).collect();
-        for Spilled { attempt, .. } in self.spill.find(&self.connection, key.folded)?.into_iter().take(ALIKE_MAX) {
-            self.work.note(1);
-            let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
-            let mut rows = statement.query([attempt.0])?;
-            if let Some(row) = rows.next()?
-                && let Some(id) = row.get_ref(0)?.as_str_or_null().unwrap_or(None)
-                && self.ids.key(id.as_bytes()).exact == key.exact
-            {
-                fitting.push(attempt);
-            }
-        }
-        fitting.sort_unstable();
-        fitting.dedup();
-        self.claimed_before(&mut fitting, stray)?;
-        Ok(fitting)
-    }
-
     /// Rule 2: attempts with the same id in another spelling.
-    fn equivalent(&self, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
+    fn equivalent(&self, spellings: [u64; 3], stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
         let mut fitting = Vec::new();
-        for hash in stray.marks.spellings.into_iter().filter(|hash| *hash != 0) {
+        for hash in spellings.into_iter().filter(|hash| *hash != 0) {
             fitting.extend(self.ids.find_folded(hash).take(ALIKE_MAX));
             if !self.spill.is_empty() {
                 self.work.note(1);
@@ -258,33 +313,30 @@ impl Keeper {
                 && may_be_for(stray.marks.numbers, parties.number)
             {
                 kept.push(attempt);
-                // Several are as good as all.
-                if kept.len() == 2 {
-                    break;
-                }
             }
         }
         Ok(kept)
     }
 
     /// Rule 3: the part whose number ends in the reference, and goes to the number that the receipt names.
-    fn referenced(&self, reference: u16, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
-        let end = self.books.campaigns.iter().map(|campaign| campaign.end_id).max().unwrap_or(0);
-        let mut fitting = Vec::new();
-        for part in (i64::from(reference)..end).step_by(REFERENCES) {
+    /// With what is known of the message of the last one.
+    fn referenced(&self, reference: u16, stray: &Stray) -> Result<Referenced, JournalError> {
+        let (mut fitting, mut its_facts) = (Vec::new(), None);
+        for part in self.with_reference(reference, stray.marks.numbers) {
             self.work.note(1);
-            let Some(number) = parties::number_of(&self.connection, part)? else { continue };
-            if !stray.marks.numbers.contains(&number) {
+            let Some(found) = Referable::to(&self.connection, part, stray.marks.numbers)? else { continue };
+            let campaign = self.books.campaign_of(found.message).and_then(|index| self.books.campaign(index));
+            let Some(campaign) = campaign else { continue };
+            let source = found.source.as_deref().unwrap_or(&campaign.sender);
+            let pool = doubts::pool(&self.ids, found.number, source);
+            if !(source.is_empty() || stray.marks.pools.contains(&pool))
+                || found.has_own_reference
+                || campaign.has_own_reference
+            {
                 continue;
             }
-            let Some(parties) = Parties::of(&self.connection, part)? else { continue };
-            let pool = doubts::pool(&self.ids, parties.number, &parties.source);
-            let any_sender = parties.source.is_empty();
-            if !(any_sender || stray.marks.pools.contains(&pool)) || parties.has_own_reference()? {
-                continue;
-            }
-            let facts = MessageFacts::load(&self.connection, parties.message, parties.parts)?;
-            let tries = &facts.parts[(part - parties.message) as usize];
+            let facts = MessageFacts::load(&self.connection, found.message, found.parts)?;
+            let tries = &facts.parts[(part - found.message) as usize];
             let mut attempts = Vec::new();
             for wanted in [Some(Outcome::Accepted), None] {
                 // Of several tries of the part the newest that was taken, or else the newest that may have been.
@@ -295,10 +347,14 @@ impl Keeper {
                 });
                 attempts.extend(fit.map(|(n, _)| Attempt::new(part, n as u16)));
             }
-            self.claimed_before(&mut attempts, stray)?;
             for attempt in attempts {
-                if self.sent_reference(attempt)? {
+                self.work.note(1);
+                if let Some(claimed) = self.claimed(attempt)?
+                    && self.is_before(claimed, stray)?
+                    && self.sends_reference(claimed.session)?
+                {
                     fitting.push(attempt);
+                    its_facts = Some(facts);
                     break;
                 }
             }
@@ -306,7 +362,7 @@ impl Keeper {
                 break;
             }
         }
-        Ok(fitting)
+        Ok((fitting, its_facts))
     }
 
     /// Keeps the attempts that were claimed before the receipt came: it can be about no other.
@@ -314,24 +370,9 @@ impl Keeper {
         let mut kept = Vec::with_capacity(attempts.len());
         for &attempt in attempts.iter() {
             self.work.note(1);
-            let claim: Option<(i64, i64, i64)> = self
-                .connection
-                .prepare_cached(
-                    "SELECT first_serial + (?2 - first_part), claimed_at, session_id FROM claim
-                      WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1",
-                )?
-                .query_row((attempt.tried(), attempt.part()), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .optional()?;
-            let Some((serial, claimed_at, session)) = claim else { continue };
-            let is_before = match stray.serial {
-                Some(next) => serial < next,
-                None => {
-                    claimed_at <= stray.received_at
-                        || super::now_ms() < claimed_at
-                        || doubts::was_clock_set_back(&self.connection, session, claimed_at)?
-                }
-            };
-            if is_before {
+            if let Some(claimed) = self.claimed(attempt)?
+                && self.is_before(claimed, stray)?
+            {
                 kept.push(attempt);
             }
         }
@@ -339,21 +380,68 @@ impl Keeper {
         Ok(())
     }
 
-    fn sent_reference(&self, attempt: Attempt) -> Result<bool, JournalError> {
-        let sent: Option<bool> = self
-            .connection
-            .prepare_cached(
-                "SELECT s.sends_reference FROM session s WHERE s.id = (
-                     SELECT session_id FROM claim WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1)",
-            )?
-            .query_row((attempt.tried(), attempt.part()), |row| row.get(0))
-            .optional()?;
-        Ok(sent == Some(true))
+    /// How an attempt was claimed.
+    fn claimed(&self, attempt: Attempt) -> Result<Option<Claimed>, JournalError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT first_serial + (?2 - first_part), claimed_at, session_id FROM claim
+              WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1",
+        )?;
+        let found = statement.query_row((attempt.tried(), attempt.part()), |row| {
+            Ok(Claimed { serial: row.get(0)?, at: row.get(1)?, session: row.get(2)? })
+        });
+        Ok(found.optional()?)
+    }
+
+    /// Whether what was claimed so was claimed before the receipt came.
+    fn is_before(&self, claimed: Claimed, stray: &Stray) -> Result<bool, JournalError> {
+        match stray.serial {
+            Some(next) => Ok(claimed.serial < next),
+            None if claimed.at <= stray.received_at || super::now_ms() < claimed.at => Ok(true),
+            None => doubts::was_clock_set_back(&self.connection, claimed.session, claimed.at),
+        }
+    }
+
+    /// Parts whose numbers end in the reference, and that may go to one of these numbers. There is one in each 65,536: where
+    /// there are many, the messages are looked up by their number, as soon as they are read.
+    fn with_reference(&self, reference: u16, numbers: [u64; 2]) -> Vec<i64> {
+        let (reference, campaigns) = (i64::from(reference), &self.books.campaigns);
+        let end = campaigns.last().map_or(0, |campaign| campaign.end_id);
+        let mut table = self.rivals.borrow_mut();
+        if end <= MANY_PARTS || table.is_full() {
+            return (reference..end).step_by(REFERENCES as usize).collect();
+        }
+        let mut found = Vec::new();
+        if !table.has_all_of(campaigns.len()) {
+            for campaign in campaigns {
+                if campaign.first_id < campaign.end_id && !table.has(campaign.first_id, campaign.end_id) {
+                    let next = campaign.first_id + (reference - campaign.first_id).rem_euclid(REFERENCES);
+                    found.extend((next..campaign.end_id).step_by(REFERENCES as usize));
+                }
+            }
+        }
+        for number in numbers {
+            for message in table.perhaps_to(number) {
+                let further = (reference - message).rem_euclid(REFERENCES);
+                if further < PARTS_MAX {
+                    found.push(message + further);
+                }
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whether what went on a session carried a reference.
+    fn sends_reference(&self, session: i64) -> Result<bool, JournalError> {
+        let mut statement = self.connection.prepare_cached("SELECT sends_reference FROM session WHERE id = ?1")?;
+        let sends: Option<bool> = statement.query_row([session], |row| row.get(0)).optional()?;
+        Ok(sends == Some(true))
     }
 
     /// Writes down whose a stray receipt is, where that is news.
     pub(super) fn give(&mut self, stray: &Stray, judgement: Judgement, now: i64) -> Result<(), JournalError> {
-        let Judgement { rule, owner, rivalled } = judgement;
+        let Judgement { rule, owner, rivalled, facts } = judgement;
         if stray.judged && (stray.rule, stray.owner) == (rule, owner) {
             if stray.rivalled != rivalled {
                 self.strays.note(stray.id, owner, rule, rivalled);
@@ -361,18 +449,26 @@ impl Keeper {
             return Ok(());
         }
         self.work.note(2);
+        if let Some(facts) = facts {
+            self.books.touch_with_facts(&facts);
+        }
         for attempt in [stray.owner, owner].into_iter().flatten() {
             self.books.touch_as_found(&self.connection, attempt.part())?;
-            self.not_plain(attempt)?;
+            self.note_matched(attempt)?;
         }
         self.match_later(stray.id, owner, rule, now)?;
         for (attempt, id) in [(stray.owner, None), (owner, Some(stray.marks.key.exact))] {
-            if let Some(attempt) = attempt {
+            if let Some(attempt) = attempt
+                && self.doubts.has(attempt)
+            {
                 self.name_doubt(attempt, stray.marks.numbers, id.filter(|_| rule == Rule::Doubt))?;
             }
         }
-        if matches!(rule, Rule::Exact | Rule::Equivalent) {
+        if rule.shows_ids() {
             self.note_ids_match();
+        }
+        if rule == Rule::Exact && stray.marks.numbers != [0, 0] {
+            self.note_numbers_fit()?;
         }
         match (stray.owner, owner) {
             (None, Some(_)) => self.status.unmatched = self.status.unmatched.saturating_sub(1),
@@ -386,7 +482,7 @@ impl Keeper {
                 self.to_judge.all(self.strays.rivalled_with(number, only));
             }
         }
-        let in_table = matches!(rule, Rule::None | Rule::Ambiguous | Rule::Doubt);
+        let in_table = rule.may_change();
         if !in_table {
             self.connection.prepare_cached("DELETE FROM stray WHERE receipt = ?1")?.execute([stray.id])?;
         } else if stray.judged {
@@ -399,15 +495,18 @@ impl Keeper {
         Ok(())
     }
 
-    /// The message of an attempt has from now on a stored state.
-    pub(super) fn not_plain(&mut self, attempt: Attempt) -> Result<(), JournalError> {
+    /// The message of an attempt has from now on a stored state, and receipts that are not all stored under its own number.
+    pub(super) fn note_matched(&mut self, attempt: Attempt) -> Result<(), JournalError> {
         let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
         let mut rows = statement.query([attempt.0])?;
         if let Some(row) = rows.next()?
             && let Ok(Some(id)) = row.get_ref(0)?.as_str_or_null()
         {
             let folded = self.ids.folded(id.as_bytes());
-            self.ids.change(folded, attempt, Known::not_plain);
+            self.ids.change(folded, attempt, |known| {
+                known.not_plain();
+                known.note_matched();
+            });
         }
         Ok(())
     }

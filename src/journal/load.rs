@@ -2,7 +2,7 @@
 
 use super::JournalError;
 use super::books::Books;
-use super::ids::{Ids, Known, hash_keys};
+use super::ids::{IdKey, Ids, Known, Receipts, hash_keys};
 use super::key::Attempt;
 use super::spill::Spill;
 use rusqlite::{Connection, OptionalExtension, Row, Statement};
@@ -14,6 +14,8 @@ const SPILLED_SHARE: usize = 8;
 const READ_AT_START: usize = if cfg!(test) { 200 } else { 100_000 };
 /// So many of those asleep are looked at in one transaction: some 3 ms.
 const WOKEN_PER_COMMIT: usize = if cfg!(test) { 50 } else { 5_000 };
+/// So many ids that an SMSC gave again are remembered while ids are woken.
+const AGAIN_MAX: usize = 100_000;
 /// Ids of a run of those that were asleep.
 const RUN_OF_WOKEN: usize = if cfg!(test) { 225 } else { 225_000 };
 
@@ -27,6 +29,8 @@ pub struct Asleep {
     /// The parts from this one on are in memory.
     until: i64,
     gathered: Vec<Known>,
+    /// Those whose id another attempt had, too, of which receipts came: judged again once all are awake.
+    again: Vec<(IdKey, Attempt)>,
 }
 
 impl Asleep {
@@ -38,6 +42,16 @@ impl Asleep {
     /// The part before which nothing is looked for any more; `edge` is the spill's.
     pub fn passed(&self, edge: i64) -> i64 {
         edge.max(self.next)
+    }
+
+    /// The next attempt whose id another had, too.
+    pub fn next_again(&mut self) -> Option<(IdKey, Attempt)> {
+        self.again.pop()
+    }
+
+    /// Whether there is none.
+    pub fn has_no_again(&self) -> bool {
+        self.again.is_empty()
     }
 
     /// Wakes some. Returns how many were looked at.
@@ -66,7 +80,11 @@ impl Asleep {
             let Some(id) = row.get_ref(1)?.as_str_or_null().unwrap_or_default() else { continue };
             let (_, is_stored) = story.of(attempt)?;
             let is_plain = attempt.tried() == 0 && !is_stored && !books.is_touched(attempt.part());
-            self.gathered.push(Known::spilled(ids.key(id.as_bytes()), attempt, is_plain, 0));
+            let key = ids.key(id.as_bytes());
+            self.gathered.push(Known::spilled(key, attempt, is_plain, 0));
+            if self.again.len() < AGAIN_MAX && ids.receipted(key, attempt, 0).next().is_some() {
+                self.again.push((key, attempt));
+            }
         }
         // What is known of one part stays together: the last one is looked at again, unless there is nothing behind it.
         self.next = match looked_at {
@@ -106,11 +124,11 @@ pub fn load_ids(connection: &Connection, capacity: usize) -> Result<(Ids, Spill,
     let mut rows = answers.query([Attempt::range(until, until).0])?;
     while let Some(row) = rows.next()? {
         let attempt = Attempt(row.get(0)?);
-        let (receipt, is_stored) = story.of(attempt)?;
+        let (receipts, is_stored) = story.of(attempt)?;
         let key = ids.key(row.get_ref(1)?.as_str().unwrap_or_default().as_bytes());
-        ids.restore(key, attempt, attempt.tried() == 0 && !is_stored, receipt);
+        ids.restore(key, attempt, attempt.tried() == 0 && !is_stored, receipts);
     }
-    Ok((ids, spill, Asleep { next: edge, until, gathered: Vec::new() }))
+    Ok((ids, spill, Asleep { next: edge, until, ..Asleep::default() }))
 }
 
 /// Reads a run of spilled ids back into memory, with what happened to its messages since.
@@ -127,13 +145,11 @@ pub fn recall(
     let mut statements = Statements::prepare(connection)?;
     let mut story = statements.from(first.attempt().part())?;
     for known in &mut recalled {
-        let (receipt, is_stored) = story.of(known.attempt())?;
+        let (receipts, is_stored) = story.of(known.attempt())?;
         if is_stored || books.is_touched(known.attempt().part()) {
             known.not_plain();
         }
-        if let Some(is_final) = receipt {
-            known.note_receipt(is_final);
-        }
+        receipts.note(known);
     }
     log::debug!("{} spilled ids are in memory again: receipts ask for them", recalled.len());
     ids.recall().put(run, recalled);
@@ -143,13 +159,17 @@ pub fn recall(
 /// Receipts and stored states in the order of their keys.
 struct Statements<'c> {
     receipts: Statement<'c>,
+    matches: Statement<'c>,
     states: Statement<'c>,
 }
 
 impl<'c> Statements<'c> {
     fn prepare(connection: &'c Connection) -> Result<Self, JournalError> {
         Ok(Self {
-            receipts: connection.prepare("SELECT id, final FROM receipt WHERE id >= ?1 ORDER BY id")?,
+            receipts: connection
+                .prepare("SELECT id, final + 2 * (source IS NOT NULL) FROM receipt WHERE id >= ?1 ORDER BY id")?,
+            matches: connection
+                .prepare("SELECT attempt, receipt_id FROM receipt_match WHERE attempt >= ?1 ORDER BY attempt")?,
             states: connection.prepare(
                 "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
                   WHERE s.message > ?1 ORDER BY s.message",
@@ -161,6 +181,7 @@ impl<'c> Statements<'c> {
     fn from(&mut self, part: i64) -> Result<Story<'_>, JournalError> {
         Ok(Story {
             receipts: Cursor::open(&mut self.receipts, Attempt::receipt_range(part, part).0)?,
+            matches: Cursor::open(&mut self.matches, Attempt::range(part, part).0)?,
             // A message of 255 parts may begin that much before.
             states: Cursor::open(&mut self.states, part - 256)?,
         })
@@ -170,27 +191,34 @@ impl<'c> Statements<'c> {
 /// What happened to attempts, asked for in their order.
 struct Story<'s> {
     receipts: Cursor<'s>,
+    matches: Cursor<'s>,
     states: Cursor<'s>,
 }
 
 impl Story<'_> {
-    /// Whether a receipt of the attempt came and was final, and whether its message's state is stored.
-    fn of(&mut self, attempt: Attempt) -> Result<(Option<bool>, bool), JournalError> {
-        let mut receipt = None;
-        while let Some((id, is_final)) = self.receipts.head {
+    /// What receipts of the attempt came, and whether its message's state is stored.
+    fn of(&mut self, attempt: Attempt) -> Result<(Receipts, bool), JournalError> {
+        let mut found = Receipts::default();
+        while let Some((id, flags)) = self.receipts.head {
             let of = Attempt::of_receipt(id);
             if of > attempt {
                 break;
             }
             if of == attempt {
-                receipt = Some(receipt == Some(true) || is_final == 1);
+                found.seen = true;
+                found.is_final |= flags & 1 != 0;
+                found.numberless |= flags & 2 != 0;
             }
             self.receipts.step()?;
+        }
+        while let Some((of, _)) = self.matches.head.filter(|(of, _)| *of <= attempt.0) {
+            found.matched |= of == attempt.0;
+            self.matches.step()?;
         }
         while self.states.head.is_some_and(|(message, parts)| message + parts <= attempt.part()) {
             self.states.step()?;
         }
-        Ok((receipt, self.states.head.is_some_and(|(message, _)| message <= attempt.part())))
+        Ok((found, self.states.head.is_some_and(|(message, _)| message <= attempt.part())))
     }
 }
 

@@ -219,6 +219,10 @@ pub fn rule_name(rule: i64) -> &'static str {
         5 => "operator",
         6 => "ambiguous",
         7 => "query_sm",
+        8 => "exact id in text",
+        9 => "equivalent id in text",
+        10 => "exact id alone",
+        11 => "other number",
         _ => "unknown",
     }
 }

@@ -14,7 +14,7 @@ const C: &str = "491700000003";
 const OK: u32 = 0;
 
 fn told<'a>(id: &'a str, state: crate::wire::MessageState, from: &'a str) -> Told<'a> {
-    Told { id, state, is_final: state != Enroute, from, reference: None }
+    Told { id, state, is_final: state != Enroute, from, reference: None, text_id: "" }
 }
 
 #[test]
@@ -808,9 +808,11 @@ fn f39_many_outstanding() {
         let mut batch = Batch::default();
         for n in first..(first + 5_000).min(count + 1) {
             let event = ReceiptEvent {
+                text_id: 0..0,
                 message_id: batch.keep(id(n).as_bytes()),
                 state: Some(Delivered),
                 is_final: true,
+                other: None,
                 error: batch.keep(b"000"),
                 text: batch.keep(
                     b"id:0123456789abcdef sub:001 dlvrd:001 submit date:2401010000 done date:2401010000 stat:DELIVRD",

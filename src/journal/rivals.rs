@@ -18,8 +18,8 @@ use table::Known;
 /// Whether a receipt of the account ever had the id of an answer.
 pub fn ids_match(connection: &Connection) -> Result<bool, JournalError> {
     Ok(connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM receipt WHERE id >= 0 AND rule IN (1, 2))
-             OR EXISTS (SELECT 1 FROM receipt_match WHERE rule IN (1, 2) AND attempt IS NOT NULL)",
+        "SELECT EXISTS (SELECT 1 FROM receipt WHERE id >= 0 AND rule IN (1, 2, 8, 9))
+             OR EXISTS (SELECT 1 FROM receipt_match WHERE rule IN (1, 2, 8, 9, 10) AND attempt IS NOT NULL)",
         [],
         |row| row.get(0),
     )?)
@@ -206,7 +206,7 @@ mod tests {
     const OK: u32 = 0;
 
     fn told<'a>(id: &'a str, state: crate::wire::MessageState, from: &'a str) -> Told<'a> {
-        Told { id, state, is_final: state != Enroute, from, reference: None }
+        Told { id, state, is_final: state != Enroute, from, reference: None, text_id: "" }
     }
 
     fn twice_allowed(messages: &[(&str, u8)]) -> Bench {
@@ -269,7 +269,7 @@ mod tests {
             }
             bench.answer(session, sent[1], OK, "x2");
             assert_eq!(bench.states(), ["delivered", "accepted"], "{early}");
-            assert_eq!(bench.rules(), [("exact id".to_owned(), Some(2))]);
+            assert_eq!(bench.rules(), [("exact id alone".to_owned(), Some(2))]);
         }
     }
 

@@ -14,6 +14,8 @@ pub struct AttemptFacts {
     pub receipt: Option<bool>,
     /// Whether any receipt came, final or not: the SMSC has it.
     pub noticed: bool,
+    /// Whether the SMSC gave its id to another part of the message, too: what it says of one it says of all of them.
+    pub shares_id: bool,
 }
 
 impl AttemptFacts {
@@ -69,20 +71,36 @@ impl Part {
 /// came to a bad end. All delivered: delivered; some: partly delivered; none, though some were taken or given up: failed;
 /// none taken: rejected. A rejected or abandoned part keeps the unsent rest from being sent.
 ///
-/// Where the SMSC sends a receipt for one part only, it stands for all parts that were taken.
+/// A part that its receipt says was not delivered decides at once: whatever is still to come of the others, the message
+/// did not arrive whole, and many SMSCs say no more of it.
+///
+/// Where the SMSC sends a receipt for one part only, it stands for all parts that were taken; so does one that names the id
+/// that the SMSC gave to several parts.
 pub fn message_state<'a>(parts: impl Iterator<Item = &'a [AttemptFacts]>, cancelled: bool, awaited: Awaited) -> State {
     let mut count = [0usize; Part::COUNT];
     let mut total = 0;
     let mut speaker = None;
+    let (mut shared, mut shared_end) = (0, None);
     for (n, attempts) in parts.enumerate() {
         let state = part_state(attempts);
         count[state as usize] += 1;
         total += 1;
+        if attempts.iter().any(|attempt| attempt.shares_id) {
+            match state {
+                Part::Accepted => shared += 1,
+                Part::Delivered | Part::Failed => shared_end = Some(state),
+                _ => {}
+            }
+        }
         match awaited.parts {
             ReceiptsFor::All => {}
             ReceiptsFor::First if n > 0 => {}
             ReceiptsFor::First | ReceiptsFor::Last => speaker = Some(state),
         }
+    }
+    if let Some(state) = shared_end {
+        count[state as usize] += shared;
+        count[Part::Accepted as usize] -= shared;
     }
     if let Some(state @ (Part::Delivered | Part::Failed)) = speaker {
         count[state as usize] += std::mem::take(&mut count[Part::Accepted as usize]);
@@ -111,7 +129,7 @@ pub fn message_state<'a>(parts: impl Iterator<Item = &'a [AttemptFacts]>, cancel
         }
     } else if to_send > 0 {
         State::Sending
-    } else if number(Part::Accepted) > 0 && is_outstanding {
+    } else if number(Part::Accepted) > 0 && is_outstanding && number(Part::Failed) == 0 {
         State::Accepted
     } else if number(Part::Delivered) == total {
         State::Delivered
@@ -278,7 +296,7 @@ mod tests {
     /// A part in a letter: what its only attempt came to.
     fn facts(letter: char) -> Vec<AttemptFacts> {
         let attempt = |answer, verdict, receipt: Option<bool>| {
-            vec![AttemptFacts { answer, verdict, receipt, noticed: receipt.is_some() }]
+            vec![AttemptFacts { answer, verdict, receipt, noticed: receipt.is_some(), shares_id: false }]
         };
         match letter {
             '-' => vec![],
@@ -345,6 +363,11 @@ mod tests {
             ("ddd", State::Delivered),
             ("ddf", State::PartlyDelivered),
             ("fff", State::Failed),
+            ("faa", State::Failed),
+            ("aaf", State::Failed),
+            ("daf", State::PartlyDelivered),
+            ("fa-", State::Sending),
+            ("fa?", State::InDoubt),
             ("r--", State::Rejected),
             ("rr", State::Rejected),
             ("ar-", State::Accepted),
@@ -391,6 +414,32 @@ mod tests {
     }
 
     #[test]
+    fn f37_one_id_for_all_parts() {
+        for (parts, state) in [
+            ("aaa", State::Accepted),
+            ("daa", State::Delivered),
+            ("aad", State::Delivered),
+            ("afa", State::Failed),
+            ("dfa", State::PartlyDelivered),
+            ("fda", State::PartlyDelivered),
+            ("ddd", State::Delivered),
+            ("da?", State::InDoubt),
+            ("da-", State::Sending),
+            ("dr-", State::PartlyDelivered),
+        ] {
+            let mut facts: Vec<_> = parts.chars().map(facts).collect();
+            for attempt in facts.iter_mut().flatten().filter(|attempt| attempt.answer == Some(Outcome::Accepted)) {
+                attempt.shares_id = true;
+            }
+            for parts_with_receipts in [ReceiptsFor::All, ReceiptsFor::First, ReceiptsFor::Last] {
+                let awaited = Awaited { parts: parts_with_receipts, ..ALL };
+                let found = message_state(facts.iter().map(Vec::as_slice), false, awaited);
+                assert_eq!(found, state, "{parts} {parts_with_receipts:?}");
+            }
+        }
+    }
+
+    #[test]
     fn f37_a_message_that_went_out_in_part_has_failed_where_no_receipt_will_come() {
         for (parts, cancelled, state, when_awaited) in [
             ("aaa", false, State::Accepted, State::Accepted),
@@ -401,7 +450,7 @@ mod tests {
             ("ax", false, State::Failed, State::Accepted),
             ("at-", true, State::Failed, State::Accepted),
             ("an", true, State::Failed, State::Accepted),
-            ("af", false, State::Failed, State::Accepted),
+            ("af", false, State::Failed, State::Failed),
             ("adr", false, State::PartlyDelivered, State::Accepted),
             ("at-", false, State::Sending, State::Sending),
             ("ar?", false, State::InDoubt, State::InDoubt),

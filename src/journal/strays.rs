@@ -11,6 +11,7 @@ use super::equivalent::in_other_radix;
 use super::generations::Generations;
 use super::ids::{IdKey, Ids};
 use super::key::Attempt;
+use super::reread;
 use crate::address::Destination;
 use crate::wire::Tlvs;
 use crate::wire::tlv::Tag;
@@ -45,6 +46,44 @@ pub enum Rule {
     Ambiguous = 6,
     /// It is no receipt, but what the SMSC answered to a query_sm.
     Query = 7,
+    /// The exact id of the account, in the text; what the TLV receipted_message_id holds leads nowhere.
+    TextExact = 8,
+    /// As `TextExact`, in another case, radix or padding.
+    TextEquivalent = 9,
+    /// The exact id alone: the receipt names another number, as receipts of this account always have so far.
+    IdAlone = 10,
+    /// Not at all: it has the exact id of a message to another number than it names.
+    OtherNumber = 11,
+}
+
+impl Rule {
+    /// The rule with this number in the journal.
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Exact,
+            2 => Self::Equivalent,
+            3 => Self::Reference,
+            4 => Self::Doubt,
+            5 => Self::Operator,
+            6 => Self::Ambiguous,
+            7 => Self::Query,
+            8 => Self::TextExact,
+            9 => Self::TextEquivalent,
+            10 => Self::IdAlone,
+            11 => Self::OtherNumber,
+            _ => Self::None,
+        }
+    }
+
+    /// Whether what it decided may yet be decided otherwise when more is known: such receipts stand in table `stray`.
+    pub fn may_change(self) -> bool {
+        matches!(self, Self::None | Self::Ambiguous | Self::Doubt | Self::IdAlone | Self::OtherNumber)
+    }
+
+    /// Whether it shows that the ids of the account's receipts are those of its answers.
+    pub fn shows_ids(self) -> bool {
+        matches!(self, Self::Exact | Self::Equivalent | Self::TextExact | Self::TextEquivalent | Self::IdAlone)
+    }
 }
 
 /// A receipt that waits.
@@ -77,8 +116,12 @@ pub struct Stray {
 pub struct Fingerprint {
     /// Its message id.
     pub key: IdKey,
+    /// The id in its text, where the TLV receipted_message_id has another.
+    pub text_key: Option<IdKey>,
     /// Hashes of the folded id and of its spellings in other radices; 0 where there is none.
     pub spellings: [u64; 3],
+    /// The same of the id in its text.
+    pub text_spellings: [u64; 3],
     /// The numbers in its addresses, as [`Destination::key`]; 0 where one is no number.
     pub numbers: [u64; 2],
     /// The pools of what it can be about ([`super::doubts`]); 0: no further one.
@@ -123,16 +166,35 @@ pub struct LeftOut {
     pub generation: u32,
 }
 
-/// See [`Fingerprint`].
-pub fn fingerprint(ids: &Ids, id: &[u8], addresses: [&str; 2], tlvs: &[u8]) -> Fingerprint {
+impl Fingerprint {
+    /// All spellings of all ids, each once.
+    fn all_spellings(&self) -> impl Iterator<Item = u64> + use<> {
+        let [first, second, third] = self.spellings;
+        let [fourth, fifth, sixth] = self.text_spellings;
+        let all = [first, second, third, fourth, fifth, sixth];
+        (0..all.len()).filter(move |&n| all[n] != 0 && !all[..n].contains(&all[n])).map(move |n| all[n])
+    }
+}
+
+/// The key of an id, and the hashes of its spellings.
+fn spelled(ids: &Ids, id: &[u8]) -> (IdKey, [u64; 3]) {
     let key = ids.key(id);
     let [hex, decimal] = in_other_radix(id);
     let hash = |spelling: Option<String>| spelling.map_or(0, |spelling| ids.folded(spelling.as_bytes()));
+    (key, [key.folded, hash(hex), hash(decimal)])
+}
+
+/// See [`Fingerprint`]. `text_id`: the id in the text, where `id` is another one in the TLV.
+pub fn fingerprint(ids: &Ids, id: &[u8], text_id: &[u8], addresses: [&str; 2], tlvs: &[u8]) -> Fingerprint {
+    let (key, spellings) = spelled(ids, id);
+    let text = (!text_id.is_empty()).then(|| spelled(ids, text_id));
     let number = |address: &str| Destination::parse(address).map_or(0, |number| number.key());
     let numbers = addresses.map(number);
     Fingerprint {
         key,
-        spellings: [key.folded, hash(hex), hash(decimal)],
+        text_key: text.map(|text| text.0),
+        spellings,
+        text_spellings: text.map_or([0; 3], |text| text.1),
         numbers,
         pools: doubts::pools(ids, numbers, addresses),
         reference: Tlvs(tlvs).get_u16(Tag::USER_MESSAGE_REFERENCE),
@@ -145,46 +207,21 @@ impl Strays {
         let next_id: i64 =
             connection.query_row("SELECT coalesce(min(min(id), 0), 0) - 1 FROM receipt", [], |row| row.get(0))?;
         let mut strays = Self { next_id, max, ..Self::default() };
-        let mut statement = connection.prepare(
-            "SELECT r.id, r.final, r.message_id, r.source, r.destination, x.id IS NOT NULL, x.attempt, x.rule,
-                    r.received_at, r.tlvs
-               FROM (SELECT receipt FROM stray ORDER BY receipt LIMIT ?1) s
-               JOIN receipt r ON r.id = s.receipt
-               LEFT JOIN receipt_match x
-                 ON x.id = (SELECT max(y.id) FROM receipt_match y WHERE y.receipt_id = r.id)
-              ORDER BY r.id DESC",
-        )?;
+        let mut statement = connection.prepare(&reread::select(
+            "FROM (SELECT receipt FROM stray ORDER BY receipt LIMIT ?1) s JOIN receipt r ON r.id = s.receipt",
+            "ORDER BY r.id DESC",
+        ))?;
         let mut rows = statement.query([max as i64])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
             count += 1;
-            let (id, is_judged): (i64, bool) = (row.get(0)?, row.get(5)?);
-            if !is_judged {
+            let stray = reread::stray_of(row, ids)?;
+            if !stray.judged {
                 // Its answer may have come since.
-                strays.leave_out(id, 0);
+                strays.leave_out(stray.id, 0);
                 continue;
             }
-            let text = |column| -> Result<String, rusqlite::Error> {
-                Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
-            };
-            let tlvs = row.get_ref(9)?.as_blob_or_null().unwrap_or_default().unwrap_or_default();
-            strays.add(Stray {
-                id,
-                marks: fingerprint(ids, text(2)?.as_bytes(), [&text(3)?, &text(4)?], tlvs),
-                is_final: row.get(1)?,
-                received_at: row.get(8)?,
-                generation: 0,
-                serial: None,
-                owner: row.get::<_, Option<i64>>(6)?.map(Attempt),
-                rule: match row.get::<_, Option<u8>>(7)? {
-                    Some(4) => Rule::Doubt,
-                    Some(5) => Rule::Operator,
-                    Some(6) => Rule::Ambiguous,
-                    _ => Rule::None,
-                },
-                judged: true,
-                rivalled: None,
-            });
+            strays.add(stray);
         }
         if count >= max {
             // There are older ones that may not be judged either.
@@ -214,7 +251,7 @@ impl Strays {
 
     /// Remembers a stray receipt that is about to be judged, or is in its queue.
     pub fn remember(&mut self, stray: Stray) {
-        for spelling in distinct(&stray.marks.spellings) {
+        for spelling in stray.marks.all_spellings() {
             self.by_spelling.insert((spelling, -stray.id));
         }
         if stray.judged {
@@ -338,7 +375,7 @@ impl Strays {
         } else {
             self.waiting_count -= 1;
         }
-        for spelling in distinct(&stray.marks.spellings) {
+        for spelling in stray.marks.all_spellings() {
             self.by_spelling.remove(&(spelling, -id));
         }
     }

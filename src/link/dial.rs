@@ -174,7 +174,11 @@ impl<'a> Dial<'a> {
             return;
         }
         let Some(candidate) = self.ready.pop_front() else { return };
-        match begin_connect(candidate.address) {
+        let local = match self.target.local.for_peer(candidate.address) {
+            Ok(local) => local,
+            Err(why) => return self.failed.push_back(ConnectError::Local(candidate.place, why)),
+        };
+        match begin_connect(candidate.address, local) {
             Ok(stream) => {
                 let now = Instant::now();
                 self.begun = Some(now);
@@ -268,12 +272,15 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     found
 }
 
-/// A socket that is connecting.
-fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
+/// A socket that is connecting, from `local` or from where the system has it.
+fn begin_connect(address: SocketAddr, local: Option<SocketAddr>) -> io::Result<TcpStream> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
+    if let Some(local) = local {
+        rustix::net::bind(&socket, &local)?;
+    }
     match rustix::net::connect(socket.as_fd(), &address) {
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(TcpStream::from(socket)),
         Err(error) => Err(error.into()),

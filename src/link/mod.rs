@@ -1,9 +1,11 @@
 //! A connection in two halves: one thread reads, another writes. The only place that knows sockets and TLS.
 //!
+//! - [`local`] the address of this machine that is gone out from
 //! - [`host`] what stands for a host; [`lookup`] names as addresses; [`dial`] all addresses as one list
 //! - [`certificate`] what an operator wants to know of a certificate; [`verify`] whether it is trusted, and why not
 //! - [`tls`] TLS over the two halves of a socket; [`door`] the other side, for the simulator
 
+use crate::record::{Recorder, Tap};
 use dial::Candidate;
 use std::fmt;
 use std::io;
@@ -14,6 +16,7 @@ pub mod certificate;
 pub mod dial;
 pub mod door;
 pub mod host;
+pub mod local;
 pub mod lookup;
 mod plain;
 pub mod tls;
@@ -21,6 +24,7 @@ pub mod verify;
 
 pub use dial::Dial;
 pub use host::{is_loopback, parse_host};
+pub use local::{LocalAddresses, parse_local};
 pub use lookup::LookupError;
 pub use tls::{Tls, TlsError, TlsFacts, TlsOptions, parse_pin};
 
@@ -33,6 +37,8 @@ pub enum ConnectError {
     Connect(String, io::Error),
     /// The address took the connection, but not as TLS, or not with a certificate that can be trusted.
     Tls(String, TlsError),
+    /// No connection to that address goes out from the one that is wanted; why.
+    Local(String, String),
     /// It was told to stop.
     Stopped,
 }
@@ -40,7 +46,11 @@ pub enum ConnectError {
 impl ConnectError {
     /// Whether trying again the same way cannot help and would be hammering.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Tls(_, error) if error.is_final())
+        match self {
+            Self::Tls(_, error) => error.is_final(),
+            Self::Local(..) => true,
+            Self::Resolve(..) | Self::Connect(..) | Self::Stopped => false,
+        }
     }
 
     /// What to do about it; empty: that goes without saying.
@@ -58,9 +68,10 @@ impl ConnectError {
                 io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
                     "has this machine a way there (its network, a VPN)?"
                 }
+                io::ErrorKind::AddrNotAvailable => "has this machine the address of --local-address now?",
                 _ => "",
             },
-            Self::Tls(..) | Self::Stopped => "",
+            Self::Tls(..) | Self::Local(..) | Self::Stopped => "",
         }
     }
 
@@ -77,6 +88,7 @@ impl ConnectError {
                 _ => format!("{place}: {error}"),
             },
             Self::Tls(place, error) => format!("{place}: {error}"),
+            Self::Local(place, why) => format!("{place}: {why}"),
             Self::Stopped => "stopped".into(),
         }
     }
@@ -105,12 +117,16 @@ pub struct Target<'a> {
     pub hosts: &'a [String],
     /// Port.
     pub port: u16,
+    /// Where connections go out from.
+    pub local: &'a LocalAddresses,
     /// TLS; `None`: in the clear.
     pub tls: Option<&'a Tls>,
     /// For the TCP connection to an address, for the TLS handshake with it, and for a name to be looked up.
     pub timeout: Duration,
     /// For the peer to take what is written, later on.
     pub write_timeout: Duration,
+    /// Records all that passes.
+    pub recorder: Option<&'a Recorder>,
 }
 
 /// A connection that came about.
@@ -151,6 +167,7 @@ fn halves(
             })?)
         }
     };
+    let own = target.recorder.and_then(|_| stream.local_addr().ok());
     let reader = stream.try_clone().map_err(broken)?;
     let (reader, writer, tls) = match agreed {
         None => (Reading::Plain(reader), Writing::Plain(stream), None),
@@ -160,13 +177,19 @@ fn halves(
             Some(facts),
         ),
     };
-    let writer = WriteHalf { inner: writer, timeout: target.write_timeout };
-    Ok(Connected { reader: ReadHalf(reader), writer, peer: candidate.address, place: place.clone(), tls })
+    let taps = target.recorder.zip(own).map(|(to, own)| to.taps(own, candidate.address, false, tls.is_some()));
+    let (came, sent) = taps.unwrap_or_default();
+    let reader = ReadHalf { inner: reader, tap: came };
+    let writer = WriteHalf { inner: writer, timeout: target.write_timeout, tap: sent };
+    Ok(Connected { reader, writer, peer: candidate.address, place: place.clone(), tls })
 }
 
 /// The half that reads.
 #[derive(Debug)]
-pub struct ReadHalf(Reading);
+pub struct ReadHalf {
+    inner: Reading,
+    tap: Tap,
+}
 
 #[derive(Debug)]
 enum Reading {
@@ -177,15 +200,23 @@ enum Reading {
 impl ReadHalf {
     /// Waits up to the timeout for octets: `None` when none came, `Some(0)` when the peer has closed.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match &mut self.0 {
+        let read = match &mut self.inner {
             Reading::Plain(stream) => plain::read(stream, buffer),
             Reading::Tls(half) => half.read(buffer),
+        };
+        if self.tap.is_on() {
+            match read {
+                Ok(Some(0)) => self.tap.close(),
+                Ok(Some(count)) => self.tap.note(buffer.get(..count).unwrap_or_default())?,
+                _ => {}
+            }
         }
+        read
     }
 
     /// How long [`read`](Self::read) waits.
     pub fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        let stream = match &self.0 {
+        let stream = match &self.inner {
             Reading::Plain(stream) => stream,
             Reading::Tls(half) => &half.stream,
         };
@@ -194,7 +225,7 @@ impl ReadHalf {
 
     /// What was read has to be answered below SMPP: the writer's thread is to be woken.
     pub fn owes_writing(&self) -> bool {
-        match &self.0 {
+        match &self.inner {
             Reading::Plain(_) => false,
             Reading::Tls(half) => half.owes_writing(),
         }
@@ -206,6 +237,7 @@ impl ReadHalf {
 pub struct WriteHalf {
     inner: Writing,
     timeout: Duration,
+    tap: Tap,
 }
 
 #[derive(Debug)]
@@ -217,6 +249,7 @@ enum Writing {
 impl WriteHalf {
     /// Writes all of `octets`, or fails when that takes longer than the write timeout.
     pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.tap.note(octets)?;
         match &mut self.inner {
             Writing::Plain(stream) => plain::write(stream, octets, self.timeout),
             Writing::Tls(half) => half.write(octets, self.timeout),
@@ -233,6 +266,7 @@ impl WriteHalf {
 
     /// Ends the connection in both directions; the reader sees it at once.
     pub fn shutdown(&mut self) {
+        self.tap.close();
         let stream = match &mut self.inner {
             Writing::Plain(stream) => stream,
             Writing::Tls(half) => {

@@ -52,6 +52,8 @@ pub struct SendSettings {
     pub opt_out_words: Vec<String>,
     /// Those that take off again what one of these put there.
     pub opt_in_words: Vec<String>,
+    /// What was answered longer before a receipt came is no rival of a newer message with the same id.
+    pub receipt_horizon: Duration,
     /// What to do when no session at all could be bound for a while.
     pub never_bound: NeverBound,
     /// Send nothing: only collect what comes, until interrupted or for this long.

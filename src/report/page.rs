@@ -282,6 +282,14 @@ fn receipts(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings)
     if !report.not_final.is_empty() {
         wrapped(out, width, "  not final    ", 15, &so_far(report))?;
     }
+    if report.contradictory_receipts > 0 {
+        let words = format!(
+            "{} whose TLV message_state and text tell different states: `--receipt-state tlv|text` says which holds, for              receipts to come; `{}` shows both",
+            count(report.contradictory_receipts, "receipt"),
+            command("smppost report", &report.summary.campaign, &format!(" --receipts{options}"))
+        );
+        wrapped(out, width, "  differing    ", 15, &words)?;
+    }
     if let Some(part) = report.receipts_only_for {
         let words = receipts_only_for(&report.summary.campaign, part, options);
         wrapped(out, width, "  parts        ", 15, &words)?;
@@ -333,7 +341,8 @@ fn so_far(report: &CampaignReport) -> String {
     }
     let mut words = format!("{} told so far, none of it final: {}", count(parts, "part"), kinds.join(", "));
     if report.not_final.iter().any(|kind| kind.state == "UNKNOWN") {
-        words += "; what a word or code of this SMSC means, `--receipt-codes WORD=STATE` says, for receipts to come";
+        words += "; what a word or code of this SMSC means, `--receipt-codes BLACKLST=REJECTED,10=EXPIRED` says, for receipts \
+                  to come";
     }
     words
 }

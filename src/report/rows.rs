@@ -261,6 +261,10 @@ fn put_some(to: &mut String, value: Option<impl std::fmt::Display>) {
     }
 }
 
+fn text_of(to: &mut String, text: &Option<String>) {
+    to.push_str(text.as_deref().unwrap_or_default());
+}
+
 fn put_moment(to: &mut String, stamp: Option<Stamp>) {
     if let Some(stamp) = stamp {
         to.push_str(&moment(stamp));
@@ -373,11 +377,12 @@ impl Record for ReceiptRow {
         "receipt",
         "source",
         "destination",
+        "other_state",
     ];
     const TABLE: &'static [usize] = &[9, 0, 6, 7, 1, 2, 3, 4, 10];
 
     fn cell(&self, column: usize, to: &mut String) {
-        let text = |to: &mut String, text: &Option<String>| to.push_str(text.as_deref().unwrap_or_default());
+        let text = text_of;
         match column {
             0 => put_some(to, self.received_at),
             1 => text(to, &self.message_id),
@@ -390,13 +395,20 @@ impl Record for ReceiptRow {
             8 => text(to, &self.text),
             9 => put(to, self.receipt),
             10 => text(to, &self.source),
-            _ => text(to, &self.destination),
+            11 => text(to, &self.destination),
+            _ => text(to, &self.other_state),
         }
     }
 
     fn shown(&self, column: usize, to: &mut String) {
         match column {
             0 => put_moment(to, self.received_at),
+            2 => {
+                text_of(to, &self.state);
+                if let Some(other) = &self.other_state {
+                    let _ = write!(to, " (also {other})");
+                }
+            }
             _ => self.cell(column, to),
         }
     }

@@ -5,7 +5,8 @@ use crate::link::dial::LOOK;
 use crate::link::{self, ConnectError, Connected, Dial, LookupError, ReadHalf, Target, TlsError, TlsFacts, WriteHalf};
 use crate::wire::tlv::Tag;
 use crate::wire::{
-    Bind, BindKind, CommandId, CommandStatus, Foreign, FrameBuffer, FrameError, Pdu, StatusClass, encode_header_only,
+    Bind, BindKind, CommandId, CommandStatus, Foreign, FrameBuffer, FrameError, Pdu, StatusClass,
+    encode_enquire_link_resp, encode_header_only,
 };
 use std::cell::RefCell;
 use std::fmt;
@@ -108,7 +109,7 @@ impl BindError {
             Self::Connect(ConnectError::Tls(_, TlsError::Distrust(_) | TlsError::ClientCertificate(_))) => 2,
             Self::Connect(ConnectError::Tls(_, TlsError::NotTls)) | Self::Frame(..) => 3,
             Self::Unanswered(..) | Self::Io(..) | Self::Closed(_) | Self::Timeout(..) => 4,
-            Self::Connect(ConnectError::Tls(..)) => 5,
+            Self::Connect(ConnectError::Tls(..) | ConnectError::Local(..)) => 5,
             Self::Connect(ConnectError::Resolve(_, LookupError::Unknown | LookupError::NoAddress)) => 6,
             Self::Connect(ConnectError::Connect(_, error)) if error.kind() == io::ErrorKind::ConnectionRefused => 7,
             Self::Connect(_) => 8,
@@ -199,12 +200,15 @@ pub fn bind(
     let target = Target {
         hosts: &account.hosts,
         port: account.port,
+        local: &account.local,
         tls: account.tls.as_ref(),
         timeout: timers.connect,
         write_timeout: timers.write,
+        recorder: account.recorder.as_ref(),
     };
     let errors = RefCell::new(Vec::new());
     let told = |now: &str| {
+        log::info!("{now}");
         let facts: Vec<String> = errors.borrow().iter().map(BindError::fact).chain([now.to_owned()]).collect();
         tell(facts.join("; "));
     };
@@ -214,7 +218,14 @@ pub fn bind(
             bind_at(account, &request, connected, stop)
         });
         match bound {
-            Ok(bound) => return Ok(bound),
+            Ok(bound) => {
+                let version = bound.sc_interface_version.map_or_else(
+                    || "announces no version".to_owned(),
+                    |version| format!("announces SMPP {}.{}", version >> 4, version & 0xF),
+                );
+                log::info!("bound to {}: it calls itself {:?} and {version}", bound.peer, bound.smsc);
+                return Ok(bound);
+            }
             Err(BindError::Connect(ConnectError::Stopped)) => return Err(BindError::Stopped),
             // Another address of the same provider would refuse the same.
             Err(error @ (BindError::Stopped | BindError::Refused(..))) if error.is_final() || stop() => {
@@ -242,9 +253,9 @@ fn request(account: &Account, kind: BindKind) -> Result<Vec<u8>, BindError> {
         password: account.password.reveal().as_bytes(),
         system_type: account.system_type.as_bytes(),
         interface_version: account.version.octet(),
-        addr_ton: 0,
-        addr_npi: 0,
-        address_range: b"",
+        addr_ton: account.addresses.ton,
+        addr_npi: account.addresses.npi,
+        address_range: account.addresses.range.as_bytes(),
     });
     crate::wire::encode(&pdu, BIND_SEQUENCE_NUMBER, CommandStatus::OK, &mut request)
         .map_err(|error| BindError::Settings(format!("the bind request: {error}")))?;
@@ -280,6 +291,12 @@ fn bind_at(
                 }
                 Ok((header, Pdu::GenericNack)) => {
                     return Err(BindError::Refused(place, header.command_status));
+                }
+                // Some SMSCs ask first whether anybody is there, and answer the bind only then.
+                Ok((header, Pdu::EnquireLink)) => {
+                    let mut answer = Vec::new();
+                    encode_enquire_link_resp(header.sequence_number, &mut answer);
+                    writer.write(&answer).map_err(broken)?;
                 }
                 _ if early.len() < EARLY_MAX && early_octets < EARLY_OCTETS_MAX => {
                     early_octets += frame.len();

@@ -3,9 +3,12 @@
 use super::bind::Bound;
 use crate::wire::{
     CommandId, CommandStatus, decode_header, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link_resp,
+    encode_header_only,
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+/// How long the answer to an unbind may take.
+const UNBIND: Duration = Duration::from_secs(2);
 /// The bind had the first number.
 const FIRST_NUMBER: u32 = 2;
 
@@ -92,13 +95,31 @@ impl Dialogue {
         self.write(&answer)
     }
 
-    /// Unbinds.
+    /// Unbinds, without waiting for the answer.
     pub fn leave(self) {
         self.bound.leave();
     }
 
-    /// Closes the connection, for one that has unbound already.
-    pub fn close(mut self) {
+    /// Unbinds, waits a moment for the answer, and closes the connection. Returns whether the answer came. What else comes is
+    /// left unanswered, so that the SMSC keeps it.
+    pub fn unbind(mut self) -> bool {
+        let (number, mut unbind) = (self.number(), Vec::new());
+        encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut unbind);
+        let deadline = Instant::now() + UNBIND;
+        let mut is_answered = false;
+        let is_answer = |frame: &[u8]| {
+            decode_header(frame)
+                .is_some_and(|header| header.command_id.is_response() && header.sequence_number == number)
+        };
+        if self.write(&unbind).is_ok() {
+            while let Ok(Some(frame)) = self.receive(deadline) {
+                is_answered = is_answer(&frame);
+                if is_answered {
+                    break;
+                }
+            }
+        }
         self.bound.writer.shutdown();
+        is_answered
     }
 }

@@ -12,8 +12,9 @@ use crate::journal::answers::Answers;
 use crate::journal::events::ToJournal;
 use crate::journal::marks::Marks;
 use crate::journal::retry::RetryRules;
-use crate::link::Tls;
+use crate::link::{LocalAddresses, Tls};
 use crate::pacer::Pacer;
+use crate::record::Recorder;
 use crate::wire::{BindKind, CommandStatus};
 use crossbeam_channel::{Receiver, Sender};
 use std::borrow::Cow;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 pub use bind::{BindError, Bound, bind};
 pub use dialogue::Dialogue;
-pub use reading::{ReceiptCodes, ReceiptReading, last};
+pub use reading::{ReceiptCodes, ReceiptReading, StateFrom, Told, last};
 pub use trust::Trust;
 pub use writer::run;
 
@@ -171,6 +172,8 @@ pub struct Account {
     pub password: Secret,
     /// As a rule empty.
     pub system_type: String,
+    /// What the bind says of the addresses that this account answers for. As a rule nothing.
+    pub addresses: BoundAddresses,
     /// Which way messages go.
     pub bind: BindMode,
     /// The version announced.
@@ -183,8 +186,27 @@ pub struct Account {
     pub timers: Timers,
     /// What its receipts mean.
     pub receipts: ReceiptReading,
+    /// Whether its connections go through the hosts in turn, or are spread over them.
+    pub spread: Spread,
+    /// Where its connections go out from.
+    pub local: LocalAddresses,
+    /// Records all that passes over its sessions; `None`: nothing does.
+    pub recorder: Option<Recorder>,
     /// How a session that only receives is bound, where that is elsewhere or by another login.
     pub receiver: Option<Box<Login>>,
+}
+
+/// What several hosts are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Spread {
+    /// Each connection goes through all of them in their order, and stays at the first that binds.
+    #[default]
+    InTurn,
+    /// The connections are dealt out: the first (or with pairs the first pair) to the first host, the next to the next.
+    Each {
+        /// A connection whose host is down goes to the next ones until it is lost there; its own is tried first each time.
+        lends: bool,
+    },
 }
 
 /// Where and as whom a session is bound.
@@ -214,6 +236,32 @@ impl Account {
         Cow::Owned(Self { hosts, port, tls, system_id, password, system_type, receiver: None, ..self.clone() })
     }
 
+    /// The account as connection number `slot` is bound: at its own hosts.
+    pub fn for_slot(&self, slot: usize) -> Cow<'_, Self> {
+        let account = self.for_kind(self.bind.kind(slot));
+        let Spread::Each { lends } = self.spread else { return account };
+        let place = if self.bind == BindMode::Pairs { slot / 2 } else { slot };
+        let mut own = account.into_owned();
+        if !own.hosts.is_empty() {
+            let first = place % own.hosts.len();
+            own.hosts.rotate_left(first);
+            own.hosts.truncate(if lends { usize::MAX } else { 1 });
+        }
+        Cow::Owned(own)
+    }
+
+    /// Hosts that no connection goes to, of so many connections.
+    pub fn idle_hosts(&self, connections: usize) -> &[String] {
+        let places = if self.bind == BindMode::Pairs { connections / 2 } else { connections };
+        match self.spread {
+            Spread::Each { lends: false } => match (&self.receiver, self.bind) {
+                (Some(login), BindMode::Receiver) => login.hosts.get(places..).unwrap_or_default(),
+                _ => self.hosts.get(places..).unwrap_or_default(),
+            },
+            Spread::Each { lends: true } | Spread::InTurn => &[],
+        }
+    }
+
     /// Why whoever sits between could read all that is sent, where the operator asked for that.
     pub fn danger(&self) -> Option<&'static str> {
         self.tls.as_ref().and_then(Tls::warning)
@@ -226,6 +274,21 @@ impl Account {
         }
     }
 }
+
+/// addr_ton, addr_npi and address_range of a bind (SMPP v3.4, 4.1.1): which addresses a receiver wants messages for. Defaults
+/// to unknown and empty: the SMSC knows by the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoundAddresses {
+    /// Type of number.
+    pub ton: u8,
+    /// Numbering plan.
+    pub npi: u8,
+    /// A pattern or a list, in the SMSC's own form; at most [`ADDRESS_RANGE_MAX`] octets, ASCII.
+    pub range: String,
+}
+
+/// Octets of an address_range, without its NUL.
+pub const ADDRESS_RANGE_MAX: usize = 40;
 
 /// The timers of a connection. Each error names the one that expired.
 #[derive(Clone, Copy, Debug)]
@@ -385,6 +448,60 @@ mod tests {
         assert_eq!(kinds, [Transmitter, Receiver, Transmitter, Receiver]);
         assert!(BindMode::Pairs.can_submit() && BindMode::Pairs.can_receive());
         assert!(!BindMode::Transmitter.can_receive() && !BindMode::Receiver.can_submit());
+    }
+
+    fn account(bind: BindMode, spread: Spread) -> Account {
+        Account {
+            hosts: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            port: 2775,
+            tls: None,
+            system_id: "acme".into(),
+            password: Secret::default(),
+            system_type: String::new(),
+            bind,
+            version: Version::V34,
+            tlvs: TakesTlvs::default(),
+            window: 1,
+            timers: Timers::default(),
+            receipts: ReceiptReading::default(),
+            spread,
+            local: LocalAddresses::default(),
+            receiver: None,
+        }
+    }
+
+    #[test]
+    fn connections_are_dealt_out_to_hosts_pair_by_pair() {
+        let hosts = |account: &Account, slot| account.for_slot(slot).hosts.join("");
+        let all = |account: &Account| (0..5).map(|slot| hosts(account, slot)).collect::<Vec<_>>();
+        use BindMode::{Pairs, Transceiver};
+        let alone = Spread::Each { lends: false };
+        assert_eq!(all(&account(Transceiver, Spread::InTurn)), ["abc"; 5]);
+        assert_eq!(all(&account(Transceiver, alone)), ["a", "b", "c", "a", "b"]);
+        assert_eq!(all(&account(Pairs, alone)), ["a", "a", "b", "b", "c"]);
+        assert_eq!(all(&account(Transceiver, Spread::Each { lends: true })), ["abc", "bca", "cab", "abc", "bca"]);
+        assert_eq!(account(Transceiver, alone).idle_hosts(2), ["c"]);
+        assert_eq!(account(Pairs, alone).idle_hosts(2), ["b", "c"]);
+        assert!(account(Transceiver, alone).idle_hosts(7).is_empty());
+    }
+
+    #[test]
+    fn only_a_receiver_is_elsewhere() {
+        let login = Login {
+            hosts: vec!["r".into(), "s".into()],
+            port: 2,
+            tls: None,
+            system_id: "rx".into(),
+            password: Secret::default(),
+            system_type: "t".into(),
+        };
+        let account = account(BindMode::Pairs, Spread::Each { lends: false });
+        let account = Account { receiver: Some(Box::new(login)), ..account };
+        let seen: Vec<(String, String)> =
+            (0..4).map(|slot| account.for_slot(slot)).map(|own| (own.hosts.join(""), own.system_id.clone())).collect();
+        let expected = [("a", "acme"), ("r", "rx"), ("b", "acme"), ("s", "rx")];
+        assert_eq!(seen, expected.map(|(host, name)| (host.to_owned(), name.to_owned())));
+        assert_eq!(account.for_kind(BindKind::Transceiver).port, 2775);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The reading half of a session: frames and decodes, frees slots of the window, keeps the response timers, and hands to
 //! the journal whatever has to be on disk before it is answered.
 
-use super::{ReceiptReading, Timers};
+use super::{ReceiptReading, Timers, Told};
 use crate::failpoint::reach;
 use crate::journal::answers::Notes;
 use crate::journal::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
@@ -14,8 +14,8 @@ use crate::report::text::count;
 use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
-    CommandId, CommandStatus, FrameBuffer, Header, Pdu, Receipt, Stat, StatusClass, Tlvs, decode, decode_header,
-    decode_message_id, encode_enquire_link_resp, encode_generic_nack,
+    CommandId, CommandStatus, FrameBuffer, Header, MessageState, Pdu, Receipt, Stat, StatusClass, Tlvs, decode,
+    decode_header, decode_message_id, encode_enquire_link_resp, encode_generic_nack,
 };
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
@@ -484,19 +484,15 @@ fn take_receipt(
         None if tlvs.get_u16(Tag::USER_MESSAGE_REFERENCE).is_some() => b"",
         None => return false,
     };
-    let state = reading.state(&receipt);
-    let error = match (&receipt.stat, &receipt.err, receipt.network_error_code) {
-        // A word that is not SMPP's says more than the state that it comes to.
-        (Some(Stat::Other(word)), Some(error), _) => batch.keep(&[word, &b" "[..], error].concat()),
-        (Some(Stat::Other(word)), None, _) => batch.keep(word),
-        (_, Some(error), _) => batch.keep(error),
-        (_, None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
-        (_, None, _) => 0..0,
-    };
+    let told = reading.told(&receipt);
+    let error = error_of(&receipt, told.as_ref(), batch);
+    let text_id = receipt.text_id.as_deref().filter(|text_id| *text_id != id).unwrap_or_default();
     let event = ReceiptEvent {
         message_id: batch.keep(id),
-        state: state.map(|(state, _)| state),
-        is_final: state.is_some_and(|(_, is_final)| is_final),
+        text_id: batch.keep(text_id),
+        state: told.map(|told| told.state),
+        is_final: told.is_some_and(|told| told.is_final),
+        other: told.and_then(|told| told.other),
         error,
         text: batch.keep(text),
         tlvs: batch.keep(tlvs.octets()),
@@ -505,4 +501,30 @@ fn take_receipt(
     };
     batch.receipts.push(event);
     true
+}
+
+/// The error that a receipt names. A word or code that is not SMPP's stands before it: it says more than the state that it
+/// comes to.
+fn error_of(receipt: &Receipt<'_>, told: Option<&Told>, batch: &mut Batch) -> Range<u32> {
+    let is_unknown = told.is_some_and(|told| told.state == MessageState::Unknown);
+    let strange = |code: u8| (is_unknown && MessageState::from_code(code).is_none()).then(|| code.to_string());
+    let code;
+    let word: &[u8] = match (&receipt.stat, receipt.tlv_state) {
+        (Some(Stat::Other(word)), _) => word,
+        (Some(Stat::Code(stat)), _) if is_unknown && MessageState::from_code(*stat).is_none() => {
+            receipt.stat_word.as_deref().unwrap_or_default()
+        }
+        (_, Some(state)) => {
+            code = strange(state).unwrap_or_default();
+            code.as_bytes()
+        }
+        _ => b"",
+    };
+    match (&receipt.err, receipt.network_error_code) {
+        (Some(error), _) if word.is_empty() => batch.keep(error),
+        (Some(error), _) => batch.keep(&[word, &b" "[..], error].concat()),
+        (None, _) if !word.is_empty() => batch.keep(word),
+        (None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
+        (None, _) => 0..0,
+    }
 }

@@ -1,6 +1,6 @@
 //! What an account's receipts mean where its SMSC does not keep to the specification.
 
-use crate::wire::{MessageState, Receipt};
+use crate::wire::{MessageState, Receipt, Stat};
 use std::str::FromStr;
 
 /// How receipts are read. By default as SMPP has it.
@@ -8,29 +8,82 @@ use std::str::FromStr;
 pub struct ReceiptReading {
     /// The SMSC's own delivery codes, which mean what they say where a number stands as stat, and its own words.
     pub codes: ReceiptCodes,
-    /// They apply to the TLV message_state too.
+    /// They apply to the TLV message_state too. Where not, they do for the codes that SMPP does not have.
     pub codes_in_state: bool,
     /// ACCEPTED (ACCEPTD) is the last that this SMSC says of a message that arrived: it counts as DELIVERED. Defaults to
     /// not: the receipt is still outstanding.
     pub accepted_is_final: bool,
+    /// Which of the TLV message_state and the text's `stat` holds where they differ.
+    pub state_from: StateFrom,
+}
+
+/// Where a receipt's state is taken from, if the TLV message_state and the text's `stat` both tell one. One that says
+/// UNKNOWN gives way to the other in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateFrom {
+    /// The TLV: it is written by a program for a program.
+    #[default]
+    Tlv,
+    /// The text, for SMSCs that send one and the same TLV with everything.
+    Text,
+}
+
+/// The state that a receipt tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The state; UNKNOWN stands for codes and words that mean nothing to us, too.
+    pub state: MessageState,
+    /// Whether nothing more is to come.
+    pub is_final: bool,
+    /// What the other of TLV and text says, where that is something else.
+    pub other: Option<MessageState>,
 }
 
 impl ReceiptReading {
-    /// The state that a receipt tells, and whether nothing more is to come; `None`: it tells none.
-    pub fn state(&self, receipt: &Receipt<'_>) -> Option<(MessageState, bool)> {
+    /// The state that a receipt tells; `None`: it tells none.
+    pub fn told(&self, receipt: &Receipt<'_>) -> Option<Told> {
         let own = |code| self.codes.get(code).or_else(|| MessageState::from_code(code));
-        let in_state = |code| if self.codes_in_state { own(code) } else { MessageState::from_code(code) };
-        let word = receipt.stat_word.as_deref().and_then(|word| self.codes.word(word));
-        let said = receipt.tlv_state.and_then(in_state).filter(|state| *state != MessageState::Unknown);
-        let (state, is_final) = match (word, said) {
-            (Some(state), None) => (state, !receipt.is_intermediate() && state.is_final(self.accepted_is_final)),
-            _ => {
-                let state = receipt.state_with(in_state, own)?;
-                (state, receipt.is_final(state, self.accepted_is_final))
-            }
+        let by_tlv = receipt.tlv_state.and_then(|code| self.message_state(code));
+        let own_word = receipt.stat_word.as_deref().and_then(|word| self.codes.word(word));
+        let by_text = own_word.or_else(|| match receipt.stat {
+            Some(Stat::State(state)) => Some(state),
+            Some(Stat::Code(code)) => own(code),
+            Some(Stat::Other(_)) | None => None,
+        });
+        let (first, second) = match self.state_from {
+            StateFrom::Tlv => (by_tlv, by_text),
+            StateFrom::Text => (by_text, by_tlv),
         };
-        Some((if is_final { last(state) } else { state }, is_final))
+        let state = match (first, second) {
+            (Some(MessageState::Unknown) | None, Some(second)) => second,
+            (Some(first), _) => first,
+            (None, None) if receipt.tlv_state.is_some() || receipt.stat.is_some() => MessageState::Unknown,
+            (None, None) => return None,
+        };
+        // A word or code that means nothing to us may well mean "not yet".
+        let is_guessed = state == MessageState::Unknown
+            && (receipt.tlv_state.is_some() && by_tlv.is_none() || receipt.stat.is_some() && by_text.is_none());
+        let is_final = !receipt.is_intermediate() && !is_guessed && state.is_final(self.accepted_is_final);
+        let lasting = |state| if is_final { last(state) } else { state };
+        let other = match (by_tlv.map(lasting), by_text.map(lasting)) {
+            (Some(tlv), Some(text)) if is_other(tlv, text) => Some(if lasting(state) == tlv { text } else { tlv }),
+            _ => None,
+        };
+        Some(Told { state: lasting(state), is_final, other })
     }
+
+    /// The meaning of a code in the TLV message_state; `None`: neither SMPP nor the operator says.
+    pub fn message_state(&self, code: u8) -> Option<MessageState> {
+        let (own, specified) = (self.codes.get(code), MessageState::from_code(code));
+        if self.codes_in_state { own.or(specified) } else { specified.or(own) }
+    }
+}
+
+/// Whether two states contradict each other. FAILED is in texts what has a code of its own in a TLV.
+fn is_other(one: MessageState, two: MessageState) -> bool {
+    let is_failure = |state: MessageState| state.is_final(false) && !matches!(state, MessageState::Delivered);
+    let one_of_them_failed = one == MessageState::Failed || two == MessageState::Failed;
+    one != two && !(one_of_them_failed && is_failure(one) && is_failure(two))
 }
 
 /// What a final state comes to. ACCEPTED is final only where the operator said so: somebody took the message on behalf of
@@ -99,7 +152,8 @@ mod tests {
     use crate::wire::Tlvs;
 
     fn read(reading: &ReceiptReading, text: &str, tlvs: &[u8]) -> Option<(MessageState, bool)> {
-        reading.state(&Receipt::of(4, text.as_bytes(), Tlvs(tlvs)).unwrap())
+        let told = reading.told(&Receipt::of(4, text.as_bytes(), Tlvs(tlvs)).unwrap());
+        told.map(|told| (told.state, told.is_final))
     }
 
     #[test]
@@ -122,6 +176,80 @@ mod tests {
         ] {
             assert_eq!(read(reading, text, tlvs), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_that_mean_nothing_to_us_leave_the_message_open() {
+        use MessageState::{Delivered, Enroute, Expired, Failed, Undeliverable, Unknown};
+        let plain = ReceiptReading::default();
+        let own = ReceiptReading { codes: "10=EXPIRED,50=ENROUTE,2=FAILED".parse().unwrap(), ..Default::default() };
+        for (tlv, stat, expected, by_own) in [
+            (Some(10), "10", (Unknown, false), (Expired, true)),
+            (Some(0x32), "50", (Unknown, false), (Enroute, false)),
+            (Some(10), "", (Unknown, false), (Expired, true)),
+            (None, "10", (Unknown, false), (Expired, true)),
+            (None, "010", (Unknown, false), (Expired, true)),
+            (None, "255", (Unknown, false), (Unknown, false)),
+            (None, "256", (Unknown, false), (Unknown, false)),
+            (Some(255), "BLACKLST", (Unknown, false), (Unknown, false)),
+            (Some(255), "UNKNOWN", (Unknown, false), (Unknown, false)),
+            // The other of the two says it.
+            (Some(99), "DELIVRD", (Delivered, true), (Delivered, true)),
+            (Some(99), "UNDELIV", (Undeliverable, true), (Undeliverable, true)),
+            (Some(2), "99", (Delivered, true), (Delivered, true)),
+            (Some(7), "DELIVRD", (Delivered, true), (Delivered, true)),
+            (Some(7), "99", (Unknown, false), (Unknown, false)),
+            (Some(5), "UNKNOWN", (Undeliverable, true), (Undeliverable, true)),
+            // What SMPP says of a code stands, unless the table is said to hold for the TLV as well.
+            (Some(2), "", (Delivered, true), (Delivered, true)),
+            (None, "2", (Delivered, true), (Failed, true)),
+            // UNKNOWN in so many words is final, as in SMPP.
+            (Some(7), "", (Unknown, true), (Unknown, true)),
+            (None, "UNKNOWN", (Unknown, true), (Unknown, true)),
+        ] {
+            let text = if stat.is_empty() { "id:7".to_owned() } else { format!("id:7 stat:{stat} err:000") };
+            let tlvs = tlv.map_or_else(Vec::new, |code| vec![0x04, 0x27, 0, 1, code]);
+            assert_eq!(read(&plain, &text, &tlvs), Some(expected), "{tlv:?} {stat}");
+            assert_eq!(read(&own, &text, &tlvs), Some(by_own), "{tlv:?} {stat}, by a table");
+        }
+        assert_eq!(read(&plain, "id:7", &[]), None);
+    }
+
+    #[test]
+    fn which_of_tlv_and_text_wins_is_a_setting_and_what_the_other_says_is_told() {
+        use MessageState::{Accepted, Delivered, Enroute, Rejected, Undeliverable, Unknown};
+        let by_tlv = ReceiptReading::default();
+        let by_text = ReceiptReading { state_from: StateFrom::Text, ..Default::default() };
+        let last = ReceiptReading { accepted_is_final: true, ..Default::default() };
+        for (code, stat, tlv, text, differ) in [
+            (2, "UNDELIV", (Delivered, true), (Undeliverable, true), true),
+            (5, "DELIVRD", (Undeliverable, true), (Delivered, true), true),
+            (1, "DELIVRD", (Enroute, false), (Delivered, true), true),
+            (2, "DELIVRD", (Delivered, true), (Delivered, true), false),
+            (2, "2", (Delivered, true), (Delivered, true), false),
+            (5, "FAILED", (Undeliverable, true), (MessageState::Failed, true), false),
+            (2, "FAILED", (Delivered, true), (MessageState::Failed, true), true),
+            (8, "UNDELIV", (Rejected, true), (Undeliverable, true), true),
+            (7, "DELIVRD", (Delivered, true), (Delivered, true), true),
+            (2, "UNKNOWN", (Delivered, true), (Delivered, true), true),
+            // One that means nothing to us contradicts nothing.
+            (77, "DELIVRD", (Delivered, true), (Delivered, true), false),
+            (2, "SOON", (Delivered, true), (Delivered, true), false),
+            (77, "SOON", (Unknown, false), (Unknown, false), false),
+        ] {
+            let text_of_receipt = format!("id:7 stat:{stat} err:000");
+            let tlvs = [0x04, 0x27, 0, 1, code];
+            let receipt = Receipt::of(4, text_of_receipt.as_bytes(), Tlvs(&tlvs)).unwrap();
+            for (reading, expected) in [(&by_tlv, tlv), (&by_text, text)] {
+                let told = reading.told(&receipt).unwrap();
+                assert_eq!((told.state, told.is_final), expected, "{code} {stat}");
+                assert_eq!(told.other.is_some(), differ, "{code} {stat}");
+                assert_ne!(told.other, Some(told.state), "{code} {stat}");
+            }
+        }
+        let receipt = Receipt::of(4, b"id:7 stat:DELIVRD", Tlvs(&[0x04, 0x27, 0, 1, 6])).unwrap();
+        assert_eq!(by_tlv.told(&receipt).unwrap(), Told { state: Accepted, is_final: false, other: Some(Delivered) });
+        assert_eq!(last.told(&receipt).unwrap(), Told { state: Delivered, is_final: true, other: None });
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub fn run(slot: usize, shared: &Shared) {
         let mut refused = None;
         let stop = || matches!(shared.finish.try_recv(), Err(TryRecvError::Disconnected));
         let tell = |what: String| drop(shared.notices.try_send(Notice::Trying { slot, what }));
-        let reason = match bind(&shared.account, shared.account.bind.kind(slot), &stop, &tell) {
+        let reason = match bind(&shared.account.for_slot(slot), shared.account.bind.kind(slot), &stop, &tell) {
             Ok(bound) => {
                 if let Some(reason) = lacks_tlvs(slot, shared, &bound) {
                     bound.leave();

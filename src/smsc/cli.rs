@@ -12,6 +12,7 @@ use crossbeam_channel::{after, bounded, never, select};
 
 use super::settings::parse_duration;
 use super::{DelayRange, Faults, IdForm, Outcomes, Password, Quirks, ReceiptIdForm, Settings, Smsc, SmscError};
+use crate::cli::record::RecordArgs;
 use crate::link::door::{Door, Identity};
 
 /// The environment variable that holds the password of the simulated account.
@@ -109,6 +110,8 @@ pub struct SmscArgs {
     /// Append a JSON line to this file for every message, before it is answered, and for receipts and binds
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
+    #[command(flatten)]
+    record: RecordArgs,
     /// Where all random decisions start
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -231,6 +234,7 @@ fn settings(args: &SmscArgs) -> Result<Settings, SmscError> {
         quirks,
         keep_messages: args.keep_messages,
         ledger: args.ledger.clone(),
+        record: args.record.options().map_err(|error| SmscError::Record(error.to_string()))?,
         seed: args.seed,
         faults,
         ..defaults

@@ -45,6 +45,7 @@ mod stats;
 mod submit;
 mod writer;
 
+use crate::record::Recorder;
 use crate::trouble::{self, shown};
 use std::fmt;
 use std::io::{self, Write};
@@ -101,6 +102,7 @@ struct Shared {
     accounts: Mutex<HashMap<Vec<u8>, Arc<Account>>>,
     sessions: Mutex<HashMap<u64, Arc<Session>>>,
     stopping: AtomicBool,
+    recorder: Option<Recorder>,
 }
 
 impl Smsc {
@@ -120,6 +122,7 @@ impl Smsc {
         };
         let listener = TcpListener::bind(listen).map_err(|source| SmscError::Listen { listen, source })?;
         let local_addr = listener.local_addr().map_err(|source| SmscError::Listen { listen, source })?;
+        let recorder = settings.record.as_ref().map(Recorder::start).transpose().map_err(SmscError::Record)?;
         let quirks = &settings.quirks;
         let first_number = settings.first_message_id.unwrap_or_else(number_from_clock);
         let shared = Arc::new(Shared {
@@ -132,6 +135,7 @@ impl Smsc {
             accounts: Mutex::default(),
             sessions: Mutex::default(),
             stopping: AtomicBool::new(false),
+            recorder,
             settings,
         });
         let for_acceptor = Arc::clone(&shared);
@@ -291,11 +295,15 @@ fn open(shared: &Arc<Shared>, id: u64, stream: TcpStream) -> io::Result<JoinHand
     if settings.faults.http_banner {
         (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")?;
     }
-    let session = Arc::new(Session::new(id, stream, settings.deliver_window, settings.faults.octets)?);
+    let (came, sent) = match (&shared.recorder, stream.local_addr(), stream.peer_addr()) {
+        (Some(recorder), Ok(own), Ok(peer)) => recorder.taps(own, peer, true, false),
+        _ => Default::default(),
+    };
+    let session = Arc::new(Session::new(id, stream, settings.deliver_window, settings.faults.octets, sent)?);
     shared.sessions.lock().insert(id, Arc::clone(&session));
     let writer = Writer::new(Arc::clone(shared), Arc::clone(&session));
     let writer = spawn(&format!("smsc-write-{id}"), move || writer.run())?;
-    let mut reader = Reader::new(Arc::clone(shared), Arc::clone(&session));
+    let mut reader = Reader::new(Arc::clone(shared), Arc::clone(&session), came);
     let shared = Arc::clone(shared);
     spawn(&format!("smsc-read-{id}"), move || {
         reader.run();
@@ -340,6 +348,8 @@ pub enum SmscError {
         /// Why not.
         source: io::Error,
     },
+    /// The record cannot be written.
+    Record(String),
     /// The file with the password cannot be used.
     PasswordFile {
         /// The file.
@@ -374,6 +384,7 @@ impl fmt::Display for SmscError {
                 write!(f, "cannot listen on {listen}: {source} (another --port, or 0 for any free one)")
             }
             Self::Ledger { path, source } => write!(f, "the ledger {}: {}", shown(path), trouble::words(source)),
+            Self::Record(reason) => f.write_str(reason),
             Self::PasswordFile { path, reason } => write!(f, "the password file {}: {reason}", shown(path)),
             Self::Option { option, reason } => write!(f, "{option}: {reason}"),
             Self::Thread(source) => write!(f, "cannot start a thread: {source}"),
@@ -386,7 +397,7 @@ impl fmt::Display for SmscError {
 impl std::error::Error for SmscError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NotLoopback(_) | Self::PasswordFile { .. } | Self::Option { .. } => None,
+            Self::NotLoopback(_) | Self::Record(_) | Self::PasswordFile { .. } | Self::Option { .. } => None,
             Self::Listen { source, .. } | Self::Ledger { source, .. } => Some(source),
             Self::Thread(source) | Self::Signals(source) | Self::Output(source) => Some(source),
         }

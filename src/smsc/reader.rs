@@ -14,6 +14,7 @@ use super::ids::{IdForm, mix};
 use super::ledger::LinePrefix;
 use super::receipts::{Receipt, ReceiptWriter};
 use super::session::{Bound, Session};
+use crate::record::Tap;
 use crate::wire::{
     BindKind, CommandId, CommandStatus, FrameBuffer, Header, Pdu, Sm, decode, decode_header, encode_enquire_link_resp,
     encode_generic_nack, encode_header_only,
@@ -34,6 +35,8 @@ pub(super) struct Reader {
     pub(super) storm_until: Duration,
     /// Whether any fault concerns single messages.
     pub(super) faulty: bool,
+    /// Records what comes.
+    tap: Tap,
 }
 
 /// What one read brought about.
@@ -72,21 +75,28 @@ pub(super) enum End {
 
 impl Reader {
     /// A reader for a session that just began.
-    pub(super) fn new(shared: Arc<Shared>, session: Arc<Session>) -> Reader {
+    pub(super) fn new(shared: Arc<Shared>, session: Arc<Session>, tap: Tap) -> Reader {
         let random = fastrand::Rng::with_seed(mix(shared.settings.seed ^ mix(session.id)));
         let faulty = shared.settings.faults.any_on_submit();
         let (batch, storm_until) = (Batch::default(), Duration::ZERO);
         let newly_bound = None;
-        Reader { shared, session, bound: None, newly_bound, random, batch, early: None, storm_until, faulty }
+        Reader { shared, session, bound: None, newly_bound, random, batch, early: None, storm_until, faulty, tap }
     }
 
     /// Runs until the session ends, by either side.
     pub(super) fn run(&mut self) {
         let mut frames = FrameBuffer::new();
         loop {
-            match (&self.session.stream).read(frames.spare()) {
-                Ok(0) => return,
-                Ok(count) => frames.filled(count),
+            let room = frames.spare();
+            match (&self.session.stream).read(room) {
+                Ok(0) => return self.tap.close(),
+                Ok(count) => {
+                    let noted = self.tap.note(&room[..count]);
+                    frames.filled(count);
+                    if noted.is_err() {
+                        return;
+                    }
+                }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return,
             }
@@ -204,7 +214,11 @@ impl Reader {
                 if matches!(header.command_id, CommandId::SUBMIT_SM | CommandId::DATA_SM) {
                     return self.refuse_submit(header, &Sm::default(), status::COMMAND_LENGTH);
                 }
-                self.answer(header, status::COMMAND_LENGTH);
+                if header.command_id.response().is_known() {
+                    return self.answer(header, status::COMMAND_LENGTH);
+                }
+                // alert_notification and outbind have no answer, and an SMSC is sent neither: as where they are well-formed.
+                encode_generic_nack(header.sequence_number, CommandStatus(status::COMMAND_ID), &mut self.batch.out);
             }
         }
         if self.shared.settings.faults.reorder && self.batch.out.len() > start {

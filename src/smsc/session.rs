@@ -14,6 +14,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::account::Account;
 use super::deliveries::Deliveries;
+use crate::record::Tap;
 use crate::wire::BindKind;
 
 /// How long one write may block. The reader's stall when a peer stops reading is at most this.
@@ -30,6 +31,8 @@ pub(super) struct Session {
     pub(super) stream: TcpStream,
     /// Whether everything goes out octet by octet.
     octetwise: bool,
+    /// Records what is sent.
+    tap: Option<Mutex<Tap>>,
     pub(super) state: Mutex<Outbox>,
     /// Wakes the writer.
     pub(super) changed: Condvar,
@@ -66,11 +69,12 @@ pub(super) struct Bound {
 
 impl Session {
     /// A session over a connected socket.
-    pub(super) fn new(id: u64, stream: TcpStream, window: usize, octetwise: bool) -> io::Result<Session> {
+    pub(super) fn new(id: u64, stream: TcpStream, window: usize, octetwise: bool, tap: Tap) -> io::Result<Session> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(WRITE_SLICE))?;
         let (state, changed) = (Mutex::default(), Condvar::new());
-        Ok(Session { id, stream, octetwise, state, changed, deliveries: Mutex::new(Deliveries::new(window)) })
+        let tap = tap.is_on().then(|| Mutex::new(tap));
+        Ok(Session { id, stream, octetwise, tap, state, changed, deliveries: Mutex::new(Deliveries::new(window)) })
     }
 
     /// Has the writer look at receipts and timers.
@@ -84,6 +88,9 @@ impl Session {
     pub(super) fn end(&self) {
         self.state.lock().ended = true;
         self.changed.notify_one();
+        if let Some(tap) = &self.tap {
+            tap.lock().close();
+        }
         // It fails only where there is no connection any more.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
@@ -168,7 +175,12 @@ impl Session {
         loop {
             match (&self.stream).write(octets) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => return Ok(count),
+                Ok(count) => {
+                    if let Some(tap) = &self.tap {
+                        tap.lock().note(&octets[..count])?;
+                    }
+                    return Ok(count);
+                }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return Ok(0),
                 Err(e) => return Err(e),

@@ -57,6 +57,8 @@ pub struct Settings {
     pub keep_messages: usize,
     /// A file to which a JSON line is appended for each message received, before it is answered. Defaults to none.
     pub ledger: Option<PathBuf>,
+    /// Records every PDU. Defaults to none.
+    pub record: Option<crate::record::Options>,
     /// Where every random decision starts. Defaults to 1.
     pub seed: u64,
     /// What is to go wrong. Defaults to nothing.
@@ -88,6 +90,7 @@ impl Default for Settings {
             quirks: Quirks::default(),
             keep_messages: 0,
             ledger: None,
+            record: None,
             seed: 1,
             faults: Faults::default(),
         }

@@ -7,6 +7,7 @@
 pub mod independent_smsc;
 pub mod judge;
 pub mod pty;
+pub mod scripted_smsc;
 
 use judge::Submit;
 use rusqlite::{Connection, OpenFlags};

@@ -5,13 +5,20 @@
 mod common;
 
 mod addresses;
+mod hosts;
 mod lists;
 mod numbers;
 mod patterns;
 mod place;
+mod presets;
+mod probe_more;
 mod receiver;
+mod record;
 mod restraint;
 mod said;
 mod sessions;
+mod simulator;
+mod states;
 mod terminal;
+mod tlvs;
 mod zones;

@@ -111,7 +111,15 @@ fn saturate(lasting: Duration) {
     let tls = Tls::new(&trust.options).unwrap();
     let timeout = Duration::from_secs(60);
     let hosts = [NAME.to_owned()];
-    let target = Target { hosts: &hosts, port: address.port(), tls: Some(&tls), timeout, write_timeout: timeout };
+    let target = Target {
+        hosts: &hosts,
+        port: address.port(),
+        local: smppost::link::LocalAddresses::ANY,
+        tls: Some(&tls),
+        timeout,
+        write_timeout: timeout,
+        recorder: None,
+    };
     let connected = Dial::new(target, &|| false, &|_| ()).next().unwrap().unwrap();
     let (mut reader, mut writer) = (connected.reader, connected.writer);
     reader.set_timeout(STALL + Duration::from_secs(5)).unwrap();

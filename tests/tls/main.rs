@@ -23,12 +23,16 @@ fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
         system_id: "user".into(),
         password: Secret::new("s3cr3t".into()),
         system_type: String::new(),
+        addresses: Default::default(),
         bind: BindMode::Transceiver,
         version: Version::V34,
         tlvs: smppost::session::TakesTlvs::default(),
         window: 10,
         timers: Timers { connect: Duration::from_secs(20), bind: Duration::from_secs(20), ..Timers::default() },
         receipts: Default::default(),
+        spread: Default::default(),
+        local: Default::default(),
+        recorder: None,
         receiver: None,
     }
 }
@@ -247,6 +251,9 @@ fn f23_the_program_stops_at_once_with_exit_code_1() {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("smppost"));
     let output = command
         .current_dir(folder.path())
+        .env("HOME", folder.path())
+        .env_remove("XDG_DATA_HOME")
+        .env_remove("XDG_STATE_HOME")
         .env("SMPPOST_PASSWORD", "s3cr3t")
         .args(["send", "c.csv", "--host", NAME, "--port", &port, "--system-id", "user", "--tls"])
         .timeout(Duration::from_secs(20))

@@ -275,7 +275,7 @@ fn what_came_back_may_be_delivered_after_all() {
         bench.answer(session, sent, 0, id);
         let from = ["491700000001", "491700000002"][usize::from(id == "8")];
         let state = MessageState::Undeliverable;
-        bench.receipt(session, &Told { id, state, is_final: true, from, reference: None });
+        bench.receipt(session, &Told { id, state, is_final: true, from, reference: None, text_id: "" });
     }
     assert_eq!(states(&bench), ["failed", "failed"]);
     let other = open_existing(&bench.path).unwrap();

@@ -34,7 +34,13 @@ impl Keeper {
         let mut fitting = Vec::new();
         for attempt in all {
             let Some(parties) = Parties::of(&self.connection, attempt.part())? else { continue };
-            let is_from = |address: &str| parties.source.is_empty() || parties.source.eq_ignore_ascii_case(address);
+            let source: String = self.connection.query_row(
+                "SELECT coalesce(m.source, c.source) FROM message m JOIN campaign c ON m.id >= c.first_id AND m.id < c.end_id
+                  WHERE m.id <= ?1 ORDER BY m.id DESC LIMIT 1",
+                [attempt.part()],
+                |row| row.get(0),
+            )?;
+            let is_from = |address: &str| source.is_empty() || source.eq_ignore_ascii_case(address);
             let fits = (0..2).any(|n| numbers[n] == parties.number && is_from(&addresses[1 - n]));
             if fits && self.doubts.id_of(attempt).is_none_or(|id| id == exact) {
                 fitting.push(attempt);
@@ -62,8 +68,10 @@ fn alarms(rounds: usize, of: usize, is_naive: bool) -> (u64, Vec<(String, Option
     for round in 0..rounds {
         let sent = bench.send(session, of);
         let ids: Vec<String> = (0..of).map(|n| format!("x{round}-{n}")).collect();
-        let told: Vec<Told<'_>> =
-            ids.iter().map(|id| Told { id, state: Delivered, is_final: true, from: A, reference: None }).collect();
+        let told: Vec<Told<'_>> = ids
+            .iter()
+            .map(|id| Told { id, state: Delivered, is_final: true, from: A, reference: None, text_id: "" })
+            .collect();
         bench.receipts(session, &told, SENDER);
         bench.tell(ToJournal::TimedOut { session, sent });
         bench.rest();
@@ -91,8 +99,10 @@ fn f24_a_transaction_judges_so_much_and_leaves_the_rest() {
     let session = bench.open_session();
     let sent = bench.send(session, 2);
     let ids: Vec<String> = (0..COUNT).map(|n| format!("x{n}")).collect();
-    let told: Vec<Told<'_>> =
-        ids.iter().map(|id| Told { id, state: Delivered, is_final: true, from: A, reference: None }).collect();
+    let told: Vec<Told<'_>> = ids
+        .iter()
+        .map(|id| Told { id, state: Delivered, is_final: true, from: A, reference: None, text_id: "" })
+        .collect();
     bench.receipts(session, &told, SENDER);
     let mut late = Vec::new();
     for sent in sent {
@@ -195,7 +205,7 @@ fn end_of(events: &[Happening], is_naive: bool, ids_match: bool) -> End {
             Happening::Receipt(id, number, sender) => {
                 let id = if id < 2 { format!("OWN{id}") } else { format!("x{id}") };
                 let from = if number { A } else { B };
-                let told = Told { id: &id, state: Delivered, is_final: true, from, reference: None };
+                let told = Told { id: &id, state: Delivered, is_final: true, from, reference: None, text_id: "" };
                 let sender = [SENDER, SHOP, "Other"][usize::from(sender)];
                 bench.receipts(session, &[told], sender);
             }

@@ -6,6 +6,7 @@ use crate::journal::books::Books;
 use crate::journal::doubts::{self, Doubts};
 use crate::journal::events::Barred;
 use crate::journal::feed::{self, Feeder};
+use crate::journal::fits;
 use crate::journal::generations::Generations;
 use crate::journal::ids::Ids;
 use crate::journal::judging::{ToJudge, Work};
@@ -28,6 +29,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
+
+/// Defaults to seven days.
+pub const RECEIPT_HORIZON: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// What a keeper is started with.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ pub struct KeeperSettings {
     pub stop_when: Vec<StopWhen>,
     /// Campaigns of which only the first messages go for the time being.
     pub canaries: Vec<OpenCanary>,
+    /// What was answered longer before a receipt came is no rival of a newer attempt with the same id.
+    pub receipt_horizon: Duration,
     /// Commits are at least this far apart. Zero: as fast as the disk.
     pub gather: Duration,
 }
@@ -100,6 +106,7 @@ impl Keeper {
         keeper.default_alphabet = settings.default_alphabet;
         keeper.rules = settings.rules;
         keeper.gather = settings.gather;
+        keeper.receipt_horizon_ms = i64::try_from(settings.receipt_horizon.as_millis()).unwrap_or(i64::MAX);
         keeper.reserve = Some(reserve);
         keeper.sequence = Sequence::after(last_number);
         keeper.next_serial = next_serial;
@@ -136,6 +143,9 @@ impl Keeper {
             rivals: RefCell::default(),
             ids_match,
             nameless: rivals::some_are_nameless(&connection)?,
+            numbers_fit: fits::numbers_fit(&connection)?,
+            to_revise: fits::to_revise(&connection)?,
+            receipt_horizon_ms: RECEIPT_HORIZON.as_millis() as i64,
             generations: Generations::default(),
             references: Arc::default(),
             opt_out_words: Vec::new(),
@@ -215,6 +225,8 @@ impl Keeper {
         self.load_judging()?;
         self.ids_match = rivals::ids_match(&self.connection)?;
         self.nameless = rivals::some_are_nameless(&self.connection)?;
+        self.numbers_fit = fits::numbers_fit(&self.connection)?;
+        self.to_revise = fits::to_revise(&self.connection)?;
         self.retries = Retries::default();
         self.load_retries()?;
         self.decisions_left = false;

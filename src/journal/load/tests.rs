@@ -1,4 +1,4 @@
-use crate::journal::bench::{Bench, Told};
+use crate::journal::bench::{Bench, Told, told};
 use crate::journal::books::InDoubtPolicy::Hold;
 use crate::wire::MessageState::Delivered;
 
@@ -66,7 +66,7 @@ fn receipts_for_what_is_asleep_are_matched_whenever_they_come_and_whenever_it_en
         for (n, message) in order.into_iter().enumerate() {
             // Some have no number that could tell them.
             let from = if random.bool() { numbers[message].as_str() } else { "" };
-            let told = Told { id: &id(message), state: Delivered, is_final: true, from, reference: None };
+            let told = Told { id: &id(message), state: Delivered, is_final: true, from, reference: None, ..told("", Delivered, "") };
             bench.receipt(session, &told);
             if n % 7 == 0 && random.u8(..) < 40 {
                 bench.restart();
@@ -114,5 +114,30 @@ fn what_is_sent_again_while_it_is_asleep_is_found_once() {
         bench.rest();
         assert_eq!(bench.number("SELECT count(*) FROM receipt_log WHERE rule = 'exact id'"), 122 * round);
         bench.restart();
+    }
+}
+
+#[test]
+fn an_id_that_was_given_again_is_not_guessed_while_one_of_the_two_is_asleep() {
+    let numbers: Vec<String> = (0..900).map(|n| format!("4917{:08}", if n == 890 { 5 } else { n })).collect();
+    let messages: Vec<(&str, u8)> = numbers.iter().map(|number| (number.as_str(), 1)).collect();
+    for settled_first in [false, true] {
+        let mut bench = Bench::new(&messages, Hold);
+        bench.ids_in_memory = 100_000;
+        bench.restart();
+        let session = bench.open_session();
+        for (n, sent) in bench.send(session, 900).iter().enumerate() {
+            bench.answer(session, *sent, OK, &id(if n == 890 { 5 } else { n }));
+        }
+        bench.restart();
+        let session = bench.open_session();
+        if settled_first {
+            bench.rest();
+        }
+        bench.delivered(session, &id(5), &numbers[5]);
+        bench.rest();
+        let states = bench.states();
+        assert_eq!((&*states[5], &*states[890]), ("accepted", "accepted"), "{settled_first}");
+        assert_eq!(bench.rules(), [("ambiguous".to_owned(), None)], "{settled_first}");
     }
 }

@@ -23,6 +23,8 @@ const CHUNK_STATES: i64 = 500_000;
 const DOUBTS_SHOWN: usize = 10;
 /// A longer silence between two claims is a pause, not sending.
 const PAUSE_MS: i64 = 60_000;
+/// Rules by which receipts are matched, numbered from 0.
+const RULES: usize = 12;
 
 /// Reads the report of the campaign of that name.
 pub fn campaign_report(connection: &Connection, name: &str) -> Result<CampaignReport, JournalError> {
@@ -157,7 +159,8 @@ struct Scan<'a> {
     rejections: Rejections,
     failures: Kinds,
     so_far: Kinds,
-    rules: [i64; 8],
+    rules: [i64; RULES],
+    differing: i64,
     outstanding: (i64, Option<i64>),
     answers_ms: Histogram,
     deliveries_ms: Histogram,
@@ -180,7 +183,8 @@ impl<'a> Scan<'a> {
             rejections: Rejections::default(),
             failures: Kinds::default(),
             so_far: Kinds::default(),
-            rules: [0; 8],
+            rules: [0; RULES],
+            differing: 0,
             outstanding: (0, None),
             answers_ms: Histogram::new(),
             deliveries_ms: Histogram::new(),
@@ -265,7 +269,7 @@ impl<'a> Scan<'a> {
     fn receipts(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
         let mut at = 0;
         let mut statement = snapshot.prepare_cached(
-            "SELECT id, received_at, state, final, rule, error FROM receipt WHERE id >= ?1 AND id < ?2 ORDER BY id",
+            "SELECT id, received_at, state, final, rule, error, other_state IS NOT NULL FROM receipt WHERE id >= ?1 AND id < ?2 ORDER BY id",
         )?;
         let mut rows = statement.query(Attempt::receipt_range(from, end))?;
         while let Some(row) = rows.next()? {
@@ -274,6 +278,7 @@ impl<'a> Scan<'a> {
                 continue;
             }
             self.count_rule(row.get(4)?);
+            self.differing += i64::from(row.get::<_, bool>(6)?);
             let error = row.get_ref(5)?.as_str_or_null().unwrap_or(None);
             if !row.get::<_, bool>(3)? {
                 self.not_final(&mut at, Attempt::of_receipt(id), row.get(2)?, error);
@@ -285,6 +290,7 @@ impl<'a> Scan<'a> {
         let mut at = 0;
         for receipt in &matched {
             self.count_rule(receipt.rule);
+            self.differing += i64::from(receipt.differs);
             if !receipt.is_final {
                 self.not_final(&mut at, receipt.attempt, receipt.state, receipt.error.as_deref());
             } else {
@@ -455,6 +461,7 @@ impl<'a> Scan<'a> {
                 .filter(|&(_, receipts)| receipts > 0)
                 .map(|(rule, receipts)| RuleCount { rule: rule_name(rule), receipts })
                 .collect(),
+            contradictory_receipts: self.differing,
             throughput: Throughput {
                 seconds: elapsed as f64 / 1_000.0,
                 parts_per_second: rate(elapsed),

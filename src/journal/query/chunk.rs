@@ -97,6 +97,8 @@ pub struct Matched {
     pub number: i64,
     /// The id that only the receipt told, where the attempt was never answered.
     pub message_id: Option<String>,
+    /// Its TLV message_state and its text tell different states.
+    pub differs: bool,
 }
 
 /// Receipts that were matched after they were stored, or matched anew.
@@ -122,7 +124,8 @@ impl Matches {
         let mut statement = connection.prepare_cached(
             "SELECT x.attempt, r.received_at, r.state, r.final, x.rule, r.error, x.id,
                     CASE WHEN r.message_id <> '' AND NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = x.attempt)
-                         THEN r.message_id END
+                         THEN r.message_id END,
+                    r.other_state IS NOT NULL
                FROM receipt_match x JOIN receipt r ON r.id = x.receipt_id
               WHERE x.attempt >= ?1 AND x.attempt < ?2
                 AND NOT EXISTS (SELECT 1 FROM receipt_match y WHERE y.receipt_id = x.receipt_id AND y.id > x.id)
@@ -139,6 +142,7 @@ impl Matches {
                 error: row.get(5)?,
                 number: row.get(6)?,
                 message_id: row.get(7)?,
+                differs: row.get(8)?,
             });
         }
         Ok(())

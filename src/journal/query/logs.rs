@@ -65,6 +65,8 @@ pub struct ReceiptRow {
     pub source: Option<String>,
     /// And to whom: as a rule the message's sender.
     pub destination: Option<String>,
+    /// What its text says, or its TLV message_state, where that is another state than the one that counts.
+    pub other_state: Option<String>,
 }
 
 /// A row of `rejected_row` or `duplicate_row`.
@@ -242,7 +244,7 @@ pub fn receipts<E: From<JournalError>>(
 }
 
 const RECEIPT: &str = "SELECT r.received_at, coalesce(r.message_id, a.message_id), r.state, r.error, r.rule, m.line,
-        (r.attempt >> 12) - m.id + 1, r.text, r.id, r.source, r.destination
+        (r.attempt >> 12) - m.id + 1, r.text, r.id, r.source, r.destination, r.other_state
    FROM receipt_fact r
    LEFT JOIN answer a ON a.attempt = r.attempt
    LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)";
@@ -277,7 +279,7 @@ fn receipts_of(
 }
 
 fn receipt(row: &Row<'_>, summary: Option<&CampaignSummary>) -> Result<ReceiptRow, JournalError> {
-    let state: Option<i64> = row.get(2)?;
+    let state_name = |state: Option<i64>| state.map(|state| receipt_state_name(state).into_owned());
     let text = match row.get_ref(7)? {
         ValueRef::Text(octets) | ValueRef::Blob(octets) => Some(match std::str::from_utf8(octets) {
             Ok(text) => text.to_owned(),
@@ -288,7 +290,7 @@ fn receipt(row: &Row<'_>, summary: Option<&CampaignSummary>) -> Result<ReceiptRo
     Ok(ReceiptRow {
         received_at: stamp(row, 0)?,
         message_id: row.get(1)?,
-        state: state.map(|state| receipt_state_name(state).into_owned()),
+        state: state_name(row.get(2)?),
         error: row.get(3)?,
         rule: rule_name(row.get(4)?),
         campaign: summary.map(|summary| summary.campaign.clone()),
@@ -298,6 +300,7 @@ fn receipt(row: &Row<'_>, summary: Option<&CampaignSummary>) -> Result<ReceiptRo
         receipt: row.get(8)?,
         source: row.get(9)?,
         destination: row.get(10)?,
+        other_state: state_name(row.get(11)?),
     })
 }
 

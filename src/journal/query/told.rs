@@ -30,6 +30,8 @@ pub struct CampaignReport {
     pub latency: Latency,
     /// Receipts by how they were matched.
     pub receipts: Vec<RuleCount>,
+    /// Receipts whose TLV message_state and whose text tell different states.
+    pub contradictory_receipts: i64,
     /// Messages of which some parts were taken and the rest is not sent any more.
     pub sent_in_part: i64,
     /// Messages that may have arrived twice.

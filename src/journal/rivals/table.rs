@@ -3,6 +3,7 @@
 
 use crate::address::Destination;
 use crate::journal::JournalError;
+use crate::journal::ids::LAST_DIGITS;
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 
@@ -10,6 +11,8 @@ use rusqlite::Connection;
 pub const ROWS_PER_COMMIT: i64 = 20_000;
 /// No more messages than these are kept, 64 MB: beyond, every number counts as one that others have, too.
 const ROWS_MAX: usize = 8_000_000;
+/// Slices are merged up to so many messages, in some 20 ms.
+const MERGED_MAX: usize = 2_000_000;
 /// What was found out is kept of so many numbers.
 const KNOWN_MAX: usize = 100_000;
 
@@ -22,6 +25,8 @@ pub struct Table {
     read: HashSet<i64>,
     /// Ranges of messages that are still to be read.
     wanted: Vec<(i64, i64, i64)>,
+    /// First messages of the campaigns that they belong to.
+    listed: HashSet<i64>,
     known: HashMap<u64, Known>,
 }
 
@@ -39,8 +44,32 @@ pub struct Known {
     pub rivals: [Option<i64>; 2],
 }
 
+impl Slice {
+    /// Both in one; `None`: they are too far apart.
+    fn merged(a: &Self, b: &Self) -> Option<Self> {
+        let first = a.first.min(b.first);
+        let rebased = |slice: &Self| u32::try_from(slice.first - first).ok();
+        let (a_further, b_further) = (rebased(a)?, rebased(b)?);
+        let last = |slice: &Self| slice.entries.iter().map(|entry| entry.1).max().unwrap_or(0);
+        last(a).checked_add(a_further)?;
+        last(b).checked_add(b_further)?;
+        let mut entries = Vec::with_capacity(a.entries.len() + b.entries.len());
+        let mut left = a.entries.iter().map(|&(hash, distance)| (hash, distance + a_further)).peekable();
+        let mut right = b.entries.iter().map(|&(hash, distance)| (hash, distance + b_further)).peekable();
+        while let Some(next) = match (left.peek(), right.peek()) {
+            (Some(l), Some(r)) if r < l => right.next(),
+            (Some(_), _) => left.next(),
+            (None, _) => right.next(),
+        } {
+            entries.push(next);
+        }
+        Some(Self { first, entries })
+    }
+}
+
+/// Of a number's last digits: it may be written with its country or without.
 fn hash(key: u64) -> u32 {
-    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+    ((key % LAST_DIGITS).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }
 
 impl Table {
@@ -49,10 +78,15 @@ impl Table {
         if self.read.contains(&first) {
             return true;
         }
-        if !self.wanted.iter().any(|wanted| wanted.0 == first) {
+        if self.listed.insert(first) {
             self.wanted.push((first, first, end));
         }
         false
+    }
+
+    /// Whether the messages of so many campaigns are there.
+    pub fn has_all_of(&self, campaigns: usize) -> bool {
+        self.read.len() >= campaigns
     }
 
     /// Whether something is to be read.
@@ -83,6 +117,7 @@ impl Table {
         }
         if count < limit || self.is_full() {
             self.read.insert(campaign);
+            self.listed.remove(&campaign);
         } else {
             self.wanted.push((campaign, next, end));
         }
@@ -90,10 +125,23 @@ impl Table {
         slice.entries.sort_unstable();
         slice.entries.shrink_to_fit();
         self.slices.push(slice);
+        self.merge();
         Ok(count)
     }
 
-    /// Messages that may be to this number: others can have the same hash.
+    /// Merges the last slices while they are about as large as each other: there are never more than a few to look into.
+    fn merge(&mut self) {
+        while let [.., a, b] = &self.slices[..]
+            && a.entries.len() < 2 * b.entries.len()
+            && a.entries.len() + b.entries.len() <= MERGED_MAX
+            && let Some(merged) = Slice::merged(a, b)
+        {
+            self.slices.truncate(self.slices.len() - 2);
+            self.slices.push(merged);
+        }
+    }
+
+    /// Messages that may be to this number: others can end alike, or have the same hash.
     pub fn perhaps_to(&self, number: u64) -> impl Iterator<Item = i64> + '_ {
         let wanted = hash(number);
         self.slices.iter().flat_map(move |slice| {
@@ -147,7 +195,7 @@ mod tests {
             table.read_on(&connection, ROWS_PER_COMMIT).unwrap();
             slices += 1;
         }
-        assert_eq!(slices, 3);
+        assert_eq!((slices, table.slices.len()), (3, 2));
         assert!(table.has(1, count + 1));
         for n in [1, 5_000, 13_333] {
             let key = Destination::parse(&(491_700_000_000 + n).to_string()).unwrap().key();

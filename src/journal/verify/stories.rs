@@ -2,6 +2,7 @@
 
 use super::{Check, Found};
 use crate::journal::JournalError;
+use crate::journal::facts::SharedIds;
 use crate::journal::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::query::CampaignSummary;
 use crate::journal::query::chunk::{ClaimRun, claims, tries};
@@ -44,7 +45,7 @@ struct Facts {
     cancelled: HashSet<i64>,
     /// Sessions that have not ended, or whose end is not recorded.
     open: HashSet<i64>,
-    answers: Vec<(Attempt, Outcome)>,
+    answers: Vec<(Attempt, Outcome, Option<String>)>,
     verdicts: Vec<(Attempt, Option<Verdict>)>,
     receipts: Vec<ReceiptFact>,
 }
@@ -209,10 +210,19 @@ impl<'a> Stories<'a> {
                 self.sessions[n].resize(usize::from(*tried) + 1, run.session);
             }
         }
-        for (attempt, outcome) in take(&mut rest.answers, |fact| fact.0.part() < end) {
+        let mut ids = SharedIds::default();
+        for (attempt, outcome, id) in take(&mut rest.answers, |fact| fact.0.part() < end) {
+            if end > message + 1 {
+                ids.note(*attempt, id.as_deref());
+            }
             if let Some((facts, again)) = self.fact(message, *attempt, "answer") {
                 facts.answer = Some(*outcome);
                 *again |= *outcome == Outcome::Retry;
+            }
+        }
+        for attempt in ids.shared() {
+            if let Some((facts, _)) = self.fact(message, attempt, "answer") {
+                facts.shares_id = true;
             }
         }
         for (attempt, verdict) in take(&mut rest.verdicts, |fact| fact.0.part() < end) {
@@ -362,7 +372,10 @@ impl Facts {
         }
         read(
             snapshot,
-            "SELECT attempt, outcome FROM answer WHERE attempt >= ?1 AND attempt < ?2 ORDER BY attempt",
+            // Of messages of one part no id is compared.
+            "SELECT a.attempt, a.outcome, CASE WHEN a.outcome = 0 AND NOT EXISTS (
+                        SELECT 1 FROM message m WHERE m.id = (a.attempt >> 12) AND m.parts = 1) THEN a.message_id END
+               FROM answer a WHERE a.attempt >= ?1 AND a.attempt < ?2 ORDER BY a.attempt",
             Attempt::range(from, end),
             &mut self.answers,
             |row| {
@@ -371,7 +384,7 @@ impl Facts {
                     1 => Outcome::Retry,
                     _ => Outcome::Rejected,
                 };
-                Ok((Attempt(row.get(0)?), outcome))
+                Ok((Attempt(row.get(0)?), outcome, row.get(2)?))
             },
         )?;
         read(
@@ -450,7 +463,7 @@ struct Cursors<'a> {
     stored: &'a [(i64, i64)],
     claims: Vec<(u16, &'a [ClaimRun])>,
     open: &'a HashSet<i64>,
-    answers: &'a [(Attempt, Outcome)],
+    answers: &'a [(Attempt, Outcome, Option<String>)],
     verdicts: &'a [(Attempt, Option<Verdict>)],
     receipts: &'a [ReceiptFact],
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::link::LocalAddresses;
 use crossbeam_channel::{bounded, never};
 use std::cell::{Cell, RefCell};
 use std::net::TcpListener;
@@ -38,7 +39,7 @@ fn hosts(names: &[&str]) -> Vec<String> {
 
 fn target(hosts: &[String], port: u16) -> Target<'_> {
     let timeout = Duration::from_secs(20);
-    Target { hosts, port, tls: None, timeout, write_timeout: timeout }
+    Target { hosts, port, local: LocalAddresses::ANY, tls: None, timeout, write_timeout: timeout, recorder: None }
 }
 
 /// Answers each name with these addresses.

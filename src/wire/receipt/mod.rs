@@ -142,11 +142,17 @@ impl<'a> Receipt<'a> {
         }
     }
 
-    /// Whether `state` of this receipt ends the matter. An intermediate notification never does, nor does a word that
-    /// is not known: it may well mean "not yet".
+    /// Whether `state` of this receipt ends the matter, by SMPP's own words and codes. An intermediate notification never
+    /// does, nor does a word or a code that is not known: it may well mean "not yet".
     #[must_use]
     pub fn is_final(&self, state: MessageState, accepted_is_final: bool) -> bool {
-        let guessed = matches!(self.stat, Some(Stat::Other(_))) && state == MessageState::Unknown;
+        let is_strange = |code| MessageState::from_code(code).is_none();
+        let guessed = match self.stat {
+            Some(Stat::Other(_)) => true,
+            Some(Stat::Code(code)) => is_strange(code),
+            _ => self.tlv_state.is_some_and(is_strange),
+        };
+        let guessed = guessed && state == MessageState::Unknown;
         !self.is_intermediate() && !guessed && state.is_final(accepted_is_final)
     }
 

@@ -1,0 +1,85 @@
+//! An id that the SMSC gave again: receipts that went to another attempt with that id, and came when this one had been
+//! claimed, may be about this one. They are judged again when its answer brings the id, so that it makes no difference
+//! which came first, the answer or the receipt.
+
+use super::JournalError;
+use super::ids::IdKey;
+use super::keeper::Keeper;
+use super::key::{Attempt, RECEIPTS_MAX};
+use super::reread;
+use super::strays::{Rule, Stray};
+use rusqlite::OptionalExtension;
+
+/// So many other attempts with the id are looked at: where more have it, it tells nothing.
+const ATTEMPTS_MAX: usize = 64;
+/// So many receipts of each.
+const RECEIPTS_LOOKED_AT_MAX: i64 = 256;
+
+impl Keeper {
+    /// Judges again the receipts that exactly this id had led to other attempts, now that `attempt`, to `destination` (0: not at hand), has it as well.
+    pub(super) fn judge_those_of_others(
+        &mut self,
+        key: IdKey,
+        (attempt, destination): (Attempt, u64),
+        now: i64,
+    ) -> Result<(), JournalError> {
+        self.to_judge.spelled(key.folded);
+        let others: Vec<Attempt> = self.ids.receipted(key, attempt, destination).take(ATTEMPTS_MAX).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let claimed_at: Option<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT claimed_at FROM claim WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1",
+            )?
+            .query_row((attempt.tried(), attempt.part()), |row| row.get(0))
+            .optional()?;
+        let Some(claimed_at) = claimed_at else { return Ok(()) };
+        for other in others {
+            for stray in self.receipts_since(other, claimed_at)? {
+                self.judge_anew(stray, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The receipts that their exact id gave to an attempt and that came since.
+    fn receipts_since(&self, attempt: Attempt, since: i64) -> Result<Vec<Stray>, JournalError> {
+        let mut found = Vec::new();
+        for from in [
+            "FROM (SELECT * FROM receipt WHERE id >= ?1 AND id < ?2 AND received_at >= ?3 ORDER BY id DESC LIMIT ?5) r",
+            "FROM (SELECT receipt_id FROM receipt_match WHERE attempt = ?4
+                    GROUP BY receipt_id ORDER BY max(id) DESC LIMIT ?5) m
+             JOIN receipt r ON r.id = m.receipt_id AND r.received_at >= ?3 AND (r.id < ?1 OR r.id >= ?2)",
+        ] {
+            let mut statement = self.connection.prepare_cached(&reread::select(from, ""))?;
+            let (first, end) = (attempt.receipt(0), attempt.receipt(RECEIPTS_MAX));
+            let mut rows = statement.query((first, end, since, attempt.0, RECEIPTS_LOOKED_AT_MAX))?;
+            while let Some(row) = rows.next()? {
+                self.work.note(1);
+                let stray = reread::stray_of(row, &self.ids)?;
+                if stray.owner == Some(attempt) && matches!(stray.rule, Rule::Exact | Rule::TextExact) {
+                    found.push(stray);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn judge_anew(&mut self, stray: Stray, now: i64) -> Result<(), JournalError> {
+        let (id, owner) = (stray.id, stray.owner);
+        match self.judge(&stray)? {
+            Some(judgement) if judgement.owner == owner => {}
+            Some(judgement) => {
+                self.strays.remember(stray.clone());
+                self.give(&stray, judgement, now)?;
+            }
+            None => {
+                self.strays.remember(stray);
+                self.to_judge.postpone(id);
+            }
+        }
+        Ok(())
+    }
+}

@@ -179,7 +179,6 @@ fn receipts(given: &[(Sent, u64)]) -> Batch {
             message_id: batch.keep(format!("{id:08x}").as_bytes()),
             state: Some(MessageState::Delivered),
             is_final: true,
-            other: None,
             error: batch.keep(b"000"),
             text: batch.keep(RECEIPT),
             tlvs: 0..0,

@@ -24,6 +24,9 @@ pub const POINTS: [&str; 17] = [
     "recovered",
 ];
 
+/// Between the transactions of a recovery, apart since a recovery of a window has but one.
+pub const RECOVERY_POINT: &str = "recovering";
+
 /// Those of the upgrade of an older journal, apart since no run with a new one reaches them.
 pub const UPGRADE_POINTS: [&str; 5] =
     ["upgrade-backup", "upgrade-begin", "upgrade-range", "upgrade-index", "upgrade-finish"];

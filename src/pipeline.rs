@@ -233,15 +233,7 @@ fn gather(rate: Rate, slots: usize) -> Duration {
 
 /// Honours what other commands appended while no sender ran: a slice in each transaction, as a sender does.
 pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> Result<(), JournalError> {
-    loop {
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        let applied = journal::control::apply(connection, books)?;
-        books.settle(connection)?;
-        connection.execute_batch("COMMIT")?;
-        if !applied.is_left {
-            return Ok(());
-        }
-    }
+    journal::control::apply_all(connection, books)
 }
 
 /// The threads of a run, and what keeps them going.

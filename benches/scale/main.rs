@@ -11,6 +11,7 @@
 // Whatever goes wrong ends a benchmark, with its words.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod flood;
 mod patterns;
 mod place;
 
@@ -48,8 +49,10 @@ fn main() {
         panic!("--only {unknown}: there are {}", names.join(", "));
     }
     println!("load before: {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
-    println!("| pattern | messages | messages/s | of plain | longest pause ms | steps a message | RSS MB |");
-    println!("|---|---|---|---|---|---|---|");
+    println!(
+        "| pattern | messages | messages/s | of plain | longest pause ms | judging steps a message | SQLite steps a message | RSS MB |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     let mut plain = f64::NAN;
     for pattern in PATTERNS {
         if pattern.name != "plain" && !options.only.is_empty() && !options.only.iter().any(|name| name == pattern.name)
@@ -58,14 +61,14 @@ fn main() {
         }
         let size = options.size.unwrap_or(pattern.size / if options.short { 100 } else { 1 }).max(10);
         let place = Place::new(&options);
-        let Figures { seconds, pause_ms, steps, rss_mb, messages } = (pattern.run)(&place, size);
+        let Figures { seconds, pause_ms, steps, sqlite, rss_mb, messages } = (pattern.run)(&place, size);
         let rate = messages as f64 / seconds;
         if pattern.name == "plain" {
             plain = rate;
         }
-        let steps = steps as f64 / messages as f64;
+        let (steps, sqlite) = (steps as f64 / messages as f64, 100.0 * sqlite as f64 / messages as f64);
         println!(
-            "| {} | {messages} | {rate:.0} | {:.0}% | {pause_ms} | {steps:.1} | {rss_mb:.0} |",
+            "| {} | {messages} | {rate:.0} | {:.0}% | {pause_ms} | {steps:.1} | {sqlite:.0} | {rss_mb:.0} |",
             pattern.words,
             100.0 * rate / plain
         );

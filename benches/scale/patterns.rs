@@ -1,5 +1,6 @@
 //! The patterns.
 
+use crate::flood::{self, Flood};
 use crate::place::{Figures, Place};
 
 pub struct Pattern {
@@ -14,7 +15,14 @@ pub const PATTERNS: &[Pattern] = &[
     Pattern { name: "plain", words: "plain", size: 500_000, run: plain },
     Pattern { name: "doubts", words: "doubts to one number", size: 100_000, run: doubts },
     Pattern { name: "strays", words: "receipts of unknown ids to one number", size: 100_000, run: strays },
-    Pattern { name: "foreign", words: "receipts of foreign ids", size: 1_000_000, run: foreign },
+    Pattern { name: "referenced", words: "receipts matched by their reference alone", size: 500_000, run: referenced },
+    Pattern { name: "foreign", words: "receipts of foreign ids and numbers", size: 1_000_000, run: foreign },
+    Pattern {
+        name: "inbound",
+        words: "as many messages from handsets, half of them parts",
+        size: 100_000,
+        run: inbound,
+    },
     Pattern { name: "outstanding", words: "beside six times as many outstanding", size: 500_000, run: outstanding },
     Pattern {
         name: "suppressed",
@@ -26,6 +34,7 @@ pub const PATTERNS: &[Pattern] = &[
     Pattern { name: "senders", words: "a sender in every row", size: 500_000, run: senders },
     Pattern { name: "retried", words: "every part tried four times", size: 100_000, run: retried },
     Pattern { name: "decided", words: "doubts resolved while it sends", size: 1_000_000, run: decided },
+    Pattern { name: "at-once", words: "beside it twice as many given up at once", size: 500_000, run: at_once },
     Pattern { name: "lost", words: "every session lost again and again", size: 200_000, run: lost },
 ];
 
@@ -58,10 +67,40 @@ fn doubts(place: &Place, size: u64) -> Figures {
 
 fn strays(place: &Place, size: u64) -> Figures {
     place.import("bench", HEAD, to_one(size), &["--allow-duplicates"]);
-    place.send("bench", &["--receipt-id", "random-hex"], &["--wait-receipts", "3s"], nothing)
+    let flood = Flood::start(size, flood::foreign_to_one);
+    place.send_to(&flood.port, "bench", &["--wait-receipts", "3s"], nothing)
 }
 
 fn foreign(place: &Place, size: u64) -> Figures {
+    place.import("bench", HEAD, rows(0, size), &[]);
+    let before = place.octets();
+    let flood = Flood::start(size, flood::foreign);
+    let figures = place.send_to(&flood.port, "bench", &["--wait-receipts", "3s"], nothing);
+    // Their numbers fall.
+    let tenth = |from: u64, to: u64| {
+        let at = |n: u64| format!("(SELECT received_at FROM receipt WHERE id <= -{n} ORDER BY id DESC LIMIT 1)");
+        let took = place.ask(&format!("SELECT {} - {}", at(to), at(from.max(1))))[0];
+        (to - from) * 1_000 / took.max(1) as u64
+    };
+    println!(
+        "foreign receipts: the first tenth {} a second, the last tenth {}; {} octets each, message included",
+        tenth(0, size / 10),
+        tenth(size - size / 10, size),
+        (place.octets() - before) / size
+    );
+    figures
+}
+
+fn inbound(place: &Place, size: u64) -> Figures {
+    place.import("bench", HEAD, rows(0, size), &[]);
+    let flood = Flood::start(size, flood::inbound);
+    let figures = place.send_to(&flood.port, "bench", &["--wait-receipts", "3s"], nothing);
+    let found = place.ask("SELECT count(*) FROM inbound");
+    assert_eq!(found[0] as u64, size, "messages from handsets");
+    figures
+}
+
+fn referenced(place: &Place, size: u64) -> Figures {
     place.import("bench", HEAD, rows(0, size), &[]);
     place.send("bench", &["--receipt-id", "random-hex"], &["--wait-receipts", "3s"], nothing)
 }
@@ -104,8 +143,15 @@ fn campaigns(place: &Place, size: u64) -> Figures {
          INSERT OR IGNORE INTO campaign_count (campaign_id) SELECT id FROM campaign;",
     );
     place.import("bench", HEAD, rows(1, size), &[]);
-    println!("list with 10,000 campaigns: {:?}", place.run(&["list"]));
-    place.send("bench", &[], &[], nothing)
+    println!("with 10,000 campaigns: list {:?}", place.run(&["list"]));
+    let figures = place.send("bench", &[], &[], nothing);
+    println!("with 10,000 campaigns: resume with nothing left {:?}", place.run(&["resume", "--port", "1"]));
+    // As if each had a message that is not sent.
+    place.change(
+        "UPDATE campaign_count SET queued = 1, messages = 1 WHERE campaign_id IN (SELECT id FROM campaign WHERE name LIKE 'old%')",
+    );
+    println!("with 10,000 unfinished ones: resume {:?}", place.refused(&["resume", "--port", "1"], 2));
+    figures
 }
 
 fn senders(place: &Place, size: u64) -> Figures {
@@ -129,6 +175,51 @@ fn decided(place: &Place, size: u64) -> Figures {
         }
         place.beside(&["cancel", "bench"]).wait().expect("the program");
     })
+}
+
+/// A million messages in doubt in another campaign are given up, then a million rejected ones are to be tried again, then
+/// that is cancelled: all while this one sends.
+fn at_once(place: &Place, size: u64) -> Figures {
+    place.import("old", HEAD, rows(0, 2 * size), &[]);
+    place.import("refused", HEAD, rows(2 * size, 2 * size), &[]);
+    place.import("bench", HEAD, rows(4 * size, size), &[]);
+    place.change(&format!(
+        "INSERT INTO session (opened_at, closed_at, boot_id, first_serial, peer, system_id, bind, smpp_version)
+             VALUES (1, 1, '', 1, '', 'bench', 'trx', '3.4');
+         INSERT INTO claim
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1000 FROM n WHERE i + 1000 < 1 + {both})
+             SELECT i, 0, i, min(1000, 1 + {both} - i), i, 1, i % 1000000 + 1, 1 FROM n;
+         INSERT INTO verdict (attempt, at, kind, reason) SELECT id << 12, 1, 1, 'made' FROM message WHERE id < 1 + {each};
+         INSERT INTO message_state (message, state) SELECT id, {in_doubt} FROM message WHERE id < 1 + {each};
+         INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome)
+             SELECT id << 12, 1, 1, 11, 2 FROM message WHERE id >= 1 + {each} AND id < 1 + {both};
+         UPDATE campaign_count SET queued = 0, in_doubt = messages
+          WHERE campaign_id = (SELECT id FROM campaign WHERE name = 'old');
+         UPDATE campaign_count SET queued = 0, rejected = messages
+          WHERE campaign_id = (SELECT id FROM campaign WHERE name = 'refused');",
+        each = 2 * size,
+        both = 4 * size,
+        in_doubt = place.ask("SELECT id FROM state WHERE name = 'in_doubt'")[0],
+    ));
+    let figures = place.send("bench", &[], &[], |place| {
+        // As the commands would, each of which waits for nobody.
+        for (kind, campaign) in [("abandon", "old"), ("retry-rejected", "refused"), ("cancel", "refused")] {
+            place.change(&format!(
+                "INSERT INTO control (at, campaign_id, kind, detail)
+                     SELECT 1, id, '{kind}', '{{}}' FROM campaign WHERE name = '{campaign}'"
+            ));
+        }
+    });
+    // What the run did not come to, the next one does, and says how long that takes.
+    println!(
+        "decisions about {} messages, the rest of them without a run beside: {:?}",
+        4 * size,
+        place.run(&["resume"])
+    );
+    let left = place.ask("SELECT count(*) FROM control WHERE applied_at IS NULL");
+    assert_eq!(left[0], 0, "decisions that are not applied");
+    place.run(&["verify"]);
+    figures
 }
 
 fn lost(place: &Place, size: u64) -> Figures {

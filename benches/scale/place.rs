@@ -16,6 +16,8 @@ pub struct Figures {
     /// `u64::MAX`: that build does not say.
     pub pause_ms: u64,
     pub steps: u64,
+    /// Hundreds of instructions of SQLite; 0: that build does not say.
+    pub sqlite: u64,
     pub rss_mb: f64,
     pub messages: u64,
 }
@@ -52,6 +54,14 @@ impl Place {
         started.elapsed()
     }
 
+    /// Runs the program, which is to refuse with this exit code. Returns how long it took.
+    pub fn refused(&self, arguments: &[&str], code: i32) -> Duration {
+        let started = Instant::now();
+        let output = self.command().args(arguments).output().expect("the program");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        started.elapsed()
+    }
+
     /// Starts the program beside whatever else runs.
     pub fn beside(&self, arguments: &[&str]) -> Child {
         self.command().args(arguments).stderr(Stdio::null()).spawn().expect("the program")
@@ -71,6 +81,23 @@ impl Place {
         file.flush().expect("a file");
     }
 
+    /// Asks the journal for numbers.
+    pub fn ask(&self, sql: &str) -> Vec<i64> {
+        let journal = Connection::open(self.path("journal.db")).expect("the journal");
+        let mut statement = journal.prepare(sql).expect(sql);
+        let columns = statement.column_count();
+        let row = |row: &rusqlite::Row<'_>| (0..columns).map(|n| row.get(n)).collect();
+        statement.query_row([], row).expect(sql)
+    }
+
+    /// Octets of the journal with its -wal.
+    pub fn octets(&self) -> u64 {
+        ["journal.db", "journal.db-wal"]
+            .iter()
+            .map(|name| std::fs::metadata(self.path(name)).map_or(0, |file| file.len()))
+            .sum()
+    }
+
     /// Changes the journal behind the program's back.
     pub fn change(&self, sql: &str) {
         Connection::open(self.path("journal.db")).expect("the journal").execute_batch(sql).expect(sql);
@@ -79,8 +106,16 @@ impl Place {
     /// Sends a campaign to a simulator of its own, and measures it. `meanwhile` runs beside it.
     pub fn send(&self, campaign: &str, simulator: &[&str], more: &[&str], meanwhile: impl FnOnce(&Self)) -> Figures {
         let mut smsc = Simulator::start(self, simulator);
+        let port = smsc.port.clone();
+        let figures = self.send_to(&port, campaign, more, meanwhile);
+        smsc.stop();
+        figures
+    }
+
+    /// Sends a campaign to whoever listens on a port, and measures it. `meanwhile` runs beside it.
+    pub fn send_to(&self, port: &str, campaign: &str, more: &[&str], meanwhile: impl FnOnce(&Self)) -> Figures {
         let mut command = self.command();
-        command.args(["resume", campaign, "--host", "127.0.0.1", "--port", &smsc.port, "--system-id", "bench"]);
+        command.args(["resume", campaign, "--host", "127.0.0.1", "--port", port, "--system-id", "bench"]);
         command.args(["--rate", "unlimited"]).args(more);
         for (option, value) in [("--window", "1000"), ("--wait-receipts", "10s")] {
             if !more.contains(&option) {
@@ -99,7 +134,6 @@ impl Place {
             rss_kib = peak(child.id()).unwrap_or(rss_kib);
             std::thread::sleep(Duration::from_millis(10));
         }
-        smsc.stop();
         let line = words.join().expect("its words").unwrap_or_default();
         let told = line.split("the journal thread: ").nth(1).unwrap_or_default();
         let told: Vec<u64> = told.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
@@ -108,6 +142,7 @@ impl Place {
             seconds,
             pause_ms: told.get(1).copied().unwrap_or(u64::MAX),
             steps: told.get(2).copied().unwrap_or(0),
+            sqlite: told.get(3).copied().unwrap_or(0),
             rss_mb: rss_kib as f64 / 1024.0,
             messages,
         }
@@ -127,7 +162,8 @@ impl Place {
         };
         let began = one("SELECT min(claimed_at) FROM claim WHERE first_part >= ?1 AND first_part < ?2");
         let ended = one("SELECT max(answered_at) FROM answer WHERE attempt >= ?1 << 12 AND attempt < ?2 << 12");
-        let received = one("SELECT max(received_at) FROM receipt WHERE ?1 <= ?2");
+        let received = one("SELECT max(received_at) FROM receipt WHERE ?1 <= ?2")
+            .max(one("SELECT max(received_at) FROM inbound WHERE ?1 <= ?2"));
         let parts = one("SELECT sum(parts) FROM claim WHERE first_part >= ?1 AND first_part < ?2");
         ((ended.max(received) - began).max(1) as f64 / 1_000.0, parts as u64)
     }

@@ -50,10 +50,7 @@ pub fn adopt(
     let reset = Answers::open(path)?.reset();
     reset.map_err(|error| JournalError::side_file(path, "-answers", error))?;
     let Recovery { connection, mut books, .. } = recover(connection, path, &RetryRules::default())?;
-    in_transaction(&connection, || {
-        super::control::apply(&connection, &mut books)?;
-        books.settle(&connection)
-    })?;
+    super::control::apply_all(&connection, &mut books)?;
     let doubts = if queued == Queued::InDoubt { doubt_queued(&connection, &mut books)? } else { 0 };
     in_transaction(&connection, || {
         connection.execute(

@@ -4,7 +4,7 @@
 
 mod slices;
 
-pub use slices::{Applied, apply};
+pub use slices::{Applied, apply, apply_all};
 
 use super::assign::Assignment;
 use super::books::Books;
@@ -17,6 +17,7 @@ use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
 
 mod again;
+mod uncancel;
 
 pub use again::count_came_back;
 

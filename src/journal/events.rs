@@ -335,6 +335,17 @@ pub enum ToJournal {
         /// Its number.
         session: i64,
     },
+    /// A part of what a session left when it ended: the journal thread divides a long [`ToJournal::Closed`] so.
+    Lost {
+        /// Its number.
+        session: i64,
+        /// Why.
+        reason: String,
+        /// Attempts that may have left and were not answered.
+        unanswered: Vec<Sent>,
+        /// Attempts that certainly never left.
+        unwritten: Vec<Sent>,
+    },
     /// The session ended. Comes after everything else of it.
     Closed {
         /// Its number.

@@ -16,6 +16,9 @@ use rusqlite::OptionalExtension;
 
 /// Parts of a long message that come further apart than this belong to different ones: references are used again.
 const PARTS_APART_MAX_MS: i64 = 24 * 3_600_000;
+/// Of the messages from one number with one reference that are not whole, a further part is looked for in so many of the
+/// newest: whoever sends first parts only makes no others wait.
+const UNFINISHED_MAX: i64 = 64;
 
 impl Keeper {
     pub(super) fn inbound(
@@ -84,7 +87,7 @@ impl Keeper {
         let mut statement = self.connection.prepare_cached(
             "SELECT i.id, i.part, i.data_coding, i.pdu, i.text, i.parts FROM inbound i
               WHERE i.source = ?2 AND i.reference = (SELECT j.reference FROM inbound j WHERE j.id = ?1)
-                AND coalesce(i.first_id, i.id) = ?1 ORDER BY i.part",
+                AND i.id >= ?1 AND coalesce(i.first_id, i.id) = ?1 ORDER BY i.part",
         )?;
         let mut rows = statement.query((first, source))?;
         let mut parts: Vec<InboundPart> = Vec::new();
@@ -132,15 +135,26 @@ impl Keeper {
         Ok(self
             .connection
             .prepare_cached(
-                "SELECT i.id FROM inbound i
-                  WHERE i.source = ?1 AND i.reference = ?2 AND i.destination = ?3 AND i.parts = ?4
-                    AND i.first_id IS NULL AND i.received_at > ?5 AND i.part <> ?6
+                "SELECT i.id
+                   FROM (SELECT id, part FROM inbound
+                          WHERE source = ?1 AND reference = ?2 AND destination = ?3 AND parts = ?4
+                            AND first_id IS NULL AND received_at > ?5 ORDER BY id DESC LIMIT ?7) i
+                  WHERE i.part <> ?6
                     AND NOT EXISTS (SELECT 1 FROM inbound j
-                                     WHERE j.source = ?1 AND j.reference = ?2 AND j.first_id = i.id AND j.part = ?6)
+                                     WHERE j.source = ?1 AND j.reference = ?2 AND j.first_id = i.id AND j.part = ?6
+                                       AND j.id > i.id)
                   ORDER BY i.id DESC LIMIT 1",
             )?
             .query_row(
-                (source, place.reference, destination, place.total, now - PARTS_APART_MAX_MS, place.number),
+                (
+                    source,
+                    place.reference,
+                    destination,
+                    place.total,
+                    now - PARTS_APART_MAX_MS,
+                    place.number,
+                    UNFINISHED_MAX,
+                ),
                 |row| row.get(0),
             )
             .optional()?)

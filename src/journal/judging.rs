@@ -102,7 +102,10 @@ impl Keeper {
 
     /// Whether there is something to judge now.
     pub(super) fn has_to_judge(&self) -> bool {
-        !self.to_judge.is_empty() || !self.asleep.has_no_again() || self.to_revise.is_some() || self.strays.has_drained(&self.generations)
+        !self.to_judge.is_empty()
+            || !self.asleep.has_no_again()
+            || self.to_revise.is_some()
+            || self.strays.has_drained(&self.generations)
     }
 
     /// Judges receipts as far as one transaction goes. What was judged before has the first half of that for itself, so

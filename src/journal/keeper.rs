@@ -5,8 +5,12 @@
 //! answered. While one commit runs, events gather, so that commits group themselves.
 
 mod apply;
+#[cfg(test)]
+mod bound_tests;
+mod portions;
 mod restrain;
 mod start;
+mod steps;
 mod withdraw;
 
 use restrain::Watch;
@@ -36,6 +40,7 @@ use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -182,6 +187,8 @@ pub struct Keeper {
     pub(super) passed_by: usize,
     limit_end: HashMap<u32, i64>,
     after_commit: Vec<(i64, ToSession)>,
+    /// What came and is more than one transaction does.
+    aside: VecDeque<ToJournal>,
     /// Sessions that are entered once the transaction is committed.
     opened: Vec<(Sender<SessionNumber>, SessionNumber)>,
     ids_in_memory: usize,
@@ -205,6 +212,7 @@ impl Keeper {
     /// Runs until every sender of events is gone.
     pub fn run(mut self, events: Receiver<ToJournal>) -> Result<(), JournalError> {
         let mut inbox = Vec::with_capacity(EVENTS_PER_COMMIT_MAX);
+        let steps = self.count_steps()?;
         loop {
             let hungry =
                 self.claiming && self.chunk.is_none() && self.sessions.values().any(|session| session.wanted > 0);
@@ -213,17 +221,22 @@ impl Keeper {
                 Some(feeder) if hungry => feeder.chunks().clone(),
                 _ => never(),
             };
-            select! {
-                recv(events) -> event => match event {
-                    Ok(event) => {
-                        inbox.push(event);
-                        self.gather(&events, &mut inbox);
-                    }
-                    Err(_) => break,
-                },
-                recv(feed) -> chunk => self.take_chunk(chunk.ok())?,
-                default(wait) => {}
+            if self.aside.is_empty() {
+                select! {
+                    recv(events) -> event => match event {
+                        Ok(event) => {
+                            inbox.push(event);
+                            self.gather(&events, &mut inbox);
+                        }
+                        Err(_) => break,
+                    },
+                    recv(feed) -> chunk => self.take_chunk(chunk.ok())?,
+                    default(wait) => {}
+                }
+            } else {
+                inbox.extend(self.aside.drain(..));
             }
+            self.portion(&mut inbox);
             let (begun, commits) = (Instant::now(), self.status.commits);
             let housekeeping = self.looked_at.elapsed() >= HOUSEKEEPING;
             if housekeeping {
@@ -240,10 +253,11 @@ impl Keeper {
         }
         self.judge_the_rest()?;
         log::debug!(
-            "the journal thread: {} transactions, the longest {} ms, {} steps to judge receipts",
+            "the journal thread: {} transactions, the longest {} ms, {} steps to judge receipts, {} hundred steps of SQLite",
             self.status.commits,
             self.status.longest_pause.as_millis(),
-            self.work.done()
+            self.work.done(),
+            steps.hundreds()
         );
         // Folded back into the one file, so that what is left behind can be copied as it is.
         reach("checkpoint")?;
@@ -257,7 +271,7 @@ impl Keeper {
         let until = Instant::now() + LAST_JUDGING;
         let is_waited_for =
             |keeper: &Self| if keeper.is_waking() { keeper.strays.has_left_out() } else { keeper.has_to_judge() };
-        while (is_waited_for(self) || self.decisions_left) && Instant::now() < until {
+        while (is_waited_for(self) || self.is_behind_others()) && Instant::now() < until {
             match self.transact(&mut Vec::new(), false) {
                 // Nobody is waited for.
                 Err(error) if error.is_busy() => break,
@@ -280,7 +294,12 @@ impl Keeper {
     }
 
     fn wait(&self) -> Duration {
-        if self.is_waking() || self.has_to_judge() || self.decisions_left || self.has_more_to_pass_by() {
+        if self.is_waking()
+            || self.has_to_judge()
+            || self.is_behind_others()
+            || self.has_backlog()
+            || self.has_more_to_pass_by()
+        {
             return Duration::ZERO;
         }
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {
@@ -347,19 +366,20 @@ impl Keeper {
             }
         }
         let may_claim = self.may_claim()?;
-        let is_left = self.is_waking() || self.has_to_judge() || self.decisions_left;
+        let is_left = self.is_waking() || self.has_to_judge() || self.is_behind_others() || self.has_backlog();
         let canary = housekeeping && self.has_canary();
         if to_write || is_left || may_claim || canary || (housekeeping && self.others_wrote()?) {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             if self.others_wrote()? {
                 self.heed_others()?;
-            } else if self.decisions_left {
-                self.apply_decisions()?;
+            } else if self.is_behind_others() {
+                self.heed_on()?;
             }
             inbox.iter().try_for_each(|event| self.apply(event))?;
             self.judge_strays(now_ms())?;
             self.restrain(housekeeping)?;
-            if may_claim && self.claiming {
+            self.load_backlog()?;
+            if may_claim && self.claiming && !self.suppressed.is_behind() {
                 self.serve()?;
             }
             self.books.settle(&self.connection)?;
@@ -406,7 +426,8 @@ impl Keeper {
         let _ = self.connection.execute_batch("ROLLBACK");
         // All of it is in the inbox still.
         self.after_commit.clear();
-        for event in inbox.drain(..) {
+        let aside = std::mem::take(&mut self.aside);
+        for event in inbox.drain(..).chain(aside) {
             if let ToJournal::Came { session, batch } = event {
                 self.after_commit(session, ToSession::Stored(batch.acknowledge));
             }
@@ -486,9 +507,19 @@ impl Keeper {
     /// Applies the cancels, suppressions and decisions that other processes committed.
     fn heed_others(&mut self) -> Result<(), JournalError> {
         self.data_version = data_version(&self.connection)?;
+        self.heed_on()
+    }
+
+    /// Whether not all is applied that other processes committed.
+    fn is_behind_others(&self) -> bool {
+        self.decisions_left || self.suppressed.is_behind()
+    }
+
+    /// Applies what other processes committed as far as one transaction goes: numbers that are never sent to come first.
+    fn heed_on(&mut self) -> Result<(), JournalError> {
         let fresh = self.suppressed.read_on(&self.connection)?;
         self.barred.numbers.extend(fresh);
-        self.apply_decisions()
+        if self.suppressed.is_behind() { Ok(()) } else { self.apply_decisions() }
     }
 
     /// Applies what was decided, as far as one transaction goes.

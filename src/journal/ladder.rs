@@ -475,22 +475,23 @@ impl Keeper {
             (Some(_), None) => self.status.unmatched += 1,
             _ => {}
         }
-        self.strays.note(stray.id, owner, rule, rivalled);
+        let in_table = rule.may_change();
+        // Only an answer that comes late can show a conjecture to be wrong.
+        if rule == Rule::Exact || (!in_table && !self.late_answers_may_come()) {
+            self.strays.forget(stray.id);
+        } else {
+            self.strays.note(stray.id, owner, rule, rivalled);
+        }
         if let Some(only) = stray.rivalled {
             // What stood against this one stands against those that fit the same attempt no more.
             for number in stray.marks.numbers {
                 self.to_judge.all(self.strays.rivalled_with(number, only));
             }
         }
-        let in_table = rule.may_change();
         if !in_table {
             self.connection.prepare_cached("DELETE FROM stray WHERE receipt = ?1")?.execute([stray.id])?;
         } else if stray.judged {
             self.connection.prepare_cached("INSERT OR IGNORE INTO stray (receipt) VALUES (?1)")?.execute([stray.id])?;
-        }
-        // Only an answer that comes late can show a conjecture to be wrong.
-        if rule == Rule::Exact || (!in_table && !self.late_answers_may_come()) {
-            self.strays.forget(stray.id);
         }
         Ok(())
     }

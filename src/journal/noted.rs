@@ -17,16 +17,19 @@ use rusqlite::{Connection, OptionalExtension};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Writes down, in the transaction that runs, those of the answers that the journal lacks. Returns how many there were.
+/// Writes down, in the transaction that runs, those of the answers that the journal lacks: so many at a time, with the next
+/// slice begun in between. Returns how many there were.
 pub fn take_in(
     connection: Connection,
     books: Books,
     noted: &[Noted],
+    at_a_time: usize,
+    next_slice: fn(&Connection) -> Result<(), JournalError>,
 ) -> Result<(Connection, Books, usize), JournalError> {
     // Nothing is looked up but what is written down here.
     let ids = (Ids::new(usize::MAX, hash_keys(&connection)?), Spill::load(&connection)?, Asleep::default());
     let mut keeper = Keeper::bare(connection, books, ids)?;
-    let mut count = 0;
+    let mut count = 0_usize;
     for noted in noted {
         let Some(sent) = keeper.sent(noted)? else { continue };
         if !sent.late {
@@ -40,6 +43,11 @@ pub fn take_in(
         batch.answers.push(Answer { sent, command_status: noted.command_status, waited, message_id });
         keeper.came(noted.session, &batch)?;
         count += 1;
+        if count.is_multiple_of(at_a_time) {
+            keeper.leave_judging()?;
+            keeper.books.settle(&keeper.connection)?;
+            next_slice(&keeper.connection)?;
+        }
     }
     // Other spellings of an id are looked for among all of them, which the sender that starts now knows.
     keeper.leave_judging()?;

@@ -94,8 +94,21 @@ pub struct Recovery {
     pub answers: Answers,
 }
 
-/// Recovers, in one transaction after those that undo imports; the side files are reset after it is on disk. `rules` say how
-/// often a doubt is sent again where the policy is to do so.
+/// What one transaction of a recovery settles: attempts without an answer, or answers that were noted, at some 20 us each. As
+/// a rule a window is all there is.
+const SETTLED_PER_COMMIT_MAX: usize = 5_000;
+/// Claims that one transaction looks through, of up to a window each.
+const CLAIMS_PER_COMMIT_MAX: i64 = 500;
+
+/// Commits what was recovered so far, and goes on. The sessions stay open and the side files as they are until all is
+/// settled, so that a start after a crash in between does the rest: what has an answer or a verdict is left alone.
+fn next_slice(connection: &Connection) -> Result<(), JournalError> {
+    crate::failpoint::reach("recovering")?;
+    Ok(connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?)
+}
+
+/// Recovers, in a transaction for each slice, after those that undo imports; the side files are reset after all is on disk.
+/// `rules` say how often a doubt is sent again where the policy is to do so.
 pub fn recover(connection: Connection, path: &Path, rules: &RetryRules) -> Result<Recovery, JournalError> {
     let (marks, answers) = (Marks::open(path)?, Answers::open(path)?);
     refuse_if_behind(&connection, path, &marks)?;
@@ -112,7 +125,8 @@ pub fn recover(connection: Connection, path: &Path, rules: &RetryRules) -> Resul
     let (connection, mut books) = if noted.is_empty() {
         (connection, books)
     } else {
-        let (connection, books, answered) = noted::take_in(connection, books, &noted)?;
+        let (connection, books, answered) =
+            noted::take_in(connection, books, &noted, SETTLED_PER_COMMIT_MAX, next_slice)?;
         recovered.answered = answered;
         (connection, books)
     };
@@ -215,6 +229,15 @@ fn unsettled(connection: &Connection, marks: &Marks, run: u64) -> Result<HashMap
     Ok(sessions.collect::<Result<_, _>>()?)
 }
 
+/// A claim of an unsettled session.
+struct Claim {
+    first_serial: i64,
+    tried: u16,
+    first_part: i64,
+    parts: i64,
+    session: i64,
+}
+
 /// Settles what unsettled sessions had claimed and nobody had answered.
 fn settle_claims(
     connection: &Connection,
@@ -223,26 +246,69 @@ fn settle_claims(
     rules: &RetryRules,
     recovered: &mut Recovered,
 ) -> Result<(), JournalError> {
-    let Some(first_serial) = unsettled.values().map(|session| session.first_serial).min() else { return Ok(()) };
-    let mut claims = connection.prepare(
-        "SELECT first_serial, try, first_part, parts, session_id FROM claim WHERE first_serial >= ?1
-          ORDER BY first_serial",
-    )?;
-    let mut rows = claims.query([first_serial])?;
-    while let Some(row) = rows.next()? {
-        let Some(session) = unsettled.get(&row.get::<_, i64>(4)?) else { continue };
-        let (serial, tried, first, parts): (i64, u16, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        for attempt in without_fate(connection, tried, first, parts)? {
-            let left = session.proof.may_have_left(serial + attempt.part() - first);
-            books.touch(connection, attempt.part(), State::Sending)?;
-            if left {
-                recovered.in_doubt += 1;
-                let policy = in_doubt_policy(books, attempt);
-                doubt(connection, attempt, "the sender died before the answer came", policy, rules)?;
-            } else {
-                recovered.requeued += 1;
-                pronounce(connection, attempt, Verdict::NotWritten, "the sender died before it was written")?;
+    let Some(mut from) = unsettled.values().map(|session| session.first_serial).min() else { return Ok(()) };
+    loop {
+        let claims = claims(connection, from)?;
+        let is_last = claims.len() < CLAIMS_PER_COMMIT_MAX as usize;
+        let mut left = SETTLED_PER_COMMIT_MAX;
+        for claim in claims {
+            if left == 0 {
+                break;
             }
+            if let Some(session) = unsettled.get(&claim.session) {
+                settle_claim(connection, books, &claim, session.proof, &mut left, (rules, &mut *recovered))?;
+            }
+            // One that was not settled whole is looked at once more, for its rest.
+            from = if left == 0 { claim.first_serial } else { claim.first_serial + claim.parts };
+        }
+        if is_last && left > 0 {
+            return Ok(());
+        }
+        books.settle(connection)?;
+        next_slice(connection)?;
+    }
+}
+
+/// The next claims from one on.
+fn claims(connection: &Connection, from: i64) -> Result<Vec<Claim>, JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT first_serial, try, first_part, parts, session_id FROM claim WHERE first_serial >= ?1
+          ORDER BY first_serial LIMIT ?2",
+    )?;
+    let claims = statement.query_map((from, CLAIMS_PER_COMMIT_MAX), |row| {
+        Ok(Claim {
+            first_serial: row.get(0)?,
+            tried: row.get(1)?,
+            first_part: row.get(2)?,
+            parts: row.get(3)?,
+            session: row.get(4)?,
+        })
+    })?;
+    Ok(claims.collect::<Result<_, _>>()?)
+}
+
+/// Settles what nobody had answered of a claim, as far as one transaction goes.
+fn settle_claim(
+    connection: &Connection,
+    books: &mut Books,
+    claim: &Claim,
+    proof: Proof,
+    left: &mut usize,
+    (rules, recovered): (&RetryRules, &mut Recovered),
+) -> Result<(), JournalError> {
+    for attempt in without_fate(connection, claim.tried, claim.first_part, claim.parts)? {
+        if *left == 0 {
+            return Ok(());
+        }
+        *left -= 1;
+        books.touch(connection, attempt.part(), State::Sending)?;
+        if proof.may_have_left(claim.first_serial + attempt.part() - claim.first_part) {
+            recovered.in_doubt += 1;
+            let policy = in_doubt_policy(books, attempt);
+            doubt(connection, attempt, "the sender died before the answer came", policy, rules)?;
+        } else {
+            recovered.requeued += 1;
+            pronounce(connection, attempt, Verdict::NotWritten, "the sender died before it was written")?;
         }
     }
     Ok(())

@@ -1,9 +1,11 @@
 //! Parts that are to be tried again, by the time at which they are due. In memory: the journal's facts say it all.
 
+pub mod backlog;
+
 use super::JournalError;
 use super::books::Books;
 use super::facts::MessageFacts;
-use super::key::{Attempt, Outcome, State, TRIES_MAX, Verdict};
+use super::key::{Attempt, Outcome, TRIES_MAX, Verdict};
 use super::state::{AttemptFacts, is_to_send, may_go_on};
 use crate::wire::{CommandStatus, StatusClass};
 use hashbrown::{HashMap, HashSet};
@@ -105,6 +107,7 @@ pub struct Retries {
     queued: HashSet<Attempt>,
     /// Lines of messages that were tried as often as can be recorded, each with its campaign's index.
     exhausted: BTreeSet<(u32, i64)>,
+    backlog: backlog::Backlog,
 }
 
 impl Retries {
@@ -144,9 +147,9 @@ impl Retries {
         self.heap.peek().map(|first| Duration::from_millis((first.0.due_ms - now_ms).max(0) as u64))
     }
 
-    /// Whether nothing is queued.
+    /// Whether nothing is queued, and nothing left to be looked at.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.heap.is_empty() && self.backlog.is_empty()
     }
 
     /// A message was tried as often as can be recorded: the number of another try would be the next part's.
@@ -167,67 +170,6 @@ impl Retries {
              journal can record: it stays unsent (import it again under another name)"
         ))
     }
-}
-
-/// Queues, due at once, all parts of the `active` campaigns that were tried or begun and are to be sent again. A campaign
-/// in `limit_end` is looked at only up to that message. `rules` say which answers count as tries, as they did when the
-/// answers came.
-pub fn load(
-    connection: &Connection,
-    books: &Books,
-    rules: &RetryRules,
-    active: &[u32],
-    limit_end: &HashMap<u32, i64>,
-    retries: &mut Retries,
-) -> Result<(), JournalError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT s.message, m.parts, m.line FROM message_state s JOIN message m ON m.id = s.message
-          WHERE s.message >= ?1 AND s.message < ?2 AND s.state IN (?3, ?4, ?5)",
-    )?;
-    for &index in active {
-        let Some(book) = books.campaign(index) else { continue };
-        if book.cancelled {
-            continue;
-        }
-        let end = limit_end.get(&index).copied().unwrap_or(book.end_id);
-        // Also of messages in doubt: one part's doubt does not hold the others back, and once it is settled nobody would
-        // look for them.
-        let states = [State::Queued, State::Sending, State::InDoubt].map(|state| state as u8);
-        let mut rows = statement.query((book.first_id, end, states[0], states[1], states[2]))?;
-        while let Some(row) = rows.next()? {
-            queue(connection, rules, index, (row.get(0)?, row.get(1)?, row.get(2)?), retries)?;
-        }
-        load_brought_back(connection, index, (book.first_id, end), retries)?;
-    }
-    Ok(())
-}
-
-/// Queues what was cancelled by itself, passed by meanwhile, and brought back: the feeder is beyond it.
-fn load_brought_back(
-    connection: &Connection,
-    campaign: u32,
-    (first, end): (i64, i64),
-    retries: &mut Retries,
-) -> Result<(), JournalError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT x.message, m.parts FROM cancelled_message x JOIN message m ON m.id = x.message
-          WHERE x.message >= ?1 AND x.message < ?2 AND x.again_at IS NOT NULL
-            AND x.message < (SELECT max(first_part) FROM claim WHERE try = 0 AND first_part >= ?1 AND first_part < ?2)
-            AND NOT EXISTS (SELECT 1 FROM message_state s WHERE s.message = x.message)",
-    )?;
-    let mut rows = statement.query([first, end])?;
-    while let Some(row) = rows.next()? {
-        let (message, parts): (i64, u8) = (row.get(0)?, row.get(1)?);
-        let facts = MessageFacts::load(connection, message, parts)?;
-        if !facts.parts.iter().all(Vec::is_empty) {
-            continue;
-        }
-        for n in 0..usize::from(parts) {
-            let attempt = facts.next_attempt(n);
-            retries.push(Waiting { due_ms: 0, attempt, message, campaign, refused: 0 });
-        }
-    }
-    Ok(())
 }
 
 /// Queues, due at once, what of a message was tried or begun and is to be sent again.

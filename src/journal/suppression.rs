@@ -271,26 +271,38 @@ pub struct Suppressions {
     keys: HashSet<u64>,
     /// Events up to this one are in.
     seen: i64,
+    /// There are more.
+    is_behind: bool,
 }
+
+/// Changes of the list that a sender reads in one transaction, at some 3 us each.
+const READ_PER_COMMIT_MAX: usize = 20_000;
 
 impl Suppressions {
     /// Reads the whole list.
     pub fn load(connection: &Connection) -> Result<Suppressions, JournalError> {
         // The event first: what comes in between is read again, which does no harm.
         let seen = connection.query_row("SELECT coalesce(max(id), 0) FROM suppression_event", [], |row| row.get(0))?;
-        Ok(Suppressions { keys: super::control::suppressed(connection)?, seen })
+        Ok(Suppressions { keys: super::control::suppressed(connection)?, seen, is_behind: false })
     }
 
-    /// Reads what was changed since, and returns what is new on the list.
+    /// Whether the list was changed, and not all of that is read: nothing is to be claimed until it is.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Reads what was changed since, as far as one transaction goes, and returns what is new on the list.
     pub fn read_on(&mut self, connection: &Connection) -> Result<Vec<u64>, JournalError> {
         let mut statement = connection.prepare_cached(
             "SELECT e.id, e.destination,
                     EXISTS (SELECT 1 FROM suppression s WHERE s.destination IN (e.destination, '00' || e.destination))
-               FROM suppression_event e WHERE e.id > ?1 ORDER BY e.id",
+               FROM suppression_event e WHERE e.id > ?1 ORDER BY e.id LIMIT ?2",
         )?;
-        let mut rows = statement.query([self.seen])?;
+        let mut rows = statement.query((self.seen, READ_PER_COMMIT_MAX as i64))?;
         let mut fresh = Vec::new();
+        let mut count = 0;
         while let Some(row) = rows.next()? {
+            count += 1;
             self.seen = row.get(0)?;
             let Ok(number) = Destination::parse(row.get_ref(1)?.as_str().unwrap_or_default()) else { continue };
             let key = number.same_key();
@@ -302,6 +314,7 @@ impl Suppressions {
                 self.keys.remove(&key);
             }
         }
+        self.is_behind = count == READ_PER_COMMIT_MAX;
         Ok(fresh)
     }
 

@@ -458,6 +458,7 @@ mod tests {
             system_id: "acme".into(),
             password: Secret::default(),
             system_type: String::new(),
+            addresses: BoundAddresses::default(),
             bind,
             version: Version::V34,
             tlvs: TakesTlvs::default(),
@@ -466,6 +467,7 @@ mod tests {
             receipts: ReceiptReading::default(),
             spread,
             local: LocalAddresses::default(),
+            recorder: None,
             receiver: None,
         }
     }

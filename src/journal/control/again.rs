@@ -126,99 +126,12 @@ pub(super) fn cancel_lines(
     Ok(cancelled)
 }
 
-/// Takes cancellations back: of these lines, or (none) of the campaign and all its lines. What was sent in part, or may have
-/// been sent, is not touched.
-pub(super) fn uncancel(
-    connection: &Connection,
-    books: &mut Books,
-    index: u32,
-    lines: &[u64],
-) -> Result<(), JournalError> {
-    let Some(book) = books.campaign(index) else { return Ok(()) };
-    let (id, first, end, was_cancelled, awaited) = (book.id, book.first_id, book.end_id, book.cancelled, book.awaited);
-    if lines.is_empty() && was_cancelled {
-        keep_half_sent_back(connection, (first, end), awaited)?;
-        connection.execute("UPDATE campaign SET cancelled_at = NULL WHERE id = ?1", [id])?;
-        // Those whose state is stored, then those that are read off their facts.
-        let stored = connection.execute(
-            "UPDATE message_state SET state = ?3
-              WHERE message >= ?1 AND message < ?2 AND state = ?4
-                AND NOT EXISTS (SELECT 1 FROM cancelled_message x WHERE x.message = message_state.message
-                                                                    AND x.again_at IS NULL)",
-            (first, end, State::Queued as u8, State::Cancelled as u8),
-        )? as i64;
-        let by_line: i64 = connection.query_row(
-            "SELECT count(*) FROM message_state WHERE message >= ?1 AND message < ?2 AND state = ?3",
-            (first, end, State::Cancelled as u8),
-            |row| row.get(0),
-        )?;
-        let plain = books.campaign(index).map_or(0, |book| book.counts[State::Cancelled as usize]) - stored - by_line;
-        books.shift(index, State::Cancelled, State::Queued, stored + plain);
-        if let Some(book) = books.campaigns.get_mut(index as usize) {
-            book.cancelled = false;
-        }
-    }
-    let one_by_one: Vec<(i64, u8)> = if lines.is_empty() {
-        let mut statement = connection.prepare_cached(
-            "SELECT x.message, m.parts FROM cancelled_message x JOIN message m ON m.id = x.message
-              WHERE x.message >= ?1 AND x.message < ?2 AND x.again_at IS NULL",
-        )?;
-        statement.query_map([first, end], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?
-    } else {
-        let mut found = Vec::new();
-        for &line in lines {
-            found.extend(messages_of(connection, (first, end), line)?);
-        }
-        found
-    };
-    let is_cancelled = was_cancelled && !lines.is_empty();
-    for (message, parts) in one_by_one {
-        let facts = MessageFacts::load(connection, message, parts)?;
-        // What is anything else than cancelled had begun.
-        if is_cancelled || !facts.cancelled || facts.state(true, awaited) != State::Cancelled {
-            continue;
-        }
-        connection
-            .prepare_cached("UPDATE cancelled_message SET again_at = ?2 WHERE message = ?1")?
-            .execute([message, now_ms()])?;
-        if facts.parts.iter().all(Vec::is_empty) {
-            // As if nothing had been.
-            connection.prepare_cached("DELETE FROM message_state WHERE message = ?1")?.execute([message])?;
-            books.shift(index, State::Cancelled, State::Queued, 1);
-        } else {
-            books.touch(connection, message, State::Cancelled)?;
-        }
-    }
-    Ok(())
-}
-
-/// Marks what a campaign's cancellation had left half sent or in doubt, so that the rest of it does not go when the campaign
-/// goes on.
-fn keep_half_sent_back(
+/// The messages of a line: one, as a rule.
+pub(super) fn messages_of(
     connection: &Connection,
     (first, end): (i64, i64),
-    awaited: crate::journal::state::Awaited,
-) -> Result<(), JournalError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
-          WHERE s.message >= ?1 AND s.message < ?2 AND s.state NOT IN (?3, ?4, ?5)",
-    )?;
-    let mut rows =
-        statement.query((first, end, State::Cancelled as u8, State::Suppressed as u8, State::Delivered as u8))?;
-    while let Some(row) = rows.next()? {
-        let (message, parts): (i64, u8) = (row.get(0)?, row.get(1)?);
-        let facts = MessageFacts::load(connection, message, parts)?;
-        if facts.state(true, awaited) != facts.state(false, awaited) {
-            connection
-                .prepare_cached("INSERT OR REPLACE INTO cancelled_message (message, at) VALUES (?1, ?2)")?
-                .execute([message, now_ms()])?;
-        }
-    }
-    Ok(())
-}
-
-/// The messages of a line: one, as a rule.
-fn messages_of(connection: &Connection, (first, end): (i64, i64), line: u64) -> Result<Vec<(i64, u8)>, JournalError> {
+    line: u64,
+) -> Result<Vec<(i64, u8)>, JournalError> {
     let found = connection
         .prepare_cached("SELECT id, parts FROM message WHERE id >= ?1 AND id < ?2 AND line = ?3")?
         .query_row((first, end, i64::try_from(line).unwrap_or(-1)), |row| Ok((row.get(0)?, row.get(1)?)))

@@ -2,14 +2,14 @@
 //! the journal thread for minutes. How far it has come is noted in the journal, so that a sender that dies goes on there, and
 //! decides nothing twice.
 
-use super::{Decision, again, suppresses};
+use super::{Decision, again, suppresses, uncancel};
 use crate::journal::assign::Assigned;
 use crate::journal::books::Books;
 use crate::journal::facts::{MessageFacts, message_of};
 use crate::journal::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::recover::pronounce;
 use crate::journal::state::{ReceiptsFor, doubts, is_in_doubt, is_not_begun, is_rejected, leaves_doubt, may_be_resent};
-use crate::journal::{JournalError, note, now_ms, set_note};
+use crate::journal::{JournalError, in_transaction, note, now_ms, set_note};
 use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -75,6 +75,20 @@ pub fn apply(connection: &Connection, books: &mut Books) -> Result<Applied, Jour
     Ok(applied)
 }
 
+/// Applies all that was appended where no sender runs: a slice in each transaction, as a sender does.
+pub fn apply_all(connection: &Connection, books: &mut Books) -> Result<(), JournalError> {
+    loop {
+        let is_left = in_transaction(connection, || {
+            let applied = apply(connection, books)?;
+            books.settle(connection)?;
+            Ok(applied.is_left)
+        })?;
+        if !is_left {
+            return Ok(());
+        }
+    }
+}
+
 fn next_due(connection: &Connection, after: i64) -> Result<Option<Due>, JournalError> {
     Ok(connection
         .prepare_cached(
@@ -121,11 +135,14 @@ impl Slice<'_> {
                 *self.left = self.left.saturating_sub(lines.len());
                 Ok(None)
             }
-            Decision::Uncancel { lines } => {
-                again::uncancel(self.connection, self.books, self.index, lines)?;
-                *self.left = self.left.saturating_sub(1);
-                Ok(None)
+            Decision::Uncancel { lines } => uncancel::Uncancel {
+                connection: self.connection,
+                books: self.books,
+                index: self.index,
+                lines,
+                left: self.left,
             }
+            .apply(self.from),
             Decision::RetryFailed { error } => {
                 let (error, limit) = (error.as_deref(), *self.left);
                 let came_back =

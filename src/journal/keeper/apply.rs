@@ -1,5 +1,6 @@
 //! What the journal thread does with each event.
 
+use super::portions::GIVEN_BACK;
 use super::{Keeper, SessionBook};
 use crate::journal::events::{Sent, SessionFacts, SessionNumber, ToJournal, ToSession};
 use crate::journal::key::{Attempt, State, TRIES_MAX, Verdict};
@@ -36,7 +37,7 @@ impl Keeper {
             }
             ToJournal::GaveBack { sent, .. } => {
                 for &sent in sent {
-                    self.unwritten(sent, "cancelled or suppressed before it was written")?;
+                    self.unwritten(sent, GIVEN_BACK)?;
                 }
                 Ok(())
             }
@@ -44,13 +45,9 @@ impl Keeper {
                 self.sessions.remove(session);
                 Ok(())
             }
+            ToJournal::Lost { reason, unanswered, unwritten, .. } => self.lost(reason, unanswered, unwritten),
             ToJournal::Closed { session, reason, unanswered, unwritten } => {
-                for &sent in unanswered {
-                    self.doubt(sent, reason)?;
-                }
-                for &sent in unwritten {
-                    self.unwritten(sent, reason)?;
-                }
+                self.lost(reason, unanswered, unwritten)?;
                 for number in self.held.remove(session).unwrap_or_default() {
                     self.sequence.let_go(number);
                 }
@@ -62,6 +59,17 @@ impl Keeper {
             }
             ToJournal::Want { .. } | ToJournal::StopClaiming => Ok(()),
         }
+    }
+
+    /// What a session left when it ended.
+    fn lost(&mut self, reason: &str, unanswered: &[Sent], unwritten: &[Sent]) -> Result<(), JournalError> {
+        for &sent in unanswered {
+            self.doubt(sent, reason)?;
+        }
+        for &sent in unwritten {
+            self.unwritten(sent, reason)?;
+        }
+        Ok(())
     }
 
     fn open(

@@ -172,7 +172,7 @@ impl Keeper {
                     self.status.restraint = Some(format!("campaign {}: {words}: going on", book.name));
                     self.limit_end.insert(canary.campaign, rest.limit_end);
                     self.watch.next.push(rest);
-                    self.load_retries()?;
+                    self.load_retries();
                 }
                 Verdict::Stop(words) => {
                     let waiting = &self.watch.canaries[at];

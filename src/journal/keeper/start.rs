@@ -13,7 +13,7 @@ use crate::journal::judging::{ToJudge, Work};
 use crate::journal::load::{Asleep, load_ids};
 use crate::journal::reserve::Reserve;
 use crate::journal::restraint::OpenCanary;
-use crate::journal::retry::{self, Retries, RetryRules};
+use crate::journal::retry::{self, Retries, RetryRules, backlog};
 use crate::journal::rivals;
 use crate::journal::sequence::Sequence;
 use crate::journal::spill::Spill;
@@ -25,6 +25,7 @@ use crate::text::DefaultAlphabet;
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -112,7 +113,7 @@ impl Keeper {
         keeper.next_serial = next_serial;
         keeper.board = board;
         keeper.claiming = true;
-        keeper.load_retries()?;
+        keeper.load_retries();
         keeper.load_judging()?;
         if ranges.iter().any(|range| range.from < range.limit_end) {
             keeper.feeder = Some(Feeder::spawn(&keeper.path, ranges)?);
@@ -175,6 +176,7 @@ impl Keeper {
             watch: Watch::default(),
             limit_end: HashMap::new(),
             after_commit: Vec::new(),
+            aside: VecDeque::new(),
             opened: Vec::new(),
             ids_in_memory: 0,
             reserve: None,
@@ -190,10 +192,22 @@ impl Keeper {
         (self.connection, self.books)
     }
 
-    /// Puts on the retry queue what the journal says is to be tried again.
-    pub(super) fn load_retries(&mut self) -> Result<(), JournalError> {
-        retry::load(&self.connection, &self.books, &self.rules, &self.active, &self.limit_end, &mut self.retries)?;
-        self.status.exhausted = self.retries.exhausted(&self.books);
+    /// Has the next transactions put on the retry queue what the journal says is to be tried again.
+    pub(super) fn load_retries(&mut self) {
+        backlog::begin(&self.books, &self.active, &self.limit_end, &mut self.retries);
+    }
+
+    /// Whether messages are to be looked at for that.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.claiming && backlog::wants_more(&self.retries)
+    }
+
+    /// Looks at some of them.
+    pub(super) fn load_backlog(&mut self) -> Result<(), JournalError> {
+        if self.has_backlog() {
+            backlog::load_on(&self.connection, &self.books, &self.rules, &mut self.retries)?;
+            self.status.exhausted = self.retries.exhausted(&self.books);
+        }
         Ok(())
     }
 
@@ -228,7 +242,7 @@ impl Keeper {
         self.numbers_fit = fits::numbers_fit(&self.connection)?;
         self.to_revise = fits::to_revise(&self.connection)?;
         self.retries = Retries::default();
-        self.load_retries()?;
+        self.load_retries();
         self.decisions_left = false;
         // What other processes decided is to be heeded again.
         self.data_version = -1;

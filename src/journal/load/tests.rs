@@ -1,4 +1,4 @@
-use crate::journal::bench::{Bench, Told, told};
+use crate::journal::bench::{Bench, Told};
 use crate::journal::books::InDoubtPolicy::Hold;
 use crate::wire::MessageState::Delivered;
 
@@ -66,7 +66,14 @@ fn receipts_for_what_is_asleep_are_matched_whenever_they_come_and_whenever_it_en
         for (n, message) in order.into_iter().enumerate() {
             // Some have no number that could tell them.
             let from = if random.bool() { numbers[message].as_str() } else { "" };
-            let told = Told { id: &id(message), state: Delivered, is_final: true, from, reference: None, ..told("", Delivered, "") };
+            let told = Told {
+                id: &id(message),
+                state: Delivered,
+                is_final: true,
+                from,
+                reference: None,
+                ..told("", Delivered, "")
+            };
             bench.receipt(session, &told);
             if n % 7 == 0 && random.u8(..) < 40 {
                 bench.restart();

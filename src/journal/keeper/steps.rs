@@ -1,0 +1,36 @@
+//! How much SQLite did, counted and not timed: what a pattern of traffic costs can be told from it on a busy machine, too.
+
+use super::Keeper;
+use crate::journal::JournalError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// So many instructions of SQLite's virtual machine are counted as one: a row that is looked at takes some five to ten.
+const INSTRUCTIONS: i32 = 100;
+
+/// Instructions that the journal thread's statements took, in hundreds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Steps(Arc<AtomicU64>);
+
+impl Steps {
+    pub(super) fn hundreds(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Keeper {
+    /// Counts from now on, if the log is to say it.
+    pub(super) fn count_steps(&mut self) -> Result<Steps, JournalError> {
+        let steps = Steps::default();
+        if log::log_enabled!(log::Level::Debug) {
+            let counted = steps.clone();
+            let handler = move || {
+                counted.0.fetch_add(1, Ordering::Relaxed);
+                // Go on.
+                false
+            };
+            self.connection.progress_handler(INSTRUCTIONS, Some(handler))?;
+        }
+        Ok(steps)
+    }
+}

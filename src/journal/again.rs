@@ -3,6 +3,7 @@
 //! which came first, the answer or the receipt.
 
 use super::JournalError;
+use super::events::Sent;
 use super::ids::IdKey;
 use super::keeper::Keeper;
 use super::key::{Attempt, RECEIPTS_MAX};
@@ -16,15 +17,10 @@ const ATTEMPTS_MAX: usize = 64;
 const RECEIPTS_LOOKED_AT_MAX: i64 = 256;
 
 impl Keeper {
-    /// Judges again the receipts that exactly this id had led to other attempts, now that `attempt`, to `destination` (0: not at hand), has it as well.
-    pub(super) fn judge_those_of_others(
-        &mut self,
-        key: IdKey,
-        (attempt, destination): (Attempt, u64),
-        now: i64,
-    ) -> Result<(), JournalError> {
+    /// Judges again the receipts that exactly this id had led to other attempts, now that `sent` has it as well.
+    pub(super) fn judge_those_of_others(&mut self, key: IdKey, sent: &Sent, now: i64) -> Result<(), JournalError> {
         self.to_judge.spelled(key.folded);
-        let others: Vec<Attempt> = self.ids.receipted(key, attempt, destination).take(ATTEMPTS_MAX).collect();
+        let others: Vec<Attempt> = self.ids.receipted(key, sent.attempt, sent.destination).take(ATTEMPTS_MAX).collect();
         if others.is_empty() {
             return Ok(());
         }
@@ -33,7 +29,7 @@ impl Keeper {
             .prepare_cached(
                 "SELECT claimed_at FROM claim WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1",
             )?
-            .query_row((attempt.tried(), attempt.part()), |row| row.get(0))
+            .query_row((sent.attempt.tried(), sent.attempt.part()), |row| row.get(0))
             .optional()?;
         let Some(claimed_at) = claimed_at else { return Ok(()) };
         for other in others {

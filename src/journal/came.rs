@@ -189,7 +189,7 @@ impl Keeper {
         }
         let is_again = self.ids.insert(key, attempt, plain, sent.destination);
         if is_again {
-            self.judge_those_of_others(key, (attempt, sent.destination), now)?;
+            self.judge_those_of_others(key, sent, now)?;
         }
         if self.strays.is_empty() {
             return Ok(());

@@ -102,10 +102,7 @@ impl Keeper {
 
     /// Whether there is something to judge now.
     pub(super) fn has_to_judge(&self) -> bool {
-        !self.to_judge.is_empty()
-            || !self.asleep.has_no_again()
-            || self.to_revise.is_some()
-            || self.strays.has_drained(&self.generations)
+        !self.to_judge.is_empty() || self.to_revise.is_some() || self.strays.has_drained(&self.generations)
     }
 
     /// Judges receipts as far as one transaction goes. What was judged before has the first half of that for itself, so
@@ -115,13 +112,6 @@ impl Keeper {
             self.asleep.wake(&self.connection, &self.books, &self.ids, &mut self.spill)?;
             // Whose id it has may not be known yet.
             return self.note_left();
-        }
-        self.work.allow(STEPS_PER_COMMIT_MAX / 2);
-        while self.work.is_left()
-            && let Some((key, attempt)) = self.asleep.next_again()
-        {
-            self.work.note(1);
-            self.judge_those_of_others(key, (attempt, 0), now)?;
         }
         let mut rows = ROWS_PER_COMMIT;
         self.read_rivals(&mut rows)?;

@@ -2,7 +2,7 @@
 
 use super::JournalError;
 use super::books::Books;
-use super::ids::{IdKey, Ids, Known, Receipts, hash_keys};
+use super::ids::{Ids, Known, Receipts, hash_keys};
 use super::key::Attempt;
 use super::spill::Spill;
 use rusqlite::{Connection, OptionalExtension, Row, Statement};
@@ -14,8 +14,6 @@ const SPILLED_SHARE: usize = 8;
 const READ_AT_START: usize = if cfg!(test) { 200 } else { 100_000 };
 /// So many of those asleep are looked at in one transaction: some 3 ms.
 const WOKEN_PER_COMMIT: usize = if cfg!(test) { 50 } else { 5_000 };
-/// So many ids that an SMSC gave again are remembered while ids are woken.
-const AGAIN_MAX: usize = 100_000;
 /// Ids of a run of those that were asleep.
 const RUN_OF_WOKEN: usize = if cfg!(test) { 225 } else { 225_000 };
 
@@ -29,8 +27,6 @@ pub struct Asleep {
     /// The parts from this one on are in memory.
     until: i64,
     gathered: Vec<Known>,
-    /// Those whose id another attempt had, too, of which receipts came: judged again once all are awake.
-    again: Vec<(IdKey, Attempt)>,
 }
 
 impl Asleep {
@@ -42,16 +38,6 @@ impl Asleep {
     /// The part before which nothing is looked for any more; `edge` is the spill's.
     pub fn passed(&self, edge: i64) -> i64 {
         edge.max(self.next)
-    }
-
-    /// The next attempt whose id another had, too.
-    pub fn next_again(&mut self) -> Option<(IdKey, Attempt)> {
-        self.again.pop()
-    }
-
-    /// Whether there is none.
-    pub fn has_no_again(&self) -> bool {
-        self.again.is_empty()
     }
 
     /// Wakes some. Returns how many were looked at.
@@ -66,7 +52,8 @@ impl Asleep {
             return Ok(0);
         }
         let mut answers = connection.prepare_cached(
-            "SELECT attempt, message_id FROM answer WHERE attempt >= ?1 AND attempt < ?2 ORDER BY attempt LIMIT ?3",
+            "SELECT attempt, CASE outcome WHEN 0 THEN message_id END FROM answer
+              WHERE attempt >= ?1 AND attempt < ?2 ORDER BY attempt LIMIT ?3",
         )?;
         let mut statements = Statements::prepare(connection)?;
         let mut story = statements.from(self.next)?;
@@ -80,11 +67,7 @@ impl Asleep {
             let Some(id) = row.get_ref(1)?.as_str_or_null().unwrap_or_default() else { continue };
             let (_, is_stored) = story.of(attempt)?;
             let is_plain = attempt.tried() == 0 && !is_stored && !books.is_touched(attempt.part());
-            let key = ids.key(id.as_bytes());
-            self.gathered.push(Known::spilled(key, attempt, is_plain, 0));
-            if self.again.len() < AGAIN_MAX && ids.receipted(key, attempt, 0).next().is_some() {
-                self.again.push((key, attempt));
-            }
+            self.gathered.push(Known::spilled(ids.key(id.as_bytes()), attempt, is_plain, 0));
         }
         // What is known of one part stays together: the last one is looked at again, unless there is nothing behind it.
         self.next = match looked_at {
@@ -128,7 +111,7 @@ pub fn load_ids(connection: &Connection, capacity: usize) -> Result<(Ids, Spill,
         let key = ids.key(row.get_ref(1)?.as_str().unwrap_or_default().as_bytes());
         ids.restore(key, attempt, attempt.tried() == 0 && !is_stored, receipts);
     }
-    Ok((ids, spill, Asleep { next: edge, until, ..Asleep::default() }))
+    Ok((ids, spill, Asleep { next: edge, until, gathered: Vec::new() }))
 }
 
 /// Reads a run of spilled ids back into memory, with what happened to its messages since.

@@ -96,7 +96,7 @@ fn other_requests_with_numbers_are_covered() {
     ] {
         let frame = masked(&pdu, false);
         assert!(!holds(&frame, NUMBER), "{pdu:?}");
-        assert_eq!(decode(&frame).is_ok(), true);
+        assert!(decode(&frame).is_ok());
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ pub type Body = fn(u64) -> (String, &'static str, u8, Vec<u8>);
 
 pub struct Flood {
     pub port: String,
+    #[allow(dead_code)]
+    submits: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -27,14 +30,23 @@ impl Flood {
     pub fn start(count: u64, body: Body) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("a port").port().to_string();
+        let submits = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&submits);
         std::thread::spawn(move || {
             let mut left = Some(count);
             for stream in listener.incoming().map_while(Result::ok) {
                 let count = left.take().unwrap_or(0);
-                std::thread::spawn(move || serve(&stream, count, body));
+                let submits = Arc::clone(&counted);
+                std::thread::spawn(move || serve(&stream, count, body, &submits));
             }
         });
-        Self { port }
+        Self { port, submits }
+    }
+
+    /// Messages that came so far. The tests ask.
+    #[allow(dead_code)]
+    pub fn submits(&self) -> u64 {
+        self.submits.load(Ordering::Relaxed)
     }
 }
 
@@ -57,7 +69,7 @@ fn deliver(sequence: u32, (from, to, esm, text): (String, &str, u8, Vec<u8>)) ->
     pdu(5, 0, sequence, &body)
 }
 
-fn serve(stream: &TcpStream, count: u64, body: Body) {
+fn serve(stream: &TcpStream, count: u64, body: Body, submits: &AtomicU64) {
     let _ = stream.set_nodelay(true);
     let shared = Arc::new(Shared::default());
     let mut answers = stream.try_clone().expect("the socket");
@@ -81,6 +93,7 @@ fn serve(stream: &TcpStream, count: u64, body: Body) {
             1 | 2 | 9 => pdu(0x8000_0000 | command, 0, sequence, b"flood\0"),
             4 => {
                 next_id += 1;
+                submits.fetch_add(1, Ordering::Relaxed);
                 pdu(0x8000_0004, 0, sequence, format!("{next_id:x}\0").as_bytes())
             }
             0x15 | 6 => pdu(0x8000_0000 | command, 0, sequence, &[]),

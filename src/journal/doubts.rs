@@ -88,6 +88,10 @@ pub fn pool(ids: &Ids, number: u64, sender: &str) -> u64 {
 /// the other its sender. 0: no further one.
 pub fn pools(ids: &Ids, numbers: [u64; 2], addresses: [&str; 2]) -> [u64; 4] {
     let of = |n: usize, sender: &str| {
+        // No message goes to what is no number.
+        if numbers[n] == 0 {
+            return 0;
+        }
         let sender = sender.trim().trim_start_matches('+').to_ascii_lowercase();
         ids.keyed(&[&numbers[n].to_be_bytes(), sender.as_bytes()])
     };

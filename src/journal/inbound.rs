@@ -18,7 +18,7 @@ use rusqlite::OptionalExtension;
 const PARTS_APART_MAX_MS: i64 = 24 * 3_600_000;
 /// Of the messages from one number with one reference that are not whole, a further part is looked for in so many of the
 /// newest: whoever sends first parts only makes no others wait.
-const UNFINISHED_MAX: i64 = 64;
+const UNFINISHED_MAX: i64 = 16;
 
 impl Keeper {
     pub(super) fn inbound(

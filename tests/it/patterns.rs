@@ -1,18 +1,25 @@
 //! Patterns of traffic that must not make the journal stand still.
 
+mod counted;
+#[path = "../../benches/scale/flood.rs"]
+mod flood;
+mod scene;
+mod stopped;
+
 use crate::common::independent_smsc::{Fate, IndependentSmsc, Settings, Shape};
 use crate::common::judge::Submit;
 use crate::common::{Ended, Smppost, one, states};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What the journal thread says of its work at the end of a run: transactions, the longest, steps to judge receipts.
-fn work(ended: &Ended) -> [u64; 3] {
+/// What the journal thread says of its work at the end of a run: transactions, the longest, steps to judge receipts, hundreds of
+/// steps of SQLite.
+fn work(ended: &Ended) -> [u64; 4] {
     let line = ended.stderr.lines().find(|line| line.contains("the journal thread: "));
     let line = line.unwrap_or_else(|| panic!("no figures\n{}", ended.said()));
     let words = line.split("the journal thread: ").nth(1).unwrap_or_default();
     let numbers: Vec<u64> = words.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
-    [numbers[0], numbers[1], numbers[2]]
+    [numbers[0], numbers[1], numbers[2], numbers[3]]
 }
 
 fn smppost() -> Smppost {

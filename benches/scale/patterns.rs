@@ -40,6 +40,9 @@ pub const PATTERNS: &[Pattern] = &[
 
 const HEAD: &str = "to,text";
 
+/// Where nobody listens: for a run that has nothing to send.
+const NOWHERE: [&str; 6] = ["--host", "127.0.0.1", "--port", "1", "--system-id", "bench"];
+
 fn text(n: u64) -> String {
     format!("Your parcel {n:010} comes today between 10 and 12. Thank you.")
 }
@@ -145,12 +148,15 @@ fn campaigns(place: &Place, size: u64) -> Figures {
     place.import("bench", HEAD, rows(1, size), &[]);
     println!("with 10,000 campaigns: list {:?}", place.run(&["list"]));
     let figures = place.send("bench", &[], &[], nothing);
-    println!("with 10,000 campaigns: resume with nothing left {:?}", place.run(&["resume", "--port", "1"]));
+    println!(
+        "with 10,000 campaigns: resume with nothing left {:?}",
+        place.ended(&[&["resume"], &NOWHERE[..]].concat(), &[0])
+    );
     // As if each had a message that is not sent.
     place.change(
         "UPDATE campaign_count SET queued = 1, messages = 1 WHERE campaign_id IN (SELECT id FROM campaign WHERE name LIKE 'old%')",
     );
-    println!("with 10,000 unfinished ones: resume {:?}", place.refused(&["resume", "--port", "1"], 2));
+    println!("with 10,000 unfinished ones: resume {:?}", place.ended(&[&["resume"], &NOWHERE[..]].concat(), &[2]));
     figures
 }
 
@@ -214,7 +220,7 @@ fn at_once(place: &Place, size: u64) -> Figures {
     println!(
         "decisions about {} messages, the rest of them without a run beside: {:?}",
         4 * size,
-        place.run(&["resume"])
+        place.ended(&[&["resume", "refused"], &NOWHERE[..]].concat(), &[0, 3])
     );
     let left = place.ask("SELECT count(*) FROM control WHERE applied_at IS NULL");
     assert_eq!(left[0], 0, "decisions that are not applied");

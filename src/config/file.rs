@@ -19,7 +19,7 @@ const SYSTEM: &str = "/etc/smppost";
 /// Keys that make a file worth hiding: they lead to secrets.
 const TO_SECRETS: [&str; 2] = ["password_file", "tls_client_key"];
 /// Keys whose values are files, relative to the configuration.
-const FILES: [&str; 5] = ["password_file", "tls_ca", "tls_client_cert", "tls_client_key", "journal"];
+const FILES: [&str; 6] = ["password_file", "tls_ca", "tls_client_cert", "tls_client_key", "journal", "record"];
 
 /// The table of a receiver elsewhere, whose keys are some of a profile's.
 pub const RECEIVER: &str = "receiver";

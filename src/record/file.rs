@@ -48,6 +48,12 @@ impl RecordFile {
                 "--record: name a file (stdout is for what the command prints; /dev/stderr is a file, too)".into()
             );
         }
+        if path
+            .extension()
+            .is_some_and(|extension| ["pcap", "cap"].iter().any(|other| extension.eq_ignore_ascii_case(other)))
+        {
+            return Err(format!("--record {}: for Wireshark, let its name end in .pcapng", shown(path)));
+        }
         let before = fs::metadata(path).ok();
         let is_new = before.is_none();
         // A FIFO that nobody reads would keep the program waiting for ever.
@@ -78,6 +84,8 @@ impl RecordFile {
         }
         if is_regular {
             lock(&file, path)?;
+            // One that was there, and empty, may be open to others.
+            file.set_permissions(PermissionsExt::from_mode(0o600)).map_err(|error| fail(&error))?;
         }
         // Of a symbolic link, the file that it leads to is rotated.
         let path = if is_regular { fs::canonicalize(path).map_err(|error| fail(&error))? } else { path.clone() };
@@ -104,9 +112,6 @@ impl RecordFile {
             return Ok(true);
         }
         if self.written == 0 {
-            if self.is_regular {
-                self.file.set_permissions(PermissionsExt::from_mode(0o600))?;
-            }
             return Ok(true);
         }
         if self.is_regular && self.written + more as u64 > self.size {

@@ -83,6 +83,10 @@ impl Keeper {
 
     fn open(&mut self, line: Line, at_ns: u64) {
         let number = line.number;
+        // Either direction says so, where there was no room at first.
+        if self.streams.contains_key(&number) {
+            return;
+        }
         match self.file.form {
             Form::Text => text::opened(&line, at_ns, &mut self.words),
             Form::Pcapng => {}

@@ -152,10 +152,13 @@ impl Recorder {
     pub fn taps(&self, own: SocketAddr, peer: SocketAddr, is_server: bool, is_tls: bool) -> (Tap, Tap) {
         let number = self.0.counts.lines.fetch_add(1, Ordering::Relaxed) + 1;
         let line = Line { number, own, peer, is_server, is_tls };
-        let _ = self.0.events.send_timeout(Event::Opened(line, now_ns()), FAREWELL);
+        let at_ns = now_ns();
+        let has_opened = self.0.events.try_send(Event::Opened(line.clone(), at_ns)).is_ok();
+        let opening = (!has_opened).then_some((line, at_ns));
         let tap = |way| {
             Tap(Some(Box::new(Tapped {
                 line: number,
+                opening: opening.clone(),
                 way,
                 events: self.0.events.clone(),
                 counts: Arc::clone(&self.0.counts),
@@ -190,6 +193,8 @@ pub struct Tap(Option<Box<Tapped>>);
 
 struct Tapped {
     line: u64,
+    /// The thread has not been told of the connection yet: there was no room.
+    opening: Option<(Line, u64)>,
     way: Way,
     events: Sender<Event>,
     counts: Arc<Counts>,
@@ -255,7 +260,13 @@ impl Tapped {
             || waiting + octets.len() > WAITING_OCTETS_MAX
             || self.has_gap && boundary.is_none();
         let mut sent = false;
-        if !is_dropped {
+        if !is_dropped
+            && let Some((line, at_ns)) = &self.opening
+            && self.events.try_send(Event::Opened(line.clone(), *at_ns)).is_ok()
+        {
+            self.opening = None;
+        }
+        if !is_dropped && self.opening.is_none() {
             counts.waiting_octets.fetch_add(octets.len(), Ordering::Relaxed);
             let resumes_at = if self.has_gap { boundary } else { None };
             let (line, way, at_ns) = (self.line, self.way, now_ns());

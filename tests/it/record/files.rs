@@ -50,6 +50,7 @@ fn a_file_that_cannot_be_used_is_refused_before_anything_is_sent() {
         ("no/such/folder/a.pcapng", "there is no such file: check the name and the folder"),
         (".", "it is a folder"),
         ("-", "name a file"),
+        ("a.pcap", "for Wireshark, let its name end in .pcapng"),
         ("fifo", "nobody reads from this FIFO: start its reader first"),
     ] {
         let ended = smppost.send(&rows(3), smsc.port(), &["--record", file]);
@@ -136,6 +137,51 @@ fn a_fifo_is_written_to_while_it_is_read_and_stdout_is_left_as_it_is() {
     for words in ["# smppost record", " sent bind_transceiver seq=1 ", "enquire_link: "] {
         assert!(ended.stdout.contains(words), "{words}: {}", ended.said());
     }
+}
+
+#[test]
+fn a_fifo_that_is_read_no_more_holds_nothing_up() {
+    let smsc = IndependentSmsc::start(Settings::default());
+    let smppost = Smppost::new();
+    for (name, closes, words) in [
+        ("stuck.pcapng", false, "is not whole: whoever reads it does not read on"),
+        ("gone.pcapng", true, "nothing more is recorded: "),
+    ] {
+        let fifo = smppost.path(name);
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let (over, is_over) = std::sync::mpsc::channel::<()>();
+        let reader = std::thread::spawn(move || {
+            let file = std::fs::File::open(fifo).unwrap();
+            if closes {
+                // The record has begun by then.
+                std::thread::sleep(Duration::from_millis(500));
+                drop(file);
+                let _ = is_over.recv();
+            } else {
+                let _ = is_over.recv();
+            }
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        let options = ["--record", name, "--campaign", name, "--allow-same-file", "--rate", "500"];
+        let ended = smppost.send(&rows(600), smsc.port(), &options);
+        ended.assert_code(0);
+        assert!(ended.words().contains(words), "{name}: {}", ended.said());
+        assert!(ended.took < Duration::from_secs(40), "{name}: {:?}", ended.took);
+        over.send(()).unwrap();
+        reader.join().unwrap();
+        assert_eq!(states(&smppost.journal(), name), expected([("delivered", 600)]));
+    }
+}
+
+#[test]
+fn a_profile_may_name_the_record_beside_itself() {
+    let smsc = IndependentSmsc::start(Settings::default());
+    let smppost = Smppost::new();
+    std::fs::create_dir(smppost.path("conf")).unwrap();
+    smppost.file("conf/smppost.toml", "[acme]\nrecord = \"acme.pcapng\"\nrecord_keep = 1\nrecord_size = \"200KB\"\n");
+    let profile = ["--config", "conf/smppost.toml", "--profile", "acme"];
+    smppost.send(&rows(3), smsc.port(), &profile).assert_code(0);
+    assert_eq!(pcap::read(&smppost.path("conf/acme.pcapng")).of(SUBMIT).len(), 3);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn a_recovery_that_dies_between_two_transactions_goes_on() {
         "INSERT INTO session (id, opened_at, boot_id, first_serial, peer, system_id, bind, smpp_version)
              VALUES (1, 1, '', 1, '', 'test', 'trx', '3.4');
          INSERT INTO claim WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 4000 FROM n WHERE i + 4000 <= {CLAIMED})
-             SELECT i, 0, i, 4000, i, 1, i, 1 FROM n;
+             SELECT i, 0, i, 4000, i, 1, i + 65536, 1 FROM n;
          UPDATE campaign_count SET queued = 0, sending = {CLAIMED};"
     );
     rusqlite::Connection::open(smppost.journal()).unwrap().execute_batch(&claims).unwrap();

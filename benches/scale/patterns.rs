@@ -194,7 +194,7 @@ fn at_once(place: &Place, size: u64) -> Figures {
              VALUES (1, 1, '', 1, '', 'bench', 'trx', '3.4');
          INSERT INTO claim
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1000 FROM n WHERE i + 1000 < 1 + {both})
-             SELECT i, 0, i, min(1000, 1 + {both} - i), i, 1, i % 1000000 + 1, 1 FROM n;
+             SELECT i, 0, i, min(1000, 1 + {both} - i), i, 1, i + 65536, 1 FROM n;
          INSERT INTO verdict (attempt, at, kind, reason) SELECT id << 12, 1, 1, 'made' FROM message WHERE id < 1 + {each};
          INSERT INTO message_state (message, state) SELECT id, {in_doubt} FROM message WHERE id < 1 + {each};
          INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome)

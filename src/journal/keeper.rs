@@ -183,6 +183,7 @@ pub struct Keeper {
     /// The last session on which the SMSC refused messages as not bound, and how many such in a row.
     pub(super) unbound: (i64, u32),
     watch: Watch,
+    wal: super::wal::Watch,
     /// Parts that the last claims passed by, since their time had passed.
     pub(super) passed_by: usize,
     limit_end: HashMap<u32, i64>,
@@ -241,7 +242,7 @@ impl Keeper {
             let housekeeping = self.looked_at.elapsed() >= HOUSEKEEPING;
             if housekeeping {
                 self.look_after_file()?;
-                self.status.unfolded = super::wal::unfolded(&self.path);
+                self.status.unfolded = self.wal.unfolded(&self.path);
             }
             if let Err(error) = self.transact_in_turn(&mut inbox, housekeeping) {
                 self.disown(&mut inbox);

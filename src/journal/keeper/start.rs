@@ -174,6 +174,7 @@ impl Keeper {
             unbound: (0, 0),
             passed_by: 0,
             watch: Watch::default(),
+            wal: crate::journal::wal::Watch::default(),
             limit_end: HashMap::new(),
             after_commit: Vec::new(),
             aside: VecDeque::new(),

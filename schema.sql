@@ -147,6 +147,14 @@ CREATE TABLE answer (
 -- Those without an id, as a rule none: any receipt to their number may be theirs.
 CREATE INDEX answer_without_id ON answer (attempt) WHERE outcome = 0 AND message_id IS NULL;
 
+-- The optional parameters of an answer that has some, as they came, and what they say in words: the text in
+-- additional_status_info_text, else, where the answer refuses, all of them.
+CREATE TABLE answer_tlv (
+    attempt INTEGER PRIMARY KEY,
+    tlvs    BLOB NOT NULL,
+    reason  TEXT
+) STRICT;
+
 -- What was found out or decided about an attempt other than by its answer. The newest one holds; an answer beats all.
 CREATE TABLE verdict (
     id      INTEGER PRIMARY KEY,
@@ -359,6 +367,28 @@ CREATE TABLE status_name (
     name           TEXT NOT NULL
 ) STRICT;
 
+-- The names of optional parameters, the specification's and those of the account's profile.
+CREATE TABLE tlv_name (
+    tag  TEXT PRIMARY KEY,                      -- as in 0x1403
+    name TEXT NOT NULL,
+    kind INTEGER NOT NULL                       -- how its value reads: 0 as it looks, 1 a number, 2 a network type and an
+                                                -- error code, 3 a text of which only the length is told
+) STRICT, WITHOUT ROWID;
+
+-- What the errors of receipts mean at this account's SMSC, by its profile. Codes in capitals without leading zeros.
+CREATE TABLE error_name (
+    code    TEXT PRIMARY KEY,
+    meaning TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The octets, by their two hexadecimal digits.
+CREATE TABLE octet (
+    h TEXT PRIMARY KEY,
+    v INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO octet (h, v)
+    WITH RECURSIVE up (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM up WHERE n < 255) SELECT printf('%02X', n), n FROM up;
+
 CREATE TABLE part_number (
     n INTEGER PRIMARY KEY
 ) STRICT;
@@ -520,7 +550,24 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
        END AS done_at,
        -- It may have arrived twice: more than one try of a part was taken or never answered, or one was that had been
        -- given up.
-       f.possible_duplicate
+       f.possible_duplicate,
+       -- Of what failed, what the profile says of the error; else what the SMSC said beside the status.
+       coalesce(
+           CASE WHEN f.state IN (4, 5) THEN (
+               SELECT g.meaning FROM error_name g JOIN (SELECT coalesce(
+                   (SELECT r.error FROM receipt r
+                     WHERE r.id >= (f.message << 20) AND r.id < ((f.message + f.parts) << 20) AND r.final = 1
+                       AND r.state <> 2 AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)
+                     ORDER BY r.id DESC LIMIT 1),
+                   (SELECT r.error FROM receipt_match x JOIN receipt_fact r ON r.id = x.receipt_id
+                     WHERE x.attempt >= (f.message << 12) AND x.attempt < ((f.message + f.parts) << 12)
+                       AND r.attempt = x.attempt AND r.final = 1 AND r.state <> 2 ORDER BY x.id DESC LIMIT 1)) AS error) e
+                WHERE g.code = CASE WHEN ltrim(replace(e.error, rtrim(e.error, replace(e.error, ' ', '')), ''), '0') = '' THEN '0' ELSE ltrim(upper(replace(e.error, rtrim(e.error, replace(e.error, ' ', '')), '')), '0') END) END,
+           (SELECT y.reason FROM answer a JOIN answer_tlv y ON y.attempt = a.attempt
+             WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
+               AND NOT EXISTS (SELECT 1 FROM answer b
+                                WHERE b.attempt > a.attempt AND b.attempt < ((a.attempt >> 12) + 1) << 12)
+             ORDER BY a.outcome = 2 DESC, a.answered_at DESC, a.attempt DESC LIMIT 1)) AS reason
   FROM message_fact f JOIN state t ON t.id = f.state;
 
 CREATE VIEW attempt_log AS
@@ -534,14 +581,42 @@ SELECT c.name AS campaign, m.line, p.n AS part, k.try + 1 AS attempt, k.session_
                              FROM verdict v WHERE v.attempt = (((m.id + p.n - 1) << 12) | k.try)
                             ORDER BY v.id DESC LIMIT 1), 'claimed')
        END AS state,
-       a.command_status, a.message_id
+       a.command_status, a.message_id, x.reason,
+       (WITH RECURSIVE cut (n, at, size) AS (
+           SELECT 1, 1, ((SELECT v FROM octet WHERE h = hex(substr(x.tlvs, 1 + 2, 1))) << 8 | (SELECT v FROM octet WHERE h = hex(substr(x.tlvs, 1 + 3, 1))))
+            WHERE length(x.tlvs) >= 4
+           UNION ALL
+           SELECT n + 1, at + 4 + size,
+                  ((SELECT v FROM octet WHERE h = hex(substr(x.tlvs, at + 4 + size + 2, 1))) << 8 | (SELECT v FROM octet WHERE h = hex(substr(x.tlvs, at + 4 + size + 3, 1))))
+             FROM cut WHERE n < 64 AND length(x.tlvs) >= at + size + 7),
+       held AS (
+           SELECT '0x' || hex(substr(x.tlvs, c.at, 2)) AS tag, c.size, substr(x.tlvs, c.at + 4, c.size) AS v,
+                  substr(x.tlvs, c.at + 4, c.size - (substr(x.tlvs, c.at + 3 + c.size, 1) = x'00' AND c.size > 0)) AS w
+             FROM cut c WHERE c.at + c.size + 3 <= length(x.tlvs)),
+       read AS (
+           SELECT h.*, k.name, k.kind, instr(h.w, x'00') = 0 AND CAST(h.w AS TEXT) NOT GLOB '*[^ -~]*' AS is_text
+             FROM held h LEFT JOIN tlv_name k ON k.tag = h.tag)
+       SELECT group_concat(q.tag || coalesce(' ' || q.name, '') || '=' ||
+              CASE
+                  WHEN q.kind = 3 THEN q.size || ' octets'
+                  WHEN q.kind = 2 AND q.size = 3 THEN
+                      CASE hex(substr(q.v, 1, 1)) WHEN '01' THEN 'ANSI-136 ' WHEN '02' THEN 'IS-95 ' WHEN '03' THEN 'GSM '
+                           ELSE (SELECT o.v FROM octet o WHERE o.h = hex(substr(q.v, 1, 1))) || ' ' END
+                      || ((SELECT o.v FROM octet o WHERE o.h = hex(substr(q.v, 2, 1))) << 8
+                          | (SELECT o.v FROM octet o WHERE o.h = hex(substr(q.v, 3, 1))))
+                  WHEN q.size = 1 OR q.size IN (2, 4) AND (q.kind = 1 OR NOT q.is_text) THEN
+                      (SELECT sum(o.v << 8 * (q.size - i.n)) FROM part_number i JOIN octet o ON o.h = hex(substr(q.v, i.n, 1))
+                        WHERE i.n <= q.size)
+                  WHEN q.is_text THEN CAST(q.w AS TEXT)
+                  ELSE '0x' || lower(hex(q.v)) END, '; ') FROM read q) AS tlvs
   FROM claim k
   JOIN message m ON m.id >= k.first_message AND m.id < k.first_part + k.parts
   JOIN part_number p ON p.n <= m.parts
                     AND m.id + p.n - 1 >= k.first_part AND m.id + p.n - 1 < k.first_part + k.parts
   JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
                               ORDER BY d.first_id DESC LIMIT 1)
-  LEFT JOIN answer a ON a.attempt = (((m.id + p.n - 1) << 12) | k.try);
+  LEFT JOIN answer a ON a.attempt = (((m.id + p.n - 1) << 12) | k.try)
+  LEFT JOIN answer_tlv x ON x.attempt = (((m.id + p.n - 1) << 12) | k.try);
 
 CREATE VIEW run_log AS
 SELECT c.name AS campaign,
@@ -571,10 +646,82 @@ SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS re
        r.text, r.id AS receipt, r.source, r.destination,
        CASE r.other_state WHEN 0 THEN 'SCHEDULED' WHEN 1 THEN 'ENROUTE' WHEN 2 THEN 'DELIVERED' WHEN 3 THEN 'EXPIRED'
                     WHEN 4 THEN 'DELETED' WHEN 5 THEN 'UNDELIVERABLE' WHEN 6 THEN 'ACCEPTED' WHEN 7 THEN 'UNKNOWN'
-                    WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' WHEN 100 THEN 'FAILED' END AS other_state
+                    WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' WHEN 100 THEN 'FAILED' END AS other_state,
+       -- The last word of the error is the code.
+       (SELECT g.meaning FROM error_name g
+         WHERE g.code = CASE WHEN ltrim(replace(r.error, rtrim(r.error, replace(r.error, ' ', '')), ''), '0') = '' THEN '0' ELSE ltrim(upper(replace(r.error, rtrim(r.error, replace(r.error, ' ', '')), '')), '0') END) AS meaning,
+       (WITH RECURSIVE cut (n, at, size) AS (
+           SELECT 1, 1, ((SELECT v FROM octet WHERE h = hex(substr(r.tlvs, 1 + 2, 1))) << 8 | (SELECT v FROM octet WHERE h = hex(substr(r.tlvs, 1 + 3, 1))))
+            WHERE length(r.tlvs) >= 4
+           UNION ALL
+           SELECT n + 1, at + 4 + size,
+                  ((SELECT v FROM octet WHERE h = hex(substr(r.tlvs, at + 4 + size + 2, 1))) << 8 | (SELECT v FROM octet WHERE h = hex(substr(r.tlvs, at + 4 + size + 3, 1))))
+             FROM cut WHERE n < 64 AND length(r.tlvs) >= at + size + 7),
+       held AS (
+           SELECT '0x' || hex(substr(r.tlvs, c.at, 2)) AS tag, c.size, substr(r.tlvs, c.at + 4, c.size) AS v,
+                  substr(r.tlvs, c.at + 4, c.size - (substr(r.tlvs, c.at + 3 + c.size, 1) = x'00' AND c.size > 0)) AS w
+             FROM cut c WHERE c.at + c.size + 3 <= length(r.tlvs)),
+       read AS (
+           SELECT h.*, k.name, k.kind, instr(h.w, x'00') = 0 AND CAST(h.w AS TEXT) NOT GLOB '*[^ -~]*' AS is_text
+             FROM held h LEFT JOIN tlv_name k ON k.tag = h.tag)
+       SELECT group_concat(q.tag || coalesce(' ' || q.name, '') || '=' ||
+              CASE
+                  WHEN q.kind = 3 THEN q.size || ' octets'
+                  WHEN q.kind = 2 AND q.size = 3 THEN
+                      CASE hex(substr(q.v, 1, 1)) WHEN '01' THEN 'ANSI-136 ' WHEN '02' THEN 'IS-95 ' WHEN '03' THEN 'GSM '
+                           ELSE (SELECT o.v FROM octet o WHERE o.h = hex(substr(q.v, 1, 1))) || ' ' END
+                      || ((SELECT o.v FROM octet o WHERE o.h = hex(substr(q.v, 2, 1))) << 8
+                          | (SELECT o.v FROM octet o WHERE o.h = hex(substr(q.v, 3, 1))))
+                  WHEN q.size = 1 OR q.size IN (2, 4) AND (q.kind = 1 OR NOT q.is_text) THEN
+                      (SELECT sum(o.v << 8 * (q.size - i.n)) FROM part_number i JOIN octet o ON o.h = hex(substr(q.v, i.n, 1))
+                        WHERE i.n <= q.size)
+                  WHEN q.is_text THEN CAST(q.w AS TEXT)
+                  ELSE '0x' || lower(hex(q.v)) END, '; ') FROM read q) AS tlvs
   FROM receipt_fact r
   LEFT JOIN answer a ON a.attempt = r.attempt
   LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)
+  LEFT JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
+                                   ORDER BY d.first_id DESC LIMIT 1);
+
+-- A row for each optional parameter of answers and receipts.
+CREATE VIEW tlv_log AS
+WITH RECURSIVE
+held (kind, id, attempt, tlvs) AS (
+    SELECT 'answer', NULL, attempt, tlvs FROM answer_tlv
+    UNION ALL
+    SELECT 'receipt', id, attempt, tlvs FROM receipt_fact WHERE tlvs IS NOT NULL),
+cut (kind, id, attempt, tlvs, n, at, size) AS (
+    SELECT kind, id, attempt, tlvs, 1, 1,
+           ((SELECT v FROM octet WHERE h = hex(substr(tlvs, 1 + 2, 1))) << 8 | (SELECT v FROM octet WHERE h = hex(substr(tlvs, 1 + 3, 1))))
+      FROM held WHERE length(tlvs) >= 4
+    UNION ALL
+    SELECT kind, id, attempt, tlvs, n + 1, at + 4 + size,
+           ((SELECT v FROM octet WHERE h = hex(substr(tlvs, at + 4 + size + 2, 1))) << 8 | (SELECT v FROM octet WHERE h = hex(substr(tlvs, at + 4 + size + 3, 1))))
+      FROM cut WHERE n < 64 AND length(tlvs) >= at + size + 7),
+whole AS (
+    SELECT c.kind AS came_with, c.id, c.attempt, c.n, '0x' || hex(substr(c.tlvs, c.at, 2)) AS tag, c.size,
+           substr(c.tlvs, c.at + 4, c.size) AS v,
+           substr(c.tlvs, c.at + 4, c.size - (substr(c.tlvs, c.at + 3 + c.size, 1) = x'00' AND c.size > 0)) AS w
+      FROM cut c WHERE c.at + c.size + 3 <= length(c.tlvs)),
+q AS (
+    SELECT h.*, k.name, k.kind, instr(h.w, x'00') = 0 AND CAST(h.w AS TEXT) NOT GLOB '*[^ -~]*' AS is_text
+      FROM whole h LEFT JOIN tlv_name k ON k.tag = h.tag)
+SELECT c.name AS campaign, m.line, (q.attempt >> 12) - m.id + 1 AS part, (q.attempt & 4095) + 1 AS attempt, q.came_with,
+       q.id AS receipt, q.tag, q.name,
+       '' || CASE
+           WHEN q.kind = 3 THEN q.size || ' octets'
+           WHEN q.kind = 2 AND q.size = 3 THEN
+               CASE hex(substr(q.v, 1, 1)) WHEN '01' THEN 'ANSI-136 ' WHEN '02' THEN 'IS-95 ' WHEN '03' THEN 'GSM '
+                    ELSE (SELECT o.v FROM octet o WHERE o.h = hex(substr(q.v, 1, 1))) || ' ' END
+               || ((SELECT o.v FROM octet o WHERE o.h = hex(substr(q.v, 2, 1))) << 8
+                   | (SELECT o.v FROM octet o WHERE o.h = hex(substr(q.v, 3, 1))))
+           WHEN q.size = 1 OR q.size IN (2, 4) AND (q.kind = 1 OR NOT q.is_text) THEN
+               (SELECT sum(o.v << 8 * (q.size - i.n)) FROM part_number i JOIN octet o ON o.h = hex(substr(q.v, i.n, 1))
+                 WHERE i.n <= q.size)
+           WHEN q.is_text THEN CAST(q.w AS TEXT)
+           ELSE '0x' || lower(hex(q.v)) END AS value
+  FROM q
+  LEFT JOIN message m ON m.id = (SELECT p.id FROM message p WHERE p.id <= (q.attempt >> 12) ORDER BY p.id DESC LIMIT 1)
   LEFT JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
                                    ORDER BY d.first_id DESC LIMIT 1);
 

@@ -165,7 +165,13 @@ fn answers(given: &[(Sent, u64)]) -> Batch {
     let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
     for &(sent, id) in given {
         let message_id = batch.keep(format!("{id:08x}").as_bytes());
-        batch.answers.push(Answer { sent, command_status: 0, waited: Duration::from_millis(3), message_id });
+        batch.answers.push(Answer {
+            sent,
+            command_status: 0,
+            waited: Duration::from_millis(3),
+            message_id,
+            tlvs: 0..0,
+        });
     }
     batch
 }
@@ -179,7 +185,6 @@ fn receipts(given: &[(Sent, u64)]) -> Batch {
             message_id: batch.keep(format!("{id:08x}").as_bytes()),
             state: Some(MessageState::Delivered),
             is_final: true,
-            other: None,
             error: batch.keep(b"000"),
             text: batch.keep(RECEIPT),
             tlvs: 0..0,

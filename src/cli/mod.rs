@@ -9,6 +9,7 @@ mod help;
 mod hours;
 mod journals;
 mod listen;
+mod names;
 mod operations;
 mod place;
 mod plan;
@@ -68,6 +69,9 @@ pub struct Cli {
     /// The names of the account, as far as what is typed, the environment and the profile tell it.
     #[arg(skip)]
     known_account: Vec<String>,
+    /// What the profile says of its SMSC's numbers in words.
+    #[arg(skip)]
+    names: crate::journal::names::ProfileNames,
     /// Say nothing of what goes as it should: only warnings, errors, and what needs you
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = EVERYWHERE)]
     quiet: bool,
@@ -317,7 +321,14 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         guard::before_sending(&path, &notes(), adopt).map_err(at)?;
         guard::bring_suppressed(&path, &notes(), account).map_err(at)?;
     }
+    if writes {
+        names::keep(&cli.names, &path);
+    }
     let code = command(cli, &path);
+    if writes && code.is_ok() {
+        // It may have been made only now.
+        names::keep(&cli.names, &path);
+    }
     if is_new && !matches!(code, Ok(code) if code != exit::INTERRUPTED) {
         guard::leave_nothing(&path);
     }
@@ -397,7 +408,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Listen(args) => listen::listen(args, journal),
         Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),
         Command::Suppress(args) => suppress::suppress(args, journal, &mut out),
-        Command::Explain(args) => Ok(args.run(&mut out)?.code()),
+        Command::Explain(args) => Ok(args.run(&cli.names, &mut out)?.code()),
         Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Upgrade(args) => args.run(journal),
         Command::Journals(_) => Ok(exit::OK),

@@ -1,7 +1,7 @@
 //! Profiles: the keys of `smppost.toml` are the long options, and a profile is as good as typing them, except that what is
 //! typed, and what the environment says, beats it. Also the command `profile`.
 
-use super::{Cli, CliError, Command, exit};
+use super::{Cli, CliError, Command, exit, names};
 use crate::config::file::{Config, Entry, Profile, RECEIVER, places};
 use crate::config::{PASSWORD_VARIABLE, file::ConfigError};
 use crate::link::parse_host;
@@ -129,6 +129,9 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
         },
         (None, None) => return Ok((Parsed::Cli(Box::new(cli)), None)),
     };
+    let path = config.as_ref().map(|config| &*config.path);
+    let names =
+        names::of(profile).map_err(|(line, words)| CliError::Usage(located(path, profile, Some(line), &words)))?;
     let command = Cli::command();
     let Some(subcommand) = command.find_subcommand(name) else { return Ok((Parsed::Cli(Box::new(cli)), None)) };
     let is_typed = |id: &str| {
@@ -159,7 +162,7 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
     let whole: Vec<OsString> =
         arguments[..at].iter().cloned().chain(more).chain(arguments[at..].iter().cloned()).collect();
     match Cli::command().try_get_matches_from(whole).and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => Ok((Parsed::Cli(Box::new(cli)), Some(profile.clone()))),
+        Ok(cli) => Ok((Parsed::Cli(Box::new(Cli { names, ..cli })), Some(profile.clone()))),
         Err(error) => Err(CliError::Usage(blame(&error, config.as_ref().map(|config| &*config.path), profile))),
     }
 }
@@ -215,7 +218,12 @@ fn refuse_foreign_host(
 }
 
 fn uses_profiles(command: &Command) -> bool {
-    !matches!(command, Command::Smsc(_) | Command::Explain(_) | Command::Profile(_))
+    match command {
+        Command::Smsc(_) | Command::Profile(_) => false,
+        // What a status means is the same everywhere.
+        Command::Explain(args) => args.asks_errors(),
+        _ => true,
+    }
 }
 
 /// The keys that a profile may have.
@@ -230,6 +238,7 @@ fn keys() -> Vec<String> {
     }
     keys.retain(|key| !NOT_KEYS.contains(&key.as_str()));
     keys.push(RECEIVER.into());
+    keys.extend(names::KEYS.map(str::to_owned));
     keys
 }
 
@@ -351,6 +360,7 @@ pub fn run(args: &ProfileArgs, config: Option<&Path>, out: &mut dyn Write) -> Re
 
 /// Everything that can be known of a profile without connecting: what `send` would refuse is refused.
 fn check(profile: &Profile, path: &Path) -> Result<String, String> {
+    names::of(profile).map_err(|(line, words)| located(Some(path), profile, Some(line), &words))?;
     let command = Cli::command();
     let send = command.find_subcommand("send").ok_or("there is no command send")?;
     let mut arguments: Vec<OsString> = vec!["smppost".into(), "send".into(), "campaign.csv".into()];

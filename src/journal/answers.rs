@@ -40,10 +40,14 @@ const HEADER: usize = 40;
 const ANSWER: usize = 24;
 
 // Every single answer finds room in an empty extent.
-const _: () = assert!(HEADER + ANSWER + MAX_PDU_OCTETS <= EXTENT);
+const _: () = assert!(HEADER + ANSWER + TLVS_LENGTH + MAX_PDU_OCTETS <= EXTENT);
 
 const RETRIED: u8 = 1;
 const REFERENCED: u8 = 2;
+/// Behind the message id come four octets with the length of its optional parameters, and these.
+const HAS_TLVS: u8 = 4;
+/// Octets of that length.
+const TLVS_LENGTH: usize = 4;
 
 /// The file, shared by the readers of all sessions.
 #[derive(Clone, Debug)]
@@ -114,6 +118,8 @@ pub struct Noted {
     pub waited_ms: u32,
     /// The message id; empty: none.
     pub message_id: Vec<u8>,
+    /// Its optional parameters; empty: none.
+    pub tlvs: Vec<u8>,
 }
 
 impl Answers {
@@ -198,7 +204,8 @@ impl Notes {
         self.octets.resize(HEADER, 0);
         for answer in &batch.answers {
             let id = batch.octets(&answer.message_id);
-            if self.octets.len() + ANSWER + id.len() > EXTENT {
+            let tlvs = batch.octets(&answer.tlvs);
+            if self.octets.len() + ANSWER + id.len() + TLVS_LENGTH + tlvs.len() > EXTENT {
                 self.write(batch.came_at)?;
             }
             let status = CommandStatus(answer.command_status);
@@ -212,9 +219,14 @@ impl Notes {
             fixed[16..20].copy_from_slice(&(id.len() as u32).to_le_bytes());
             fixed[20] = number_of(class);
             fixed[21] = answer.sent.refused;
-            fixed[22] = flag(is_retried, RETRIED) | flag(answer.sent.referenced, REFERENCED);
+            fixed[22] =
+                flag(is_retried, RETRIED) | flag(answer.sent.referenced, REFERENCED) | flag(!tlvs.is_empty(), HAS_TLVS);
             self.octets.extend_from_slice(&fixed);
             self.octets.extend_from_slice(id);
+            if !tlvs.is_empty() {
+                self.octets.extend_from_slice(&(tlvs.len() as u32).to_le_bytes());
+                self.octets.extend_from_slice(tlvs);
+            }
         }
         self.write(batch.came_at)
     }
@@ -323,7 +335,15 @@ impl<'a> Note<'a> {
     fn answer(&self, octets: &[u8]) -> Option<(Noted, usize)> {
         let number = |at| array(octets, at).map(u32::from_le_bytes);
         let [class, refused, flags, _] = array(octets, 20)?;
-        let length = ANSWER.checked_add(usize::try_from(number(16)?).ok()?)?;
+        let end = ANSWER.checked_add(usize::try_from(number(16)?).ok()?)?;
+        let (tlvs, length) = match flags & HAS_TLVS {
+            0 => (&[][..], end),
+            _ => {
+                let start = end.checked_add(TLVS_LENGTH)?;
+                let length = start.checked_add(usize::try_from(number(end)?).ok()?)?;
+                (octets.get(start..length)?, length)
+            }
+        };
         let noted = Noted {
             session: self.session,
             number: self.number,
@@ -335,7 +355,8 @@ impl<'a> Note<'a> {
             refused,
             referenced: flags & REFERENCED != 0,
             waited_ms: number(12)?,
-            message_id: octets.get(ANSWER..length)?.to_vec(),
+            message_id: octets.get(ANSWER..end)?.to_vec(),
+            tlvs: tlvs.to_vec(),
         };
         Some((noted, length))
     }
@@ -380,6 +401,8 @@ mod tests {
     use std::time::Duration;
 
     const RUN: u64 = 77;
+    /// Attempts whose answers carry optional parameters.
+    const TLVS: [i64; 4] = [12, 13, 30, 1_050];
 
     fn place() -> (tempfile::TempDir, PathBuf, Answers) {
         let folder = tempfile::tempdir().unwrap();
@@ -393,6 +416,7 @@ mod tests {
         let mut batch = Batch { came_at: attempts.start, ..Batch::default() };
         for attempt in attempts {
             let message_id = batch.keep(&vec![b'x'; id]);
+            let tlvs = if TLVS.contains(&attempt) { batch.keep(b"\0\x1D\0\x01x") } else { 0..0 };
             let sent = Sent {
                 attempt: Attempt(attempt),
                 message: attempt,
@@ -406,7 +430,7 @@ mod tests {
                 destination: 0,
             };
             let command_status = if attempt % 3 == 0 { 0x14 } else { 0 };
-            batch.answers.push(Answer { sent, command_status, waited: Duration::from_millis(7), message_id });
+            batch.answers.push(Answer { sent, command_status, waited: Duration::from_millis(7), message_id, tlvs });
         }
         batch
     }
@@ -442,6 +466,7 @@ mod tests {
             referenced: true,
             waited_ms: 7,
             message_id: vec![b'x'; 10],
+            tlvs: if TLVS.contains(&12) { b"\0\x1D\0\x01x".to_vec() } else { Vec::new() },
         };
         assert_eq!(found[2], expected);
         assert_eq!((found[4].session, found[6].number), (2, 1));

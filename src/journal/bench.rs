@@ -179,7 +179,7 @@ impl Bench {
     pub fn answer(&mut self, session: i64, sent: Sent, command_status: u32, id: &str) {
         let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
         let message_id = batch.keep(id.as_bytes());
-        batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO });
+        batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO, tlvs: 0..0 });
         self.tell(ToJournal::Came { session, batch });
     }
 
@@ -191,7 +191,7 @@ impl Bench {
         for &(sent, command_status, id) in answers {
             let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
             let message_id = batch.keep(id.as_bytes());
-            batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO });
+            batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO, tlvs: 0..0 });
             notes.note(&mut batch, &RetryRules::default()).unwrap();
         }
     }

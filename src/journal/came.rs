@@ -1,6 +1,7 @@
 //! What came from the SMSC, written down: answers, receipts, messages from handsets.
 
 use super::JournalError;
+use super::answer_tlvs;
 use super::events::{Answer, Batch, ReceiptEvent, Sent};
 use super::facts::receipts_of;
 use super::ids::{Found, IdKey};
@@ -44,7 +45,7 @@ impl Keeper {
         }
         let ids: Vec<Cow<'_, str>> =
             batch.answers.iter().map(|answer| text_of(batch.octets(&answer.message_id))).collect();
-        self.store_answers(&batch.answers, &ids, now)?;
+        self.store_answers(batch, &ids, now)?;
         let keys: Vec<IdKey> = ids.iter().map(|id| self.ids.key(id.as_bytes())).collect();
         self.ids.warm(&keys);
         for ((answer, id), key) in batch.answers.iter().zip(&ids).zip(keys) {
@@ -55,12 +56,12 @@ impl Keeper {
 
     /// Writes down what answers say. All of a batch by one statement: finding it again for each would cost as much as a
     /// third of running it.
-    fn store_answers(&self, answers: &[Answer], ids: &[Cow<'_, str>], now: i64) -> Result<(), JournalError> {
+    fn store_answers(&self, batch: &Batch, ids: &[Cow<'_, str>], now: i64) -> Result<(), JournalError> {
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome, message_id)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
-        for (answer, id) in answers.iter().zip(ids) {
+        for (answer, id) in batch.answers.iter().zip(ids) {
             insert.execute((
                 answer.sent.attempt.0,
                 now,
@@ -70,7 +71,7 @@ impl Keeper {
                 (!id.is_empty()).then_some(&**id),
             ))?;
         }
-        Ok(())
+        answer_tlvs::store(&self.connection, batch)
     }
 
     /// What an answer means for its attempt.

@@ -175,6 +175,8 @@ pub struct Answer {
     pub waited: Duration,
     /// Where the message id stands in the batch's octets; empty: none.
     pub message_id: Range<u32>,
+    /// Its optional parameters as received; empty: none.
+    pub tlvs: Range<u32>,
 }
 
 /// A receipt that was understood.

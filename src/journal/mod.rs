@@ -36,6 +36,7 @@ use migrate::Age;
 pub mod account;
 pub mod adopt;
 mod again;
+mod answer_tlvs;
 pub mod answers;
 pub mod assign;
 #[cfg(test)]
@@ -68,6 +69,7 @@ mod load;
 pub mod lock;
 pub mod marks;
 pub mod migrate;
+pub mod names;
 mod noted;
 pub mod numbers;
 pub mod operations;
@@ -646,13 +648,15 @@ fn create_where_empty(connection: &mut Connection) -> Result<(), JournalError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if pragma(&transaction, "user_version")? == "0" {
         transaction.execute_batch(SCHEMA)?;
-        insert_status_names(&transaction)?;
+        insert_names(&transaction)?;
         transaction.commit()?;
     }
     Ok(())
 }
 
-fn insert_status_names(connection: &Connection) -> Result<(), JournalError> {
+/// Fills the tables of names that the specification gives.
+fn insert_names(connection: &Connection) -> Result<(), JournalError> {
+    names::insert_tags(connection)?;
     let mut insert = connection.prepare("INSERT INTO status_name (command_status, name) VALUES (?1, ?2)")?;
     for status in crate::wire::status::CommandStatus::all() {
         insert.execute((status.0, status.name()))?;

@@ -38,7 +38,8 @@ pub fn take_in(
         let mut batch = Batch { came_at: noted.came_at, ..Batch::default() };
         let message_id = batch.keep(&noted.message_id);
         let waited = Duration::from_millis(noted.waited_ms.into());
-        batch.answers.push(Answer { sent, command_status: noted.command_status, waited, message_id });
+        let tlvs = if noted.tlvs.is_empty() { 0..0 } else { batch.keep(&noted.tlvs) };
+        batch.answers.push(Answer { sent, command_status: noted.command_status, waited, message_id, tlvs });
         keeper.came(noted.session, &batch)?;
         count += 1;
         if count.is_multiple_of(at_a_time) {

@@ -31,7 +31,8 @@ pub use logs::{
 pub use messages::{MessageRow, messages, messages_to};
 pub use plan::{Plan, SENDERS_OF, has_line, plan, unfinished};
 pub use told::{
-    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
+    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, SaidReason, StatusCount,
+    Throughput,
 };
 
 use super::campaign::{CampaignOptions, Receipts};

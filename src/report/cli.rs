@@ -2,9 +2,10 @@
 
 use super::page::{self, Surroundings};
 use super::rows::{Format, Record, Rows, write_json};
-use super::{Exit, ReportError, explain, is_sender_running, quiet, text, verify};
+use super::{Exit, ReportError, explain, explain_error, is_sender_running, quiet, text, verify};
 use crate::escape::escape_terminal;
 use crate::journal::key::State;
+use crate::journal::names::ProfileNames;
 use crate::journal::query::{
     self, AttemptRow, CampaignReport, CampaignSummary, InboundRow, MessageRow, OperationCount, OperationRow,
     ReceiptRow, SkippedRow, Strays,
@@ -100,7 +101,7 @@ impl ReportFormat {
 /// Arguments of `smppost explain`.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct ExplainArgs {
-    /// Status codes: 0x58, 88 or ESME_RTHROTTLED
+    /// Status codes: 0x58, 88 or ESME_RTHROTTLED; errors of receipts: err:027
     #[arg(value_name = "CODE", required_unless_present = "all")]
     pub codes: Vec<String>,
     /// All that are known
@@ -361,8 +362,16 @@ impl ReportArgs {
 }
 
 impl ExplainArgs {
-    /// Explains; needs no journal.
-    pub fn run(&self, out: &mut dyn Write) -> Result<Exit, ReportError> {
+    /// Whether it asks about errors of receipts, which a profile may have words for.
+    pub fn asks_errors(&self) -> bool {
+        self.codes.iter().any(|code| explain_error::asked(code).is_some())
+    }
+
+    /// Explains; needs no journal. `names`: what the profile says.
+    pub fn run(&self, names: &ProfileNames, out: &mut dyn Write) -> Result<Exit, ReportError> {
+        if self.asks_errors() {
+            return buffered(out, |out| self.run_mixed(names, out));
+        }
         let statuses: Vec<CommandStatus> = match self.all {
             true => CommandStatus::all().collect(),
             false => self.codes.iter().map(|code| explain::parse(code)).collect::<Result<_, _>>()?,
@@ -372,6 +381,38 @@ impl ExplainArgs {
             WordsOrJson::Table if self.all => explain::write_all(out, text::width()),
             WordsOrJson::Table => explain::write_words(out, text::width(), &statuses),
         })
+    }
+
+    /// Explains errors of receipts, and statuses among them.
+    fn run_mixed(&self, names: &ProfileNames, out: &mut dyn Write) -> Result<Exit, ReportError> {
+        let mut values = Vec::new();
+        for (n, code) in self.codes.iter().enumerate() {
+            let error = explain_error::asked(code).map(|error| explain_error::explain(error, names));
+            match (self.format, error) {
+                (WordsOrJson::Json, Some(error)) => values.push(serde_json::to_value(error)?),
+                (WordsOrJson::Json, None) => {
+                    values.push(serde_json::to_value(explain::explain(explain::parse(code)?))?)
+                }
+                (WordsOrJson::Table, error) => {
+                    if n > 0 {
+                        writeln!(out)?;
+                    }
+                    match error {
+                        Some(error) => explain_error::write_words(out, text::width(), &error)?,
+                        None => {
+                            explain::write_words(out, text::width(), &[explain::parse(code)?])?;
+                        }
+                    }
+                }
+            }
+        }
+        match (self.format, values.as_slice()) {
+            (WordsOrJson::Table, _) => return Ok(Exit::Done),
+            (WordsOrJson::Json, [value]) => write_json(out, value)?,
+            (WordsOrJson::Json, values) => write_json(out, &values)?,
+        }
+        writeln!(out)?;
+        Ok(Exit::Done)
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod cli;
 pub mod explain;
+pub mod explain_error;
 pub mod find;
 pub mod page;
 pub mod rows;

@@ -15,6 +15,8 @@ use std::io::{self, Write};
 
 /// Kinds of failure shown; the rest is summed up.
 const KINDS_SHOWN: usize = 10;
+/// Words of the SMSC shown of each status.
+const REASONS_SHOWN: usize = 5;
 
 /// What else than a campaign's own facts its page shows.
 #[derive(Clone, Debug)]
@@ -233,6 +235,14 @@ pub(super) fn rejections(out: &mut dyn Write, width: usize, rejections: &[Reject
         if !rejection.advice.is_empty() {
             wrapped(out, width, "             ", 13, rejection.advice)?;
         }
+        for said in rejection.reasons.iter().take(REASONS_SHOWN) {
+            let words =
+                format!("{} x the SMSC says: {}", number(said.messages), cut(&escape_terminal(&said.reason), 200));
+            wrapped(out, width, "             ", 15, &words)?;
+        }
+        if rejection.reasons.len() > REASONS_SHOWN {
+            writeln!(out, "             and other words")?;
+        }
     }
     let rest: i64 = rejections.iter().skip(KINDS_SHOWN).map(|rejection| rejection.messages).sum();
     if rest > 0 { writeln!(out, "  {:>9}  for other reasons", number(rest)) } else { Ok(()) }
@@ -250,6 +260,9 @@ fn failures(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::R
         if let Some(error) = &failure.error {
             let what = if failure.state == "ABANDONED" { "" } else { "error " };
             words += &format!(", {what}{}", cut(&escape_terminal(error), 80));
+            if let Some(meaning) = &failure.meaning {
+                words += &format!(" ({})", escape_terminal(meaning));
+            }
         }
         wrapped(out, width, &format!("  {:>9}  ", number(failure.parts)), 13, &words)?;
     }
@@ -334,7 +347,8 @@ fn so_far(report: &CampaignReport) -> String {
     for kind in report.not_final.iter().take(KINDS_SHOWN) {
         let error =
             kind.error.as_deref().map_or_else(String::new, |error| format!(" ({})", cut(&escape_terminal(error), 40)));
-        kinds.push(format!("{} {}{error}", number(kind.parts), kind.state));
+        let meaning = kind.meaning.as_deref().map_or_else(String::new, |words| format!(", {}", escape_terminal(words)));
+        kinds.push(format!("{} {}{error}{meaning}", number(kind.parts), kind.state));
     }
     if report.not_final.len() > KINDS_SHOWN {
         kinds.push("and others".into());

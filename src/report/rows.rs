@@ -265,6 +265,14 @@ fn text_of(to: &mut String, text: &Option<String>) {
     to.push_str(text.as_deref().unwrap_or_default());
 }
 
+/// An error, and what it means.
+fn put_explained(to: &mut String, error: Option<&str>, meaning: Option<&str>) {
+    match (error, meaning) {
+        (Some(error), Some(meaning)) => put(to, format_args!("{error}: {meaning}")),
+        (text, None) | (None, text) => to.push_str(text.unwrap_or_default()),
+    }
+}
+
 fn put_moment(to: &mut String, stamp: Option<Stamp>) {
     if let Some(stamp) = stamp {
         to.push_str(&moment(stamp));
@@ -289,6 +297,7 @@ impl Record for MessageRow {
         "answered_at",
         "done_at",
         "possible_duplicate",
+        "reason",
     ];
     const TABLE: &'static [usize] = &[1, 2, 7, 12, 10, 4];
 
@@ -309,13 +318,15 @@ impl Record for MessageRow {
             12 => put_some(to, self.sent_at),
             13 => put_some(to, self.answered_at),
             14 => put_some(to, self.done_at),
-            _ => put(to, u8::from(self.possible_duplicate)),
+            15 => put(to, u8::from(self.possible_duplicate)),
+            _ => text_of(to, &self.reason),
         }
     }
 
     fn shown(&self, column: usize, to: &mut String) {
         match column {
             7 => put(to, state_words(self.state)),
+            10 => put_explained(to, self.error.as_deref(), self.reason.as_deref()),
             12 => put_moment(to, self.sent_at),
             _ => self.cell(column, to),
         }
@@ -335,8 +346,10 @@ impl Record for AttemptRow {
         "state",
         "command_status",
         "message_id",
+        "reason",
+        "tlvs",
     ];
-    const TABLE: &'static [usize] = &[1, 2, 3, 5, 8, 9, 10];
+    const TABLE: &'static [usize] = &[1, 2, 3, 5, 8, 9, 10, 12];
 
     fn cell(&self, column: usize, to: &mut String) {
         match column {
@@ -350,7 +363,9 @@ impl Record for AttemptRow {
             7 => put_some(to, self.answered_at),
             8 => to.push_str(&self.state),
             9 => put_some(to, self.command_status),
-            _ => to.push_str(self.message_id.as_deref().unwrap_or_default()),
+            10 => text_of(to, &self.message_id),
+            11 => text_of(to, &self.reason),
+            _ => text_of(to, &self.tlvs),
         }
     }
 
@@ -378,6 +393,8 @@ impl Record for ReceiptRow {
         "source",
         "destination",
         "other_state",
+        "meaning",
+        "tlvs",
     ];
     const TABLE: &'static [usize] = &[9, 0, 6, 7, 1, 2, 3, 4, 10];
 
@@ -396,7 +413,9 @@ impl Record for ReceiptRow {
             9 => put(to, self.receipt),
             10 => text(to, &self.source),
             11 => text(to, &self.destination),
-            _ => text(to, &self.other_state),
+            12 => text(to, &self.other_state),
+            13 => text(to, &self.meaning),
+            _ => text(to, &self.tlvs),
         }
     }
 
@@ -409,6 +428,7 @@ impl Record for ReceiptRow {
                     let _ = write!(to, " (also {other})");
                 }
             }
+            3 => put_explained(to, self.error.as_deref(), self.meaning.as_deref()),
             _ => self.cell(column, to),
         }
     }

@@ -165,7 +165,7 @@ fn f49_a_reader_that_goes_away_is_no_error() {
         }
     }
     let explain = cli::ExplainArgs { codes: vec![], all: true, format: WordsOrJson::Table };
-    assert_eq!(explain.run(&mut Head(10)).unwrap(), Exit::Done);
+    assert_eq!(explain.run(&Default::default(), &mut Head(10)).unwrap(), Exit::Done);
     assert_eq!(cli::VerifyArgs::default().run(&story.path, &mut Head(10)).unwrap(), Exit::Done);
     // A full disk is one.
     struct Full;

@@ -15,7 +15,7 @@ use crate::window::Window;
 use crate::wire::tlv::Tag;
 use crate::wire::{
     CommandId, CommandStatus, FrameBuffer, Header, MessageState, Pdu, Receipt, Stat, StatusClass, Tlvs, decode,
-    decode_header, decode_message_id, encode_enquire_link_resp, encode_generic_nack,
+    decode_answer, decode_header, encode_enquire_link_resp, encode_generic_nack,
 };
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
@@ -135,6 +135,7 @@ struct Found {
     sequence_number: u32,
     command_status: u32,
     message_id: Range<u32>,
+    tlvs: Range<u32>,
 }
 
 impl Reader {
@@ -353,6 +354,7 @@ impl Reader {
                 command_status: answer.command_status,
                 waited,
                 message_id: answer.message_id,
+                tlvs: answer.tlvs,
             });
         }
         drop(window);
@@ -390,11 +392,12 @@ fn take(
 ) -> Result<(), String> {
     let Some(header) = decode_header(frame) else { return Ok(()) };
     match header.command_id {
-        CommandId::SUBMIT_SM_RESP | CommandId::DATA_SM_RESP => found.push(Found {
-            sequence_number: header.sequence_number,
-            command_status: header.command_status.0,
-            message_id: batch.keep(decode_message_id(frame)),
-        }),
+        CommandId::SUBMIT_SM_RESP | CommandId::DATA_SM_RESP => {
+            let (id, tlvs) = decode_answer(frame);
+            let (message_id, tlvs) = (batch.keep(id), if tlvs.is_empty() { 0..0 } else { batch.keep(tlvs) });
+            let (sequence_number, command_status) = (header.sequence_number, header.command_status.0);
+            found.push(Found { sequence_number, command_status, message_id, tlvs });
+        }
         CommandId::DELIVER_SM => {
             batch.acknowledge.deliver.push(header.sequence_number);
             take_inbound(frame, reading, batch);
@@ -430,7 +433,7 @@ fn rare(
                 CommandStatus::OK => CommandStatus::SYSTEM_ERROR.0,
                 status => status.0,
             };
-            found.push(Found { sequence_number: header.sequence_number, command_status, message_id: 0..0 });
+            found.push(Found { sequence_number: header.sequence_number, command_status, message_id: 0..0, tlvs: 0..0 });
             return Ok(());
         }
         CommandId::GENERIC_NACK => writer.send(FromReader::Nack(header.command_status)),

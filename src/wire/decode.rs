@@ -84,6 +84,23 @@ pub fn decode_message_id(frame: &[u8]) -> &[u8] {
     body.iter().position(|&octet| octet == 0).map_or(body, |end| &body[..end])
 }
 
+/// The message_id of an answer to submit_sm or data_sm, and its optional parameters as octets: as a rule none. Where an
+/// SMSC leaves out the id of what it refuses, with its NUL, the parameters begin at once.
+#[inline]
+#[must_use]
+pub fn decode_answer(frame: &[u8]) -> (&[u8], &[u8]) {
+    let body = frame.get(super::HEADER_OCTETS..).unwrap_or_default();
+    match body.iter().position(|&octet| octet == 0) {
+        None => (body, &[]),
+        Some(end) if end + 1 == body.len() => (&body[..end], &[]),
+        Some(end) => {
+            let (id, behind) = (&body[..end], &body[end + 1..]);
+            let is_whole = |octets| Tlvs(octets).is_well_formed();
+            if end == 0 && !is_whole(behind) && is_whole(body) { (&[], body) } else { (id, behind) }
+        }
+    }
+}
+
 /// Why a PDU cannot be read. The session goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeError {

@@ -21,9 +21,10 @@ pub mod receipt;
 pub mod status;
 pub mod time;
 pub mod tlv;
+mod tlv_words;
 pub mod values;
 
-pub use decode::{DecodeError, decode, decode_message_id};
+pub use decode::{DecodeError, decode, decode_answer, decode_message_id};
 pub use encode::{
     EncodeError, append_tlv_u16, encode, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link,
     encode_enquire_link_resp, encode_generic_nack, encode_header_only, encode_submit_sm_resp, patch_sequence_number,
@@ -38,4 +39,5 @@ pub use receipt::{Receipt, ReceiptKind, Stat};
 pub use status::{CommandStatus, StatusClass};
 pub use time::{SmppTime, TimeError};
 pub use tlv::{Tag, Tlv, TlvBuilder, Tlvs};
+pub use tlv_words::{TLVS_SHOWN_MAX, TlvShape, tlv_words};
 pub use values::MessageState;

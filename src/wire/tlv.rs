@@ -21,6 +21,9 @@ macro_rules! tags {
                 match self.0 { $($value => Some($name),)* _ => None }
             }
 
+            /// All tags of the specification.
+            pub const ALL: &'static [Self] = &[$(Self($value),)*];
+
             /// The tag of this name in the specification.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {

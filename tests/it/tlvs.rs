@@ -1,7 +1,7 @@
 //! Optional parameters and fields: of binds, of messages, of answers and receipts.
 
-use crate::common::scripted_smsc::{Said, ScriptedSmsc};
-use crate::common::{Smppost, expected, number, rows, states};
+use crate::common::scripted_smsc::{Said, ScriptedSmsc, tlv};
+use crate::common::{Smppost, expected, number, one, open, rows, states};
 
 fn takes_all() -> ScriptedSmsc {
     ScriptedSmsc::start(|taken| Said::taken(&format!("id{}", taken.nth), &[]))
@@ -143,4 +143,174 @@ fn ids_that_a_spreadsheet_has_eaten_are_refused_as_numbers_are() {
     smppost.file("d.csv", rows(2));
     let plain = smppost.run(&["check", "d.csv"]).stdout;
     assert!(!plain.contains("field") && !plain.contains("tlv"), "{plain}");
+}
+
+/// A column of a view, of all rows in order.
+fn column(smppost: &Smppost, sql: &str) -> Vec<Option<String>> {
+    let connection = open(&smppost.journal());
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn what_an_answer_says_beside_its_status_is_told_everywhere() {
+    let text = "Template not approved (653)";
+    // With its NUL and without, after the id and where the SMSC leaves that out; and parameters of a vendor.
+    let smsc = ScriptedSmsc::start(move |taken| match taken.nth {
+        0 => Said::refused(0x66, &tlv(0x001D, format!("{text}\0"))),
+        1 => Said { status: 0x66, body: Some(tlv(0x001D, text)), ..Said::default() },
+        2 => Said::refused(0x66, &[tlv(0x001D, text), tlv(0x1405, "abc")].concat()),
+        3 => Said::refused(0x0B, &[tlv(0x1403, "26207\0"), tlv(0x0423, [3, 0, 27])].concat()),
+        4 => Said::taken("id4", &[tlv(0x1404, "0.0045"), tlv(0x001D, "via route 7")].concat()),
+        5 => Said::refused(0x0B, &[]),
+        // No parameters, whatever they are.
+        _ => Said::refused(0x0B, &[1, 2, 3]),
+    });
+    let smppost = Smppost::new();
+    let sent = smppost.spawn_send(&rows(7), smsc.port(), &["--receipts", "none"]).wait();
+    let said = one_line(&sent.assert_code(3).said());
+    assert!(said.contains(&format!("3 x the SMSC says: {text}")), "{said}");
+    let page = one_line(&smppost.run(&["report", "c"]).stdout);
+    assert!(page.contains(&format!("3 x the SMSC says: {text}")), "{page}");
+    assert!(page.contains("1 x the SMSC says: 0x1403=26207; 0x0423 network_error_code=GSM 27"), "{page}");
+    let reasons = [
+        Some(text),
+        Some(text),
+        Some(text),
+        Some("0x1403=26207; 0x0423 network_error_code=GSM 27"),
+        Some("via route 7"),
+        None,
+        None,
+    ]
+    .map(|words| words.map(str::to_owned));
+    assert_eq!(column(&smppost, "SELECT reason FROM message_status ORDER BY line"), reasons);
+    assert_eq!(column(&smppost, "SELECT reason FROM attempt_log ORDER BY line"), reasons);
+    let tlvs = column(&smppost, "SELECT tlvs FROM attempt_log ORDER BY line");
+    assert_eq!(tlvs[2].as_deref(), Some("0x001D additional_status_info_text=Template not approved (653); 0x1405=abc"));
+    assert_eq!(tlvs[4].as_deref(), Some("0x1404=0.0045; 0x001D additional_status_info_text=via route 7"));
+    assert_eq!((&tlvs[5], &tlvs[6]), (&None, &None));
+    let json: serde_json::Value =
+        serde_json::from_str(&smppost.run(&["report", "c", "--messages", "--format", "json"]).stdout).unwrap();
+    assert_eq!(json[0]["reason"], text);
+    let csv = smppost.run(&["report", "c", "--format", "csv"]).stdout;
+    assert!(csv.lines().next().unwrap().ends_with(",possible_duplicate,reason"), "{csv}");
+    assert_eq!(csv.matches(&format!(",0,{text}\n")).count(), 3, "{csv}");
+    let attempts = smppost.run(&["report", "c", "--attempts", "--format", "csv"]).stdout;
+    assert!(attempts.contains("0x1404=0.0045"), "{attempts}");
+    let report: serde_json::Value =
+        serde_json::from_str(&smppost.run(&["report", "c", "--format", "json"]).stdout).unwrap();
+    assert_eq!(report["rejections"][1]["reasons"][0]["reason"], text);
+    assert_eq!(
+        one(&smppost.journal(), "SELECT count(*) FROM tlv_log WHERE came_with = 'answer' AND tag = '0x001D'"),
+        4
+    );
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM answer_tlv"), 5);
+    smppost.run(&["verify"]).assert_code(0);
+}
+
+#[test]
+fn what_an_answer_says_survives_a_death_before_its_commit() {
+    let smsc = ScriptedSmsc::start(|_| Said::refused(0x66, &tlv(0x001D, "no\0")));
+    let smppost = Smppost::new();
+    let mut running = smppost.spawn_send(&rows(400), smsc.port(), &["--receipts", "none", "--rate", "400"]);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while smsc.taken().len() < 30 && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(running.is_running());
+    running.kill();
+    smppost.spawn_send(&rows(400), smsc.port(), &["--receipts", "none", "--limit", "1"]).wait();
+    let (rejected, with_reason) = (
+        one(&smppost.journal(), "SELECT count(*) FROM answer"),
+        one(&smppost.journal(), "SELECT count(*) FROM answer_tlv WHERE reason = 'no'"),
+    );
+    assert!(rejected >= 20 && rejected == with_reason, "{rejected} {with_reason}");
+}
+
+#[test]
+fn parameters_and_errors_of_receipts_are_told_in_the_words_of_the_profile() {
+    let smsc = ScriptedSmsc::start(|taken| {
+        let id = format!("id{}", taken.nth);
+        let tlvs = [
+            tlv(0x001E, format!("{id}\0")),
+            tlv(0x0427, [5]),
+            tlv(0x0423, [3, 0, 27]),
+            tlv(0x1403, "26207\0"),
+            tlv(0x1404, "0.0045"),
+            tlv(0x1407, [1, 2, 3]),
+        ];
+        let text = format!(
+            "id:{id} sub:001 dlvrd:000 submit date:2611290000 done date:2611290001 stat:UNDELIV err:0303 text:x"
+        );
+        Said::taken(&id, &[]).then(taken, &text, &tlvs.concat())
+    });
+    let smppost = Smppost::new();
+    let tables = "[acme.errors]\n303 = \"no such route\"\n\"27\" = \"absent\"\n[acme.tlv_names]\n\"0x1403\" = \"mcc_mnc\"\n0x1404 = \"price\"\n";
+    let account = format!("[acme]\nhost = \"127.0.0.1\"\nport = {}\nsystem_id = \"me\"\n", smsc.port());
+    smppost.file("smppost.toml", account + tables);
+    smppost.run(&["profile", "check"]).assert_code(0);
+    smppost.file("c.csv", rows(3));
+    smppost.run(&["send", "c.csv", "--profile", "acme", "--wait-receipts", "2s"]).assert_code(3);
+    // Whoever reads the journal needs no profile.
+    let page = one_line(&smppost.run(&["report", "c"]).stdout);
+    assert!(page.contains("3 UNDELIVERABLE, error 0303 (no such route)"), "{page}");
+    let expected = "0x001E receipted_message_id=id0; 0x0427 message_state=5; 0x0423 network_error_code=GSM 27; 0x1403 mcc_mnc=26207; \
+                    0x1404 price=0.0045; 0x1407=0x010203";
+    assert_eq!(column(&smppost, "SELECT tlvs FROM receipt_log ORDER BY line")[0].as_deref(), Some(expected));
+    assert_eq!(column(&smppost, "SELECT meaning FROM receipt_log")[2].as_deref(), Some("no such route"));
+    assert_eq!(column(&smppost, "SELECT reason FROM message_status")[1].as_deref(), Some("no such route"));
+    assert_eq!(
+        column(&smppost, "SELECT value FROM tlv_log WHERE name = 'mcc_mnc' AND line = 3"),
+        [Some("26207".to_owned())]
+    );
+    let csv = smppost.run(&["report", "c", "--receipts", "--format", "csv"]).stdout;
+    assert!(csv.contains(expected) && csv.contains(",no such route,"), "{csv}");
+    let json: serde_json::Value =
+        serde_json::from_str(&smppost.run(&["report", "c", "--format", "json"]).stdout).unwrap();
+    assert_eq!(json["failures"][0]["meaning"], "no such route");
+    let table = smppost.run(&["report", "c", "--messages", "--format", "csv"]).stdout;
+    assert!(table.contains(",0303,") && table.contains(",no such route"), "{table}");
+    smppost.run(&["verify"]).assert_code(0);
+
+    let explained = smppost.run(&["explain", "err:303", "err:27", "0x58", "--profile", "acme"]);
+    let words = one_line(&explained.assert_code(0).stdout);
+    assert!(words.contains("err:303 (error of a receipt) profile no such route"), "{words}");
+    assert!(words.contains("profile absent often absent subscriber") && words.contains("ESME_RTHROTTLED"), "{words}");
+    let explained = smppost.run(&["explain", "err:027", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&explained.assert_code(0).stdout).unwrap();
+    assert_eq!((json["error"].as_str(), json["profile"].as_str()), (Some("027"), None));
+    smppost.run(&["explain", "err:999"]).assert_code(0);
+
+    // The next profile's words replace those of the same code.
+    let account = format!("[acme]\nhost = \"127.0.0.1\"\nport = {}\nsystem_id = \"me\"\n", smsc.port());
+    smppost.file("smppost.toml", format!("{account}[acme.errors]\n303 = \"route closed\"\n"));
+    smppost.run(&["listen", "--for", "1s", "--profile", "acme"]).assert_code(0);
+    assert_eq!(column(&smppost, "SELECT meaning FROM receipt_log")[0].as_deref(), Some("route closed"));
+    smppost.file("smppost.toml", format!("{account}[acme.errors]\n303 = \"\"\n"));
+    let wrong = smppost.run(&["profile", "check"]);
+    assert!(wrong.assert_code(2).said().contains("line 6"), "{}", wrong.said());
+    let refused = smppost.run(&["send", "c.csv", "--profile", "acme"]);
+    assert!(
+        refused.assert_code(2).words().contains("line 6: errors \"303\": write from 1 to 200 characters"),
+        "{}",
+        refused.said()
+    );
+}
+
+#[test]
+fn receipts_and_answers_without_parameters_write_no_more_than_before() {
+    let smsc = ScriptedSmsc::start(|taken| {
+        let id = format!("id{}", taken.nth);
+        let text = format!(
+            "id:{id} sub:001 dlvrd:001 submit date:2611290000 done date:2611290001 stat:DELIVRD err:000 text:x"
+        );
+        Said::taken(&id, &[]).then(taken, &text, &[])
+    });
+    let smppost = Smppost::new();
+    smppost.spawn_send(&rows(20), smsc.port(), &["--wait-receipts", "2s"]).wait().assert_code(0);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM receipt WHERE tlvs IS NULL AND other_state IS NULL"), 20);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM answer_tlv"), 0);
+    assert_eq!(column(&smppost, "SELECT DISTINCT tlvs FROM receipt_log"), [None]);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM tlv_log"), 0);
 }

@@ -4,11 +4,11 @@
 //! reads a row that is too short as one whose last columns have their defaults. So the words of the table are replaced, as
 //! <https://sqlite.org/lang_altertable.html> (7) describes, and no row is written.
 
-use super::super::{JournalError, SCHEMA, VERSION, in_transaction, insert_status_names};
+use super::super::{JournalError, SCHEMA, VERSION, in_transaction, insert_names};
 use rusqlite::{Connection, OptionalExtension};
 
 /// Tables whose rows are part of the schema.
-const LOOKUPS: [&str; 3] = ["state", "status_name", "part_number"];
+const LOOKUPS: [&str; 5] = ["state", "status_name", "part_number", "tlv_name", "octet"];
 
 /// What the schema has: kind, name and words, in its order.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ struct Object {
 fn model() -> Result<Connection, JournalError> {
     let model = Connection::open_in_memory()?;
     model.execute_batch(SCHEMA)?;
-    insert_status_names(&model)?;
+    insert_names(&model)?;
     Ok(model)
 }
 

@@ -22,7 +22,7 @@ fn rows(connection: &Connection, sql: &str) -> Vec<Vec<Value>> {
 /// The schema without the order in which it came about, and lookups with their rows.
 fn schema(connection: &Connection) -> Vec<Vec<Vec<Value>>> {
     let mut all = vec![rows(connection, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")];
-    for table in ["state", "status_name", "part_number"] {
+    for table in ["state", "status_name", "part_number", "tlv_name", "octet"] {
         all.push(rows(connection, &format!("SELECT * FROM {table} ORDER BY 1")));
     }
     all

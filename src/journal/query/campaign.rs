@@ -5,15 +5,16 @@ use super::in_part::sent_in_part;
 use super::kinds::{ABANDONED, Kinds};
 use super::latency::Histogram;
 use super::told::{
-    CampaignReport, Doubt, Latency, Outstanding, Percentiles, Rejection, RuleCount, StatusCount, Throughput,
+    CampaignReport, Doubt, Latency, Outstanding, Percentiles, Rejection, RuleCount, SaidReason, StatusCount, Throughput,
 };
 use super::{CampaignSummary, JournalError, Stamp, campaign, rule_name, snapshot};
 use crate::journal::campaign::Receipts;
 use crate::journal::facts::{message_of, stored_state};
 use crate::journal::key::{Attempt, Outcome, State};
+use crate::journal::names::Names;
 use crate::journal::receipts_query::{possible_duplicates, receipts_only_for};
 use hashbrown::HashMap;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 /// Parts whose facts are read in one snapshot: some 50 ms.
 const CHUNK_PARTS: i64 = 50_000;
@@ -21,6 +22,9 @@ const CHUNK_PARTS: i64 = 50_000;
 const CHUNK_STATES: i64 = 500_000;
 /// Lines shown of what is in doubt.
 const DOUBTS_SHOWN: usize = 10;
+/// What an SMSC says beside statuses is told apart up to so many different words, and of each status so many are told.
+const REASONS_MAX: usize = 1_000;
+const REASONS_TOLD: usize = 20;
 /// A longer silence between two claims is a pause, not sending.
 const PAUSE_MS: i64 = 60_000;
 /// Rules by which receipts are matched, numbered from 0.
@@ -60,9 +64,14 @@ pub fn rejections(connection: &Connection, summary: &CampaignSummary) -> Result<
 /// The rejected messages, counted by the last answer that rejected one of their parts.
 #[derive(Debug, Default)]
 struct Rejections {
-    /// The message looked at, where it ends, and what it was rejected with so far.
-    current: Option<(i64, i64, u32)>,
+    /// The message looked at, where it ends, what it was rejected with so far, and at which attempt.
+    current: Option<(i64, i64, u32, Attempt)>,
     counts: HashMap<u32, i64>,
+    /// Whether the SMSC says anything beside statuses; `None`: not looked yet.
+    has_reasons: Option<bool>,
+    /// What it said, by status.
+    reasons: HashMap<u32, HashMap<String, i64>>,
+    reasons_known: usize,
 }
 
 impl Rejections {
@@ -74,10 +83,10 @@ impl Rejections {
         status: u32,
     ) -> Result<(), JournalError> {
         let part = attempt.part();
-        if let Some((_, end, last)) = &mut self.current
+        if let Some((_, end, last, at)) = &mut self.current
             && part < *end
         {
-            *last = status;
+            (*last, *at) = (status, attempt);
             return Ok(());
         }
         self.close(connection)?;
@@ -86,12 +95,12 @@ impl Rejections {
             true => (part, 1),
             false => message_of(connection, part)?.unwrap_or((part, 1)),
         };
-        self.current = Some((message, message + i64::from(parts), status));
+        self.current = Some((message, message + i64::from(parts), status, attempt));
         Ok(())
     }
 
     fn close(&mut self, connection: &Connection) -> Result<(), JournalError> {
-        let Some((message, end, status)) = self.current.take() else { return Ok(()) };
+        let Some((message, end, status, attempt)) = self.current.take() else { return Ok(()) };
         let counts = match stored_state(connection, message)?.unwrap_or(State::Rejected) {
             State::Rejected => true,
             // Some parts were taken; a rejected one may have been, too, when it was tried again.
@@ -100,7 +109,35 @@ impl Rejections {
         };
         if counts {
             *self.counts.entry(status).or_default() += 1;
+            self.note_reason(connection, status, attempt)?;
         }
+        Ok(())
+    }
+
+    fn note_reason(&mut self, connection: &Connection, status: u32, attempt: Attempt) -> Result<(), JournalError> {
+        let has_reasons = match self.has_reasons {
+            Some(has_reasons) => has_reasons,
+            None => connection.query_row("SELECT EXISTS (SELECT 1 FROM answer_tlv)", [], |row| row.get(0))?,
+        };
+        self.has_reasons = Some(has_reasons);
+        if !has_reasons {
+            return Ok(());
+        }
+        let said: Option<String> = connection
+            .prepare_cached("SELECT reason FROM answer_tlv WHERE attempt = ?1")?
+            .query_row([attempt.0], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let Some(mut said) = said else { return Ok(()) };
+        let known = self.reasons.entry(status).or_default();
+        if !known.contains_key(&said) {
+            if self.reasons_known >= REASONS_MAX {
+                said = "(others)".into();
+            } else {
+                self.reasons_known += 1;
+            }
+        }
+        *known.entry(said).or_default() += 1;
         Ok(())
     }
 
@@ -108,7 +145,14 @@ impl Rejections {
         self.close(connection)?;
         let mut counts: Vec<_> = self.counts.into_iter().collect();
         counts.sort_unstable_by_key(|&(status, messages)| (-messages, status));
-        Ok(counts.into_iter().map(|(status, messages)| Rejection::new(status, messages)).collect())
+        let told = counts.into_iter().map(|(status, messages)| {
+            let said = self.reasons.remove(&status).unwrap_or_default().into_iter();
+            let mut reasons: Vec<_> = said.map(|(reason, messages)| SaidReason { reason, messages }).collect();
+            reasons.sort_unstable_by(|a, b| b.messages.cmp(&a.messages).then_with(|| a.reason.cmp(&b.reason)));
+            reasons.truncate(REASONS_TOLD);
+            Rejection { reasons, ..Rejection::new(status, messages) }
+        });
+        Ok(told.collect())
     }
 }
 
@@ -423,7 +467,8 @@ impl<'a> Scan<'a> {
         let summary = self.summary.clone();
         let mut statuses: Vec<_> = self.statuses.into_iter().filter(|&(_, attempts)| attempts > 0).collect();
         statuses.sort_unstable();
-        let failures = self.failures.told();
+        let names = Names::load(self.connection)?;
+        let failures = self.failures.told(&names);
         let asked = summary.receipts_asked == Receipts::All;
         let outstanding = if asked {
             Outstanding {
@@ -452,7 +497,7 @@ impl<'a> Scan<'a> {
             statuses: statuses.into_iter().map(|(status, attempts)| StatusCount::new(status, attempts)).collect(),
             rejections: self.rejections.finish(self.connection)?,
             failures,
-            not_final: if asked { self.so_far.told() } else { Vec::new() },
+            not_final: if asked { self.so_far.told(&names) } else { Vec::new() },
             doubts,
             outstanding_receipts: outstanding,
             latency,

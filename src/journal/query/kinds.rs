@@ -2,6 +2,7 @@
 
 use super::receipt_state_name;
 use super::told::Failure;
+use crate::journal::names::Names;
 use hashbrown::HashMap;
 
 /// Kinds told apart. An SMSC that puts a different error into every receipt would otherwise fill the memory.
@@ -40,7 +41,7 @@ impl Kinds {
     }
 
     /// In words, the most frequent first.
-    pub fn told(self) -> Vec<Failure> {
+    pub fn told(self, names: &Names) -> Vec<Failure> {
         let mut told: Vec<_> = self
             .kinds
             .into_iter()
@@ -50,6 +51,10 @@ impl Kinds {
                     None => "unknown".into(),
                     Some(ABANDONED) => "ABANDONED".into(),
                     Some(state) => receipt_state_name(state).into_owned(),
+                },
+                meaning: match (state, &error) {
+                    (Some(ABANDONED), _) | (_, None) => None,
+                    (_, Some(error)) => names.meaning(error).map(str::to_owned),
                 },
                 error,
                 parts,

@@ -4,6 +4,7 @@
 use super::chunk::tries;
 use super::{CampaignSummary, JournalError, Stamp, campaign, receipt_state_name, rule_name, snapshot, stamp};
 use crate::journal::key::Attempt;
+use crate::journal::names::Names;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
@@ -36,6 +37,10 @@ pub struct AttemptRow {
     pub command_status: Option<u32>,
     /// The id that it gave.
     pub message_id: Option<String>,
+    /// What it said beside the status, in words.
+    pub reason: Option<String>,
+    /// The optional parameters of its answer, in words.
+    pub tlvs: Option<String>,
 }
 
 /// A row of `receipt_log`.
@@ -67,6 +72,10 @@ pub struct ReceiptRow {
     pub destination: Option<String>,
     /// What its text says, or its TLV message_state, where that is another state than the one that counts.
     pub other_state: Option<String>,
+    /// What its error means, by the account's profile.
+    pub meaning: Option<String>,
+    /// Its optional parameters, in words.
+    pub tlvs: Option<String>,
 }
 
 /// A row of `rejected_row` or `duplicate_row`.
@@ -166,18 +175,20 @@ fn attempts_of(
     end: i64,
 ) -> Result<Vec<(Attempt, AttemptRow)>, JournalError> {
     let snapshot = snapshot(connection)?;
+    let names = Names::load(&snapshot)?;
     let mut statement = snapshot.prepare_cached(
         "SELECT m.id, m.line, p.n, k.session_id, k.first_sequence_number + (m.id + p.n - 1 - k.first_part), k.claimed_at,
                 a.answered_at, a.outcome,
                 (SELECT v.kind FROM verdict v WHERE v.attempt = (((m.id + p.n - 1) << 12) | k.try)
                   ORDER BY v.id DESC LIMIT 1),
-                a.command_status, a.message_id
+                a.command_status, a.message_id, x.reason, x.tlvs
            FROM claim k
            JOIN message m ON m.id >= k.first_message AND m.id < k.first_part + k.parts AND m.id < ?3
            JOIN part_number p ON p.n <= m.parts
                              AND m.id + p.n - 1 >= max(k.first_part, ?2)
                              AND m.id + p.n - 1 < min(k.first_part + k.parts, ?3)
            LEFT JOIN answer a ON a.attempt = (((m.id + p.n - 1) << 12) | k.try)
+           LEFT JOIN answer_tlv x ON x.attempt = (((m.id + p.n - 1) << 12) | k.try)
           WHERE k.try = ?1 AND k.first_part < ?3
             AND k.first_part >= coalesce((SELECT b.first_part FROM claim b WHERE b.try = ?1 AND b.first_part <= ?2
                                            ORDER BY b.first_part DESC LIMIT 1), ?2)",
@@ -202,6 +213,8 @@ fn attempts_of(
                     state: attempt_state(row.get(7)?, row.get(8)?).into(),
                     command_status: row.get(9)?,
                     message_id: row.get(10)?,
+                    reason: row.get(11)?,
+                    tlvs: blob(row, 12)?.and_then(|octets| names.words(octets)),
                 },
             ));
         }
@@ -244,7 +257,7 @@ pub fn receipts<E: From<JournalError>>(
 }
 
 const RECEIPT: &str = "SELECT r.received_at, coalesce(r.message_id, a.message_id), r.state, r.error, r.rule, m.line,
-        (r.attempt >> 12) - m.id + 1, r.text, r.id, r.source, r.destination, r.other_state
+        (r.attempt >> 12) - m.id + 1, r.text, r.id, r.source, r.destination, r.other_state, r.tlvs
    FROM receipt_fact r
    LEFT JOIN answer a ON a.attempt = r.attempt
    LEFT JOIN message m ON m.id = (SELECT q.id FROM message q WHERE q.id <= (r.attempt >> 12) ORDER BY q.id DESC LIMIT 1)";
@@ -256,6 +269,7 @@ fn receipts_of(
     end: i64,
 ) -> Result<Vec<ReceiptRow>, JournalError> {
     let snapshot = snapshot(connection)?;
+    let names = Names::load(&snapshot)?;
     let mut found = Vec::new();
     let mut own = snapshot.prepare_cached(&format!(
         "{RECEIPT} WHERE r.id >= ?1 AND r.id < ?2 AND r.attempt >= ?3 AND r.attempt < ?4 ORDER BY r.id"
@@ -264,7 +278,7 @@ fn receipts_of(
     let (first_attempt, end_attempt) = Attempt::range(from, end);
     let mut rows = own.query([first_receipt, end_receipt, first_attempt, end_attempt])?;
     while let Some(row) = rows.next()? {
-        found.push(receipt(row, Some(summary))?);
+        found.push(receipt(row, Some(summary), &names)?);
     }
     // Matched otherwise: stored under another number.
     let mut matched = snapshot.prepare_cached(&format!(
@@ -273,12 +287,12 @@ fn receipts_of(
     ))?;
     let mut rows = matched.query([first_receipt, end_receipt, first_attempt, end_attempt])?;
     while let Some(row) = rows.next()? {
-        found.push(receipt(row, Some(summary))?);
+        found.push(receipt(row, Some(summary), &names)?);
     }
     Ok(found)
 }
 
-fn receipt(row: &Row<'_>, summary: Option<&CampaignSummary>) -> Result<ReceiptRow, JournalError> {
+fn receipt(row: &Row<'_>, summary: Option<&CampaignSummary>, names: &Names) -> Result<ReceiptRow, JournalError> {
     let state_name = |state: Option<i64>| state.map(|state| receipt_state_name(state).into_owned());
     let text = match row.get_ref(7)? {
         ValueRef::Text(octets) | ValueRef::Blob(octets) => Some(match std::str::from_utf8(octets) {
@@ -301,7 +315,19 @@ fn receipt(row: &Row<'_>, summary: Option<&CampaignSummary>) -> Result<ReceiptRo
         source: row.get(9)?,
         destination: row.get(10)?,
         other_state: state_name(row.get(11)?),
+        meaning: row
+            .get_ref(3)?
+            .as_str_or_null()
+            .unwrap_or(None)
+            .and_then(|error| names.meaning(error))
+            .map(str::to_owned),
+        tlvs: blob(row, 12)?.and_then(|octets| names.words(octets)),
     })
+}
+
+/// Octets, where there are some.
+fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r [u8]>, JournalError> {
+    Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
 }
 
 /// Hands out the receipts that belong to no attempt, the oldest first.
@@ -309,6 +335,7 @@ pub fn unmatched<E: From<JournalError>>(
     connection: &Connection,
     mut each: impl FnMut(&ReceiptRow) -> Result<(), E>,
 ) -> Result<(), E> {
+    let names = Names::load(connection)?;
     // Those stored under an attempt's number, and taken back since.
     let sql = format!(
         "{RECEIPT} WHERE r.id IN (SELECT x.receipt_id FROM receipt_match x WHERE x.receipt_id >= 0) AND r.attempt IS NULL
@@ -319,7 +346,7 @@ pub fn unmatched<E: From<JournalError>>(
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(receipt(row, None)?);
+            found.push(receipt(row, None, &names)?);
         }
         Ok(found)
     })()?;
@@ -337,7 +364,7 @@ pub fn unmatched<E: From<JournalError>>(
             let mut rows = statement.query([before, after])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(receipt(row, None)?);
+                found.push(receipt(row, None, &names)?);
             }
             Ok(found)
         })()?;

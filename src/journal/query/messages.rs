@@ -3,6 +3,7 @@
 use super::chunk::{ClaimCursor, ClaimRun, Matches, claims};
 use super::{CampaignSummary, JournalError, Stamp, campaign, campaigns, snapshot};
 use crate::journal::key::{Attempt, Outcome, State, Verdict};
+use crate::journal::names::Names;
 use crate::journal::numbers::{Numbers, key_of};
 use crate::text::Encoding;
 use crate::wire::CommandStatus;
@@ -49,6 +50,8 @@ pub struct MessageRow {
     pub done_at: Option<Stamp>,
     /// Whether it may have arrived twice.
     pub possible_duplicate: bool,
+    /// Of what failed, what the account's profile says of the error; else what the SMSC said beside the status.
+    pub reason: Option<String>,
 }
 
 fn state_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
@@ -154,6 +157,8 @@ struct Slot {
     rejected: Option<u32>,
     /// When the answer came whose status is shown.
     status_at: i64,
+    /// And to which attempt.
+    status_of: i64,
     /// What the last part that was rejected, and not taken later, was rejected with.
     standing: Option<(i64, u32)>,
     /// Whether its first part was claimed once without being written.
@@ -175,6 +180,7 @@ struct Chunk {
     used: usize,
     claims: Vec<ClaimRun>,
     matches: Matches,
+    names: Names,
 }
 
 impl Chunk {
@@ -208,13 +214,15 @@ impl Chunk {
         self.matches.load(&snapshot, from, end)?;
         self.load_states(&snapshot, from, end)?;
         self.load_answers(&snapshot, from, end)?;
+        self.load_reasons(&snapshot, from, end)?;
+        self.names = Names::load(&snapshot)?;
         self.load_verdicts(&snapshot, from, end)?;
         self.load_receipts(&snapshot, from, end)?;
         self.load_first_writes(&snapshot)?;
         drop(snapshot);
         let mut cursor = ClaimCursor::default();
         for slot in &mut self.slots[..self.used] {
-            slot.finish(cursor.claimed_at(&self.claims, slot.id), summary.cancelled_at.is_some());
+            slot.finish(cursor.claimed_at(&self.claims, slot.id), summary.cancelled_at.is_some(), &self.names);
         }
         Ok(Some(end))
     }
@@ -298,7 +306,7 @@ impl Chunk {
                 || rejected == slot.rejected.is_some() && answered_at >= slot.status_at
             {
                 slot.row.command_status = Some(status);
-                slot.status_at = answered_at;
+                (slot.status_at, slot.status_of) = (answered_at, attempt.0);
             }
             if rejected {
                 slot.rejected = Some(status);
@@ -316,6 +324,22 @@ impl Chunk {
                     }
                     none => *none = Some(id.to_owned()),
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// What answers said beside their status.
+    fn load_reasons(&mut self, snapshot: &Connection, from: i64, end: i64) -> Result<(), JournalError> {
+        let mut statement = snapshot.prepare_cached(
+            "SELECT attempt, reason FROM answer_tlv WHERE attempt >= ?1 AND attempt < ?2 ORDER BY attempt",
+        )?;
+        let mut rows = statement.query(Attempt::range(from, end))?;
+        let mut slots = Slots::over(&mut self.slots[..self.used]);
+        while let Some(row) = rows.next()? {
+            let attempt = Attempt(row.get(0)?);
+            if let Some(slot) = slots.of(attempt.part()).filter(|slot| slot.status_of == attempt.0) {
+                slot.row.reason = row.get(1)?;
             }
         }
         Ok(())
@@ -425,6 +449,7 @@ impl Slot {
             answered_at: None,
             done_at: None,
             possible_duplicate: false,
+            reason: None,
         };
         Self {
             id: 0,
@@ -435,6 +460,7 @@ impl Slot {
             first_receipt: None,
             rejected: None,
             status_at: 0,
+            status_of: 0,
             standing: None,
             not_written: false,
             told_ids: Vec::new(),
@@ -451,7 +477,7 @@ impl Slot {
         let mut row = std::mem::replace(&mut self.row, Self::new("").row);
         (row.command_status, row.message_ids, row.error) = (None, None, None);
         (row.queued_at, row.sent_at, row.answered_at, row.done_at) = (None, None, None, None);
-        row.possible_duplicate = false;
+        (row.possible_duplicate, row.reason) = (false, None);
         *self = Self { row, ..Self::new("") };
     }
 
@@ -461,7 +487,7 @@ impl Slot {
     }
 
     /// Works out what follows from the facts.
-    fn finish(&mut self, claimed_at: Option<i64>, cancelled: bool) {
+    fn finish(&mut self, claimed_at: Option<i64>, cancelled: bool, names: &Names) {
         // Without an answer, the time of the claim is the nearest that is known.
         if self.first_outcome.is_none() && !self.not_written {
             let claimed = claimed_at.map(Stamp);
@@ -491,6 +517,12 @@ impl Slot {
         };
         let state = self.row.state;
         let took_some = matches!(state, State::Accepted | State::PartlyDelivered | State::Failed);
+        if matches!(state, State::PartlyDelivered | State::Failed)
+            && let Some(error) = self.receipt_error.as_deref().or(self.matched_error.as_deref())
+            && let Some(meaning) = names.meaning(error)
+        {
+            self.row.reason = Some(meaning.to_owned());
+        }
         let given_up = self.given_up.take().map(|(_, reason)| reason);
         self.row.error = match state {
             State::Delivered => None,

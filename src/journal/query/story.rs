@@ -239,6 +239,47 @@ impl Story {
         state
     }
 
+    /// Optional parameters of all shapes with answers and receipts, and a profile's words for some errors.
+    fn parameters(&mut self) {
+        let tlv =
+            |tag: u16, value: &[u8]| [&tag.to_be_bytes()[..], &(value.len() as u16).to_be_bytes(), value].concat();
+        let all = [
+            tlv(0x0423, &[3, 0, 27]),
+            tlv(0x0423, &[9, 255, 255]),
+            tlv(0x1403, b"26207\0"),
+            tlv(0x1404, b"0.0045"),
+            tlv(0x0204, b"12"),
+            tlv(0x1405, b""),
+            tlv(0x1406, b"\0"),
+            tlv(0x1407, &[0, 234]),
+            tlv(0x1408, &[0x62, 0xf2, 0x20]),
+            tlv(0x1409, b"a\0b"),
+            tlv(0x140A, "\u{e9}t\u{e9}".as_bytes()),
+            tlv(0x140B, &[0xff, 0xff, 0xff, 0xff]),
+            tlv(0x0424, b"a payload"),
+            tlv(0x0427, &[50]),
+            vec![0, 1, 0, 200, 5],
+        ]
+        .concat();
+        let many = tlv(0x1400, b"").repeat(100);
+        for (attempt, tlvs, reason) in [(4, &all, Some("T \u{e9} \u{1b}")), (3, &many, None), (5, &many, Some("no"))] {
+            self.connection
+                .execute(
+                    "INSERT INTO answer_tlv (attempt, tlvs, reason) VALUES (?1, ?2, ?3)",
+                    params![Attempt::new(attempt, 0).0, tlvs, reason],
+                )
+                .unwrap();
+        }
+        self.connection.execute("UPDATE receipt SET tlvs = ?1 WHERE id % 3 <> 0", [&all]).unwrap();
+        self.connection.execute("UPDATE receipt SET other_state = 5 WHERE id % 4 = 0 AND state = 2", []).unwrap();
+        self.connection
+            .execute_batch(
+                "INSERT INTO error_name VALUES ('44', 'not reached'), ('3', 'three'), ('LATE', 'too late'), ('0', 'none');
+                 INSERT INTO tlv_name VALUES ('0x1403', 'mcc_mnc', 0);",
+            )
+            .unwrap();
+    }
+
     /// Two campaigns with every kind of message.
     pub(crate) fn all_kinds() -> Self {
         use Outcome::{Accepted, Rejected, Retry};
@@ -339,6 +380,7 @@ impl Story {
                 [START],
             )
             .unwrap();
+        s.parameters();
         s.campaign("second, cancelled");
         let id = s.message(2, "begun");
         s.claim(id, 1, 0, 10_000).answer(id, 0, 0, Accepted, 10_010);

@@ -72,6 +72,17 @@ pub struct Rejection {
     pub advice: &'static str,
     /// Messages rejected with it.
     pub messages: i64,
+    /// What the SMSC said beside it, the most frequent first.
+    pub reasons: Vec<SaidReason>,
+}
+
+/// What an SMSC said beside a status.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct SaidReason {
+    /// Its words.
+    pub reason: String,
+    /// To how many messages.
+    pub messages: i64,
 }
 
 /// Parts of which receipts say the same: taken and not delivered, or not at their end.
@@ -83,6 +94,8 @@ pub struct Failure {
     pub error: Option<String>,
     /// Parts of which it was said.
     pub parts: i64,
+    /// What the error means, by the account's profile.
+    pub meaning: Option<String>,
 }
 
 /// A message in doubt.
@@ -121,7 +134,7 @@ impl Rejection {
     pub fn new(status: u32, messages: i64) -> Self {
         let status = CommandStatus(status);
         let (name, meaning, advice) = (status.name(), status.meaning(), status.advice());
-        Self { command_status: status.0, name, meaning, advice, messages }
+        Self { command_status: status.0, name, meaning, advice, messages, reasons: Vec::new() }
     }
 }
 

@@ -12,7 +12,7 @@ mod evidence;
 
 use common::{Ended, Smppost, one, rows};
 use evidence::{Simulator, oracle};
-use smppost::failpoint::POINTS;
+use smppost::failpoint::{POINTS, RECOVERY_POINT};
 use std::time::Duration;
 
 const MESSAGES: usize = 300;
@@ -73,6 +73,35 @@ fn whatever_fails_wherever_the_promises_hold() {
             }
         }
     }
+}
+
+#[test]
+fn a_recovery_that_dies_between_two_transactions_goes_on() {
+    const CLAIMED: i64 = 16_000;
+    let smppost = Smppost::new();
+    smppost.file("c.csv", rows(CLAIMED as usize));
+    smppost.run(&["import", "c.csv", "--campaign", "c"]).assert_code(0);
+    // As a machine leaves it that died when all of that was claimed.
+    let claims = format!(
+        "INSERT INTO session (id, opened_at, boot_id, first_serial, peer, system_id, bind, smpp_version)
+             VALUES (1, 1, '', 1, '', 'test', 'trx', '3.4');
+         INSERT INTO claim WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 4000 FROM n WHERE i + 4000 <= {CLAIMED})
+             SELECT i, 0, i, 4000, i, 1, i + 65536, 1 FROM n;
+         UPDATE campaign_count SET queued = 0, sending = {CLAIMED};"
+    );
+    rusqlite::Connection::open(smppost.journal()).unwrap().execute_batch(&claims).unwrap();
+    let arguments = ["resume", "c", "--host", "127.0.0.1", "--port", "1", "--system-id", "test"];
+    for settled in [5_000, 10_000] {
+        assert_eq!(run(&smppost, &arguments, &format!("{RECOVERY_POINT}=abort@1")).code, None);
+        // What was to be committed at the point is not: the slices before it are.
+        assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM verdict"), settled - 5_000);
+        assert_eq!(run(&smppost, &arguments, &format!("{RECOVERY_POINT}=abort@2")).code, None);
+        assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM verdict"), settled);
+    }
+    smppost.run(&arguments);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM verdict"), CLAIMED);
+    assert_eq!(one(&smppost.journal(), "SELECT in_doubt FROM campaign_summary"), CLAIMED);
+    evidence::verify(&smppost);
 }
 
 #[test]

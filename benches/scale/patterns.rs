@@ -40,6 +40,9 @@ pub const PATTERNS: &[Pattern] = &[
 
 const HEAD: &str = "to,text";
 
+/// Where nobody listens: for a run that has nothing to send.
+const NOWHERE: [&str; 6] = ["--host", "127.0.0.1", "--port", "1", "--system-id", "bench"];
+
 fn text(n: u64) -> String {
     format!("Your parcel {n:010} comes today between 10 and 12. Thank you.")
 }
@@ -145,12 +148,15 @@ fn campaigns(place: &Place, size: u64) -> Figures {
     place.import("bench", HEAD, rows(1, size), &[]);
     println!("with 10,000 campaigns: list {:?}", place.run(&["list"]));
     let figures = place.send("bench", &[], &[], nothing);
-    println!("with 10,000 campaigns: resume with nothing left {:?}", place.run(&["resume", "--port", "1"]));
+    println!(
+        "with 10,000 campaigns: resume with nothing left {:?}",
+        place.ended(&[&["resume"], &NOWHERE[..]].concat(), &[0])
+    );
     // As if each had a message that is not sent.
     place.change(
         "UPDATE campaign_count SET queued = 1, messages = 1 WHERE campaign_id IN (SELECT id FROM campaign WHERE name LIKE 'old%')",
     );
-    println!("with 10,000 unfinished ones: resume {:?}", place.refused(&["resume", "--port", "1"], 2));
+    println!("with 10,000 unfinished ones: resume {:?}", place.ended(&[&["resume"], &NOWHERE[..]].concat(), &[2]));
     figures
 }
 
@@ -188,7 +194,7 @@ fn at_once(place: &Place, size: u64) -> Figures {
              VALUES (1, 1, '', 1, '', 'bench', 'trx', '3.4');
          INSERT INTO claim
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1000 FROM n WHERE i + 1000 < 1 + {both})
-             SELECT i, 0, i, min(1000, 1 + {both} - i), i, 1, i % 1000000 + 1, 1 FROM n;
+             SELECT i, 0, i, min(1000, 1 + {both} - i), i, 1, i + 65536, 1 FROM n;
          INSERT INTO verdict (attempt, at, kind, reason) SELECT id << 12, 1, 1, 'made' FROM message WHERE id < 1 + {each};
          INSERT INTO message_state (message, state) SELECT id, {in_doubt} FROM message WHERE id < 1 + {each};
          INSERT INTO answer (attempt, answered_at, answer_ms, command_status, outcome)
@@ -214,7 +220,7 @@ fn at_once(place: &Place, size: u64) -> Figures {
     println!(
         "decisions about {} messages, the rest of them without a run beside: {:?}",
         4 * size,
-        place.run(&["resume"])
+        place.ended(&[&["resume", "refused"], &NOWHERE[..]].concat(), &[0, 3])
     );
     let left = place.ask("SELECT count(*) FROM control WHERE applied_at IS NULL");
     assert_eq!(left[0], 0, "decisions that are not applied");

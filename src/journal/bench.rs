@@ -227,7 +227,7 @@ impl Bench {
 
     /// Has the journal thread do what it left to its next transactions.
     pub fn rest(&mut self) {
-        while self.keeper().has_to_judge() {
+        while self.keeper().is_waking() || self.keeper().has_to_judge() {
             self.keeper().transact(&mut Vec::new(), true).unwrap();
         }
     }

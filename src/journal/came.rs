@@ -185,7 +185,7 @@ impl Keeper {
         if self.ids.is_full() {
             self.spill_ids()?;
         }
-        if attempt.part() < self.spill.edge() {
+        if attempt.part() < self.asleep.passed(self.spill.edge()) {
             self.spill.add_straggler(&self.connection, key, attempt)?;
         }
         let is_again = self.ids.insert(key, attempt, plain, sent.destination);
@@ -399,6 +399,10 @@ impl Keeper {
             None => {
                 self.status.unmatched += 1;
                 self.connection.prepare_cached("INSERT INTO stray (receipt) VALUES (?1)")?.execute([number])?;
+                if self.is_waking() {
+                    self.strays.leave_out(number, self.generations.current());
+                    return Ok(());
+                }
                 let addresses = [&*source, &*destination];
                 self.strays.add(Stray {
                     id: number,

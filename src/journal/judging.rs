@@ -95,6 +95,11 @@ impl ToJudge {
 }
 
 impl Keeper {
+    /// Whether ids of earlier senders are still to be brought to where they are found.
+    pub(super) fn is_waking(&self) -> bool {
+        !self.asleep.is_empty()
+    }
+
     /// Whether there is something to judge now.
     pub(super) fn has_to_judge(&self) -> bool {
         !self.to_judge.is_empty() || self.to_revise.is_some() || self.strays.has_drained(&self.generations)
@@ -103,6 +108,11 @@ impl Keeper {
     /// Judges receipts as far as one transaction goes. What was judged before has the first half of that for itself, so
     /// that what comes without end does not hold it up.
     pub(super) fn judge_strays(&mut self, now: i64) -> Result<(), JournalError> {
+        if self.is_waking() {
+            self.asleep.wake(&self.connection, &self.books, &self.ids, &mut self.spill)?;
+            // Whose id it has may not be known yet.
+            return self.note_left();
+        }
         let mut rows = ROWS_PER_COMMIT;
         self.read_rivals(&mut rows)?;
         self.work.allow(STEPS_PER_COMMIT_MAX / 2);

@@ -25,6 +25,7 @@ use super::generations::Generations;
 use super::ids::Ids;
 use super::judging::{ToJudge, Work};
 use super::key::State;
+use super::load::Asleep;
 use super::now_ms;
 use super::reserve::Reserve;
 use super::retry::{Retries, RetryRules};
@@ -139,6 +140,7 @@ pub struct Keeper {
     pub(super) books: Books,
     pub(super) ids: Ids,
     pub(super) spill: Spill,
+    pub(super) asleep: Asleep,
     pub(super) strays: super::strays::Strays,
     pub(super) doubts: Doubts,
     pub(super) to_judge: ToJudge,
@@ -181,6 +183,7 @@ pub struct Keeper {
     /// The last session on which the SMSC refused messages as not bound, and how many such in a row.
     pub(super) unbound: (i64, u32),
     watch: Watch,
+    wal: super::wal::Watch,
     /// Parts that the last claims passed by, since their time had passed.
     pub(super) passed_by: usize,
     limit_end: HashMap<u32, i64>,
@@ -239,7 +242,7 @@ impl Keeper {
             let housekeeping = self.looked_at.elapsed() >= HOUSEKEEPING;
             if housekeeping {
                 self.look_after_file()?;
-                self.status.unfolded = super::wal::unfolded(&self.path);
+                self.status.unfolded = self.wal.unfolded(&self.path);
             }
             if let Err(error) = self.transact_in_turn(&mut inbox, housekeeping) {
                 self.disown(&mut inbox);
@@ -260,9 +263,6 @@ impl Keeper {
         // Folded back into the one file, so that what is left behind can be copied as it is.
         reach("checkpoint")?;
         self.connection.busy_timeout(LAST_CHECKPOINT_WAIT)?;
-        if let Err(error) = super::load::spill_at_end(&self.connection, &mut self.ids, &mut self.spill) {
-            log::debug!("the next start reads all ids back: {error}");
-        }
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         Ok(())
     }
@@ -270,7 +270,9 @@ impl Keeper {
     /// Judges what is left when all has come, as far as that goes in a moment: the next sender does the rest.
     fn judge_the_rest(&mut self) -> Result<(), JournalError> {
         let until = Instant::now() + LAST_JUDGING;
-        while (self.has_to_judge() || self.is_behind_others()) && Instant::now() < until {
+        let is_waited_for =
+            |keeper: &Self| if keeper.is_waking() { keeper.strays.has_left_out() } else { keeper.has_to_judge() };
+        while (is_waited_for(self) || self.is_behind_others()) && Instant::now() < until {
             match self.transact(&mut Vec::new(), false) {
                 // Nobody is waited for.
                 Err(error) if error.is_busy() => break,
@@ -293,7 +295,12 @@ impl Keeper {
     }
 
     fn wait(&self) -> Duration {
-        if self.has_to_judge() || self.is_behind_others() || self.has_backlog() || self.has_more_to_pass_by() {
+        if self.is_waking()
+            || self.has_to_judge()
+            || self.is_behind_others()
+            || self.has_backlog()
+            || self.has_more_to_pass_by()
+        {
             return Duration::ZERO;
         }
         let retry = if self.claiming && self.sessions.values().any(|session| session.wanted > 0) {
@@ -360,7 +367,7 @@ impl Keeper {
             }
         }
         let may_claim = self.may_claim()?;
-        let is_left = self.has_to_judge() || self.is_behind_others() || self.has_backlog();
+        let is_left = self.is_waking() || self.has_to_judge() || self.is_behind_others() || self.has_backlog();
         let canary = housekeeping && self.has_canary();
         if to_write || is_left || may_claim || canary || (housekeeping && self.others_wrote()?) {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;

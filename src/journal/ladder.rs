@@ -191,6 +191,10 @@ impl Keeper {
 
     /// Moves the oldest ids out of memory when it is full.
     pub(super) fn spill_ids(&mut self) -> Result<(), JournalError> {
+        // Runs go by the order of parts: what is asleep comes first.
+        while self.is_waking() {
+            self.asleep.wake(&self.connection, &self.books, &self.ids, &mut self.spill)?;
+        }
         super::load::spill_oldest(&self.connection, &mut self.ids, &mut self.spill)
     }
 

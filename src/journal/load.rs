@@ -1,38 +1,117 @@
-//! Reads back at the start which ids are to be in memory, and moves out what does not fit.
+//! Reads back at the start which ids are to be in memory, and moves out what does not fit, or is older.
 
 use super::JournalError;
 use super::books::Books;
 use super::ids::{Ids, Known, Receipts, hash_keys};
 use super::key::Attempt;
 use super::spill::Spill;
-use rusqlite::{Connection, Row, Statement};
+use rusqlite::{Connection, OptionalExtension, Row, Statement};
 
 /// What goes out of a full memory at a time: one in so many. Small enough not to hold up the journal thread for long.
 const SPILLED_SHARE: usize = 8;
 
-/// Reads back the ids of parts that were not spilled. Answers, receipts and stored states are walked side by side in
+/// So many of the newest ids are read back before anything is sent; the others are asleep at first.
+const READ_AT_START: usize = if cfg!(test) { 200 } else { 100_000 };
+/// So many of those asleep are looked at in one transaction: some 3 ms.
+const WOKEN_PER_COMMIT: usize = if cfg!(test) { 50 } else { 5_000 };
+/// Ids of a run of those that were asleep.
+const RUN_OF_WOKEN: usize = if cfg!(test) { 225 } else { 225_000 };
+
+/// Ids that an earlier sender left in its memory, apart from the newest: they are in no run yet, and not in memory. A
+/// little at a time they are moved to runs while this sender works, so that a start takes as long after a campaign of
+/// millions as after none. Until all are awake, a receipt that seems to belong to nobody waits.
+#[derive(Debug, Default)]
+pub struct Asleep {
+    /// The part to be looked at next. What lies between the spill's edge and this is gathered.
+    next: i64,
+    /// The parts from this one on are in memory.
+    until: i64,
+    gathered: Vec<Known>,
+}
+
+impl Asleep {
+    /// Whether all are awake.
+    pub fn is_empty(&self) -> bool {
+        self.next >= self.until
+    }
+
+    /// The part before which nothing is looked for any more; `edge` is the spill's.
+    pub fn passed(&self, edge: i64) -> i64 {
+        edge.max(self.next)
+    }
+
+    /// Wakes some. Returns how many were looked at.
+    pub fn wake(
+        &mut self,
+        connection: &Connection,
+        books: &Books,
+        ids: &Ids,
+        spill: &mut Spill,
+    ) -> Result<usize, JournalError> {
+        if self.is_empty() {
+            return Ok(0);
+        }
+        let mut answers = connection.prepare_cached(
+            "SELECT attempt, CASE outcome WHEN 0 THEN message_id END FROM answer
+              WHERE attempt >= ?1 AND attempt < ?2 ORDER BY attempt LIMIT ?3",
+        )?;
+        let mut statements = Statements::prepare(connection)?;
+        let mut story = statements.from(self.next)?;
+        let (from, to) = (Attempt::range(self.next, self.next).0, Attempt::range(self.until, self.until).0);
+        let mut rows = answers.query((from, to, WOKEN_PER_COMMIT as i64))?;
+        let (mut looked_at, mut last, gathered) = (0, self.next, self.gathered.len());
+        while let Some(row) = rows.next()? {
+            let attempt = Attempt(row.get(0)?);
+            looked_at += 1;
+            last = attempt.part();
+            let Some(id) = row.get_ref(1)?.as_str_or_null().unwrap_or_default() else { continue };
+            let (_, is_stored) = story.of(attempt)?;
+            let is_plain = attempt.tried() == 0 && !is_stored && !books.is_touched(attempt.part());
+            self.gathered.push(Known::spilled(ids.key(id.as_bytes()), attempt, is_plain, 0));
+        }
+        // What is known of one part stays together: the last one is looked at again, unless there is nothing behind it.
+        self.next = match looked_at {
+            WOKEN_PER_COMMIT if last > self.next => {
+                self.gathered
+                    .truncate(self.gathered.partition_point(|known| known.attempt().part() < last).max(gathered));
+                last
+            }
+            WOKEN_PER_COMMIT => last + 1,
+            _ => self.until,
+        };
+        if self.gathered.len() >= RUN_OF_WOKEN || self.is_empty() {
+            spill.add(connection, std::mem::take(&mut self.gathered), self.next)?;
+        }
+        Ok(looked_at)
+    }
+}
+
+/// Reads back the newest ids of parts that were not spilled. Answers, receipts and stored states are walked side by side in
 /// the order of their keys, which is that of the file.
-pub fn load_ids(connection: &Connection, capacity: usize) -> Result<(Ids, Spill), JournalError> {
+pub fn load_ids(connection: &Connection, capacity: usize) -> Result<(Ids, Spill, Asleep), JournalError> {
     let mut ids = Ids::new(capacity, hash_keys(connection)?);
-    let mut spill = Spill::load(connection)?;
+    let spill = Spill::load(connection)?;
     let edge = spill.edge();
+    let awake = READ_AT_START.min(capacity - capacity / SPILLED_SHARE - 1);
+    let newest_asleep: Option<i64> = connection
+        .prepare_cached("SELECT attempt FROM answer WHERE attempt >= ?1 ORDER BY attempt DESC LIMIT 1 OFFSET ?2")?
+        .query_row((Attempt::range(edge, edge).0, awake as i64), |row| row.get(0))
+        .optional()?;
+    let until = newest_asleep.map_or(edge, |attempt| Attempt(attempt).part() + 1);
     let mut answers = connection.prepare(
         "SELECT attempt, message_id FROM answer
           WHERE attempt >= ?1 AND outcome = 0 AND message_id IS NOT NULL ORDER BY attempt",
     )?;
     let mut statements = Statements::prepare(connection)?;
-    let mut story = statements.from(edge)?;
-    let mut rows = answers.query([Attempt::range(edge, edge).0])?;
+    let mut story = statements.from(until)?;
+    let mut rows = answers.query([Attempt::range(until, until).0])?;
     while let Some(row) = rows.next()? {
         let attempt = Attempt(row.get(0)?);
         let (receipts, is_stored) = story.of(attempt)?;
         let key = ids.key(row.get_ref(1)?.as_str().unwrap_or_default().as_bytes());
         ids.restore(key, attempt, attempt.tried() == 0 && !is_stored, receipts);
-        if ids.is_full() {
-            spill_oldest(connection, &mut ids, &mut spill)?;
-        }
     }
-    Ok((ids, spill))
+    Ok((ids, spill, Asleep { next: edge, until, gathered: Vec::new() }))
 }
 
 /// Reads a run of spilled ids back into memory, with what happened to its messages since.
@@ -135,32 +214,6 @@ pub fn spill_oldest(connection: &Connection, ids: &mut Ids, spill: &mut Spill) -
     spill.add(connection, taken, edge)
 }
 
-/// Ids that stay in memory when a run ends: so many the next start has to read back.
-const LEFT_AT_END: usize = 100_000;
-/// Fewer than so many are left as they are, so that runs of spilled ids stay few.
-const LEFT_AT_END_MAX: usize = 2 * LEFT_AT_END;
-/// Ids of a run that is written at the end, in a transaction of its own.
-const RUN_AT_END: usize = 225_000;
-
-/// At the end of a run: moves out of memory what the next start would else have to read back.
-pub fn spill_at_end(connection: &Connection, ids: &mut Ids, spill: &mut Spill) -> Result<(), JournalError> {
-    if ids.len() <= LEFT_AT_END_MAX {
-        return Ok(());
-    }
-    let (mut taken, edge) = ids.take_all_but(LEFT_AT_END);
-    taken.sort_unstable_by_key(Known::attempt);
-    let mut rest = taken.as_slice();
-    while !rest.is_empty() {
-        // What is known of one part stays together.
-        let last = rest[RUN_AT_END.min(rest.len()) - 1].attempt().part();
-        let (run, behind) = rest.split_at(rest.partition_point(|known| known.attempt().part() <= last));
-        let edge = behind.first().map_or(edge, |next| next.attempt().part());
-        super::in_transaction(connection, || spill.add(connection, run.to_vec(), edge))?;
-        rest = behind;
-    }
-    Ok(())
-}
-
 /// A statement's rows of two numbers, the next one in view.
 struct Cursor<'s> {
     rows: rusqlite::Rows<'s>,
@@ -180,3 +233,6 @@ impl<'s> Cursor<'s> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

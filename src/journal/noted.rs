@@ -9,6 +9,7 @@ use super::facts::{message_of, stored_state};
 use super::ids::{Ids, hash_keys};
 use super::keeper::Keeper;
 use super::key::Attempt;
+use super::load::Asleep;
 use super::retry::{CodeRule, RetryRules};
 use super::spill::Spill;
 use crate::address::Destination;
@@ -25,7 +26,8 @@ pub fn take_in(
     at_a_time: usize,
     next_slice: fn(&Connection) -> Result<(), JournalError>,
 ) -> Result<(Connection, Books, usize), JournalError> {
-    let ids = (Ids::new(usize::MAX, hash_keys(&connection)?), Spill::load(&connection)?);
+    // Nothing is looked up but what is written down here.
+    let ids = (Ids::new(usize::MAX, hash_keys(&connection)?), Spill::load(&connection)?, Asleep::default());
     let mut keeper = Keeper::bare(connection, books, ids)?;
     let mut count = 0_usize;
     for noted in noted {

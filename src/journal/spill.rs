@@ -1,7 +1,7 @@
 //! Message ids beyond what memory holds: sorted runs in the journal.
 //!
 //! One edge divides all ids: those of parts before it are here, those of later ones in memory ([`super::ids`]). When
-//! memory is full, and when a run of sending ends, the oldest ids move here as runs sorted by hash and packed into chunks,
+//! memory is full the oldest ids move here, and so do those that an earlier sender left in its memory, as runs sorted by hash and packed into chunks,
 //! so that writing is appending, and the edge moves on with them in the same transaction. An id given to a part before the
 //! edge (a late answer, a retry) is entered at once, in run 0. A filter in memory for each run (ten bits an id) keeps a look-up from asking runs that cannot know.
 //! Nothing is ever taken out: the receipt of a campaign long finished, or repeated, still finds its message.
@@ -222,6 +222,8 @@ impl Spill {
             find_rows(connection, 0, hash, &mut found)?;
         }
         found.sort_unstable();
+        // What came late, and was moved here with the others after a crash.
+        found.dedup_by_key(|spilled| spilled.attempt);
         Ok(found)
     }
 }

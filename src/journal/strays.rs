@@ -322,9 +322,15 @@ impl Strays {
         }
     }
 
-    fn leave_out(&mut self, id: i64, generation: u32) {
+    /// Leaves a stray receipt to the table, until nothing of this generation and before is outstanding.
+    pub fn leave_out(&mut self, id: i64, generation: u32) {
         let left_out = self.left_out.get_or_insert(LeftOut { first: id, last: id, generation });
         (left_out.last, left_out.generation) = (id, generation);
+    }
+
+    /// Whether some are left to the table.
+    pub fn has_left_out(&self) -> bool {
+        self.left_out.is_some()
     }
 
     /// What was left to the table, once nothing is outstanding of what it may belong to.

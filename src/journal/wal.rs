@@ -17,6 +17,25 @@ pub fn unfolded(journal: &Path) -> Option<String> {
     if octets < TOLD_FROM { None } else { words(octets, readers(journal)) }
 }
 
+/// How large a sender saw the -wal last, and what it said of it.
+#[derive(Debug, Default)]
+pub struct Watch {
+    octets: u64,
+    said: Option<String>,
+}
+
+impl Watch {
+    /// As [`unfolded`], asked again and again: a file that was large once is written over from its beginning, and says nothing
+    /// about who happens to read in that moment.
+    pub fn unfolded(&mut self, journal: &Path) -> Option<String> {
+        let octets = std::fs::metadata(beside(journal, "-wal")).map_or(0, |file| file.len());
+        let has_grown = octets > std::mem::replace(&mut self.octets, octets);
+        let found = if octets < TOLD_FROM { None } else { words(octets, readers(journal)) };
+        self.said = found.filter(|_| has_grown || self.said.is_some());
+        self.said.clone()
+    }
+}
+
 fn words(octets: u64, readers: Option<Vec<String>>) -> Option<String> {
     let who = match readers {
         // It was large, and is written over from its beginning.
@@ -28,13 +47,23 @@ fn words(octets: u64, readers: Option<Vec<String>>) -> Option<String> {
     Some(format!("{words} ({} MB so far): {who}", octets >> 20))
 }
 
-/// The other processes that read the journal; `None`: that cannot be known here.
+/// The other processes that read the journal, without its sender, which folds; `None`: that cannot be known here.
 fn readers(journal: &Path) -> Option<Vec<String>> {
     let shared = std::fs::metadata(beside(journal, "-shm")).ok()?;
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let sender = std::fs::metadata(journal).ok().and_then(|file| sender(&locks, file.ino()));
     let mut found = holders(&locks, shared.ino());
-    found.retain(|process| *process != std::process::id());
+    found.retain(|process| *process != std::process::id() && Some(*process) != sender);
     Some(found.iter().map(|process| super::lock::named(*process)).collect())
+}
+
+/// The process that has flock(2) on the journal's file: its sender.
+fn sender(locks: &str, inode: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let &[_, "FLOCK", _, "WRITE", process, file, ..] = fields.as_slice() else { return None };
+        (file.rsplit(':').next()?.parse() == Ok(inode)).then(|| process.parse().ok())?
+    })
 }
 
 /// The processes that have a read lock on one of [`READERS`] of the file.
@@ -64,6 +93,23 @@ mod tests {
                      5: POSIX  ADVISORY  READ  14 08:01:78 123 123\n";
         assert_eq!(holders(locks, 77), [11]);
         assert_eq!(holders(locks, 79), [0u32; 0]);
+        let locks = "1: FLOCK  ADVISORY  WRITE 15 08:01:70 0 EOF\n2: FLOCK  ADVISORY  READ 16 08:01:71 0 EOF\n";
+        assert_eq!((sender(locks, 70), sender(locks, 71), sender(locks, 72)), (Some(15), None, None));
+    }
+
+    #[test]
+    fn one_that_is_written_over_says_nothing_of_who_reads_just_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.db");
+        let wal = std::fs::File::create(beside(&journal, "-wal")).unwrap();
+        let mut watch = Watch { octets: 2 * TOLD_FROM, said: None };
+        wal.set_len(2 * TOLD_FROM).unwrap();
+        assert_eq!(watch.unfolded(&journal), None);
+        // It grows again: somebody holds it, and does so until that is over.
+        wal.set_len(3 * TOLD_FROM).unwrap();
+        assert!(watch.unfolded(&journal).is_some() && watch.unfolded(&journal).is_some());
+        wal.set_len(0).unwrap();
+        assert_eq!(watch.unfolded(&journal), None);
     }
 
     #[test]

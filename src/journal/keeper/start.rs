@@ -10,7 +10,7 @@ use crate::journal::fits;
 use crate::journal::generations::Generations;
 use crate::journal::ids::Ids;
 use crate::journal::judging::{ToJudge, Work};
-use crate::journal::load::load_ids;
+use crate::journal::load::{Asleep, load_ids};
 use crate::journal::reserve::Reserve;
 use crate::journal::restraint::OpenCanary;
 use crate::journal::retry::{self, Retries, RetryRules, backlog};
@@ -126,7 +126,7 @@ impl Keeper {
     pub(in crate::journal) fn bare(
         connection: Connection,
         books: Books,
-        (ids, spill): (Ids, Spill),
+        (ids, spill, asleep): (Ids, Spill, Asleep),
     ) -> Result<Self, JournalError> {
         let (strays, doubts) = undecided(&connection, &ids)?;
         let ids_match = rivals::ids_match(&connection)?;
@@ -136,6 +136,7 @@ impl Keeper {
             books,
             ids,
             spill,
+            asleep,
             strays,
             doubts,
             to_judge: ToJudge::default(),
@@ -173,6 +174,7 @@ impl Keeper {
             unbound: (0, 0),
             passed_by: 0,
             watch: Watch::default(),
+            wal: crate::journal::wal::Watch::default(),
             limit_end: HashMap::new(),
             after_commit: Vec::new(),
             aside: VecDeque::new(),
@@ -231,7 +233,7 @@ impl Keeper {
         self.opened.clear();
         self.books = Books::load(&self.connection)?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        (self.ids, self.spill) = load_ids(&self.connection, self.ids_in_memory)?;
+        (self.ids, self.spill, self.asleep) = load_ids(&self.connection, self.ids_in_memory)?;
         self.connection.execute_batch("COMMIT")?;
         (self.strays, self.doubts) = undecided(&self.connection, &self.ids)?;
         self.strays.wait_for(self.generations.current());

@@ -48,6 +48,15 @@ CREATE TABLE campaign (
 ) STRICT;
 CREATE INDEX campaign_by_first_id ON campaign (first_id);
 
+-- Fields and optional parameters that were added for the rest of a campaign: for all that is encoded from then on. The later
+-- beat the earlier, and these the campaign's own; what a row has of its own beats all.
+CREATE TABLE campaign_field (
+    id          INTEGER PRIMARY KEY,
+    campaign_id INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    fields      TEXT NOT NULL                   -- JSON, as the options have them
+) STRICT;
+
 -- The messages of a campaign by state, kept in the transaction that changes them.
 CREATE TABLE campaign_count (
     campaign_id      INTEGER PRIMARY KEY REFERENCES campaign (id) ON DELETE CASCADE,

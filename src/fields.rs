@@ -410,6 +410,25 @@ impl SubmitFields {
         *self == SubmitFields::default()
     }
 
+    /// Takes over what the other has set.
+    pub fn overlay(&mut self, other: &SubmitFields) {
+        macro_rules! take {
+            ($($field:ident)*) => { $(if other.$field.is_some() { self.$field.clone_from(&other.$field); })* };
+        }
+        take!(service_type source_addr_ton source_addr_npi dest_addr_ton dest_addr_npi esm_class protocol_id priority_flag
+              schedule_delivery_time validity_period registered_delivery replace_if_present_flag data_coding
+              sm_default_msg_id);
+        for (tag, value) in other.tlvs.iter() {
+            self.tlvs.set(tag, value.to_vec());
+        }
+    }
+
+    /// Whether type or plan of an address is set.
+    pub fn has_addressing(&self) -> bool {
+        let own = [self.source_addr_ton, self.source_addr_npi, self.dest_addr_ton, self.dest_addr_npi];
+        own.iter().any(Option::is_some)
+    }
+
     /// What is set, by name with its value as people read it, in the order of the PDU: texts of optional parameters as they
     /// are, without the NUL that ends one, other octets in hexadecimal.
     pub fn entries(&self) -> Vec<(String, String)> {

@@ -218,13 +218,7 @@ impl CampaignArgs {
         if name.trim().is_empty() {
             return Err(CliError::Usage("--campaign: a name must not be empty".into()));
         }
-        let mut fields = SubmitFields::default();
-        for field in self.profile_field.iter().chain(&self.fields) {
-            set_field(&mut fields, field).map_err(|words| {
-                let name = field.split_once('=').map_or(field.as_str(), |(name, _)| name);
-                CliError::Usage(format!("--field {}: {words}", name.trim()))
-            })?;
-        }
+        let fields = fields_of(self.profile_field.iter().chain(&self.fields))?;
         let length = self.max_sender_length.map_or(SENDER_CHARACTERS_MAX, usize::from);
         Sender::parse_up_to(self.from.as_deref().unwrap_or_default(), length)
             .map_err(|error| CliError::Usage(format!("--from: {error}")))?;
@@ -274,6 +268,18 @@ impl CampaignArgs {
         };
         Ok(CampaignFile { path: self.file.clone(), name, options, reading })
     }
+}
+
+/// Fields as they were typed, the later over the earlier.
+pub fn fields_of<'a>(typed: impl IntoIterator<Item = &'a String>) -> Result<SubmitFields, CliError> {
+    let mut fields = SubmitFields::default();
+    for field in typed {
+        set_field(&mut fields, field).map_err(|words| {
+            let name = field.split_once('=').map_or(field.as_str(), |(name, _)| name);
+            CliError::Usage(format!("--field {}: {words}", name.trim()))
+        })?;
+    }
+    Ok(fields)
 }
 
 /// Sets a field as it was typed, NAME=VALUE. The error does not name it.

@@ -11,6 +11,7 @@ use super::{CliError, ask, exit, prepare};
 use crate::address::Destination;
 use crate::campaign::{self, Again, CampaignError, CampaignFile, Checked, Imported, Prepared, twin_words};
 use crate::escape::escape_terminal;
+use crate::fields::SubmitFields;
 use crate::hours::Hours;
 use crate::journal::account::{Identity, judge_account};
 use crate::journal::control::Decision;
@@ -135,6 +136,10 @@ pub struct ResumeArgs {
     /// Of that, only what came back with this error in its receipt
     #[arg(long, value_name = "CODE", requires = "retry_failed")]
     error: Option<String>,
+    /// Add a submit_sm field or an optional parameter for what is not sent yet or is sent again, as NAME=VALUE: one that was
+    /// forgotten (tlv:0x1401=…). It is recorded; a column of that name beats it. Repeatable
+    #[arg(long = "field", value_name = "NAME=VALUE", requires = "campaigns")]
+    fields: Vec<String>,
     /// Bring back first what was cancelled and never left
     #[arg(long, requires = "campaigns")]
     uncancel: bool,
@@ -398,6 +403,7 @@ pub fn resume(args: &ResumeArgs, journal: &Path) -> Result<u8, CliError> {
         let (sessions, notes) = args.as_before(&connection)?;
         let settings = args.settings(&sessions, sessions.check()?, journal)?;
         judge_account(&connection, journal, &settings.identity)?;
+        args.added(&connection)?;
         let (lines, several) = args.lines(&connection, &settings)?;
         say_dry_run(&lines, &settings, notes)?;
         if several && !args.all {
@@ -533,6 +539,7 @@ impl ResumeArgs {
             refuse_unreceipted(&settings.restraint, &settings.account, Some((name, &options)))?;
         }
         judge_account(&connection, journal, &settings.identity)?;
+        let added = self.added(&connection)?;
         let (lines, several) = self.lines(&connection, &settings)?;
         let interrupts = crate::signals::interrupts()?;
         if several && !self.all && !ask::on_terminal() {
@@ -551,11 +558,38 @@ impl ResumeArgs {
             }
         }
         for campaign in &self.campaigns {
+            if !added.is_empty() {
+                journal::added_fields::add(&connection, campaign, &added)?;
+            }
             for decision in self.decisions() {
                 journal::control::request(&connection, campaign, &decision)?;
             }
         }
         Ok(Some(Begun { settings, interrupts, _simulator: None }))
+    }
+
+    /// The fields that are to be added, if every campaign named can have them.
+    fn added(&self, connection: &rusqlite::Connection) -> Result<SubmitFields, CliError> {
+        let fields = super::campaign::fields_of(&self.fields)?;
+        if fields.is_empty() {
+            return Ok(fields);
+        }
+        if self.sessions.connection.forbids_tlvs() && !fields.tlvs.is_empty() {
+            return Err(CliError::Usage(
+                "--field: this account takes no optional parameters (--tlvs, --smpp-version)".into(),
+            ));
+        }
+        for name in &self.campaigns {
+            let options = journal::campaign::options(connection, name)?;
+            if let Some(why) = journal::added_fields::refusal(connection, name, &options, &fields)? {
+                return Err(CliError::Usage(format!(
+                    "--field: campaign {} cannot have it now: {why}. What is left can go under another name: cancel it \
+                     and send its rows with the field",
+                    argument(name)
+                )));
+            }
+        }
+        Ok(fields)
     }
 
     /// What is decided of each campaign before it is sent.
@@ -622,6 +656,9 @@ impl ResumeArgs {
                 lines => cancelled.min(lines as i64),
             };
             line.add(back, format!("{} brought back that {} cancelled", count(back, "message"), were(back)));
+        }
+        if !self.fields.is_empty() {
+            line.add(0, format!("from now on with {}", escape_terminal(&self.fields.join(", "))));
         }
         if self.retry_rejected && plan.summary.counts.of(State::Rejected) > 0 {
             line.add(0, "what was rejected is tried again first".into());

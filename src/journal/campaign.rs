@@ -175,7 +175,13 @@ pub fn line_with_tlvs(connection: &Connection, name: &str) -> Result<Option<i64>
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
     let named = r#""tlvs":"#;
-    if options.contains(named) {
+    let added: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM campaign_field f JOIN campaign c ON c.id = f.campaign_id
+                         WHERE c.name = ?1 AND instr(f.fields, ?2) > 0)",
+        (name, named),
+        |row| row.get(0),
+    )?;
+    if added || options.contains(named) {
         return Ok(Some(0));
     }
     Ok(connection

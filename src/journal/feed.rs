@@ -2,6 +2,7 @@
 //! that the journal thread has nothing to do for a claim but to write it. Messages never change once their campaign is
 //! whole, so what was read ahead stays right; what must not go any more is left out when it is claimed.
 
+use super::added_fields;
 use super::books::Books;
 use super::campaign::{CampaignOptions, Receipts, Via};
 use super::events::{Chunk, Item};
@@ -205,19 +206,21 @@ struct CampaignDefaults {
 
 impl CampaignDefaults {
     fn of_message(connection: &Connection, message: i64) -> Result<Self, JournalError> {
-        let found: Option<(String, String)> = connection
+        let found: Option<(i64, String, String)> = connection
             .prepare_cached(
-                "SELECT source, options FROM campaign WHERE first_id <= ?1 AND end_id > ?1 ORDER BY first_id DESC LIMIT 1",
+                "SELECT id, source, options FROM campaign WHERE first_id <= ?1 AND end_id > ?1 ORDER BY first_id DESC LIMIT 1",
             )?
-            .query_row([message], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([message], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        let Some((source, options)) = found else { return Ok(Self::default()) };
+        let Some((campaign, source, options)) = found else { return Ok(Self::default()) };
         let inconsistent = |error: serde_json::Error| {
             JournalError::Inconsistent(format!("the options of message {message}'s campaign: {error}"))
         };
         let options: CampaignOptions = serde_json::from_str(&options).map_err(inconsistent)?;
         let (concat, via, alphabet) = (options.concat, options.via, options.default_alphabet);
-        let fields = options.fields.map(serde_json::from_value).transpose().map_err(inconsistent)?.unwrap_or_default();
+        let mut fields: SubmitFields =
+            options.fields.map(serde_json::from_value).transpose().map_err(inconsistent)?.unwrap_or_default();
+        fields.overlay(&added_fields::of(connection, campaign)?);
         let registered_delivery = match options.receipts {
             Receipts::All => registered_delivery::ALWAYS,
             Receipts::Failures => registered_delivery::ON_FAILURE,

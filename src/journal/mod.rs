@@ -34,6 +34,7 @@ use crate::report::text::journal_option;
 use migrate::Age;
 
 pub mod account;
+pub mod added_fields;
 pub mod adopt;
 mod again;
 mod answer_tlvs;

@@ -121,6 +121,11 @@ fn heading(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Re
         }
         wrapped(out, width, "  as        ", 12, &how)?;
     }
+    for added in &report.added_fields {
+        let fields: Vec<String> = added.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let words = format!("{} for all that went after {} UTC", escape_terminal(&fields.join(", ")), moment(added.at));
+        wrapped(out, width, "  added     ", 12, &words)?;
+    }
     if let Some(at) = summary.cancelled_at {
         wrapped(out, width, "  cancelled ", 12, &format!("{} UTC", moment(at)))?;
     }

@@ -314,3 +314,97 @@ fn receipts_and_answers_without_parameters_write_no_more_than_before() {
     assert_eq!(column(&smppost, "SELECT DISTINCT tlvs FROM receipt_log"), [None]);
     assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM tlv_log"), 0);
 }
+
+/// An SMSC that refuses what has no template id, and takes the rest.
+fn wants_template() -> ScriptedSmsc {
+    ScriptedSmsc::start(|taken| match taken.tlv(0x1401) {
+        Some(_) => Said::taken(&format!("id{}", taken.nth), &[]),
+        None => Said::refused(0x0B, &tlv(0x001D, "template id missing")),
+    })
+}
+
+#[test]
+fn a_forgotten_parameter_is_added_for_what_is_not_sent_and_for_what_was_refused() {
+    let smsc = wants_template();
+    let smppost = Smppost::new();
+    smppost.spawn_send(&rows(10), smsc.port(), &["--receipts", "none", "--limit", "4"]).wait().assert_code(3);
+    assert_eq!(smsc.taken().len(), 4);
+    let port = smsc.port().to_string();
+    let account = ["--host", "127.0.0.1", "--port", &port, "--system-id", "test"];
+    let resume = |more: &[&str]| smppost.run(&[&["resume"], more, &account[..]].concat());
+    let field = ["--field", "tlv:0x1401:cstring=T1"];
+    // What cannot be added, and a dry run, change nothing.
+    for (field, words) in [
+        ("data_coding=8", "decides how texts are encoded"),
+        ("esm_class=64", "decides how texts are encoded"),
+        ("registered_delivery=1", "which receipts a campaign asks for"),
+        ("tlv:0x0204=0x0001", "user_message_reference"),
+        ("colour=red", "no such field"),
+        ("tlv:0x1401=1.1E+18", "a spreadsheet"),
+    ] {
+        let refused = resume(&["c", "--field", field]);
+        assert!(refused.assert_code(2).words().contains(words), "{}", refused.said());
+    }
+    resume(&["--field", "tlv:0x1401=x"]).assert_code(2);
+    let dry = resume(&[&["c", "--dry-run"], &field[..]].concat());
+    assert!(dry.assert_code(0).words().contains("from now on with tlv:0x1401:cstring=T1"), "{}", dry.said());
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM campaign_field"), 0);
+    assert_eq!(smsc.taken().len(), 4);
+
+    resume(&[&["c", "--retry-rejected", "--limit", "7"], &field[..]].concat()).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("accepted", 7), ("queued", 3)]));
+    // It is recorded: who goes on need not say it again, and whoever does changes nothing.
+    resume(&["c", "--limit", "8"]).assert_code(0);
+    resume(&[&["c", "--limit", "9"], &field[..]].concat()).assert_code(0);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM campaign_field"), 1);
+    // The campaign is known by its own command, and by one with the field.
+    smppost.spawn_send(&rows(10), smsc.port(), &["--receipts", "none", "--dry-run"]).wait().assert_code(0);
+    let differs =
+        smppost.spawn_send(&rows(10), smsc.port(), &["--receipts", "none", "--field", "tlv:0x1401=T2"]).wait();
+    assert!(differs.assert_code(1).words().contains("--field: was not given"), "{}", differs.said());
+    let whole = [&["--receipts", "none"], &field[..]].concat();
+    smppost.spawn_send(&rows(10), smsc.port(), &whole).wait().assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("accepted", 10)]));
+    let sent = smsc.taken();
+    assert_eq!(sent.len(), 14, "each refused one went twice, the others once");
+    assert!(sent[4..].iter().all(|one| one.tlv(0x1401) == Some(b"T1\0")));
+    let page = one_line(&smppost.run(&["report", "c"]).stdout);
+    assert!(page.contains("added tlv:0x1401=T1 for all that went after"), "{page}");
+    smppost.run(&["verify"]).assert_code(0);
+}
+
+#[test]
+fn an_added_parameter_holds_for_retries_for_the_rest_of_long_messages_and_after_a_crash() {
+    // Of each long message the first part is taken, the second put off for ever until the parameter is there.
+    let smsc = ScriptedSmsc::start(|taken| {
+        let is_second = taken.short_message.get(5) == Some(&2);
+        match (is_second, taken.tlv(0x1401)) {
+            (true, None) => Said::refused(0x08, &[]),
+            _ => Said::taken(&format!("id{}", taken.nth), &[]),
+        }
+    });
+    let smppost = Smppost::new();
+    let long = format!("to,text,tlv:0x1402\n{},\"{}\",own\n", number(1), "long ".repeat(60));
+    let options = ["--receipts", "none", "--retry-delays", "10m"];
+    let mut running = smppost.spawn_send(&long, smsc.port(), &options);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while smsc.taken().len() < 2 && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(running.is_running());
+    running.kill();
+    let port = smsc.port().to_string();
+    let account = ["--host", "127.0.0.1", "--port", &port, "--system-id", "test"];
+    let ton = smppost.run(&[&["resume", "c", "--field", "source_addr_ton=1"], &account[..]].concat());
+    assert!(ton.assert_code(2).words().contains("belong together by their addresses"), "{}", ton.said());
+    let added = ["resume", "c", "--field", "tlv:0x1401=T1", "--field", "tlv:0x1402=general", "--retry-delays", "1s"];
+    smppost.run(&[&added, &account[..]].concat()).assert_code(0);
+    let sent = smsc.taken();
+    let (first, last) = (&sent[0], sent.last().unwrap());
+    assert_eq!((first.tlv(0x1401), last.tlv(0x1401)), (None, Some(&b"T1"[..])));
+    // What the row has of its own beats it.
+    assert_eq!((first.tlv(0x1402), last.tlv(0x1402)), (Some(&b"own"[..]), Some(&b"own"[..])));
+    assert_eq!(states(&smppost.journal(), "c"), expected([("accepted", 1)]));
+    smppost.run(&["verify"]).assert_code(0);
+}

@@ -513,6 +513,7 @@ impl<'a> Scan<'a> {
                 seconds_sending: self.sending_ms as f64 / 1_000.0,
                 parts_per_second_sending: rate(self.sending_ms),
             },
+            added_fields: crate::journal::added_fields::told(self.connection, summary.id)?,
             runs: crate::journal::runs::of(self.connection, summary.id)?,
             summary,
         })

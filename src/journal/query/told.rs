@@ -1,6 +1,7 @@
 //! What the report of a campaign tells.
 
 use super::{CampaignSummary, Stamp};
+use crate::journal::added_fields::Added;
 use crate::journal::runs::RunRow;
 use crate::journal::state::ReceiptsFor;
 use crate::wire::CommandStatus;
@@ -40,6 +41,8 @@ pub struct CampaignReport {
     pub receipts_only_for: Option<ReceiptsFor>,
     /// How fast it went.
     pub throughput: Throughput,
+    /// Fields that were added for its rest.
+    pub added_fields: Vec<Added>,
     /// How it was sent: its runs, the newest first.
     pub runs: Vec<RunRow>,
 }

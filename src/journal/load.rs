@@ -157,7 +157,7 @@ impl<'c> Statements<'c> {
             matches: connection
                 .prepare("SELECT attempt, receipt_id FROM receipt_match WHERE attempt >= ?1 ORDER BY attempt")?,
             states: connection.prepare(
-                "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
+                "SELECT s.message, m.parts FROM message_state s CROSS JOIN message m ON m.id = s.message
                   WHERE s.message > ?1 ORDER BY s.message",
             )?,
         })

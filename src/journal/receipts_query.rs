@@ -15,7 +15,7 @@ const PATTERN_MIN: usize = 3;
 /// `first..end` that wait for receipts, those that have one at all have it for the same end of the message.
 pub fn receipts_only_for(connection: &Connection, first: i64, end: i64) -> Result<Option<ReceiptsFor>, JournalError> {
     let mut statement = connection.prepare_cached(
-        "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
+        "SELECT s.message, m.parts FROM message_state s CROSS JOIN message m ON m.id = s.message
           WHERE s.message >= ?1 AND s.message < ?2 AND s.state = ?3 AND m.parts > 1 ORDER BY s.message LIMIT ?4",
     )?;
     let waiting: Vec<(i64, u8)> = statement

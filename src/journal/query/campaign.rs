@@ -555,7 +555,7 @@ fn doubts(connection: &Connection, summary: &CampaignSummary) -> Result<Vec<Doub
                                 FROM answer a LEFT JOIN status_name n ON n.command_status = a.command_status
                                WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12) AND a.outcome = 2
                                ORDER BY a.attempt DESC LIMIT 1), '')
-               FROM message_state s JOIN message m ON m.id = s.message
+               FROM message_state s CROSS JOIN message m ON m.id = s.message
               WHERE s.message >= ?1 AND s.message < ?2 AND s.state = ?3 ORDER BY s.message LIMIT ?4",
         )?;
         let wanted = (DOUBTS_SHOWN - doubts.len()) as i64;

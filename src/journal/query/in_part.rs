@@ -48,7 +48,7 @@ fn was_any_withheld(connection: &Connection, summary: &CampaignSummary) -> Resul
 fn not_wholly_answered(connection: &Connection, from: i64, end: i64) -> Result<Vec<(i64, u8)>, JournalError> {
     Ok(connection
         .prepare_cached(
-            "SELECT s.message, m.parts FROM message_state s JOIN message m ON m.id = s.message
+            "SELECT s.message, m.parts FROM message_state s CROSS JOIN message m ON m.id = s.message
               WHERE s.message >= ?1 AND s.message < ?2 AND s.state IN (2, 4, 5) AND m.parts > 1
                 AND m.parts > (SELECT count(DISTINCT a.attempt >> 12) FROM answer a
                                 WHERE a.attempt >= (m.id << 12) AND a.attempt < ((m.id + m.parts) << 12)

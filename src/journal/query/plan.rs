@@ -6,6 +6,12 @@ use rusqlite::{Connection, OptionalExtension};
 
 /// Of the messages to send, so many are asked for their senders: a campaign of ten million is not read for a line of text.
 pub const SENDERS_OF: i64 = 1_000;
+
+/// Messages with stored states, and their parts. CROSS JOIN: from the few states to their messages, never through all
+/// messages of a campaign.
+const STORED: &str = "SELECT count(*), coalesce(sum(m.parts), 0)
+      FROM message_state s CROSS JOIN message m ON m.id = s.message
+     WHERE s.message >= ?1 AND s.message < ?2";
 /// Different senders that are told.
 const SENDERS_MAX: i64 = 6;
 
@@ -99,18 +105,12 @@ pub fn plan(connection: &Connection, name: &str, limit: Option<u64>) -> Result<P
             .unwrap_or(end),
     };
     // A message's number is that of its first part, so that a range of numbers is as many parts.
-    let (stored, stored_parts): (i64, i64) = snapshot.query_row(
-        "SELECT count(*), coalesce(sum(m.parts), 0) FROM message_state s JOIN message m ON m.id = s.message
-          WHERE s.message >= ?1 AND s.message < ?2",
-        [from, limit_end],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    let (again, again_parts): (i64, i64) = snapshot.query_row(
-        "SELECT count(*), coalesce(sum(m.parts), 0) FROM message_state s JOIN message m ON m.id = s.message
-          WHERE s.message >= ?1 AND s.message < ?2 AND s.state = ?3",
-        (first, limit_end, State::Queued as u8),
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+    let (stored, stored_parts): (i64, i64) =
+        snapshot.query_row(STORED, [from, limit_end], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (again, again_parts): (i64, i64) =
+        snapshot.query_row(&format!("{STORED} AND s.state = ?3"), (first, limit_end, State::Queued as u8), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     plan.to_send = match limit {
         None => plan.summary.counts.of(State::Queued),
         Some(_) => {
@@ -149,4 +149,21 @@ pub fn plan(connection: &Connection, name: &str, limit: Option<u64>) -> Result<P
     plan.senders = senders;
     drop(statement);
     Ok(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_is_read_for_the_states_that_are_not_stored() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(crate::journal::SCHEMA).unwrap();
+        for sql in [STORED.to_owned(), format!("{STORED} AND s.state = 0")] {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = statement.query_map([0, 1_000_000], |row| row.get(3)).unwrap();
+            let steps: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
+            assert!(steps[0].starts_with("SEARCH s ") && steps[1].starts_with("SEARCH m "), "{steps:?}");
+        }
+    }
 }

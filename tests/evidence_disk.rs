@@ -155,9 +155,7 @@ fn f43_a_damaged_journal_is_refused_with_the_steps_to_recover() {
         let resumed = smppost.run(&evidence::connect("resume", simulator.port, &["--give-up-after", "1s"]).each());
         assert!(matches!(resumed.code, Some(0 | 1)), "{n}: {}", resumed.said());
         if resumed.code == Some(1) {
-            // Where it is the counter that is damaged, it may look like an older state.
-            let words = [".recover", "is older than it was"];
-            assert!(words.iter().any(|words| resumed.stderr.contains(words)), "{n}: {}", resumed.said());
+            assert!(resumed.stderr.contains(".recover"), "{n}: {}", resumed.said());
         }
         assert_eq!(simulator.read().submits.len(), before, "{n}: it sent from a damaged journal");
     }

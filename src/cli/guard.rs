@@ -12,6 +12,7 @@ use crate::journal::suppression;
 use crate::journal::{self, JournalError};
 use crate::report::text::{argument, count, journal_option};
 use clap::Args;
+use rusqlite::Connection;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -48,6 +49,10 @@ pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result
         }
         return Ok(());
     };
+    if strange == Strange::Older {
+        // A damaged counter looks like an older state, and is to be told as what it is.
+        check_whole(&connection, journal)?;
+    }
     let code = identity::code(&connection, file, noted)?;
     drop(connection);
     let original = noted.map(|noted| noted.path.as_path()).filter(|original| !is_same(original, journal));
@@ -109,6 +114,15 @@ fn refusal(journal: &Path, strange: Strange, original: Option<&Path>, code: &str
          to the same command: what is queued in it is then in doubt, unless `--nothing-sent-since` besides says that nothing \
          was sent since it was copied"
     ))
+}
+
+/// Fails where the file is damaged. Reads all of it: for journals only that are refused anyway.
+fn check_whole(connection: &Connection, journal: &Path) -> Result<(), JournalError> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    match found.as_str() {
+        "ok" => Ok(()),
+        _ => Err(JournalError::Damaged(journal.into(), found)),
+    }
 }
 
 /// Numbers that are suppressed in another journal of the account are suppressed in this one.

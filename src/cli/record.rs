@@ -45,7 +45,7 @@ impl RecordArgs {
         Ok(Some(self.in_file(path, false)))
     }
 
-    /// As asked for, or in this file, and each PDU on disk before it is on the wire.
+    /// As asked for, or in this file, and each message on disk before it is on the wire.
     pub fn certain(&self, default: &Path) -> Options {
         self.in_file(self.path(default), true)
     }

@@ -4,7 +4,7 @@
 //! A [`Tap`] sits where octets pass between a session and its socket, above TLS. It copies them into a bounded channel and
 //! never waits: what does not fit is counted, and the record says where it is missing. One thread cuts them into PDUs, masks
 //! passwords, texts and numbers ([`mask()`]), and writes the file ([`file`]). Only a record that is asked for by
-//! [`Options::is_certain`] makes the session wait, until each PDU is on disk.
+//! [`Options::is_certain`] makes the session wait, until each message is on disk.
 
 mod cut;
 mod file;
@@ -13,6 +13,7 @@ mod mask;
 mod pcapng;
 mod text;
 
+use crate::wire::{CommandId, decode_header};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use cut::Cut;
 use keeper::Keeper;
@@ -47,7 +48,7 @@ pub struct Options {
     pub keep: u32,
     /// Texts and numbers are recorded as they are. Passwords never.
     pub texts: bool,
-    /// A PDU is on disk before it is on the wire, and the session ends where it cannot be.
+    /// A message is on disk before it is on the wire, and the session ends where it cannot be.
     pub is_certain: bool,
 }
 
@@ -283,7 +284,8 @@ impl Tapped {
         if !sent {
             counts.lost.fetch_add(begun, Ordering::Relaxed);
         }
-        if self.is_certain { self.settle() } else { Ok(()) }
+        // What measures the link does not wait for the disk.
+        if self.is_certain && is_message(octets) { self.settle() } else { Ok(()) }
     }
 
     /// Waits until all is on disk.
@@ -296,6 +298,11 @@ impl Tapped {
             _ => Err(io::Error::other("the record cannot be written")),
         }
     }
+}
+
+/// Whether these octets, which begin with a PDU, begin with a message.
+fn is_message(octets: &[u8]) -> bool {
+    decode_header(octets).is_some_and(|header| matches!(header.command_id, CommandId::SUBMIT_SM | CommandId::DATA_SM))
 }
 
 fn now_ns() -> u64 {

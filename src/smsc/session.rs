@@ -32,11 +32,29 @@ pub(super) struct Session {
     /// Whether everything goes out octet by octet.
     octetwise: bool,
     /// Records what is sent.
-    tap: Option<Mutex<Tap>>,
+    sent: Option<Mutex<Sent>>,
     pub(super) state: Mutex<Outbox>,
     /// Wakes the writer.
     pub(super) changed: Condvar,
     pub(super) deliveries: Mutex<Deliveries>,
+}
+
+/// What is recorded of the side that sends. It is recorded before it is written, or an answer could stand before its request.
+#[derive(Debug)]
+struct Sent {
+    tap: Tap,
+    /// Octets that are recorded and not written yet. They come first whenever something is written.
+    ahead: usize,
+}
+
+impl Sent {
+    fn note(&mut self, octets: &[u8]) -> io::Result<()> {
+        if let Some(more) = octets.get(self.ahead..).filter(|more| !more.is_empty()) {
+            self.tap.note(more)?;
+            self.ahead = octets.len();
+        }
+        Ok(())
+    }
 }
 
 /// What waits to be written, and for whom the writer is to look after receipts.
@@ -73,8 +91,8 @@ impl Session {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(WRITE_SLICE))?;
         let (state, changed) = (Mutex::default(), Condvar::new());
-        let tap = tap.is_on().then(|| Mutex::new(tap));
-        Ok(Session { id, stream, octetwise, tap, state, changed, deliveries: Mutex::new(Deliveries::new(window)) })
+        let sent = tap.is_on().then(|| Mutex::new(Sent { tap, ahead: 0 }));
+        Ok(Session { id, stream, octetwise, sent, state, changed, deliveries: Mutex::new(Deliveries::new(window)) })
     }
 
     /// Has the writer look at receipts and timers.
@@ -88,8 +106,8 @@ impl Session {
     pub(super) fn end(&self) {
         self.state.lock().ended = true;
         self.changed.notify_one();
-        if let Some(tap) = &self.tap {
-            tap.lock().close();
+        if let Some(sent) = &self.sent {
+            sent.lock().tap.close();
         }
         // It fails only where there is no connection any more.
         let _ = self.stream.shutdown(Shutdown::Both);
@@ -172,12 +190,15 @@ impl Session {
     pub(super) fn write_some(&self, octets: &[u8]) -> io::Result<usize> {
         // One octet a segment is the point of this fault: it makes peers put PDUs together.
         let octets = if self.octetwise { &octets[..octets.len().min(1)] } else { octets };
+        if let Some(sent) = &self.sent {
+            sent.lock().note(octets)?;
+        }
         loop {
             match (&self.stream).write(octets) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
-                    if let Some(tap) = &self.tap {
-                        tap.lock().note(&octets[..count])?;
+                    if let Some(sent) = &self.sent {
+                        sent.lock().ahead -= count;
                     }
                     return Ok(count);
                 }

@@ -6,6 +6,7 @@ mod common;
 
 mod addresses;
 mod hosts;
+mod listening;
 mod lists;
 mod numbers;
 mod patterns;

@@ -205,3 +205,22 @@ fn wireshark_decodes_a_record() {
     assert_eq!(tshark(&sizes, "smpp.command_id == 0x00000004").len(), frames.len());
     assert!(tshark(&sizes, "_ws.malformed").is_empty());
 }
+
+#[test]
+fn a_simulator_that_sends_octet_by_octet_records_requests_before_their_answers() {
+    let smppost = Smppost::new();
+    let simulator = Simulator::start(&smppost, &["--fault", "octets", "--record", "o.pcapng"]);
+    simulator.send(&smppost, 20, &["--rate", "200"]).assert_code(0);
+    simulator.end();
+    let pcap = pcap::read(&smppost.path("o.pcapng"));
+    assert_dialogue(&pcap);
+    for delivered in pcap.of(DELIVER) {
+        let at = |id: u32| {
+            pcap.pdus
+                .iter()
+                .position(|pdu| pdu.command_id() == id && pdu.sequence_number() == delivered.sequence_number())
+        };
+        assert!(at(DELIVER) < at(DELIVER | ANSWER), "{delivered:?}");
+    }
+    assert_eq!(pcap.of(DELIVER).len(), 20);
+}

@@ -184,6 +184,23 @@ fn a_client_certificate_is_shown_and_its_lack_is_told() {
         let with = TlsOptions { client: Some((certificate.clone(), key.clone())), ..trust.options.clone() };
         try_bind(address, &with).unwrap();
     }
+    // As it is typed.
+    let folder = tempfile::tempdir().unwrap();
+    let address = smsc(pki::config_mutual(&own, &root, rustls::ALL_VERSIONS[0]));
+    let root_file = trust.private_file("root.pem", &root.pem);
+    let port = address.port().to_string();
+    let probe = |options: &[&std::ffi::OsStr]| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("smppost"));
+        command.current_dir(folder.path()).env("HOME", folder.path()).env("SMPPOST_PASSWORD", "s3cr3t");
+        command.args(["probe", "--host", NAME, "--port", &port, "--system-id", "user", "--tls-ca"]).arg(&root_file);
+        command.args(["--response-timeout", "300ms"]);
+        command.args(options).timeout(Duration::from_secs(30)).output().unwrap()
+    };
+    let [certificate_option, key_option] = ["--tls-client-cert", "--tls-client-key"].map(std::ffi::OsStr::new);
+    let output = probe(&[certificate_option, certificate.as_os_str(), key_option, key.as_os_str()]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("bound as trx"), "{output:?}");
+    assert_eq!(probe(&[]).status.code(), Some(1));
+    assert_eq!(probe(&[key_option, key.as_os_str()]).status.code(), Some(2));
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let error = Tls::new(&TlsOptions { client: Some((certificate, key)), ..TlsOptions::default() }).unwrap_err();

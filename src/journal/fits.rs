@@ -77,7 +77,7 @@ impl Keeper {
             let stray = reread::stray_of(row, &self.ids)?;
             looked_at += 1;
             next = (looked_at == REVISED_MAX).then_some(stray.id - 1);
-            if stray.rule == Rule::IdAlone {
+            if matches!(stray.rule, Rule::IdAlone | Rule::Ambiguous) {
                 found.push(stray);
             }
         }

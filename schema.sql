@@ -642,7 +642,7 @@ SELECT c.name AS campaign,
 -- matched nothing when it came. other_state is what its text says, or its TLV message_state, where that is another state.
 CREATE VIEW receipt_log AS
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.received_at / 1000.0, 'unixepoch') AS received_at,
-       coalesce(r.message_id, a.message_id) AS message_id,
+       coalesce(r.message_id, a.message_id, (SELECT b.message_id FROM answer b WHERE b.attempt = r.id >> 8)) AS message_id,
        CASE r.state WHEN 0 THEN 'SCHEDULED' WHEN 1 THEN 'ENROUTE' WHEN 2 THEN 'DELIVERED' WHEN 3 THEN 'EXPIRED'
                     WHEN 4 THEN 'DELETED' WHEN 5 THEN 'UNDELIVERABLE' WHEN 6 THEN 'ACCEPTED' WHEN 7 THEN 'UNKNOWN'
                     WHEN 8 THEN 'REJECTED' WHEN 9 THEN 'SKIPPED' WHEN 100 THEN 'FAILED' ELSE r.state END AS state,

@@ -87,6 +87,10 @@ pub struct Receipted {
     pub rule: Option<IdRule>,
     /// The id was in the TLV receipted_message_id, in the text.
     pub id_in: (bool, bool),
+    /// The id in the text, where the TLV has another; empty: none.
+    pub text_id: Vec<u8>,
+    /// It is by the id in the text that it was found, not by the TLV's.
+    pub by_text: bool,
     /// The state was in the TLV message_state, in the text.
     pub state_in: (bool, bool),
     /// The user_message_reference came back.
@@ -356,7 +360,7 @@ fn take(frame: &[u8], findings: &mut Findings) -> Took {
             sent.answer = Some((waited, header.command_status));
             sent.message_id = decode_message_id(frame).to_vec();
             let named = |receipt: &mut Receipted| {
-                receipt.rule = IdRule::of(&sent.message_id, &receipt.id).filter(|_| !sent.message_id.is_empty());
+                (receipt.rule, receipt.by_text) = by_either(&sent.message_id, &receipt.id, &receipt.text_id);
                 receipt.rule.is_some()
             };
             let early: Vec<Receipted> = findings.early.extract_if(.., named).collect();
@@ -378,6 +382,19 @@ fn take(frame: &[u8], findings: &mut Findings) -> Took {
     }
 }
 
+/// The rule by which one of a receipt's ids is the answer's, and whether it is only the one in the text.
+fn by_either(answer: &[u8], id: &[u8], text_id: &[u8]) -> (Option<IdRule>, bool) {
+    if answer.is_empty() {
+        return (None, false);
+    }
+    let (rule, by_text) = (IdRule::of(answer, id), IdRule::of(answer, text_id).filter(|_| !text_id.is_empty()));
+    match (rule, by_text) {
+        (Some(rule), None) => (Some(rule), false),
+        (Some(rule), Some(text)) if rule <= text => (Some(rule), false),
+        (_, text) => (text, text.is_some()),
+    }
+}
+
 /// Notes a receipt; false: it is of no message of the trial, as far as is known.
 fn take_receipt(frame: &[u8], as_data_sm: bool, findings: &mut Findings) -> bool {
     let (receipt, esm_class, text, tlvs): (Option<Receipt<'_>>, u8, &[u8], Tlvs<'_>) = match decode(frame) {
@@ -391,15 +408,16 @@ fn take_receipt(frame: &[u8], as_data_sm: bool, findings: &mut Findings) -> bool
     };
     let id = receipt.id().unwrap_or_default().to_vec();
     let reference = tlvs.get_u16(Tag::USER_MESSAGE_REFERENCE);
+    let text_id = receipt.text_id.as_deref().filter(|text_id| *text_id != id).unwrap_or_default().to_vec();
     let best = findings
         .sent
         .iter_mut()
         .filter_map(|sent| {
-            let rule = IdRule::of(&sent.message_id, &id).filter(|_| !sent.message_id.is_empty());
+            let (rule, by_text) = by_either(&sent.message_id, &id, &text_id);
             let echoed = reference == Some(sent.reference);
-            (rule.is_some() || echoed).then_some((rule, echoed, sent))
+            (rule.is_some() || echoed).then_some((rule, by_text, echoed, sent))
         })
-        .min_by_key(|(rule, ..)| rule.unwrap_or(IdRule::Radix));
+        .min_by_key(|(rule, by_text, ..)| (rule.unwrap_or(IdRule::Radix), *by_text));
     let mut told = Receipted {
         after: None,
         as_data_sm,
@@ -410,15 +428,18 @@ fn take_receipt(frame: &[u8], as_data_sm: bool, findings: &mut Findings) -> bool
         state_in: (receipt.tlv_state.is_some(), receipt.stat.is_some()),
         echoed: false,
         text: text.to_vec(),
+        by_text: false,
         id,
+        text_id,
     };
-    let Some((rule, echoed, sent)) = best else {
+    let Some((rule, by_text, echoed, sent)) = best else {
         findings.foreign += 1;
         findings.early.push(told);
         return false;
     };
     let answered = sent.written_at.zip(sent.answer).map(|(at, (waited, _))| at + waited);
     (told.after, told.rule, told.echoed) = (answered.map(|at| at.elapsed()), rule, echoed);
+    told.by_text = by_text;
     sent.receipts.push(told);
     true
 }
@@ -441,6 +462,17 @@ mod tests {
             ("", "0", None),
         ] {
             assert_eq!(IdRule::of(answer.as_bytes(), receipt.as_bytes()), rule, "{answer} {receipt}");
+        }
+        for (answer, id, text_id, expected) in [
+            ("550e-84", "550e84", "550e-84", (Some(IdRule::Exact), true)),
+            ("550e-84", "550e-84", "", (Some(IdRule::Exact), false)),
+            ("b8", "184", "b8", (Some(IdRule::Exact), true)),
+            ("b8", "B8", "184", (Some(IdRule::Case), false)),
+            ("b8", "x", "y", (None, false)),
+            ("", "x", "", (None, false)),
+        ] {
+            let found = by_either(answer.as_bytes(), id.as_bytes(), text_id.as_bytes());
+            assert_eq!(found, expected, "{answer} {id} {text_id}");
         }
         for (id, form) in [
             ("0012", "4 digits, leading zeros"),

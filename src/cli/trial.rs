@@ -273,6 +273,18 @@ fn receipts(findings: &Findings, references: bool, out: &mut dyn Write) -> io::R
         share(&|receipt| receipt.state_in.0),
         share(&|receipt| receipt.state_in.1),
     )?;
+    let by_text = all.iter().filter(|receipt| receipt.by_text).count();
+    if by_text > 0 {
+        let example = all.iter().find(|receipt| receipt.by_text);
+        let shown = example.map(|receipt| escape_terminal(&String::from_utf8_lossy(&receipt.id)).into_owned());
+        let shown = shown.unwrap_or_default();
+        writeln!(
+            out,
+            "  the id in the TLV is another than the answer's in {by_text} of {} (such as {shown}): these are matched by the id \
+             in their text",
+            all.len()
+        )?;
+    }
     let classes: BTreeSet<String> = all.iter().map(|receipt| format!("0x{:02X}", receipt.esm_class)).collect();
     let classes: Vec<String> = classes.into_iter().collect();
     writeln!(out, "  esm_class: {}", classes.join(", "))?;

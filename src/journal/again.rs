@@ -32,10 +32,14 @@ impl Keeper {
             .query_row((sent.attempt.tried(), sent.attempt.part()), |row| row.get(0))
             .optional()?;
         let Some(claimed_at) = claimed_at else { return Ok(()) };
+        let mut found = Vec::new();
         for other in others {
-            for stray in self.receipts_since(other, claimed_at)? {
-                self.judge_anew(stray, now)?;
-            }
+            found.extend(self.receipts_since(other, claimed_at)?);
+        }
+        // In the order in which they came: each may close an attempt to those after it.
+        found.sort_unstable_by_key(Stray::arrival);
+        for stray in found {
+            self.judge_anew(stray, now)?;
         }
         Ok(())
     }
@@ -77,5 +81,63 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::journal::bench::{Bench, SENDER, Told};
+    use crate::journal::campaign::CampaignOptions;
+    use crate::wire::MessageState::{Delivered, Undeliverable};
+
+    const A: &str = "447700900001";
+
+    fn to_one_number(count: usize) -> Bench {
+        let options = CampaignOptions { allow_duplicates: true, from: SENDER.into(), ..Default::default() };
+        Bench::with_options(&vec![(A, 1); count], options)
+    }
+
+    /// An SMSC that gives one id to all messages, here all to one number, each with a receipt before the next is answered.
+    /// Returns the steps that it took.
+    fn one_id_for_all(count: usize) -> u64 {
+        let mut bench = to_one_number(count);
+        let session = bench.open_session();
+        for sent in bench.send(session, count) {
+            bench.answer(session, sent, 0, "0");
+            bench.delivered(session, "0", A);
+        }
+        bench.rest();
+        bench.keeper().work.done()
+    }
+
+    #[test]
+    fn one_id_for_all_messages_costs_each_no_more() {
+        let (small, large) = (one_id_for_all(200), one_id_for_all(600));
+        assert!(large < small * 3 * 3 / 2, "{small} steps for 200, {large} for 600");
+    }
+
+    /// Many receipts of one id that two messages have; then the operator's word, or what comes of it, is left to the rest.
+    fn many_of_one_id(count: usize) -> u64 {
+        let mut bench = to_one_number(2);
+        let session = bench.open_session();
+        let sent = bench.send(session, 2);
+        bench.answer(session, sent[0], 0, "7");
+        let told = Told { id: "7", state: Undeliverable, is_final: true, from: A, reference: None, text_id: "" };
+        for state in [Undeliverable, Delivered] {
+            for _ in 0..count / 200 {
+                let told: Vec<Told<'_>> = (0..100).map(|_| Told { state, ..told.clone() }).collect();
+                bench.receipts(session, &told, SENDER);
+            }
+        }
+        bench.answer(session, sent[1], 0, "7");
+        bench.rest();
+        assert_eq!(bench.number("SELECT count(*) FROM receipt"), count as i64);
+        bench.keeper().work.done()
+    }
+
+    #[test]
+    fn many_receipts_of_one_id_cost_each_the_same() {
+        let (small, large) = (many_of_one_id(1_000), many_of_one_id(4_000));
+        assert!(large < small * 4 * 3 / 2, "{small} steps for 1,000, {large} for 4,000");
     }
 }

@@ -214,7 +214,8 @@ impl Keeper {
                 self.to_judge.spelled(key.folded);
                 continue;
             }
-            self.give(&stray, Judgement::of(Rule::Exact, attempt), now)?;
+            let names_number = sent.destination != 0 && stray.marks.numbers != [0, 0];
+            self.give(&stray, Judgement::exact(attempt, names_number), now)?;
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ pub(super) enum Chosen {
 struct Candidate {
     attempt: Attempt,
     answered_at: i64,
-    /// It has its final receipt, and that is another.
+    /// It has its final receipt, and that came before this one, or the operator gave it.
     is_over: bool,
 }
 
@@ -47,7 +47,7 @@ impl Keeper {
                 fitting.push(attempt);
             }
         }
-        self.choose(fitting, stray)
+        self.choose(fitting, stray, numbers != [0, 0])
     }
 
     /// Attempts with exactly this id that were claimed before the receipt came; those that are known to have gone to none
@@ -87,8 +87,14 @@ impl Keeper {
         Ok(Parties::of(&self.connection, attempt.part())?.is_some_and(|parties| may_be_for(numbers, parties.number)))
     }
 
-    /// What a receipt means of the attempts that it fits, which come in their order.
-    pub(super) fn choose(&self, mut fitting: Vec<Attempt>, stray: &Stray) -> Result<Chosen, JournalError> {
+    /// What a receipt means of the attempts that it fits, which come in their order. `by_number`: it names their number, so
+    /// that what the id alone decided does not count beside it.
+    pub(super) fn choose(
+        &self,
+        mut fitting: Vec<Attempt>,
+        stray: &Stray,
+        by_number: bool,
+    ) -> Result<Chosen, JournalError> {
         match fitting[..] {
             [] => return Ok(Chosen::Nobody),
             [only] => return Ok(Chosen::One(only)),
@@ -99,7 +105,7 @@ impl Keeper {
         }
         let mut candidates = Vec::with_capacity(fitting.len());
         for attempt in fitting {
-            candidates.push(self.candidate(attempt, stray.id)?);
+            candidates.push(self.candidate(attempt, stray, by_number)?);
         }
         let newest = candidates.iter().map(|candidate| (candidate.answered_at, candidate.attempt)).max();
         let horizon = stray.received_at.saturating_sub(self.receipt_horizon_ms);
@@ -122,7 +128,7 @@ impl Keeper {
         Ok(candidates.first().map_or(Chosen::Nobody, |candidate| Chosen::One(candidate.attempt)))
     }
 
-    fn candidate(&self, attempt: Attempt, receipt: i64) -> Result<Candidate, JournalError> {
+    fn candidate(&self, attempt: Attempt, stray: &Stray, by_number: bool) -> Result<Candidate, JournalError> {
         self.work.note(1);
         let answered_at: Option<i64> = self
             .connection
@@ -132,15 +138,23 @@ impl Keeper {
         let is_over = self
             .connection
             .prepare_cached(
+                // Of those of one millisecond, what was matched as it came was earlier; numbers of the others fall.
                 "SELECT EXISTS (SELECT 1 FROM receipt r
-                                 WHERE r.id >= ?1 AND r.id < ?2 AND r.final = 1 AND r.id <> ?3
+                                 WHERE r.id >= ?1 AND r.id < ?2 AND r.final = 1
+                                   AND (r.received_at < ?5 OR r.received_at = ?5 AND (?3 < 0 OR r.id < ?3))
                                    AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id))
                      OR EXISTS (SELECT 1 FROM receipt_match x JOIN receipt r ON r.id = x.receipt_id
-                                 WHERE x.attempt = ?4 AND r.final = 1 AND r.id <> ?3
+                                 WHERE x.attempt = ?4 AND r.final = 1 AND r.id <> ?3 AND (x.rule <> 10 OR NOT ?6)
+                                   AND (x.rule = 5 OR r.received_at < ?5
+                                        OR r.received_at = ?5 AND CASE WHEN r.id >= 0 THEN ?3 < 0 OR r.id < ?3
+                                                                       ELSE ?3 < 0 AND r.id > ?3 END)
                                    AND NOT EXISTS (SELECT 1 FROM receipt_match y
                                                     WHERE y.receipt_id = x.receipt_id AND y.id > x.id))",
             )?
-            .query_row((attempt.receipt(0), attempt.receipt(RECEIPTS_MAX), receipt, attempt.0), |row| row.get(0))?;
+            .query_row(
+                (attempt.receipt(0), attempt.receipt(RECEIPTS_MAX), stray.id, attempt.0, stray.received_at, by_number),
+                |row| row.get(0),
+            )?;
         Ok(Candidate { attempt, answered_at: answered_at.unwrap_or(i64::MIN), is_over })
     }
 }

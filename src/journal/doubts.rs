@@ -112,11 +112,11 @@ impl Doubts {
         let clocks = Clocks::load(connection)?;
         let mut statement = connection.prepare(
             "SELECT v.attempt, m.destination, m.source, k.first_serial + ((v.attempt >> 12) - k.first_part),
-                    k.claimed_at, k.session_id
+                    k.claimed_at
                FROM (SELECT DISTINCT attempt FROM verdict WHERE kind = 1) v
-               JOIN message m ON m.id = (SELECT n.id FROM message n WHERE n.id <= (v.attempt >> 12)
+               CROSS JOIN message m ON m.id = (SELECT n.id FROM message n WHERE n.id <= (v.attempt >> 12)
                                           ORDER BY n.id DESC LIMIT 1)
-               JOIN claim k ON k.first_serial = (SELECT l.first_serial FROM claim l
+               CROSS JOIN claim k ON k.first_serial = (SELECT l.first_serial FROM claim l
                                                   WHERE l.try = (v.attempt & 4095) AND l.first_part <= (v.attempt >> 12)
                                                   ORDER BY l.first_part DESC LIMIT 1)
               WHERE NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = v.attempt)",
@@ -128,9 +128,9 @@ impl Doubts {
                 .map_or(0, |destination| destination.key());
             let own = row.get_ref(2)?.as_str_or_null().unwrap_or_default();
             let sender = own.unwrap_or_else(|| senders.of(attempt.part()));
-            let (claimed_at, session) = (row.get(4)?, row.get(5)?);
-            let claimed_at = if clocks.was_set_back(session, claimed_at) { ANY_TIME } else { claimed_at };
-            let place = Place { pool: pool(ids, number, sender), number, serial: row.get(3)?, claimed_at };
+            let (serial, claimed_at) = (row.get(3)?, row.get(4)?);
+            let claimed_at = if clocks.was_set_back(serial, claimed_at) { ANY_TIME } else { claimed_at };
+            let place = Place { pool: pool(ids, number, sender), number, serial, claimed_at };
             doubts.add(attempt, place);
         }
         Ok(doubts)
@@ -270,16 +270,22 @@ pub fn place_of(connection: &Connection, ids: &Ids, attempt: Attempt) -> Result<
         })
         .optional()?;
     let Some((number, sender, serial, claimed_at, session)) = found else { return Ok(None) };
-    let was_set_back = was_clock_set_back(connection, session, claimed_at)?;
+    let was_set_back = was_clock_set_back(connection, session, serial, claimed_at)?;
     let claimed_at = if was_set_back { ANY_TIME } else { claimed_at };
     Ok(Some(Place { pool: pool(ids, number, &sender), number, serial, claimed_at }))
 }
 
-/// Whether the clock showed less, when a later session began, than when that session claimed something.
-pub fn was_clock_set_back(connection: &Connection, session: i64, claimed_at: i64) -> Result<bool, JournalError> {
-    let mut statement =
-        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM session WHERE id > ?1 AND opened_at < ?2)")?;
-    Ok(statement.query_row((session, claimed_at), |row| row.get(0))?)
+/// Whether the clock showed less, when a session began after something had been claimed on this one, than at that claim.
+pub fn was_clock_set_back(
+    connection: &Connection,
+    session: i64,
+    serial: i64,
+    claimed_at: i64,
+) -> Result<bool, JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM session WHERE id > ?1 AND first_serial > ?2 AND opened_at < ?3)",
+    )?;
+    Ok(statement.query_row((session, serial, claimed_at), |row| row.get(0))?)
 }
 
 /// The senders of campaigns whose rows name none, in the order of their messages.
@@ -300,23 +306,24 @@ impl Senders {
     }
 }
 
-/// For each session the least that the clock showed when a later one began.
+/// For each session the first serial that it may claim, and the least that the clock showed when it or a later one began.
 struct Clocks(Vec<(i64, i64)>);
 
 impl Clocks {
     fn load(connection: &Connection) -> Result<Self, JournalError> {
-        let mut statement = connection.prepare("SELECT id, opened_at FROM session ORDER BY id")?;
+        let mut statement = connection.prepare("SELECT first_serial, opened_at FROM session ORDER BY id")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut sessions: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
         let mut least = i64::MAX;
         for (_, opened_at) in sessions.iter_mut().rev() {
-            (*opened_at, least) = (least, least.min(*opened_at));
+            least = least.min(*opened_at);
+            *opened_at = least;
         }
         Ok(Self(sessions))
     }
 
-    fn was_set_back(&self, session: i64, claimed_at: i64) -> bool {
-        let found = self.0.binary_search_by_key(&session, |session| session.0);
-        found.is_ok_and(|at| self.0[at].1 < claimed_at)
+    fn was_set_back(&self, serial: i64, claimed_at: i64) -> bool {
+        let later = self.0.partition_point(|session| session.0 <= serial);
+        self.0.get(later).is_some_and(|session| session.1 < claimed_at)
     }
 }

@@ -324,7 +324,10 @@ impl Ids {
             known.has(key)
                 && known.attempt() != attempt
                 && known.is_receipted()
-                && (went_to == 0 || !known.has_number() || known.tag == went_to || known.packed & NUMBERLESS != 0)
+                && (went_to == 0
+                    || !known.has_number()
+                    || known.tag == went_to
+                    || known.packed & (NUMBERLESS | MATCHED) != 0)
         };
         self.near(key.folded).filter(may_share).map(Known::attempt)
     }

@@ -39,6 +39,8 @@ pub(super) struct Judgement {
     pub owner: Option<Attempt>,
     /// See [`Stray::rivalled`].
     pub rivalled: Option<Attempt>,
+    /// It has exactly the id of a message, or of several, whose number it names.
+    names_number: bool,
     /// What is known of the owner's message, where that was read.
     facts: Option<MessageFacts>,
 }
@@ -46,17 +48,22 @@ pub(super) struct Judgement {
 impl Judgement {
     /// It belongs to this attempt.
     pub fn of(rule: Rule, owner: Attempt) -> Self {
-        Self { rule, owner: Some(owner), rivalled: None, facts: None }
+        Self { rule, owner: Some(owner), rivalled: None, names_number: false, facts: None }
+    }
+
+    /// It has exactly the id of this attempt.
+    pub fn exact(owner: Attempt, names_number: bool) -> Self {
+        Self { names_number, ..Self::of(Rule::Exact, owner) }
     }
 
     /// It belongs to none.
     fn nobody(rule: Rule) -> Self {
-        Self { rule, owner: None, rivalled: None, facts: None }
+        Self { rule, owner: None, rivalled: None, names_number: false, facts: None }
     }
 
     /// It fits this attempt, and another message may be meant as well.
     fn rivalled(only: Attempt) -> Self {
-        Self { rule: Rule::Ambiguous, owner: None, rivalled: Some(only), facts: None }
+        Self { rule: Rule::Ambiguous, owner: None, rivalled: Some(only), names_number: false, facts: None }
     }
 }
 
@@ -215,15 +222,17 @@ impl Keeper {
             .into_iter()
             .filter_map(|(key, rule)| Some((key?, rule)))
         {
-            match self.exactly(stray, key)? {
-                Chosen::Nobody => {}
-                Chosen::One(owner) => return Ok(Some(Judgement::of(rule, owner))),
-                Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
-            }
+            let judgement = match self.exactly(stray, key)? {
+                Chosen::Nobody => continue,
+                Chosen::One(owner) => Judgement::of(rule, owner),
+                Chosen::Several => Judgement::nobody(Rule::Ambiguous),
+            };
+            let names_number = marks.numbers != [0, 0];
+            return Ok(Some(Judgement { names_number, ..judgement }));
         }
         for (spellings, rule) in [(marks.spellings, Rule::Equivalent), (marks.text_spellings, Rule::TextEquivalent)] {
             let fitting = self.equivalent(spellings, stray)?;
-            match self.choose(fitting, stray)? {
+            match self.choose(fitting, stray, marks.numbers != [0, 0])? {
                 Chosen::Nobody => {}
                 Chosen::One(owner) => return Ok(Some(Judgement::of(rule, owner))),
                 Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
@@ -269,11 +278,12 @@ impl Keeper {
         let mut chosen = Chosen::Nobody;
         for key in [Some(stray.marks.key), stray.marks.text_key].into_iter().flatten() {
             if chosen == Chosen::Nobody {
-                chosen = self.choose(self.with_exact_id(key, stray, [0, 0])?, stray)?;
+                chosen = self.choose(self.with_exact_id(key, stray, [0, 0])?, stray, false)?;
             }
         }
         let only = match chosen {
             Chosen::Nobody => return Ok(Some(Judgement::nobody(Rule::None))),
+            _ if self.numbers_fit => return Ok(Some(Judgement::nobody(Rule::OtherNumber))),
             Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
             Chosen::One(only) => only,
         };
@@ -284,8 +294,7 @@ impl Keeper {
             Some(true) => return Ok(Some(Judgement::rivalled(only))),
             Some(false) => {}
         }
-        let is_anothers = if self.numbers_fit { Some(true) } else { self.names_another(only, stray)? };
-        Ok(is_anothers.map(|is_anothers| match is_anothers {
+        Ok(self.names_another(only, stray)?.map(|is_anothers| match is_anothers {
             true => Judgement::nobody(Rule::OtherNumber),
             false => Judgement::of(Rule::IdAlone, only),
         }))
@@ -397,7 +406,7 @@ impl Keeper {
         match stray.serial {
             Some(next) => Ok(claimed.serial < next),
             None if claimed.at <= stray.received_at || super::now_ms() < claimed.at => Ok(true),
-            None => doubts::was_clock_set_back(&self.connection, claimed.session, claimed.at),
+            None => doubts::was_clock_set_back(&self.connection, claimed.session, claimed.serial, claimed.at),
         }
     }
 
@@ -441,7 +450,10 @@ impl Keeper {
 
     /// Writes down whose a stray receipt is, where that is news.
     pub(super) fn give(&mut self, stray: &Stray, judgement: Judgement, now: i64) -> Result<(), JournalError> {
-        let Judgement { rule, owner, rivalled, facts } = judgement;
+        let Judgement { rule, owner, rivalled, names_number, facts } = judgement;
+        if names_number {
+            self.note_numbers_fit()?;
+        }
         if stray.judged && (stray.rule, stray.owner) == (rule, owner) {
             if stray.rivalled != rivalled {
                 self.strays.note(stray.id, owner, rule, rivalled);
@@ -457,6 +469,10 @@ impl Keeper {
             self.note_matched(attempt)?;
         }
         self.match_later(stray.id, owner, rule, now)?;
+        if stray.is_final && stray.owner != owner {
+            // Later ones with the same id mean another attempt, now that one has its final receipt, or has it no more.
+            self.to_judge.all(self.strays.alike_after(stray));
+        }
         for (attempt, id) in [(stray.owner, None), (owner, Some(stray.marks.key.exact))] {
             if let Some(attempt) = attempt
                 && self.doubts.has(attempt)
@@ -466,9 +482,6 @@ impl Keeper {
         }
         if rule.shows_ids() {
             self.note_ids_match();
-        }
-        if rule == Rule::Exact && stray.marks.numbers != [0, 0] {
-            self.note_numbers_fit()?;
         }
         match (stray.owner, owner) {
             (None, Some(_)) => self.status.unmatched = self.status.unmatched.saturating_sub(1),

@@ -143,6 +143,7 @@ pub fn recall(
 struct Statements<'c> {
     receipts: Statement<'c>,
     matches: Statement<'c>,
+    moved: Statement<'c>,
     states: Statement<'c>,
 }
 
@@ -151,6 +152,8 @@ impl<'c> Statements<'c> {
         Ok(Self {
             receipts: connection
                 .prepare("SELECT id, final + 2 * (source IS NOT NULL) FROM receipt WHERE id >= ?1 ORDER BY id")?,
+            moved: connection
+                .prepare("SELECT receipt_id, 0 FROM receipt_match WHERE receipt_id >= ?1 ORDER BY receipt_id")?,
             matches: connection
                 .prepare("SELECT attempt, receipt_id FROM receipt_match WHERE attempt >= ?1 ORDER BY attempt")?,
             states: connection.prepare(
@@ -164,6 +167,7 @@ impl<'c> Statements<'c> {
     fn from(&mut self, part: i64) -> Result<Story<'_>, JournalError> {
         Ok(Story {
             receipts: Cursor::open(&mut self.receipts, Attempt::receipt_range(part, part).0)?,
+            moved: Cursor::open(&mut self.moved, Attempt::receipt_range(part, part).0)?,
             matches: Cursor::open(&mut self.matches, Attempt::range(part, part).0)?,
             // A message of 255 parts may begin that much before.
             states: Cursor::open(&mut self.states, part - 256)?,
@@ -175,6 +179,7 @@ impl<'c> Statements<'c> {
 struct Story<'s> {
     receipts: Cursor<'s>,
     matches: Cursor<'s>,
+    moved: Cursor<'s>,
     states: Cursor<'s>,
 }
 
@@ -193,6 +198,10 @@ impl Story<'_> {
                 found.numberless |= flags & 2 != 0;
             }
             self.receipts.step()?;
+        }
+        while let Some((id, _)) = self.moved.head.filter(|(id, _)| Attempt::of_receipt(*id) <= attempt) {
+            found.matched |= Attempt::of_receipt(id) == attempt;
+            self.moved.step()?;
         }
         while let Some((of, _)) = self.matches.head.filter(|(of, _)| *of <= attempt.0) {
             found.matched |= of == attempt.0;

@@ -74,6 +74,8 @@ pub mod names;
 mod noted;
 pub mod numbers;
 pub mod operations;
+#[cfg(test)]
+mod order_tests;
 pub mod query;
 pub mod recall;
 #[cfg(test)]

@@ -22,6 +22,9 @@ use std::collections::{BTreeSet, VecDeque};
 /// Stray receipts that are remembered, 0.4 KB each. Those that wait for an answer come before those that were judged.
 pub const STRAYS_MAX: usize = 100_000;
 
+/// Where one receipt turns out to be about another attempt, so many later ones with its id are judged anew.
+const ALIKE_MAX: usize = 64;
+
 /// Where another message may be meant, receipts to one number are tried for so many of the attempts that they fit: what
 /// stands against one stands against all, as a rule.
 const RIVALLED_MAX: usize = 100;
@@ -111,6 +114,17 @@ pub struct Stray {
     pub rivalled: Option<Attempt>,
 }
 
+/// When a receipt came, and of those of one millisecond which came first: those that were matched as they came, and then
+/// the others, whose numbers fall. The number without its sign.
+pub type Arrival = (i64, bool, i64);
+
+impl Stray {
+    /// In which order it came.
+    pub fn arrival(&self) -> Arrival {
+        (self.received_at, self.id < 0, self.id.abs())
+    }
+}
+
 /// What is hashed and parsed once of a stray receipt.
 #[derive(Clone, Copy, Debug)]
 pub struct Fingerprint {
@@ -147,6 +161,8 @@ pub struct Strays {
     by_time: BTreeSet<(u64, i64, i64)>,
     by_reference: BTreeSet<(u16, i64)>,
     by_owner: BTreeSet<(Attempt, i64)>,
+    /// By the hash of the id as it came.
+    by_id: BTreeSet<(u64, Arrival)>,
     /// By number and the attempt that they fit.
     rivalled: BTreeSet<(u64, Attempt, i64)>,
     left_out: Option<LeftOut>,
@@ -167,6 +183,11 @@ pub struct LeftOut {
 }
 
 impl Fingerprint {
+    /// Hashes of its ids as they came.
+    fn ids(&self) -> impl Iterator<Item = u64> + use<> {
+        [Some(self.key), self.text_key].into_iter().flatten().map(|key| key.exact)
+    }
+
     /// All spellings of all ids, each once.
     fn all_spellings(&self) -> impl Iterator<Item = u64> + use<> {
         let [first, second, third] = self.spellings;
@@ -207,10 +228,8 @@ impl Strays {
         let next_id: i64 =
             connection.query_row("SELECT coalesce(min(min(id), 0), 0) - 1 FROM receipt", [], |row| row.get(0))?;
         let mut strays = Self { next_id, max, ..Self::default() };
-        let mut statement = connection.prepare(&reread::select(
-            "FROM (SELECT receipt FROM stray ORDER BY receipt LIMIT ?1) s JOIN receipt r ON r.id = s.receipt",
-            "ORDER BY r.id DESC",
-        ))?;
+        let mut statement =
+            connection.prepare(&reread::select_strays("SELECT receipt FROM stray ORDER BY receipt LIMIT ?1"))?;
         let mut rows = statement.query([max as i64])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
@@ -273,6 +292,9 @@ impl Strays {
                 None => self.by_time.insert((pool, stray.received_at, at)),
             };
         }
+        for id in stray.marks.ids() {
+            self.by_id.insert((id, stray.arrival()));
+        }
         if let Some(reference) = stray.marks.reference {
             self.by_reference.insert((reference, at));
         }
@@ -295,6 +317,9 @@ impl Strays {
                 Some(next) => self.by_serial.remove(&(pool, next, at)),
                 None => self.by_time.remove(&(pool, stray.received_at, at)),
             };
+        }
+        for id in stray.marks.ids() {
+            self.by_id.remove(&(id, stray.arrival()));
         }
         if let Some(reference) = stray.marks.reference {
             self.by_reference.remove(&(reference, at));
@@ -445,6 +470,20 @@ impl Strays {
     /// Judged receipts one spelling of whose id has this hash.
     pub fn spelled_so(&self, spelling: u64) -> impl Iterator<Item = i64> + '_ {
         self.spelled(spelling).filter(|stray| stray.judged).map(|stray| -stray.id)
+    }
+
+    /// Judged receipts with the ids of this one that came after it: the next ones.
+    pub fn alike_after(&self, stray: &Stray) -> Vec<i64> {
+        let mut found = Vec::new();
+        for id in stray.marks.ids() {
+            let after = self.by_id.range((id, stray.arrival())..).skip_while(|entry| entry.1 == stray.arrival());
+            let after = after.take_while(|entry| entry.0 == id);
+            found.extend(after.take(ALIKE_MAX).map(|(_, (_, is_stray, number))| match is_stray {
+                true => *number,
+                false => -*number,
+            }));
+        }
+        found
     }
 
     /// Judged receipts that have this number in an address: by reading all.

@@ -122,6 +122,8 @@ mod tests {
                 id: vec![n as u8],
                 rule: Some(IdRule::Exact),
                 id_in: (true, true),
+                text_id: Vec::new(),
+                by_text: false,
                 state_in: (true, true),
                 echoed: true,
                 text: Vec::new(),

@@ -13,6 +13,7 @@ mod patterns;
 mod place;
 mod presets;
 mod probe_more;
+mod receipts_rules;
 mod receiver;
 mod record;
 mod restraint;

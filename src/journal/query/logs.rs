@@ -256,7 +256,8 @@ pub fn receipts<E: From<JournalError>>(
     Ok(())
 }
 
-const RECEIPT: &str = "SELECT r.received_at, coalesce(r.message_id, a.message_id), r.state, r.error, r.rule, m.line,
+const RECEIPT: &str = "SELECT r.received_at,
+        coalesce(r.message_id, a.message_id, (SELECT b.message_id FROM answer b WHERE b.attempt = r.id >> 8)), r.state, r.error, r.rule, m.line,
         (r.attempt >> 12) - m.id + 1, r.text, r.id, r.source, r.destination, r.other_state, r.tlvs
    FROM receipt_fact r
    LEFT JOIN answer a ON a.attempt = r.attempt
@@ -384,7 +385,14 @@ fn lowest_receipt(connection: &Connection) -> Result<i64, JournalError> {
 
 /// Counts the receipts of the account that belong to no attempt.
 pub fn strays(connection: &Connection) -> Result<Strays, JournalError> {
-    let mut strays = Strays::default();
+    // Those stored under an attempt's number, and taken back since.
+    let (unmatched, ambiguous) = connection
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE rule <> 6), count(*) FILTER (WHERE rule = 6) FROM receipt_fact
+              WHERE id IN (SELECT x.receipt_id FROM receipt_match x WHERE x.receipt_id >= 0) AND attempt IS NULL",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut strays = Strays { unmatched, ambiguous };
     let lowest = lowest_receipt(connection)?;
     let mut before = 0;
     while before > lowest {

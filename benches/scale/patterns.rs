@@ -148,6 +148,7 @@ fn campaigns(place: &Place, size: u64) -> Figures {
     place.import("bench", HEAD, rows(1, size), &[]);
     println!("with 10,000 campaigns: list {:?}", place.run(&["list"]));
     let figures = place.send("bench", &[], &[], nothing);
+    place.run(&["cancel", "first"]);
     println!(
         "with 10,000 campaigns: resume with nothing left {:?}",
         place.ended(&[&["resume"], &NOWHERE[..]].concat(), &[0])

@@ -114,9 +114,9 @@ impl Doubts {
             "SELECT v.attempt, m.destination, m.source, k.first_serial + ((v.attempt >> 12) - k.first_part),
                     k.claimed_at
                FROM (SELECT DISTINCT attempt FROM verdict WHERE kind = 1) v
-               JOIN message m ON m.id = (SELECT n.id FROM message n WHERE n.id <= (v.attempt >> 12)
+               CROSS JOIN message m ON m.id = (SELECT n.id FROM message n WHERE n.id <= (v.attempt >> 12)
                                           ORDER BY n.id DESC LIMIT 1)
-               JOIN claim k ON k.first_serial = (SELECT l.first_serial FROM claim l
+               CROSS JOIN claim k ON k.first_serial = (SELECT l.first_serial FROM claim l
                                                   WHERE l.try = (v.attempt & 4095) AND l.first_part <= (v.attempt >> 12)
                                                   ORDER BY l.first_part DESC LIMIT 1)
               WHERE NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = v.attempt)",

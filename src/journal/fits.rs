@@ -68,10 +68,8 @@ impl Keeper {
     }
 
     fn read_id_alone(&self, from: i64) -> Result<(Vec<Stray>, Option<i64>), JournalError> {
-        let mut statement = self.connection.prepare_cached(&reread::select(
-            "FROM (SELECT receipt FROM stray WHERE receipt <= ?1 ORDER BY receipt DESC LIMIT ?2) s
-             JOIN receipt r ON r.id = s.receipt",
-            "ORDER BY s.receipt DESC",
+        let mut statement = self.connection.prepare_cached(&reread::select_strays(
+            "SELECT receipt FROM stray WHERE receipt <= ?1 ORDER BY receipt DESC LIMIT ?2",
         ))?;
         let mut rows = statement.query((from, REVISED_MAX))?;
         let (mut found, mut looked_at, mut next) = (Vec::new(), 0, None);

@@ -26,10 +26,8 @@ impl Keeper {
 
     /// The next of them, and where to go on.
     fn read_left_out(&self, left_out: LeftOut) -> Result<(Vec<Stray>, i64), JournalError> {
-        let mut statement = self.connection.prepare_cached(&reread::select(
-            "FROM (SELECT receipt FROM stray WHERE receipt <= ?1 AND receipt >= ?2 ORDER BY receipt DESC LIMIT ?3) s
-             JOIN receipt r ON r.id = s.receipt",
-            "ORDER BY s.receipt DESC",
+        let mut statement = self.connection.prepare_cached(&reread::select_strays(
+            "SELECT receipt FROM stray WHERE receipt <= ?1 AND receipt >= ?2 ORDER BY receipt DESC LIMIT ?3",
         ))?;
         let mut rows = statement.query((left_out.first, left_out.last, LOOKED_AT_MAX))?;
         let (mut found, mut looked_at, mut next) = (Vec::new(), 0, left_out.last - 1);

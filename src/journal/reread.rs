@@ -20,6 +20,12 @@ pub fn select(from: &str, rest: &str) -> String {
     )
 }
 
+/// A statement that gives the receipts that `strays` (a SELECT of their numbers) finds, the oldest first. Only these are read: the
+/// planner would go through all receipts to have them in their order.
+pub fn select_strays(strays: &str) -> String {
+    select(&format!("FROM ({strays}) s CROSS JOIN receipt r ON r.id = s.receipt"), "ORDER BY s.receipt DESC")
+}
+
 /// A receipt as such a statement gives it. `judged`: something was found out of it since it was stored, or when it was.
 pub fn stray_of(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Stray> {
     let text = |column| -> rusqlite::Result<String> { Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default()) };
@@ -46,4 +52,27 @@ pub fn stray_of(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Stray> {
         judged: is_matched || id >= 0,
         rivalled: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f24_of_all_receipts_only_those_without_an_owner_are_read() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch(super::super::SCHEMA).unwrap();
+        let strays = [
+            "SELECT receipt FROM stray ORDER BY receipt LIMIT ?1",
+            "SELECT receipt FROM stray WHERE receipt <= ?1 ORDER BY receipt DESC LIMIT ?2",
+        ];
+        for strays in strays {
+            let sql = format!("EXPLAIN QUERY PLAN {}", select_strays(strays));
+            let mut statement = connection.prepare(&sql).unwrap();
+            let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3));
+            let steps: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
+            assert!(steps.iter().any(|step| step.contains("SEARCH r ")), "{steps:#?}");
+            assert!(!steps.iter().any(|step| step.contains("SCAN r")), "{steps:#?}");
+        }
+    }
 }

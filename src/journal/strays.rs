@@ -228,10 +228,8 @@ impl Strays {
         let next_id: i64 =
             connection.query_row("SELECT coalesce(min(min(id), 0), 0) - 1 FROM receipt", [], |row| row.get(0))?;
         let mut strays = Self { next_id, max, ..Self::default() };
-        let mut statement = connection.prepare(&reread::select(
-            "FROM (SELECT receipt FROM stray ORDER BY receipt LIMIT ?1) s JOIN receipt r ON r.id = s.receipt",
-            "ORDER BY r.id DESC",
-        ))?;
+        let mut statement =
+            connection.prepare(&reread::select_strays("SELECT receipt FROM stray ORDER BY receipt LIMIT ?1"))?;
         let mut rows = statement.query([max as i64])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {

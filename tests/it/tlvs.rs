@@ -368,6 +368,10 @@ fn a_forgotten_parameter_is_added_for_what_is_not_sent_and_for_what_was_refused(
     let sent = smsc.taken();
     assert_eq!(sent.len(), 14, "each refused one went twice, the others once");
     assert!(sent[4..].iter().all(|one| one.tlv(0x1401) == Some(b"T1\0")));
+    // What was refused first and taken then is not told any more.
+    let csv = smppost.run(&["report", "c", "--format", "csv"]).stdout;
+    assert!(!csv.contains("template id missing") && !csv.contains(",accepted,11,"), "{csv}");
+    assert_eq!(column(&smppost, "SELECT DISTINCT reason FROM message_status"), [None]);
     let page = one_line(&smppost.run(&["report", "c"]).stdout);
     assert!(page.contains("added tlv:0x1401=T1 for all that went after"), "{page}");
     smppost.run(&["verify"]).assert_code(0);

@@ -155,10 +155,9 @@ struct Slot {
     first_receipt: Option<bool>,
     /// Whether an answer rejected it, and with what the last such one did.
     rejected: Option<u32>,
-    /// When the answer came whose status is shown.
-    status_at: i64,
-    /// And to which attempt.
-    status_of: i64,
+    /// The last answer to the part that was read last, and the one whose status is shown so far, of the parts before it.
+    last_answer: Option<LastAnswer>,
+    shown_answer: Option<LastAnswer>,
     /// What the last part that was rejected, and not taken later, was rejected with.
     standing: Option<(i64, u32)>,
     /// Whether its first part was claimed once without being written.
@@ -171,6 +170,15 @@ struct Slot {
     receipt_error: Option<String>,
     matched_error: Option<String>,
     done_at: Option<i64>,
+}
+
+/// The last answer to a part, in the order in which one is shown rather than another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct LastAnswer {
+    rejected: bool,
+    answered_at: i64,
+    attempt: Attempt,
+    status: u32,
 }
 
 /// Messages of one snapshot. Their rows are kept from chunk to chunk, so that their strings are not allocated anew.
@@ -300,14 +308,8 @@ impl Chunk {
             slot.row.answered_at = slot.row.answered_at.max(Some(Stamp(answered_at)));
             let sent_at = Stamp(row.get(5)?);
             slot.row.sent_at = Some(slot.row.sent_at.map_or(sent_at, |first| first.min(sent_at)));
-            // A rejection is shown before anything else, and of two answers the later.
             let rejected = outcome == Outcome::Rejected as i64;
-            if rejected && slot.rejected.is_none()
-                || rejected == slot.rejected.is_some() && answered_at >= slot.status_at
-            {
-                slot.row.command_status = Some(status);
-                (slot.status_at, slot.status_of) = (answered_at, attempt.0);
-            }
+            slot.note_answer(LastAnswer { rejected, answered_at, attempt, status });
             if rejected {
                 slot.rejected = Some(status);
                 slot.standing = Some((attempt.part(), status));
@@ -338,7 +340,8 @@ impl Chunk {
         let mut slots = Slots::over(&mut self.slots[..self.used]);
         while let Some(row) = rows.next()? {
             let attempt = Attempt(row.get(0)?);
-            if let Some(slot) = slots.of(attempt.part()).filter(|slot| slot.status_of == attempt.0) {
+            let is_shown = |slot: &&mut Slot| slot.shown().is_some_and(|shown| shown.attempt == attempt);
+            if let Some(slot) = slots.of(attempt.part()).filter(is_shown) {
                 slot.row.reason = row.get(1)?;
             }
         }
@@ -459,8 +462,8 @@ impl Slot {
             first_outcome: None,
             first_receipt: None,
             rejected: None,
-            status_at: 0,
-            status_of: 0,
+            last_answer: None,
+            shown_answer: None,
             standing: None,
             not_written: false,
             told_ids: Vec::new(),
@@ -486,8 +489,23 @@ impl Slot {
         self.not_written && self.first_outcome.is_none()
     }
 
+    /// Notes an answer; they come in the order of attempts.
+    fn note_answer(&mut self, answer: LastAnswer) {
+        // What was tried again does not count any more.
+        if self.last_answer.is_some_and(|last| last.attempt.part() != answer.attempt.part()) {
+            self.shown_answer = self.shown();
+        }
+        self.last_answer = Some(answer);
+    }
+
+    /// The answer whose status is shown: a rejection before anything else, and of two answers the later.
+    fn shown(&self) -> Option<LastAnswer> {
+        self.shown_answer.max(self.last_answer)
+    }
+
     /// Works out what follows from the facts.
     fn finish(&mut self, claimed_at: Option<i64>, cancelled: bool, names: &Names) {
+        self.row.command_status = self.shown().map(|answer| answer.status);
         // Without an answer, the time of the claim is the nearest that is known.
         if self.first_outcome.is_none() && !self.not_written {
             let claimed = claimed_at.map(Stamp);

@@ -122,7 +122,7 @@ impl CancelArgs {
                 display.say(&format!("{}: {words}", escape_terminal(&self.campaign)));
             }
             Err(JournalError::Held(_)) => display.say(&format!(
-                "{}: cancelled; the running sender takes back what it has not written yet",
+                "{}: cancelled; the running sender withdraws what it has not written yet",
                 escape_terminal(&self.campaign)
             )),
             Err(error) => return Err(error.into()),

@@ -185,7 +185,7 @@ fn refuse_idle(command: &str, typed: &clap::ArgMatches) -> Result<(), CliError> 
             && typed.value_source(id) == Some(ValueSource::CommandLine);
         if let (true, false, Some(long)) = (is_typed, ACT.contains(&id), argument.get_long()) {
             return Err(CliError::Usage(format!(
-                "--{long} does nothing without --at-smsc: what is not sent yet is taken back in the journal alone"
+                "--{long} does nothing without --at-smsc: what is not sent yet is cancelled in the journal alone"
             )));
         }
     }

@@ -20,10 +20,15 @@ impl Keeper {
     /// Judges again the receipts that exactly this id had led to other attempts, now that `sent` has it as well.
     pub(super) fn judge_those_of_others(&mut self, key: IdKey, sent: &Sent, now: i64) -> Result<(), JournalError> {
         self.to_judge.spelled(key.folded);
+        // In the order in which they came: what an earlier one decides, a later one goes by.
+        let mut receipts: Vec<Stray> = self
+            .strays
+            .naming(key, sent.generation)
+            .filter(|stray| stray.judged)
+            .take(RECEIPTS_LOOKED_AT_MAX as usize)
+            .cloned()
+            .collect();
         let others: Vec<Attempt> = self.ids.receipted(key, sent.attempt, sent.destination).take(ATTEMPTS_MAX).collect();
-        if others.is_empty() {
-            return Ok(());
-        }
         let claimed_at: Option<i64> = self
             .connection
             .prepare_cached(
@@ -32,14 +37,17 @@ impl Keeper {
             .query_row((sent.attempt.tried(), sent.attempt.part()), |row| row.get(0))
             .optional()?;
         let Some(claimed_at) = claimed_at else { return Ok(()) };
-        let mut found = Vec::new();
         for other in others {
-            found.extend(self.receipts_since(other, claimed_at)?);
+            receipts.extend(self.receipts_since(other, claimed_at)?);
         }
-        // In the order in which they came: each may close an attempt to those after it.
-        found.sort_unstable_by_key(Stray::arrival);
-        for stray in found {
-            self.judge_anew(stray, now)?;
+        // Of those of one millisecond, what was matched as it came was earlier; numbers of the others fall.
+        receipts.sort_unstable_by_key(|stray| (stray.received_at, stray.id < 0, stray.id.abs()));
+        receipts.dedup_by_key(|stray| stray.id);
+        for stray in receipts {
+            match self.strays.get(stray.id).is_some() {
+                true => self.judge_one(stray.id, now)?,
+                false => self.judge_anew(stray, now)?,
+            }
         }
         Ok(())
     }

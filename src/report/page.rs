@@ -163,7 +163,7 @@ fn meaning(state: State, receipts: Receipts) -> &'static str {
         },
         State::Rejected => "refused by the SMSC",
         State::InDoubt => "sent and never answered: nobody can know",
-        State::Cancelled => "taken back before being sent",
+        State::Cancelled => "cancelled before it was sent",
         State::Suppressed => "on the suppression list",
     }
 }

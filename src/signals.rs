@@ -132,16 +132,22 @@ fn heed(signal: i32, has_ended: &mut bool) {
 
 /// The end at once.
 pub fn end() -> ! {
-    if let Some(terminal) = TERMINAL.lock().as_ref() {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, terminal);
-    }
+    restore_terminal();
     let what = STANDING.lock().what;
     screen::stderr().set_line(None);
     if !what.is_empty() {
         screen::say(&format!("interrupted: {what}"));
     }
     screen::stderr().flush(LAST_WORD);
+    // The prompt is shown before the terminal is changed for it, and that may have been between.
+    restore_terminal();
     std::process::exit(i32::from(crate::cli::exit::INTERRUPTED));
+}
+
+fn restore_terminal() {
+    if let Some(terminal) = TERMINAL.lock().as_ref() {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, terminal);
+    }
 }
 
 fn state() -> String {

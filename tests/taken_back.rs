@@ -28,7 +28,7 @@ fn a_cancel_reaches_what_is_claimed_and_not_written() {
     let (smppost, smsc, run) = slow(&rows(3_000));
     let ended = smppost.run(&["cancel", "c"]);
     ended.assert_code(0);
-    assert!(ended.stderr.contains("takes back what it has not written yet"), "{}", ended.said());
+    assert!(ended.stderr.contains("withdraws what it has not written yet"), "{}", ended.said());
     let before = smsc.ledger().len();
     run.wait();
     let after = smsc.finish().submits.len() - before;

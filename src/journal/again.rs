@@ -52,6 +52,24 @@ impl Keeper {
         Ok(())
     }
 
+    /// Judges again, in this transaction or the next ones, what came after this receipt and was given to an attempt by exactly
+    /// this id, where the SMSC gave the id more than once: such receipts are not remembered once they are matched.
+    pub(super) fn take_up_those_after(&mut self, key: IdKey, stray: &Stray) -> Result<(), JournalError> {
+        let attempts: Vec<Attempt> = self.ids.with_exactly(key, [0, 0]).take(ATTEMPTS_MAX).collect();
+        if attempts.len() < 2 {
+            return Ok(());
+        }
+        for attempt in attempts {
+            for later in self.receipts_since(attempt, stray.received_at)? {
+                if later.arrival() > stray.arrival() && self.strays.get(later.id).is_none() {
+                    self.to_judge.all([-later.id]);
+                    self.strays.remember(later);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The receipts that their exact id gave to an attempt and that came since.
     fn receipts_since(&self, attempt: Attempt, since: i64) -> Result<Vec<Stray>, JournalError> {
         let mut found = Vec::new();

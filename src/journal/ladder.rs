@@ -464,14 +464,23 @@ impl Keeper {
         if let Some(facts) = facts {
             self.books.touch_with_facts(&facts);
         }
-        for attempt in [stray.owner, owner].into_iter().flatten() {
-            self.books.touch_as_found(&self.connection, attempt.part())?;
-            self.note_matched(attempt)?;
+        // The ids with which other receipts may mean another attempt now.
+        let mut keys = [Some(stray.marks.key), stray.marks.text_key, None, None];
+        for (n, attempt) in [stray.owner, owner].into_iter().enumerate() {
+            if let Some(attempt) = attempt {
+                self.books.touch_as_found(&self.connection, attempt.part())?;
+                keys[2 + n] = self.note_matched(attempt)?;
+            }
         }
         self.match_later(stray.id, owner, rule, now)?;
         if stray.is_final && stray.owner != owner {
             // Later ones with the same id mean another attempt, now that one has its final receipt, or has it no more.
-            self.to_judge.all(self.strays.alike_after(stray));
+            for n in (0..keys.len()).filter(|&n| !keys[..n].contains(&keys[n])) {
+                if let Some(key) = keys[n] {
+                    self.to_judge.all(self.strays.alike_after(key, stray));
+                    self.take_up_those_after(key, stray)?;
+                }
+            }
         }
         for (attempt, id) in [(stray.owner, None), (owner, Some(stray.marks.key.exact))] {
             if let Some(attempt) = attempt
@@ -510,19 +519,21 @@ impl Keeper {
     }
 
     /// The message of an attempt has from now on a stored state, and receipts that are not all stored under its own number.
-    pub(super) fn note_matched(&mut self, attempt: Attempt) -> Result<(), JournalError> {
+    /// Returns its id.
+    pub(super) fn note_matched(&mut self, attempt: Attempt) -> Result<Option<IdKey>, JournalError> {
         let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
         let mut rows = statement.query([attempt.0])?;
         if let Some(row) = rows.next()?
             && let Ok(Some(id)) = row.get_ref(0)?.as_str_or_null()
         {
-            let folded = self.ids.folded(id.as_bytes());
-            self.ids.change(folded, attempt, |known| {
+            let key = self.ids.key(id.as_bytes());
+            self.ids.change(key.folded, attempt, |known| {
                 known.not_plain();
                 known.note_matched();
             });
+            return Ok(Some(key));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The state of a plain message some of whose receipts are stored already.

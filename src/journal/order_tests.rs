@@ -201,10 +201,11 @@ fn model(story: &Story, numbers_fit: bool) -> Vec<Fate> {
     if fitted && !numbers_fit { model(story, true) } else { fates }
 }
 
+/// So many stories, from this seed on; more of them, and others, by `STORIES=5000 SEED=$RANDOM`.
 #[test]
 fn whose_receipts_are_does_not_depend_on_the_order_in_which_things_come() {
     let stories: u64 = std::env::var("STORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(100);
-    let first: u64 = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let first: u64 = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     for seed in (0..stories).map(|n| first.wrapping_add(n)) {
         let story = invent(&mut fastrand::Rng::with_seed(seed));
         let (found, expected) = (live(&story), model(&story, false));

@@ -472,18 +472,15 @@ impl Strays {
         self.spelled(spelling).filter(|stray| stray.judged).map(|stray| -stray.id)
     }
 
-    /// Judged receipts with the ids of this one that came after it: the next ones.
-    pub fn alike_after(&self, stray: &Stray) -> Vec<i64> {
-        let mut found = Vec::new();
-        for id in stray.marks.ids() {
-            let after = self.by_id.range((id, stray.arrival())..).skip_while(|entry| entry.1 == stray.arrival());
-            let after = after.take_while(|entry| entry.0 == id);
-            found.extend(after.take(ALIKE_MAX).map(|(_, (_, is_stray, number))| match is_stray {
-                true => *number,
-                false => -*number,
-            }));
-        }
-        found
+    /// Judged receipts with this id that came after that one: the next ones.
+    pub fn alike_after(&self, key: IdKey, stray: &Stray) -> impl Iterator<Item = i64> + '_ {
+        let (id, arrival) = (key.exact, stray.arrival());
+        let after = self.by_id.range((id, arrival)..).skip_while(move |entry| entry.1 == arrival);
+        let after = after.take_while(move |entry| entry.0 == id);
+        after.take(ALIKE_MAX).map(|(_, (_, is_stray, number))| match is_stray {
+            true => *number,
+            false => -*number,
+        })
     }
 
     /// Judged receipts that have this number in an address: by reading all.

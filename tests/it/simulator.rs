@@ -278,3 +278,39 @@ fn verbose_tells_more_of_each_command_that_has_sessions() {
     let ended = simulator.end();
     assert!(ended.stderr.contains("session 1"), "{}", ended.said());
 }
+
+#[test]
+fn outcomes_receipts_in_flight_and_the_version_of_the_answer_are_as_told() {
+    let smppost = Smppost::new();
+    let options =
+        ["--outcomes", "undelivered=1", "--deliver-window", "1", "--no-sc-interface-version", "--receipt-delay", "1ms"];
+    let simulator = Simulator::start(&smppost, &options);
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, simulator.port.parse().unwrap())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let pdu = |id, number, body: &[u8]| crate::common::independent_smsc::pdu(id, 0, number, body);
+    stream.write_all(&pdu(9, 1, b"test\0secret\0\0\x34\0\0\0")).unwrap();
+    let read = |stream: &mut TcpStream| -> std::io::Result<Vec<u8>> {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length)?;
+        let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+        frame[..4].copy_from_slice(&length);
+        stream.read_exact(&mut frame[4..])?;
+        Ok(frame)
+    };
+    let bound = read(&mut stream).unwrap();
+    assert!(bound.ends_with(b"\0") && !bound.windows(3).any(|octets| octets == [0x02, 0x10, 0x00]), "{bound:02x?}");
+    for number in [2, 3] {
+        let body = b"\0\x05\0Acme\0\x01\x01447700900123\0\0\0\0\0\0\x01\0\0\0\x02Hi";
+        stream.write_all(&pdu(4, number, body)).unwrap();
+    }
+    stream.set_read_timeout(Some(Duration::from_millis(1_500))).unwrap();
+    let mut receipts = Vec::new();
+    while let Ok(frame) = read(&mut stream) {
+        if decode_header(&frame).unwrap().command_id == CommandId::DELIVER_SM {
+            receipts.push(frame);
+        }
+    }
+    assert_eq!(receipts.len(), 1, "the second waits for the answer to the first");
+    assert!(String::from_utf8_lossy(&receipts[0]).contains("stat:UNDELIV"), "{receipts:02x?}");
+    simulator.end();
+}

@@ -1,7 +1,7 @@
 //! Message ids beyond what memory holds: sorted runs in the journal.
 //!
 //! One edge divides all ids: those of parts before it are here, those of later ones in memory ([`super::ids`]), but for
-//! those that are asleep after a start ([`super::load`]). When memory is full the oldest ids move here, and so do those that
+//! those that are asleep after a start (module `load`). When memory is full the oldest ids move here, and so do those that
 //! an earlier sender left in its memory, as runs sorted by hash and packed into chunks, so that writing is appending, and
 //! the edge moves on with them in the same transaction. An id given to a part before the edge (a late answer, a retry) is
 //! entered at once, in run 0. A filter in memory for each run (ten bits an id) keeps a look-up from asking runs that cannot

@@ -5,8 +5,8 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use smppost::import::{Event, RowReader, Settings, TextSource};
-use smppost::pacer::{Bucket, Rate};
-use smppost::text::{Encoder, Policy, Reference, segment};
+use smppost::message::text::{Encoder, Policy, Reference, segment};
+use smppost::policy::pacer::{Bucket, Rate};
 use smppost::wire::values::esm_class;
 use smppost::wire::{
     Address, CommandStatus, FrameBuffer, MessageId, Pdu, Receipt, Sm, Tlvs, decode, decode_message_id, encode,

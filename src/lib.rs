@@ -5,20 +5,20 @@
 //! # The data's way
 //!
 //! ```text
-//! CSV --import--> JOURNAL: queued                                          campaign, import, template, text, address
+//! CSV --import--> JOURNAL: queued                                          import, message
 //!
-//! FEEDER   reads queued messages ahead and encodes them                    journal::feed
+//! FEEDER   reads queued messages ahead and encodes them                    journal::writer::read_ahead
 //!   | chunks of encoded parts
 //!   v
-//! JOURNAL  the one writing connection: claims parts for the sessions       journal::keeper
+//! JOURNAL  the one writing connection: claims parts for the sessions       journal::writer
 //!   |      that want some, gives sequence numbers, COMMIT (fsync)
 //!   | claimed parts                                    ^ answers, receipts, inbound, ended sessions
 //!   v                                                  |
-//! WRITER of a session: tokens from the PACER,          |                   session::writer, pacer, window
+//! WRITER of a session: tokens from the PACER,          |                   client::writer, policy::pacer, client::window
 //!   |      write mark, then the socket                 |
 //!   v                                                  |
 //! SMSC --------------------------------------------> READER of that session, which frames, decodes, frees slots
-//!                                                                          session::reader, wire
+//!                                                                          client::reader, wire
 //! JOURNAL commits what came; only then the WRITER answers the receipts
 //!
 //! report, list, verify: read-only connections, short snapshots             report, journal::query
@@ -41,7 +41,7 @@
 //! - A slot of the window is free again only when the answer that frees it is noted beside the journal. So no more than a
 //!   window a session is in doubt after a death, however far the journal thread was behind.
 //! - A receipt or inbound message is answered only after the commit that holds it.
-//! - Facts are appended. A message's state follows from them by one rule, [`journal::state`].
+//! - Facts are appended. A message's state follows from them by one rule, [`journal::model::state`].
 //! - Tokens are taken when octets are about to be written. Claims run a few moments ahead of that, so that the disk is
 //!   never waited for, and no further.
 //! - Every channel is bounded, and every edge that can block points toward the journal or the socket. The journal thread
@@ -61,59 +61,42 @@
 //!
 //! # Code map, in reading order
 //!
-//! - [`wire`]: SMPP as octets: frames, PDUs, TLVs, statuses, receipts. No I/O.
-//! - [`text`], [`address`], [`template`], [`fields`], [`escape`]: alphabets and parts, numbers and senders, texts with
-//!   columns in them, submit_sm fields by name, foreign text made harmless. Pure.
-//!   [`trouble`]: what the system refuses, in words with their cure.
-//! - [`import`]: a CSV file as rows; [`campaign`]: those rows into the journal, or into a tally ([`preview`]).
-//! - [`journal`]: the one door to SQLite.
-//! - [`restraint`]: when a run stops by itself. Pure.
-//! - [`hours`], [`pacer`], [`window`], [`link`], [`session`]: when and how fast, outstanding requests, sockets and TLS, and
-//!   the two threads of a session. [`record`]: every PDU into a file, by a thread that nobody waits for.
-//! - [`pipeline`]: a run of sending from the lock to the last unbind; [`operations`]: query_sm, cancel_sm, replace_sm;
-//!   [`trial`]: the test messages of `probe`.
-//! - [`report`], [`progress`]: what is shown; [`screen`]: the thread that shows it, for which nobody waits.
+//! A room leans on those below it alone:
+//!
+//! - [`cli`]: what can be typed: options, profiles ([`cli::config`]), one file a command. It knows everything, nothing knows it.
+//! - [`report`]: what is shown: tables, pages, progress, explanations.
+//! - [`run`]: a run of sending from the lock to the last unbind ([`run::pipeline`]), query_sm, cancel_sm and replace_sm
+//!   ([`run::operations`]), the test messages of `probe` ([`run::probe`]).
+//! - [`client`]: the two threads of a session, its window, its timers; [`client::link`]: sockets and TLS.
+//! - [`import`]: a CSV file as rows, and those rows as a campaign ([`import::campaign`]), or counted only ([`import::preview`]).
+//! - [`journal`]: the one door to SQLite; its page has the table of its modules.
 //! - [`smsc`]: the simulator, with its faults and its ledger.
-//! - [`cli`], [`config`], [`logging`], [`signals`]: what can be typed, what is said, and what comes from elsewhere, the time
-//!   zone among it.
-//! - [`failpoint`], [`broken`]: for tests of the promise; nothing of them is in a release.
+//! - [`record`]: every PDU into a file, by a thread that nobody waits for.
+//! - [`message`]: from a row's words to the fields and parts of a submit_sm. Pure.
+//! - [`policy`]: sending hours, the account's tokens, when a run stops by itself. Pure.
+//! - [`wire`]: SMPP as octets: frames, PDUs, TLVs, statuses, receipts. No I/O.
+//! - [`words`]: numbers, durations, lists and foreign text as people read them.
+//! - [`platform`]: signals, the terminal and the log; failpoints for tests of the promise, of which a release has nothing.
 
-pub mod wire;
+pub mod cli;
 
-pub mod address;
-pub mod escape;
-pub mod fields;
-pub mod template;
-pub mod text;
-pub mod trouble;
+pub mod report;
 
-pub mod campaign;
+pub mod run;
+
+pub mod client;
 pub mod import;
-pub mod preview;
 
 pub mod journal;
 
-pub mod hours;
-pub mod link;
-pub mod pacer;
-pub mod record;
-pub mod restraint;
-pub mod session;
-pub mod window;
-
-pub mod operations;
-pub mod pipeline;
-pub mod progress;
-pub mod report;
-pub mod screen;
-pub mod trial;
-
 pub mod smsc;
 
-pub mod cli;
-pub mod config;
-pub mod logging;
-pub mod signals;
+pub mod record;
 
-pub mod broken;
-pub mod failpoint;
+pub mod message;
+
+pub mod policy;
+pub mod wire;
+pub mod words;
+
+pub mod platform;

@@ -7,7 +7,7 @@ mod common;
 use common::{Smppost, expected, one, rows, states};
 use parking_lot::Mutex;
 use serde_json::Value;
-use smppost::link::door::{Door, Identity};
+use smppost::client::link::tls_proxy::{Door, Identity};
 use smppost::smsc::{Settings, Smsc};
 use smppost::wire::{CommandId, FrameBuffer, decode_header};
 use std::collections::HashMap;

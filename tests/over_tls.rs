@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Smppost, expected, long_rows, one, rows, states};
-use smppost::link::door::{Door, Identity};
+use smppost::client::link::tls_proxy::{Door, Identity};
 use smppost::smsc::{Faults, Settings, Smsc};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -3,16 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use crossbeam_channel::never;
-use smppost::campaign::{CampaignFile, Reading, import};
-use smppost::journal::account::Identity;
-use smppost::journal::campaign::CampaignOptions;
-use smppost::journal::control::{Decision, request};
-use smppost::journal::key::State;
-use smppost::journal::lock::SenderLock;
+use smppost::client::{Account, BindMode, ReceiptReading, Secret, Timers, Version};
+use smppost::import::campaign::{CampaignFile, Reading, import};
+use smppost::journal::files::lock::SenderLock;
+use smppost::journal::model::campaign::CampaignOptions;
+use smppost::journal::model::key::State;
+use smppost::journal::store::account::Identity;
+use smppost::journal::store::decisions::{Decision, request};
 use smppost::journal::{open_existing, open_read_only};
-use smppost::pacer::Rate;
-use smppost::pipeline::{Ended, Listen, Outcome, SendSettings, send};
-use smppost::session::{Account, BindMode, ReceiptReading, Secret, Timers, Version};
+use smppost::policy::pacer::Rate;
+use smppost::run::pipeline::{Ended, Listen, Outcome, SendSettings, send};
 use smppost::smsc::{DelayRange, Every, Faults, IdForm, Quirks, ReceiptIdForm, Settings, Smsc};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl Scene {
         let options =
             CampaignOptions { to_column: "to".into(), text: Some(text.into()), from: "Acme".into(), ..options };
         let campaign = CampaignFile { path: csv, name: "test".into(), options, reading: Reading::default() };
-        import(&campaign, &journal, &mut |_, _| (), &mut |_| smppost::campaign::Again::GoOn).unwrap();
+        import(&campaign, &journal, &mut |_, _| (), &mut |_| smppost::import::campaign::Again::GoOn).unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
         let smsc = Smsc::start(Settings { listen, rate: None, ..settings }).unwrap();
         Self { _folder: folder, journal, smsc }
@@ -61,7 +61,7 @@ impl Scene {
                 addresses: Default::default(),
                 bind: BindMode::Transceiver,
                 version: Version::V34,
-                tlvs: smppost::session::TakesTlvs::default(),
+                tlvs: smppost::client::TakesTlvs::default(),
                 window: 50,
                 timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
                 receipts: ReceiptReading::default(),
@@ -81,9 +81,9 @@ impl Scene {
             old_receipts_come: true,
             opt_out_words: Vec::new(),
             opt_in_words: Vec::new(),
-            receipt_horizon: smppost::journal::keeper::RECEIPT_HORIZON,
-            default_alphabet: smppost::text::DefaultAlphabet::Gsm7,
-            never_bound: smppost::pipeline::NeverBound::Wait,
+            receipt_horizon: smppost::journal::writer::RECEIPT_HORIZON,
+            default_alphabet: smppost::message::text::DefaultAlphabet::Gsm7,
+            never_bound: smppost::run::pipeline::NeverBound::Wait,
             listen: None,
         }
     }
@@ -202,8 +202,10 @@ fn f25_an_smsc_without_tlvs_gets_none() {
 
 #[test]
 fn f37_receipts_for_the_first_part_only() {
-    let options =
-        CampaignOptions { receipts_for: smppost::journal::state::ReceiptsFor::First, ..CampaignOptions::default() };
+    let options = CampaignOptions {
+        receipts_for: smppost::journal::model::state::ReceiptsFor::First,
+        ..CampaignOptions::default()
+    };
     let scene = Scene::new(quirks("first-part-only"), 50, &"long ".repeat(60), options);
     scene.run(&scene.settings());
     assert_eq!(scene.number("SELECT delivered FROM campaign_summary"), 50);

@@ -17,8 +17,9 @@
 mod make;
 
 use clap::Parser;
-use smppost::journal::numbers::{Numbers, index};
-use smppost::journal::{lately::Lately, open_existing};
+use smppost::journal::open_existing;
+use smppost::journal::store::lately::Lately;
+use smppost::journal::store::number_index::{Numbers, upkeep};
 use std::net::TcpListener;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -156,7 +157,7 @@ impl Case<'_> {
             self.messages,
             "runs of the look-up of messages that have none",
             once(|| {
-                index::catch_up(&connection, i64::MAX).unwrap();
+                upkeep::catch_up(&connection, i64::MAX).unwrap();
             }),
         );
         let octets: i64 =
@@ -212,7 +213,7 @@ impl Case<'_> {
                 for from in (first..first + end).step_by(10_000) {
                     make::delete(&connection, from, from + 10_000);
                 }
-                index::forget(&connection, &(first..first + end)).unwrap();
+                upkeep::forget(&connection, &(first..first + end)).unwrap();
             }),
         );
     }

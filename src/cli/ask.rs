@@ -28,7 +28,7 @@ pub fn yes_unless(question: &str, default: bool, is_over: &dyn Fn() -> bool) -> 
     let input = io::stdin();
     let input = input.as_fd();
     // What was said before comes before the question.
-    crate::screen::stderr().flush(crate::screen::FAREWELL);
+    crate::platform::screen::stderr().flush(crate::platform::screen::FAREWELL);
     ask(input, &mut io::stderr(), question, default, &|| !is_over() && in_foreground(input))
 }
 

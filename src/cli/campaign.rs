@@ -2,16 +2,16 @@
 
 use super::CliError;
 use super::connection::{duration, duration_text};
-use crate::address::{SENDER_CHARACTERS_MAX, SENDER_LENGTH_MAX, Sender};
-use crate::campaign::{CampaignFile, Reading, no_file};
-use crate::fields::{FIELD_NAMES, SubmitFields};
+use crate::import::campaign::{CampaignFile, Reading, no_file};
 use crate::import::{FileEncoding, is_delimiter};
-use crate::journal::books::InDoubtPolicy;
-use crate::journal::campaign::{CampaignOptions, Receipts, Via};
-use crate::journal::state::ReceiptsFor;
-use crate::template::Template;
-use crate::text::{Concat, DefaultAlphabet};
-use crate::trouble::shown;
+use crate::journal::model::campaign::{CampaignOptions, Receipts, Via};
+use crate::journal::model::state::ReceiptsFor;
+use crate::journal::store::counts::InDoubtPolicy;
+use crate::message::address::{SENDER_CHARACTERS_MAX, SENDER_LENGTH_MAX, Sender};
+use crate::message::fields::{FIELD_NAMES, SubmitFields};
+use crate::message::template::Template;
+use crate::message::text::{Concat, DefaultAlphabet};
+use crate::words::trouble::shown;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -2,18 +2,18 @@
 
 use super::operations::{self, OperationArgs};
 use super::{CliError, ask, exit};
-use crate::escape::escape_terminal;
-use crate::journal::control::Decision;
-use crate::journal::key::State;
-use crate::journal::lock::SenderLock;
-use crate::journal::operations::Operation;
+use crate::journal::files::lock::SenderLock;
+use crate::journal::model::key::State;
 use crate::journal::query::{self, CampaignSummary};
-use crate::journal::recover::{Recovery, recover};
-use crate::journal::retry::RetryRules;
+use crate::journal::store::decisions::Decision;
+use crate::journal::store::operations::Operation;
+use crate::journal::writer::recovery::{Recovery, recover};
+use crate::journal::writer::retry_queue::RetryRules;
 use crate::journal::{self, JournalError};
-use crate::pipeline;
-use crate::progress::Display;
-use crate::report::text::{count, number};
+use crate::report::progress::Display;
+use crate::run::pipeline;
+use crate::words::escape::escape_terminal;
+use crate::words::format::{count, number};
 use clap::Args;
 use std::io::Write;
 use std::path::Path;
@@ -103,7 +103,8 @@ impl CancelArgs {
         display: &Display,
     ) -> Result<(), CliError> {
         let decision = Decision::Cancel { lines: self.lines.clone() };
-        journal::control::request(&connection, &self.campaign, &decision).map_err(|error| error.at(journal))?;
+        journal::store::decisions::request(&connection, &self.campaign, &decision)
+            .map_err(|error| error.at(journal))?;
         let before = before.counts.of(State::Cancelled);
         match SenderLock::take(journal) {
             Ok(_lock) => {

@@ -2,14 +2,14 @@
 
 use super::CliError;
 use super::campaign::AlphabetArgs;
-use crate::config::PASSWORD_VARIABLE;
-use crate::journal::account::Identity;
-use crate::journal::keeper::{RECEIPT_HORIZON, stop_word};
-use crate::link::{LocalAddresses, Tls, TlsOptions, parse_host, parse_local, parse_pin};
-use crate::session::{
+use crate::cli::config::PASSWORD_VARIABLE;
+use crate::client::link::{LocalAddresses, Tls, TlsOptions, parse_host, parse_local, parse_pin};
+use crate::client::{
     ADDRESS_RANGE_MAX, Account, BindMode, BoundAddresses, ReceiptCodes, ReceiptReading, Secret, Spread, StateFrom,
     TakesTlvs, Timers, Version,
 };
+use crate::journal::store::account::Identity;
+use crate::journal::writer::{RECEIPT_HORIZON, stop_word};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -259,7 +259,8 @@ pub const SAME_ACCOUNT: &str = "The journal's account is this one, at new hosts,
 
 /// The name of an account with this system_id at this host.
 pub fn name_of(system_id: &str, host: &str) -> String {
-    let host = if crate::link::is_loopback(host) { "localhost" } else { crate::link::host::plain(host) };
+    let host =
+        if crate::client::link::is_loopback(host) { "localhost" } else { crate::client::link::host::plain(host) };
     format!("{system_id} at {host}")
 }
 
@@ -283,7 +284,7 @@ impl ConnectionArgs {
             warn_of_clear(&self.hosts);
         }
         let variable = self.password_env.as_deref().unwrap_or(PASSWORD_VARIABLE);
-        account.password = crate::config::password(self.password_file.as_deref(), variable, self.is_strict())
+        account.password = crate::cli::config::password(self.password_file.as_deref(), variable, self.is_strict())
             .map_err(CliError::Usage)?;
         Ok(account)
     }
@@ -341,7 +342,8 @@ impl ConnectionArgs {
         let account = self.account(hosts, self.system_id.as_deref().unwrap_or_default(), Secret::default())?;
         self.tls.settings().map_err(CliError::Usage)?;
         if let Some(path) = &self.password_file {
-            crate::config::check_private(path).map_err(|words| CliError::Usage(format!("--password-file {words}")))?;
+            crate::cli::config::check_private(path)
+                .map_err(|words| CliError::Usage(format!("--password-file {words}")))?;
         }
         Ok(account)
     }
@@ -356,7 +358,7 @@ impl ConnectionArgs {
         account.tls = self.tls.settings()?;
         self.check_local(&account)?;
         if let Some(path) = &self.password_file {
-            crate::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
+            crate::cli::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
         }
         Ok(account)
     }
@@ -472,7 +474,7 @@ impl ConnectionArgs {
         .filter_map(|(key, value)| Some((key, value?)))
         .collect();
         if let [pin] = tls.tls_pin_sha256.as_slice() {
-            entries.push(("tls_pin_sha256", crate::escape::hex(pin)));
+            entries.push(("tls_pin_sha256", crate::words::escape::hex(pin)));
         }
         entries
     }
@@ -546,7 +548,7 @@ pub fn checked_login(option: &str, value: &str, most: usize) -> Result<(), CliEr
 
 /// Warns where a password travels to another machine without TLS.
 pub fn warn_of_clear(hosts: &[String]) {
-    if let Some(host) = hosts.iter().find(|host| !crate::link::is_loopback(host)) {
+    if let Some(host) = hosts.iter().find(|host| !crate::client::link::is_loopback(host)) {
         log::warn!("the password and all messages travel to {host} in the clear: use --tls if the provider offers it");
     }
 }

@@ -1,8 +1,10 @@
 //! Options that say when messages may be sent, and in which time zone that is meant.
 
 use super::CliError;
-use crate::config::zone::{self, Zone};
-use crate::hours::{self, Between, Days, Hours};
+use crate::cli::config::zone;
+use crate::cli::config::zone::Zone;
+use crate::policy::hours;
+use crate::policy::hours::{Between, Days, Hours};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};

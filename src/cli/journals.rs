@@ -1,8 +1,8 @@
 //! `journals`: those that this user is known to have.
 
 use super::{CliError, exit};
-use crate::escape::escape_terminal;
-use crate::journal::known::Notes;
+use crate::journal::store::known::Notes;
+use crate::words::escape::escape_terminal;
 use clap::Args;
 use std::io::Write;
 

@@ -6,13 +6,14 @@ use super::receiver::ReceiverArgs;
 use super::record::RecordArgs;
 use super::sessions::{CountArgs, KeepArgs, SpreadArgs};
 use super::{CliError, exit};
-use crate::hours::Hours;
+use crate::client::{Account, BindMode};
 use crate::journal::JournalError;
-use crate::journal::lock::SenderLock;
-use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, Listen, NeverBound, SendSettings};
-use crate::progress::Display;
-use crate::session::{Account, BindMode};
+use crate::journal::files::lock::SenderLock;
+use crate::policy::hours::Hours;
+use crate::policy::pacer::Rate;
+use crate::report::progress::Display;
+use crate::run::pipeline;
+use crate::run::pipeline::{Ended, Listen, NeverBound, SendSettings};
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
@@ -80,7 +81,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         listen: Some(Listen { time: args.time }),
         account,
     };
-    let interrupt = crate::signals::interrupts()?;
+    let interrupt = crate::platform::signals::interrupts()?;
     let display = Display::new();
     let outcome = pipeline::send(&settings, &lock, &interrupt, &mut |progress| display.listening(progress))?;
     display.clear();
@@ -110,5 +111,5 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
 }
 
 fn many(n: u64, what: &str) -> String {
-    crate::report::text::count(i64::try_from(n).unwrap_or(i64::MAX), what)
+    crate::words::format::count(i64::try_from(n).unwrap_or(i64::MAX), what)
 }

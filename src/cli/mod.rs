@@ -3,6 +3,7 @@
 pub mod ask;
 mod campaign;
 mod cancel;
+pub mod config;
 mod connection;
 mod guard;
 mod help;
@@ -18,23 +19,25 @@ mod probe;
 mod profile;
 mod receiver;
 pub mod record;
+pub mod report;
 mod resolve;
 mod restraint;
 mod send;
 mod sessions;
+pub mod smsc;
 mod suggest;
 mod suppress;
 mod trial;
 mod upgrade;
 
-use crate::campaign::CampaignError;
+use crate::cli::report::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
+use crate::cli::smsc::SmscArgs;
+use crate::import::campaign::CampaignError;
 use crate::journal::JournalError;
-use crate::journal::known::Notes;
-use crate::pipeline::SendError;
+use crate::journal::store::known::Notes;
 use crate::report::ReportError;
-use crate::report::cli::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
 use crate::report::find::FindArgs;
-use crate::smsc::cli::SmscArgs;
+use crate::run::pipeline::SendError;
 use cancel::CancelArgs;
 use clap::{Parser, Subcommand};
 use place::{Folders, Use, Wanted};
@@ -71,7 +74,7 @@ pub struct Cli {
     known_account: Vec<String>,
     /// What the profile says of its SMSC's numbers in words.
     #[arg(skip)]
-    names: crate::journal::names::ProfileNames,
+    names: crate::journal::store::names::ProfileNames,
     /// Say nothing of what goes as it should: only warnings, errors, and what needs you
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = EVERYWHERE)]
     quiet: bool,
@@ -88,9 +91,12 @@ pub struct Cli {
 impl Cli {
     /// Says as much as was asked for, and where.
     fn log(&self) -> Result<(), CliError> {
-        crate::logging::apply(self.quiet, self.verbose, self.log_file.as_deref()).map_err(|error| {
+        crate::platform::logging::apply(self.quiet, self.verbose, self.log_file.as_deref()).map_err(|error| {
             let path = self.log_file.as_deref().unwrap_or(Path::new(""));
-            CliError::Usage(format!("--log-file {}: {error}", crate::escape::escape_terminal(&path.to_string_lossy())))
+            CliError::Usage(format!(
+                "--log-file {}: {error}",
+                crate::words::escape::escape_terminal(&path.to_string_lossy())
+            ))
         })
     }
 }
@@ -243,16 +249,16 @@ impl CliError {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let code = until_shown();
-    crate::screen::stderr().set_line(None);
-    crate::screen::stderr().flush(crate::screen::FAREWELL);
-    crate::logging::flush(crate::screen::FAREWELL);
+    crate::platform::screen::stderr().set_line(None);
+    crate::platform::screen::stderr().flush(crate::platform::screen::FAREWELL);
+    crate::platform::logging::flush(crate::platform::screen::FAREWELL);
     code
 }
 
 fn until_shown() -> ExitCode {
     // Before any thread is started.
-    let signals = crate::signals::start();
-    crate::logging::start();
+    let signals = crate::platform::signals::start();
+    crate::platform::logging::start();
     if let Err(error) = signals {
         log::warn!("signals have their usual effects: {error}");
     }
@@ -264,7 +270,7 @@ fn until_shown() -> ExitCode {
             let words = error.render().to_string();
             if error.use_stderr() && arguments.iter().any(|typed| is_unsafe(&typed.to_string_lossy())) {
                 for line in words.lines() {
-                    crate::screen::say(&crate::escape::escape_terminal(line));
+                    crate::platform::screen::say(&crate::words::escape::escape_terminal(line));
                 }
             } else {
                 let _ = error.print();
@@ -282,20 +288,20 @@ fn until_shown() -> ExitCode {
             ExitCode::from(exit::OK)
         }
         Err(error) => {
-            crate::screen::say(&format!("smppost: {error}"));
+            crate::platform::screen::say(&format!("smppost: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
 }
 
 fn is_unsafe(text: &str) -> bool {
-    crate::escape::escape_terminal(text) != text
+    crate::words::escape::escape_terminal(text) != text
 }
 
 fn run(cli: &Cli) -> Result<u8, CliError> {
     let folders = Folders::of_environment();
     let notes = || Notes::read(folders.state.as_deref());
-    crate::journal::known::keep_in(folders.state.clone());
+    crate::journal::store::known::keep_in(folders.state.clone());
     if let Command::Journals(args) = &cli.command {
         return args.run(&notes(), &mut io::stdout().lock());
     }
@@ -391,9 +397,9 @@ impl Command {
 fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
     // Before anything is made beside it, or waits for the other end of a pipe.
     if !matches!(&cli.command, Command::Explain(_) | Command::Probe(_) | Command::Profile(_) | Command::Smsc(_)) {
-        crate::journal::regular::check(journal)?;
+        crate::journal::files::regular::check(journal)?;
     }
-    let mut out = crate::screen::AfterWords::new(io::stdout().lock());
+    let mut out = crate::platform::screen::AfterWords::new(io::stdout().lock());
     match &cli.command {
         Command::Send(args) => send::send(args, journal),
         Command::Import(args) => send::import(&args.campaign()?, args.allows_same(), journal).map(|()| exit::OK),
@@ -416,7 +422,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
         Command::Smsc(args) => {
             drop(out);
-            crate::smsc::cli::run(args)?;
+            crate::cli::smsc::run(args)?;
             Ok(exit::OK)
         }
     }

@@ -1,10 +1,10 @@
 //! The tables of a profile that say in words what its SMSC says in numbers: `[acme.errors]` and `[acme.tlv_names]`. They go
 //! into the journal with each command that writes to it, so that reports need no profile.
 
-use crate::config::file::{Entry, Profile};
-use crate::fields::Field;
-use crate::journal::names::{ProfileNames, code_of};
+use crate::cli::config::file::{Entry, Profile};
 use crate::journal::open_existing;
+use crate::journal::store::names::{ProfileNames, code_of};
+use crate::message::fields::Field;
 use crate::wire::Tag;
 use std::path::Path;
 

@@ -3,14 +3,15 @@
 use super::connection::{CONNECTION, ConnectionArgs, ReadingArgs, SAME_ACCOUNT};
 use super::sessions::{PaceArgs, StatusArgs};
 use super::{CliError, exit};
-use crate::journal::lock::SenderLock;
-use crate::journal::operations::Operation;
+use crate::journal::files::lock::SenderLock;
+use crate::journal::store::operations::Operation;
 use crate::journal::{JournalError, words};
-use crate::operations::{self, Fate, Line, Order};
-use crate::progress::Display;
+use crate::report::progress::Display;
 use crate::report::rows::{Format, Record, Rows};
-use crate::report::text::count;
+use crate::run::operations;
+use crate::run::operations::{Fate, Line, Order};
 use crate::wire::{BindKind, CommandStatus, MessageState};
+use crate::words::format::count;
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -111,7 +112,7 @@ pub fn run(
         campaign: campaign.into(),
         lines: lines.to_vec(),
     };
-    let interrupt = crate::signals::interrupts()?;
+    let interrupt = crate::platform::signals::interrupts()?;
     let mut shown = Shown {
         operation,
         out: Some((out, how.format)),

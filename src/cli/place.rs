@@ -4,7 +4,7 @@
 //! 2. `./smppost.db` where it is there, belongs to the user or root, and nobody else may write it.
 //! 3. The account's default: `ACCOUNT.db` in a service's state folder (`STATE_DIRECTORY`), else in the user's data folder.
 //!    What is imported before any account is known goes to `smppost.db` there, which is of the account that sends from it first.
-//! 4. What the notes of this user know ([`crate::journal::known`]): a command that reads, or that knows no account, takes the
+//! 4. What the notes of this user know ([`crate::journal::store::known`]): a command that reads, or that knows no account, takes the
 //!    only journal there is; one that sends or imports names it, and makes no second one.
 
 mod folders;
@@ -12,11 +12,11 @@ mod folders;
 pub use folders::Folders;
 
 use super::CliError;
-use crate::config::owner::{Stranger, stranger};
-use crate::escape::escape_terminal;
+use crate::cli::config::owner::{Stranger, stranger};
 use crate::journal;
-use crate::journal::known::{Note, Notes};
-use crate::report::text::argument;
+use crate::journal::store::known::{Note, Notes};
+use crate::words::escape::escape_terminal;
+use crate::words::format::argument;
 
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,7 @@ pub fn find(
 ) -> Result<PathBuf, CliError> {
     if let Some(named) = wanted.named {
         // As it was typed: made absolute, a URI looks like a file.
-        crate::journal::regular::check(named)?;
+        crate::journal::files::regular::check(named)?;
         return found(folders.absolute(named), wanted, notes, say);
     }
     let here = folders.here.join(if wanted.simulated { SIMULATED } else { HERE });
@@ -209,7 +209,7 @@ fn default_or_none(
 
 /// Whether the journal is of this account, or of none yet. One that cannot be read says so when it is used.
 fn may_serve(path: &Path, account: &[String]) -> bool {
-    let recorded = journal::open_untouched(path).and_then(|connection| journal::account::names(&connection));
+    let recorded = journal::open_untouched(path).and_then(|connection| journal::store::account::names(&connection));
     recorded.map_or(true, |names| names.is_empty() || names.iter().any(|name| account.contains(name)))
 }
 
@@ -249,5 +249,5 @@ fn named(notes: &[&Note]) -> String {
 
 /// Words for whoever runs the command.
 pub fn say(words: &str) {
-    crate::screen::say(words);
+    crate::platform::screen::say(words);
 }

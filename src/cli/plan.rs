@@ -2,14 +2,14 @@
 //! whether that is meant.
 
 use super::ask;
-use crate::escape::escape_terminal;
-use crate::hours::{Hours, Verdict};
+use crate::client::{Account, Spread};
 use crate::import::Tally;
-use crate::journal::key::State;
+use crate::journal::model::key::State;
 use crate::journal::query::{self, SENDERS_OF};
-use crate::pacer::Rate;
-use crate::report::text::{count, duration, number, wrapped};
-use crate::session::{Account, Spread};
+use crate::policy::hours::{Hours, Verdict};
+use crate::policy::pacer::Rate;
+use crate::words::escape::escape_terminal;
+use crate::words::format::{count, duration, number, wrapped};
 use jiff::{SignedDuration, Timestamp};
 use std::io::Write;
 
@@ -219,7 +219,7 @@ fn end(hours: &Hours, now: Timestamp, mut left: SignedDuration) -> Option<Timest
 pub fn say(lines: &[Line], how: &How<'_>) -> std::io::Result<()> {
     let mut words = Vec::new();
     write(lines, how, &mut words, crate::report::width())?;
-    crate::screen::say(&String::from_utf8_lossy(&words));
+    crate::platform::screen::say(&String::from_utf8_lossy(&words));
     Ok(())
 }
 

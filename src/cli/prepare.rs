@@ -1,10 +1,10 @@
 //! What is judged before a campaign's first row is stored, so that a run that cannot send leaves nothing behind.
 
 use super::CliError;
-use crate::journal::account::{Identity, judge_account};
+use crate::journal::store::account::{Identity, judge_account};
 use crate::journal::{self, JournalError};
-use crate::progress::Display;
-use crate::trouble::shown;
+use crate::report::progress::Display;
+use crate::words::trouble::shown;
 use std::path::{Path, PathBuf};
 
 /// How the name of a journal ends that is for rehearsals.
@@ -41,5 +41,5 @@ pub fn judge(journal: &Path, account: &Identity) -> Result<(), CliError> {
         Err(error) => return Err(error.into()),
     };
     judge_account(&connection, journal, account)?;
-    Ok(journal::recover::judge_marks(&connection, journal)?)
+    Ok(journal::writer::recovery::judge_marks(&connection, journal)?)
 }

@@ -6,9 +6,10 @@ use super::record::RecordArgs;
 use super::sessions::{CountArgs, PaceArgs};
 use super::trial::{self, TrialArgs};
 use super::{CliError, exit};
-use crate::link::{ConnectError, LookupError, TlsFacts};
+use crate::client;
+use crate::client::link::{ConnectError, LookupError, TlsFacts};
+use crate::client::{Account, BindError, BindMode, Bound, Dialogue, TakesTlvs};
 use crate::record::Recorder;
-use crate::session::{self, Account, BindError, BindMode, Bound, Dialogue, TakesTlvs};
 use crate::wire::{BindKind, CommandStatus, Foreign, FrameError, Header, decode_header, encode_enquire_link};
 use clap::Args;
 use std::io::Write;
@@ -50,7 +51,7 @@ pub fn run(args: &ProbeArgs, profile: Option<&str>, out: &mut dyn Write) -> Resu
     let account = Account { recorder: recorder(args)?, ..account };
     account.warn_of_danger();
     // Only now: before, a signal is to end the question for the password.
-    let interrupts = crate::signals::interrupts()?;
+    let interrupts = crate::platform::signals::interrupts()?;
     let stop = || !interrupts.is_empty();
     let found = find_mode(&account, &stop, out)?;
     let code = match found {
@@ -87,7 +88,7 @@ fn find_mode(account: &Account, stop: &dyn Fn() -> bool, out: &mut dyn Write) ->
     let mut bound: Vec<BindKind> = Vec::new();
     let mut refused = None;
     for kind in order.into_iter().filter(|kind| account.version.allows(*kind)) {
-        match session::bind(account, kind, stop, &drop) {
+        match client::bind(account, kind, stop, &drop) {
             Ok(session) if bound.is_empty() => {
                 report(account, kind, session, stop, out)?;
                 bound.push(kind);

@@ -2,9 +2,10 @@
 //! typed, and what the environment says, beats it. Also the command `profile`.
 
 use super::{Cli, CliError, Command, exit, names};
-use crate::config::file::{Config, Entry, Profile, RECEIVER, places};
-use crate::config::{PASSWORD_VARIABLE, file::ConfigError};
-use crate::link::parse_host;
+use crate::cli::config::PASSWORD_VARIABLE;
+use crate::cli::config::file::ConfigError;
+use crate::cli::config::file::{Config, Entry, Profile, RECEIVER, places};
+use crate::client::link::parse_host;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Subcommand};
@@ -307,7 +308,7 @@ fn blame_option(words: &str, path: &Path, profile: &Profile) -> String {
 }
 
 fn located(path: Option<&Path>, profile: &Profile, line: Option<usize>, words: &str) -> String {
-    let path = path.map_or_else(String::new, crate::trouble::shown);
+    let path = path.map_or_else(String::new, crate::words::trouble::shown);
     match line {
         Some(line) => format!("{path} line {line}: {words}"),
         None => format!("{path}, profile {}: {words}", profile.name),
@@ -335,7 +336,7 @@ pub fn run(args: &ProfileArgs, config: Option<&Path>, out: &mut dyn Write) -> Re
             for (config, profile) in profiles {
                 let host = profile.entries.iter().find(|entry| entry.key == "host");
                 let host = host.map_or_else(String::new, |entry| entry.values.join(", "));
-                writeln!(out, "{}\t{host}\t{}", profile.name, crate::trouble::shown(&config.path))?;
+                writeln!(out, "{}\t{host}\t{}", profile.name, crate::words::trouble::shown(&config.path))?;
             }
             Ok(exit::OK)
         }

@@ -4,9 +4,9 @@
 
 use super::CliError;
 use super::connection::{ConnectionArgs, checked_login, port};
-use crate::config::own_password;
-use crate::link::{parse_host, parse_pin};
-use crate::session::{Account, BindMode, Login, Secret};
+use crate::cli::config::own_password;
+use crate::client::link::{parse_host, parse_pin};
+use crate::client::{Account, BindMode, Login, Secret};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -125,7 +125,7 @@ impl ReceiverArgs {
 
     /// Whether the connections of a run need the password of those that send: not one that only receives, elsewhere.
     pub fn needs_senders_password(&self, bind: BindMode) -> bool {
-        bind != BindMode::Receiver || !self.names_password() && !crate::config::has_receiver_password()
+        bind != BindMode::Receiver || !self.names_password() && !crate::cli::config::has_receiver_password()
     }
 
     /// Refuses settings that would do nothing.
@@ -174,7 +174,7 @@ impl ReceiverArgs {
             super::connection::warn_of_clear(&login.hosts);
         }
         if !with_password && let Some(path) = last!(self, PasswordFile) {
-            crate::config::check_private(path)
+            crate::cli::config::check_private(path)
                 .map_err(|words| CliError::Usage(format!("the receiver's password_file {words}")))?;
         }
         Ok(Account { receiver: Some(Box::new(login)), ..account })
@@ -222,8 +222,8 @@ impl Setting {
 pub fn described(account: &Account) -> Option<String> {
     let login = account.receiver.as_ref().filter(|_| account.bind.can_receive())?;
     let tls = if login.tls.is_some() { "TLS" } else { "no TLS" };
-    let hosts = crate::escape::escape_terminal(&login.hosts.join(", ")).into_owned();
-    let system_id = crate::escape::escape_terminal(&login.system_id);
+    let hosts = crate::words::escape::escape_terminal(&login.hosts.join(", ")).into_owned();
+    let system_id = crate::words::escape::escape_terminal(&login.system_id);
     Some(format!("receives as {system_id} at {hosts} port {}, {tls}", login.port))
 }
 

@@ -2,16 +2,16 @@
 
 use super::CliError;
 use super::campaign::ReceiptsForArg;
-use crate::escape::escape_terminal;
-use crate::journal::assign::Assignment;
-use crate::journal::control::{Decision, request};
-use crate::journal::key::State;
-use crate::journal::lock::SenderLock;
-use crate::journal::recover::{Recovery, recover};
-use crate::journal::retry::RetryRules;
+use crate::journal::files::lock::SenderLock;
+use crate::journal::matcher::manual::Assignment;
+use crate::journal::model::key::State;
+use crate::journal::store::decisions::{Decision, request};
+use crate::journal::writer::recovery::{Recovery, recover};
+use crate::journal::writer::retry_queue::RetryRules;
 use crate::journal::{self, JournalError};
-use crate::progress::Display;
-use crate::report::text::{command, count, journal_option};
+use crate::report::progress::Display;
+use crate::words::escape::escape_terminal;
+use crate::words::format::{command, count, journal_option};
 use clap::Args;
 use std::path::Path;
 
@@ -60,9 +60,9 @@ impl ResolveArgs {
     fn decision(&self, connection: &rusqlite::Connection, journal: &Path) -> Result<Decision, CliError> {
         let lines = self.lines.clone();
         if self.receipt.is_none() && self.receipts_for.is_none() {
-            let mut against = journal::control::against(connection, &self.campaign, &lines);
+            let mut against = journal::store::decisions::against(connection, &self.campaign, &lines);
             if self.resend && matches!(against, Ok(None)) {
-                against = journal::control::against_resending(connection, &self.campaign, &lines);
+                against = journal::store::decisions::against_resending(connection, &self.campaign, &lines);
             }
             if let Some(words) = against.map_err(|error| error.at(journal))? {
                 return Err(CliError::Words(format!("{words}; nothing was changed")));
@@ -98,14 +98,14 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
             // First what a dead sender left: that is what is in doubt.
             let Recovery { connection, mut books, .. } =
                 recover(journal::open_existing(journal)?, journal, &RetryRules::default())?;
-            let in_doubt = |books: &journal::books::Books| {
+            let in_doubt = |books: &journal::store::counts::Books| {
                 let book = books.campaigns.iter().find(|book| book.name == args.campaign);
                 book.map_or(0, |book| book.counts[State::InDoubt as usize])
             };
             let decision = args.decision(&connection, journal)?;
             request(&connection, &args.campaign, &decision).map_err(|error| error.at(journal))?;
             let before = in_doubt(&books);
-            crate::pipeline::apply_controls(&connection, &mut books)?;
+            crate::run::pipeline::apply_controls(&connection, &mut books)?;
             let left = in_doubt(&books);
             if let Some(receipt) = args.receipt {
                 display.say(&format!("{name}: receipt {receipt} counts for line {}", args.lines[0]));

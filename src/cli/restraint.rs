@@ -1,10 +1,10 @@
 //! Options by which a run stops itself, and the test message that goes first.
 
 use super::CliError;
-use crate::journal::campaign::CampaignOptions;
-use crate::report::text::argument;
-use crate::restraint::{CANARY_MAX, Canary, GoOnWhen, Restraint, StopWhen};
-use crate::session::Account;
+use crate::client::Account;
+use crate::journal::model::campaign::CampaignOptions;
+use crate::policy::restraint::{CANARY_MAX, Canary, GoOnWhen, Restraint, StopWhen};
+use crate::words::format::argument;
 use clap::Args;
 
 /// When to stop.
@@ -74,6 +74,6 @@ pub fn refuse_unreceipted(
 
 /// Checks a number.
 fn number(typed: &str) -> Result<String, String> {
-    let digits = crate::address::Destination::parse(typed).map_err(|error| error.to_string())?;
+    let digits = crate::message::address::Destination::parse(typed).map_err(|error| error.to_string())?;
     Ok(digits.digits().to_owned())
 }

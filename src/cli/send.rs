@@ -8,26 +8,29 @@ use super::plan::{self, How, Line};
 use super::restraint::{RestraintArgs, refuse_unreceipted};
 use super::sessions::SessionArgs;
 use super::{CliError, ask, exit, prepare};
-use crate::address::Destination;
-use crate::campaign::{self, Again, CampaignError, CampaignFile, Checked, Imported, Prepared, twin_words};
-use crate::escape::escape_terminal;
-use crate::fields::SubmitFields;
-use crate::hours::Hours;
-use crate::journal::account::{Identity, judge_account};
-use crate::journal::control::Decision;
-use crate::journal::key::State;
-use crate::journal::lock::SenderLock;
-use crate::journal::test_message::{self, NoTest};
-use crate::journal::twins::Twin;
+use crate::client::{Account, TakesTlvs};
+use crate::import::campaign;
+use crate::import::campaign::{Again, CampaignError, CampaignFile, Checked, Imported, Prepared, twin_words};
+use crate::journal::files::lock::SenderLock;
+use crate::journal::model::key::State;
+use crate::journal::store::account::{Identity, judge_account};
+use crate::journal::store::decisions::Decision;
+use crate::journal::store::test_message;
+use crate::journal::store::test_message::NoTest;
+use crate::journal::store::twins::Twin;
 use crate::journal::{self, JournalError};
-use crate::pacer::Rate;
-use crate::pipeline::{self, Ended, NeverBound, Outcome, SendError, SendSettings};
-use crate::progress::Display;
-use crate::report::text::{argument, command, count, journal_option, number, path_argument};
+use crate::message::address::Destination;
+use crate::message::fields::SubmitFields;
+use crate::policy::hours::Hours;
+use crate::policy::pacer::Rate;
+use crate::policy::restraint::Restraint;
+use crate::report::progress::Display;
 use crate::report::{Exit, RunFacts, SendSummary};
-use crate::restraint::Restraint;
-use crate::session::{Account, TakesTlvs};
+use crate::run::pipeline;
+use crate::run::pipeline::{Ended, NeverBound, Outcome, SendError, SendSettings};
 use crate::wire::CommandStatus;
+use crate::words::escape::escape_terminal;
+use crate::words::format::{argument, command, count, journal_option, number, path_argument};
 use clap::{Args, ValueEnum};
 use crossbeam_channel::Receiver;
 use jiff::Timestamp;
@@ -185,11 +188,13 @@ pub fn import(campaign: &CampaignFile, allow_same: bool, journal: &Path) -> Resu
         display.clear();
         again(twins, allow_same, &display)
     };
-    crate::signals::standing("the import counts for nothing, it is whole or not there; run the same command again");
+    crate::platform::signals::standing(
+        "the import counts for nothing, it is whole or not there; run the same command again",
+    );
     let imported = campaign::import(campaign, journal, &mut |rows, _| display.importing(rows), &mut about_twins)
         .map_err(|error| with_commands(error, journal))?;
     display.clear();
-    crate::signals::standing("");
+    crate::platform::signals::standing("");
     say_imported(&campaign.name, journal, &imported, &display);
     Ok(())
 }
@@ -238,7 +243,7 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
                 count(counts.parts, "part")
             ));
             if !unused_columns.is_empty() {
-                display.say(&format!("  columns not used: {}", crate::preview::columns(unused_columns)));
+                display.say(&format!("  columns not used: {}", crate::import::preview::columns(unused_columns)));
             }
             let report = |what: &str| {
                 let journal = path_argument(journal);
@@ -257,11 +262,11 @@ fn say_imported(name: &str, journal: &Path, imported: &Imported, display: &Displ
                     "  {} left out, since other campaigns sent to the same numbers (--skip-sent-within): {}\n    {}",
                     count(counts.sent_lately, "row"),
                     report("--rejected-rows"),
-                    crate::preview::sent_by(left_out)
+                    crate::import::preview::sent_by(left_out)
                 ));
             }
             if !sent_lately.is_empty() {
-                display.say(&format!("  {}", crate::preview::sent_lately(sent_lately)));
+                display.say(&format!("  {}", crate::import::preview::sent_lately(sent_lately)));
             }
             if counts.duplicates > 0 {
                 let duplicates = count(counts.duplicates, "duplicate row");
@@ -331,14 +336,14 @@ pub fn check(args: &CheckArgs, journal: &Path, out: &mut dyn Write) -> Result<u8
     };
     match args.format {
         CheckFormat::Table => {
-            crate::preview::table(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?;
+            crate::import::preview::table(&campaign.name, &campaign.options, (&tally, &taken), rate, out)?;
             for line in hours::lines(&when, now) {
                 writeln!(out, "  {line}")?;
             }
         }
         CheckFormat::Json => {
             let hours = hours::json(&when, now);
-            crate::preview::json(&campaign.name, &campaign.options, (&tally, &taken), rate, &hours, out)?;
+            crate::import::preview::json(&campaign.name, &campaign.options, (&tally, &taken), rate, &hours, out)?;
         }
     }
     let is_refused = !tally.has_messages() || matches!(taken, campaign::Taken::Differs { .. });
@@ -535,13 +540,13 @@ impl ResumeArgs {
         refuse_unreceipted(&settings.restraint, &settings.account, None)?;
         for name in &self.campaigns {
             journal::campaign_id(&connection, name)?;
-            let options = journal::campaign::options(&connection, name)?;
+            let options = journal::model::campaign::options(&connection, name)?;
             refuse_unreceipted(&settings.restraint, &settings.account, Some((name, &options)))?;
         }
         judge_account(&connection, journal, &settings.identity)?;
         let added = self.added(&connection)?;
         let (lines, several) = self.lines(&connection, &settings)?;
-        let interrupts = crate::signals::interrupts()?;
+        let interrupts = crate::platform::signals::interrupts()?;
         if several && !self.all && !ask::on_terminal() {
             return Err(CliError::Usage(how_to_name_them(&lines, journal)));
         }
@@ -559,10 +564,10 @@ impl ResumeArgs {
         }
         for campaign in &self.campaigns {
             if !added.is_empty() {
-                journal::added_fields::add(&connection, campaign, &added)?;
+                journal::store::added_fields::add(&connection, campaign, &added)?;
             }
             for decision in self.decisions() {
-                journal::control::request(&connection, campaign, &decision)?;
+                journal::store::decisions::request(&connection, campaign, &decision)?;
             }
         }
         Ok(Some(Begun { settings, interrupts, _simulator: None }))
@@ -580,8 +585,8 @@ impl ResumeArgs {
             ));
         }
         for name in &self.campaigns {
-            let options = journal::campaign::options(connection, name)?;
-            if let Some(why) = journal::added_fields::refusal(connection, name, &options, &fields)? {
+            let options = journal::model::campaign::options(connection, name)?;
+            if let Some(why) = journal::store::added_fields::refusal(connection, name, &options, &fields)? {
                 return Err(CliError::Usage(format!(
                     "--field: campaign {} cannot have it now: {why}. What is left can go under another name: cancel it \
                      and send its rows with the field",
@@ -614,7 +619,7 @@ impl ResumeArgs {
             true => journal::query::unfinished(connection)?.0,
             false => self.campaigns.clone(),
         };
-        let last = journal::runs::last(connection, &names)?;
+        let last = journal::store::runs::last(connection, &names)?;
         Ok(last.map_or_else(|| (self.sessions.clone(), Vec::new()), |last| self.sessions.with_last(&last)))
     }
 
@@ -664,7 +669,7 @@ impl ResumeArgs {
             line.add(0, "what was rejected is tried again first".into());
         }
         if self.retry_failed {
-            let failed = journal::control::count_came_back(connection, name, self.error.as_deref())?;
+            let failed = journal::store::decisions::count_came_back(connection, name, self.error.as_deref())?;
             let what = match &self.error {
                 Some(error) => format!(" with error {}", escape_terminal(error)),
                 None => String::new(),
@@ -832,7 +837,7 @@ impl SendArgs {
             Prepared::New(pending) => Some(pending),
         };
         // Only now: before, the first Ctrl-C is to end the import.
-        let interrupts = crate::signals::interrupts()?;
+        let interrupts = crate::platform::signals::interrupts()?;
         match (self.is_meant(&settings, asked, &interrupts), pending) {
             (Ok(true), pending) => {
                 if let Some(pending) = pending {
@@ -907,7 +912,7 @@ impl SendArgs {
                 if !tally.has_messages() {
                     return Err(CliError::Words(format!(
                         "{}: no row can be sent: `smppost check` says why",
-                        crate::trouble::shown(&campaign.path)
+                        crate::words::trouble::shown(&campaign.path)
                     )));
                 }
                 Line::of_file(&campaign.name, &tally, settings.limit)

@@ -4,14 +4,15 @@ use super::CliError;
 use super::connection::{CONNECTION, ConnectionArgs, TIMERS, duration};
 use super::receiver::{self, ReceiverArgs};
 use super::record::RecordArgs;
-use crate::config::presets::{self, Preset};
-use crate::escape::escape_terminal;
-use crate::journal::retry::{CodeRule, RetryRules};
-use crate::journal::runs::RunRow;
-use crate::link::LocalAddresses;
-use crate::pacer::Rate;
-use crate::session::{Account, BindMode, Secret, Spread};
+use crate::cli::config::presets;
+use crate::cli::config::presets::Preset;
+use crate::client::link::LocalAddresses;
+use crate::client::{Account, BindMode, Secret, Spread};
+use crate::journal::store::runs::RunRow;
+use crate::journal::writer::retry_queue::{CodeRule, RetryRules};
+use crate::policy::pacer::Rate;
 use crate::wire::{CommandStatus, StatusClass};
+use crate::words::escape::escape_terminal;
 use clap::{Args, ValueEnum};
 use std::sync::Arc;
 use std::time::Duration;
@@ -312,7 +313,7 @@ impl SessionArgs {
             if account.tls.is_some() { "TLS" } else { "no TLS" },
             account.system_id,
             account.version.name(),
-            crate::report::text::count(connections as i64, "connection"),
+            crate::words::format::count(connections as i64, "connection"),
             account.window,
             self.pace.rate(),
             receiver::described(&account)

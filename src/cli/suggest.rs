@@ -2,9 +2,9 @@
 
 use super::CliError;
 use super::probe::ProbeArgs;
-use crate::pacer::Rate;
-use crate::session::{Account, BindMode};
-use crate::trial::{Findings, Pace, Parts};
+use crate::client::{Account, BindMode};
+use crate::policy::pacer::Rate;
+use crate::run::probe::{Findings, Pace, Parts};
 use std::fmt::Write as _;
 
 /// A profile that fits what was found.

@@ -4,12 +4,13 @@ mod file;
 
 use super::place::Use;
 use super::{CliError, exit};
-use crate::address::{Country, Destination, dialled};
-use crate::escape::{csv_cell, escape_terminal};
-use crate::journal::suppression::{self, Source, Suppressed, Why};
+use crate::journal::store::suppression;
+use crate::journal::store::suppression::{Source, Suppressed, Why};
 use crate::journal::{self, open_or_create};
-use crate::progress::Display;
-use crate::report::text::count;
+use crate::message::address::{Country, Destination, dialled};
+use crate::report::progress::Display;
+use crate::words::escape::{csv_cell, escape_terminal};
+use crate::words::format::count;
 use clap::{Args, Subcommand, ValueEnum};
 use file::ImportArgs;
 use std::io::{self, Write};
@@ -243,7 +244,7 @@ mod tests {
         assert!(!journal.exists());
         add(&["0044 7700 900001", "07700 900002"], "GB").unwrap();
         assert_eq!(list(), ["447700900001", "447700900002"]);
-        let set = crate::journal::control::suppressed(&journal::open_read_only(&journal).unwrap()).unwrap();
+        let set = crate::journal::store::decisions::suppressed(&journal::open_read_only(&journal).unwrap()).unwrap();
         for typed in ["447700900001", "+447700900001", "00447700900001"] {
             assert!(set.contains(&Destination::parse(typed).unwrap().same_key()), "{typed}");
         }

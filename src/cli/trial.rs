@@ -3,15 +3,18 @@
 use super::connection::{ConnectionArgs, duration};
 use super::probe::ProbeArgs;
 use super::{CliError, ask, exit, suggest};
-use crate::address::{Destination, SENDER_LENGTH_MAX, Sender};
-use crate::escape::escape_terminal;
-use crate::pacer::Pacer;
-use crate::progress::Display;
-use crate::session::{self, Account, BindError, BindMode, Dialogue};
-use crate::text::{DefaultAlphabet, Encoder, Encoding, Reference, decode};
-use crate::trial::{self, Findings, IdRule, Pace, Parts, Receipted, Sent, Trial};
-use crate::trouble::{self, shown};
+use crate::client;
+use crate::client::{Account, BindError, BindMode, Dialogue};
+use crate::message::address::{Destination, SENDER_LENGTH_MAX, Sender};
+use crate::message::text::{DefaultAlphabet, Encoder, Encoding, Reference, decode};
+use crate::policy::pacer::Pacer;
+use crate::report::progress::Display;
+use crate::run::probe;
+use crate::run::probe::{Findings, IdRule, Pace, Parts, Receipted, Sent, Trial};
 use crate::wire::ReceiptKind;
+use crate::words::escape::escape_terminal;
+use crate::words::trouble;
+use crate::words::trouble::shown;
 use clap::Args;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -115,7 +118,7 @@ pub fn run(
         shown(probe.record.path(Path::new(RECORD)))
     ));
     let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {}", shown(path), trouble::words(&error)));
-    let bind = |slot| session::bind(account, account.bind.kind(slot), stop, &drop).map(Dialogue::new);
+    let bind = |slot| client::bind(account, account.bind.kind(slot), stop, &drop).map(Dialogue::new);
     let mut outward = match bind(0) {
         Err(BindError::Stopped) => return Ok(exit::INTERRUPTED),
         bound => bound.map_err(|error| CliError::Words(error.to_string()))?,
@@ -135,7 +138,7 @@ pub fn run(
     }
     let references = account.tlvs.with(outward.bound().sc_interface_version);
     let pacer = Pacer::new(rate);
-    let findings = trial::run(&trial, &mut outward, inward.as_mut(), &pacer, references, stop);
+    let findings = probe::run(&trial, &mut outward, inward.as_mut(), &pacer, references, stop);
     outward.unbind();
     if let Some(inward) = inward {
         inward.unbind();
@@ -181,7 +184,7 @@ fn report(findings: &Findings, trial: &Trial<'_>, references: bool, out: &mut dy
         writeln!(out, "  refused: {words}")?;
     }
     answers(findings, trial, out)?;
-    let forms: BTreeSet<String> = taken.iter().map(|sent| trial::form_of(&sent.message_id)).collect();
+    let forms: BTreeSet<String> = taken.iter().map(|sent| probe::form_of(&sent.message_id)).collect();
     if let Some(example) = taken.iter().find(|sent| !sent.message_id.is_empty()) {
         let example = escape_terminal(&String::from_utf8_lossy(&example.message_id)).into_owned();
         let forms: Vec<String> = forms.into_iter().collect();
@@ -249,7 +252,7 @@ fn receipts(findings: &Findings, references: bool, out: &mut dyn Write) -> io::R
         let early = if early > 0 { format!("; {early} before the answer") } else { String::new() };
         writeln!(out, "  {:.1} to {:.1} s after the answer{early}", least.as_secs_f64(), most.as_secs_f64())?;
     }
-    let forms: BTreeSet<String> = all.iter().map(|receipt| trial::form_of(&receipt.id)).collect();
+    let forms: BTreeSet<String> = all.iter().map(|receipt| probe::form_of(&receipt.id)).collect();
     let forms: Vec<String> = forms.into_iter().collect();
     let shown = escape_terminal(&String::from_utf8_lossy(&example.id)).into_owned();
     writeln!(out, "  ids: {} (such as {shown}); {}", forms.join("; "), match_words(&all))?;
@@ -330,7 +333,7 @@ fn handset(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
         alphabet(out)?;
     }
     if findings.took(2) {
-        let shown = trial::UCS2_TEXT.trim_start_matches("smppost test 2: ");
+        let shown = probe::UCS2_TEXT.trim_start_matches("smppost test 2: ");
         writeln!(out, "  message 2 shows {shown}: else UCS2 does not arrive whole")?;
     }
     if findings.took(3) && findings.took(4) {
@@ -343,7 +346,7 @@ fn handset(findings: &Findings, out: &mut dyn Write) -> io::Result<()> {
 /// What the first message shows, by what the SMSC takes its octets for.
 fn alphabet(out: &mut dyn Write) -> io::Result<()> {
     let mut octets = Vec::new();
-    if let Ok(mut encoder) = Encoder::new(trial::GSM_TEXT, Encoding::Gsm7, Reference::Whole) {
+    if let Ok(mut encoder) = Encoder::new(probe::GSM_TEXT, Encoding::Gsm7, Reference::Whole) {
         encoder.next_into(&mut octets);
     }
     let read = |alphabet| {

@@ -3,7 +3,7 @@
 use super::{CliError, exit};
 use crate::journal::migrate::{self, Upgraded};
 use crate::journal::{JournalError, VERSION};
-use crate::trouble::shown;
+use crate::words::trouble::shown;
 use clap::Args;
 use std::path::Path;
 
@@ -45,5 +45,5 @@ pub fn upgrade(journal: &Path, with_backup: bool) -> Result<bool, CliError> {
 }
 
 fn say(words: &str) {
-    crate::screen::say(words);
+    crate::platform::screen::say(words);
 }

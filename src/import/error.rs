@@ -3,12 +3,12 @@
 use std::{fmt, io};
 
 use super::source::FileEncoding;
-use crate::address::{DestinationError, SenderError};
-use crate::escape::{name_character, name_value};
-use crate::fields::{Field, FieldError};
-use crate::report::text::count;
-use crate::template::{MissingValue, TemplateError};
-use crate::text::{Encoding, TextError};
+use crate::message::address::{DestinationError, SenderError};
+use crate::message::fields::{Field, FieldError};
+use crate::message::template::{MissingValue, TemplateError};
+use crate::message::text::{Encoding, TextError};
+use crate::words::escape::{name_character, name_value};
+use crate::words::format::count;
 
 /// Why a whole file is refused. Nothing of it is to be kept then.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ const SHARD_BITS: u32 = SHARDS.ilog2();
 /// grow at the same time and the set as a whole stays near its mean load.
 const FIRST_SLOTS: usize = 64;
 
-/// An exact set of [`Destination::key`](crate::address::Destination::key)s, 9 to 11 octets each at any time in its
+/// An exact set of [`Destination::key`](crate::message::address::Destination::key)s, 9 to 11 octets each at any time in its
 /// growth.
 ///
 /// Ten million numbers fit in 110 MB; a table that doubles would need 80 MB and 160 MB side by side.

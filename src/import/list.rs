@@ -9,9 +9,10 @@ use super::error::ImportError;
 use super::reader::{detect_delimiter, is_delimiter};
 use super::records::Records;
 use super::source::{CHUNK_OCTETS, FileEncoding};
-use crate::address::Country;
-use crate::address::dialled::{self, Dialled, DialledError, is_meant_as_number};
-use crate::template::{Found, find_column};
+use crate::message::address::Country;
+use crate::message::address::dialled;
+use crate::message::address::dialled::{Dialled, DialledError, is_meant_as_number};
+use crate::message::template::{Found, find_column};
 
 /// Names of columns that hold numbers, as they are compared: letters alone, in lower case.
 const NUMBER_COLUMNS: [&str; 34] = [

@@ -21,5 +21,7 @@ pub use reader::{Duplicate, Event, FieldColumn, Rejected, Row, RowReader, Settin
 pub use source::{FileEncoding, digest_of};
 pub use tally::{EncodingTally, Longest, Rejections, SentBy, Tally};
 
+pub mod campaign;
+pub mod preview;
 #[cfg(test)]
 mod tests;

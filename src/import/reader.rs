@@ -6,10 +6,11 @@ use super::error::{ImportError, Reason};
 use super::keys::KeySet;
 use super::records::Records;
 use super::source::{CHUNK_OCTETS, FileEncoding};
-use crate::address::{Destination, SENDER_CHARACTERS_MAX, Sender};
-use crate::fields::{Field, SubmitFields};
-use crate::template::{BoundTemplate, Found, Record, Template, find_column};
-use crate::text::{self, Choice, Concat, DefaultAlphabet, Encoding, Policy, Segmentation};
+use crate::message::address::{Destination, SENDER_CHARACTERS_MAX, Sender};
+use crate::message::fields::{Field, SubmitFields};
+use crate::message::template::{BoundTemplate, Found, Record, Template, find_column};
+use crate::message::text;
+use crate::message::text::{Choice, Concat, DefaultAlphabet, Encoding, Policy, Segmentation};
 use crate::wire::values::esm_class;
 
 /// Delimiters that are looked for in a header, the likelier first.

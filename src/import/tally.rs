@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::reader::{Event, FieldColumn, Rejected, Row};
-use crate::text::{self, Encoding};
+use crate::message::text;
+use crate::message::text::Encoding;
 
 /// Lines that are kept for each reason of rejection.
 const LINES_SHOWN: usize = 10;

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::records::Records;
 use super::*;
-use crate::address::DestinationError;
-use crate::fields::SubmitFields;
-use crate::text::{Choice, Encoding};
+use crate::message::address::DestinationError;
+use crate::message::fields::SubmitFields;
+use crate::message::text::{Choice, Encoding};
 
 /// Gives at most so many octets a read, as a pipe may.
 struct Trickle<'a>(&'a [u8], usize);

@@ -17,8 +17,8 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use super::lock::{ImportLock, SenderLock};
 use super::{APPLICATION_ID, JournalError, VERSION, in_transaction, note, set_note};
+use crate::journal::files::lock::{ImportLock, SenderLock};
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 
@@ -164,7 +164,7 @@ fn step(connection: &Connection, moves: &[Move], rows: i64) -> Result<bool, Jour
         in_transaction(connection, || {
             let progress = range(connection, next, progress, rows)?;
             set_progress(connection, progress)?;
-            Ok(crate::failpoint::reach("upgrade-range")?)
+            Ok(crate::platform::failpoint::reach("upgrade-range")?)
         })?;
         return Ok(true);
     }
@@ -175,7 +175,7 @@ fn step(connection: &Connection, moves: &[Move], rows: i64) -> Result<bool, Jour
     in_transaction(connection, || {
         shape::finish(connection)?;
         set_note(connection, UNDER_WAY, None)?;
-        Ok(crate::failpoint::reach("upgrade-finish")?)
+        Ok(crate::platform::failpoint::reach("upgrade-finish")?)
     })?;
     Ok(false)
 }

@@ -1,26 +1,21 @@
 //! The one door to SQLite: the journal's file, its tables and everything that reads or writes them.
 //!
-//! - [`key`] the numbers that name parts, attempts and receipts; [`state`] the rule that turns facts into a state (pure)
-//! - [`lock`], [`marks`], [`answers`], [`reserve`] the files beside the journal: one sender at a time, how far each session
-//!   had written, what was answered and is not committed yet, and room for what is owed when the disk is full
-//! - [`campaign`] the options of a campaign; [`intake`] the import's way in; [`feed`] reads queued messages ahead and
-//!   encodes them
-//! - [`facts`] reads back what is known of a message; [`books`] keeps counts and stored states
-//! - [`recover`] what is done at the start, under the lock, with `noted` for the answers; [`keeper`] the journal thread, the
-//!   only writer while it sends; `came` what it does with what the SMSC sent, [`retry`] with what is to be tried again, [`ids`] and [`strays`] to
-//!   match receipts, [`sequence`] to number requests; [`control`] what other commands ask of it, [`assign`] whose the operator
-//!   says a receipt is
-//! - [`operations`] what is asked of the SMSC about messages that it has
-//! - [`numbers`] the look-up by number, and [`lately`] what was sent to numbers lately
-//! - [`query`] what reports read, [`verify`] whether the journal agrees with itself
-//! - [`migrate`] what brings the journal of an older program up to date
-//! - [`identity`] which file a journal is, [`known`] the notes of a user's journals, [`adopt`] a copy made the one that sends
-//! - [`events`] what sessions and the journal thread say to each other
+//! | module | what | leans on |
+//! |---|---|---|
+//! | [`model`] | keys, the rule that turns facts into a state, spellings of ids, options of a campaign, events | nothing here |
+//! | [`files`] | the files beside the journal: locks, write marks, noted answers, room for a full disk | model |
+//! | [`store`] | SQL, a file for each family of tables; no memory of its own | model |
+//! | [`matcher`] | whose a receipt is | model, store |
+//! | [`writer`] | the journal thread, the only writer while it sends: recovery, claims, what came, retries | all of these |
+//! | [`query`], [`verify`] | what reports read; whether the journal agrees with itself | model, store |
+//! | [`migrate`] | what brings the journal of an older program up to date | |
+//! | `testkit` | fixtures of tests | |
 
-use crate::escape::escape_terminal;
-use crate::failpoint;
-use crate::report::text::path_argument;
-use crate::trouble::{self, shown};
+use crate::platform::failpoint;
+use crate::words::escape::escape_terminal;
+use crate::words::format::path_argument;
+use crate::words::trouble;
+use crate::words::trouble::shown;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use std::fmt;
@@ -30,76 +25,15 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::report::text::journal_option;
+use crate::words::format::journal_option;
 use migrate::Age;
 
-pub mod account;
-pub mod added_fields;
-pub mod adopt;
-mod again;
-mod answer_tlvs;
-pub mod answers;
-pub mod assign;
-#[cfg(test)]
-mod bench;
-pub mod books;
-mod came;
-pub mod campaign;
-mod candidates;
-mod claims;
-pub mod control;
-pub mod doubts;
-pub mod equivalent;
-pub mod events;
-pub mod facts;
-pub mod feed;
-mod fits;
-pub mod generations;
-pub mod identity;
-pub mod ids;
-mod inbound;
-pub mod intake;
-mod judging;
-pub mod keeper;
-pub mod key;
-pub mod known;
-mod ladder;
-pub mod lately;
-mod left_out;
-mod load;
-pub mod lock;
-pub mod marks;
 pub mod migrate;
-pub mod names;
-mod noted;
-pub mod numbers;
-pub mod operations;
-#[cfg(test)]
-mod order_tests;
 pub mod query;
-pub mod recall;
-#[cfg(test)]
-mod receipt_tests;
-pub mod receipts_query;
-pub mod recover;
-pub mod regular;
-mod reread;
-pub mod reserve;
-pub mod restraint;
-pub mod retry;
-mod rivals;
-pub mod runs;
-pub mod sequence;
-pub mod spill;
-pub mod state;
-pub mod strays;
-pub mod suppression;
-pub mod test_message;
-pub mod twins;
 pub mod verify;
-pub mod wal;
+pub mod writer;
 
-pub use came::words;
+pub use crate::journal::writer::incoming::words;
 
 /// The schema, as in `schema.sql`.
 pub const SCHEMA: &str = include_str!("../../schema.sql");
@@ -169,7 +103,7 @@ pub enum JournalError {
     /// The file or its folder cannot be written.
     ReadOnly(PathBuf),
     /// Another sender holds the journal.
-    Held(lock::HeldBy),
+    Held(crate::journal::files::lock::HeldBy),
     /// Another import is running on the journal.
     ImportHeld(PathBuf),
     /// The journal belongs to another account.
@@ -318,7 +252,7 @@ impl fmt::Display for JournalError {
                 "journal {} cannot be written: check the permissions of the file and its folder (reports still work)",
                 shown(path)
             ),
-            Self::Held(lock::HeldBy { journal, by }) => write!(
+            Self::Held(crate::journal::files::lock::HeldBy { journal, by }) => write!(
                 f,
                 "another smppost is sending or listening with journal {}{}: wait for it, stop it, or use another journal",
                 shown(journal),
@@ -327,18 +261,22 @@ impl fmt::Display for JournalError {
             Self::ImportHeld(path) => {
                 write!(f, "another import into journal {} is running: wait for it to end", shown(path))
             }
-            Self::OtherAccount { path, recorded, .. } if recorded == account::SIMULATOR => write!(
-                f,
-                "journal {} is of a rehearsal (--simulate), and what was rehearsed is not sent to anybody: name another \
+            Self::OtherAccount { path, recorded, .. } if recorded == crate::journal::store::account::SIMULATOR => {
+                write!(
+                    f,
+                    "journal {} is of a rehearsal (--simulate), and what was rehearsed is not sent to anybody: name another \
                  file with --journal, and import the campaign there",
-                path.display()
-            ),
-            Self::OtherAccount { path, recorded, wanted } if wanted == account::SIMULATOR => write!(
-                f,
-                "journal {} has messages for the account {recorded}, which a rehearsal must not touch: name another file \
+                    path.display()
+                )
+            }
+            Self::OtherAccount { path, recorded, wanted } if wanted == crate::journal::store::account::SIMULATOR => {
+                write!(
+                    f,
+                    "journal {} has messages for the account {recorded}, which a rehearsal must not touch: name another file \
                  with --journal",
-                path.display()
-            ),
+                    path.display()
+                )
+            }
             Self::OtherAccount { path, recorded, wanted } => write!(
                 f,
                 "journal {} has messages of the account {}, and this run is for {}: one journal serves one \
@@ -379,8 +317,8 @@ impl fmt::Display for JournalError {
             Self::Stopped { name, at, words } => write!(
                 f,
                 "campaign {} was stopped at {}Z: {}. To go on all the same: --override-stop",
-                crate::report::text::argument(name),
-                crate::report::text::moment(query::Stamp(*at)),
+                crate::words::format::argument(name),
+                crate::words::format::moment(query::Stamp(*at)),
                 words
             ),
             Self::Behind { path, words } => write!(
@@ -459,9 +397,11 @@ impl JournalError {
         let Self::Sqlite(error) = self else { return self };
         match error.sqlite_error_code() {
             Some(Code::DiskFull) => Self::Full(path.into()),
-            Some(Code::DatabaseBusy) => Self::Busy { path: path.into(), holder: lock::writer(path) },
+            Some(Code::DatabaseBusy) => {
+                Self::Busy { path: path.into(), holder: crate::journal::files::lock::writer(path) }
+            }
             Some(Code::ReadOnly) => Self::ReadOnly(path.into()),
-            Some(Code::SystemIoFailure) => match regular::why_failed(path) {
+            Some(Code::SystemIoFailure) => match crate::journal::files::regular::why_failed(path) {
                 Some(error) => Self::side_file(path, "", error),
                 None => Self::Disk(path.into(), error.to_string()),
             },
@@ -472,7 +412,7 @@ impl JournalError {
                 Self::Io(path.into(), io::Error::new(io::ErrorKind::PermissionDenied, words))
             }
             Some(Code::CannotOpen) => {
-                let why = regular::why_not_opened(path);
+                let why = crate::journal::files::regular::why_not_opened(path);
                 Self::Io(path.into(), why.unwrap_or_else(|| io::Error::other(error.to_string())))
             }
             _ => Self::Sqlite(error),
@@ -492,7 +432,7 @@ pub fn now_ms() -> i64 {
 
 /// Opens the journal at `path` for writing, making it where there is none.
 pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
-    regular::check(path)?;
+    crate::journal::files::regular::check(path)?;
     // Made by us, so that it is private from its first octet; SQLite gives its side files the same permissions.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => announce(path),
@@ -505,7 +445,7 @@ pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
 /// Says that a journal is made anew, and where, before anything is put into it: who expected one that is there looks up.
 fn announce(path: &Path) {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    crate::screen::say(&format!("new journal: {}", shown(&path)));
+    crate::platform::screen::say(&format!("new journal: {}", shown(&path)));
 }
 
 /// Opens the journal at `path` for writing; it must be there.
@@ -598,12 +538,13 @@ fn connect_to_write(path: &Path) -> Result<Connection, JournalError> {
         return Err(JournalError::ReadOnly(path.into()));
     }
     set(&connection, "journal_mode", "wal", "wal")?;
-    let (synchronous, found) = if crate::broken::is("sync-normal") { ("NORMAL", "1") } else { ("FULL", "2") };
+    let (synchronous, found) =
+        if crate::platform::sabotage::is("sync-normal") { ("NORMAL", "1") } else { ("FULL", "2") };
     set(&connection, "synchronous", synchronous, found)?;
     set(&connection, "foreign_keys", "ON", "1")?;
     let pages = failpoint::number("SMPPOST_CHECKPOINT_PAGES").unwrap_or(CHECKPOINT_PAGES).to_string();
     set(&connection, "wal_autocheckpoint", &pages, &pages)?;
-    reserve::limit(&connection, true)?;
+    crate::journal::files::reserve::limit(&connection, true)?;
     set(&connection, "cache_size", &format!("-{CACHE_KIB}"), &format!("-{CACHE_KIB}"))?;
     Ok(connection)
 }
@@ -622,7 +563,7 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, JournalError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(JournalError::OldSqlite(rusqlite::version().into()));
     }
-    regular::check(path)?;
+    crate::journal::files::regular::check(path)?;
     match fs::metadata(path) {
         // Reports may still be read: a sender whose journal is linked meanwhile comes to its end.
         Ok(meta) if meta.nlink() > 1 && mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) => {
@@ -659,7 +600,7 @@ fn create_where_empty(connection: &mut Connection) -> Result<(), JournalError> {
 
 /// Fills the tables of names that the specification gives.
 fn insert_names(connection: &Connection) -> Result<(), JournalError> {
-    names::insert_tags(connection)?;
+    crate::journal::store::names::insert_tags(connection)?;
     let mut insert = connection.prepare("INSERT INTO status_name (command_status, name) VALUES (?1, ?2)")?;
     for status in crate::wire::status::CommandStatus::all() {
         insert.execute((status.0, status.name()))?;
@@ -729,7 +670,7 @@ pub fn campaign_id(connection: &Connection, name: &str) -> Result<i64, JournalEr
 /// Whether the journal is one for real messages; `None`: it has something in it, and does not say for what account.
 pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
     if let Some(recorded) = note(connection, "account")? {
-        return Ok(Some(recorded != account::SIMULATOR));
+        return Ok(Some(recorded != crate::journal::store::account::SIMULATOR));
     }
     let has_rows: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM campaign) OR EXISTS (SELECT 1 FROM suppression) OR EXISTS (SELECT 1 FROM session)",
@@ -778,5 +719,10 @@ pub(crate) fn open_side_file(path: &Path) -> io::Result<fs::File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+pub mod files;
+pub mod matcher;
+pub mod model;
+pub mod store;
+pub mod testkit;
 #[cfg(test)]
 mod tests;

@@ -12,10 +12,10 @@ fn f51_the_journal_and_its_side_files_are_private() {
     let (folder, path) = folder();
     let connection = open_or_create(&path).unwrap();
     connection.execute("INSERT INTO meta (key, value) VALUES ('a', 'b')", []).unwrap();
-    let _lock = lock::SenderLock::take(&path).unwrap();
-    let _import = lock::ImportLock::take(&path).unwrap();
-    let _marks = marks::Marks::open(&path).unwrap();
-    let _answers = answers::Answers::open(&path).unwrap();
+    let _lock = crate::journal::files::lock::SenderLock::take(&path).unwrap();
+    let _import = crate::journal::files::lock::ImportLock::take(&path).unwrap();
+    let _marks = crate::journal::files::write_marks::Marks::open(&path).unwrap();
+    let _answers = crate::journal::files::answer_log::Answers::open(&path).unwrap();
     let mut count = 0;
     for entry in fs::read_dir(folder.path()).unwrap() {
         let entry = entry.unwrap();

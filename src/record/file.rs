@@ -1,7 +1,8 @@
 //! The file of a record: opened so that nothing of somebody else's is overwritten, rotated by size.
 
 use super::{Options, pcapng, text};
-use crate::trouble::{self, shown};
+use crate::words::trouble;
+use crate::words::trouble::shown;
 use rustix::fs::OFlags;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};

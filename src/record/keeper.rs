@@ -3,8 +3,8 @@
 use super::file::{Form, RecordFile};
 use super::pcapng::Flow;
 use super::{Counts, Event, Line, Way, mask, pcapng, text};
-use crate::trouble;
 use crate::wire::{HEADER_OCTETS, MAX_PDU_OCTETS};
+use crate::words::trouble;
 use crossbeam_channel::{Receiver, TryRecvError};
 use std::collections::HashMap;
 use std::io;

@@ -175,14 +175,14 @@ impl Recorder {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let path = crate::trouble::shown(&self.path);
+        let path = crate::words::trouble::shown(&self.path);
         let in_time = self.events.send_timeout(Event::End, FAREWELL).is_ok();
         if !in_time || self.ended.recv_timeout(FAREWELL) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
             log::warn!("the record {path} is not whole: whoever reads it does not read on");
         }
         let lost = self.counts.lost.load(Ordering::Relaxed);
         if lost > 0 {
-            let pdus = crate::report::text::count(lost as i64, "PDU");
+            let pdus = crate::words::format::count(lost as i64, "PDU");
             log::warn!("the record {path} lacks {pdus}: it could not be written fast enough, or not at all");
         }
     }

@@ -1,8 +1,8 @@
 //! A record as text: a line for each PDU, with its fields and its octets.
 
 use super::{Line, Way};
-use crate::escape::hex;
 use crate::wire::{Address, Pdu, Tlvs, decode, decode_header};
+use crate::words::escape::hex;
 use std::fmt::Write;
 
 /// How such a file begins.

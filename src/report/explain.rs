@@ -1,9 +1,9 @@
 //! `smppost explain`: a status code, what it means and what is done about it.
 
 use super::rows::write_json;
-use super::text::wrapped;
 use super::{Exit, ReportError};
 use crate::wire::{CommandStatus, StatusClass};
+use crate::words::format::wrapped;
 use serde::Serialize;
 use std::io::Write;
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn f25_what_is_done_is_what_the_retry_queue_does() {
-        let delays = crate::journal::retry::DELAYS_MS.map(|ms| format!("{} s", ms / 1_000));
+        let delays = crate::journal::writer::retry_queue::DELAYS_MS.map(|ms| format!("{} s", ms / 1_000));
         let [one, two, three, four] = delays;
         let words = action(StatusClass::Temporary);
         assert!(words.contains(&format!("{one}, {two}, {three} and {four}")), "{words}");

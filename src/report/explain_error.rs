@@ -2,9 +2,9 @@
 //! SMSCs hand on the errors of the GSM network.
 
 use super::ReportError;
-use super::text::wrapped;
-use crate::escape::escape_terminal;
-use crate::journal::names::{ProfileNames, code_of};
+use crate::journal::store::names::{ProfileNames, code_of};
+use crate::words::escape::escape_terminal;
+use crate::words::format::wrapped;
 use serde::Serialize;
 use std::io::Write;
 

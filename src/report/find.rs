@@ -1,11 +1,12 @@
 //! `smppost find`: every message to a number, whatever its campaign, and what became of it.
 
-use super::cli::buffered;
 use super::rows::{Format, Record, Rows};
-use super::{Exit, ReportError, text};
-use crate::address::Destination;
+use super::{Exit, ReportError};
+use crate::cli::report::buffered;
 use crate::journal::open_read_only;
 use crate::journal::query::{self, MessageRow};
+use crate::message::address::Destination;
+use crate::words::format;
 use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
@@ -50,7 +51,7 @@ impl FindArgs {
             .map_err(|error| ReportError::Usage(format!("{:?} is no number: {error}", self.number)))?;
         buffered(out, |out| {
             let connection = open_read_only(journal)?;
-            let mut rows = Rows::begin::<Found<'_>>(out, self.format, self.raw, text::width())?;
+            let mut rows = Rows::begin::<Found<'_>>(out, self.format, self.raw, format::width())?;
             query::messages_to(&connection, number.same_key(), |row| rows.add(&Found(row)))?;
             let nothing = format!("no message to {} in this journal", number.international());
             rows.end::<Found<'_>>(&nothing)?;

@@ -1,31 +1,29 @@
 //! What an operator reads: campaigns, messages, what went wrong and what to do about it.
 //!
-//! [`cli`] the commands' arguments; [`page`] the summary of a campaign in words, [`summary`] the words at the end of a
+//! [`page`] the summary of a campaign in words, [`summary`] the words at the end of a
 //! run; [`rows`] everything that is a list, as table, JSON or CSV; [`explain`] status codes; [`verify`] the journal's
-//! health; [`text`] numbers, times and wrapped lines.
+//! health.
 //!
 //! stdout is data: what an SMSC or a campaign file supplied is escaped in tables and JSON, and its cells are neutralised
 //! in CSV unless asked otherwise. A reader that goes away is no error. Everything is read through
 //! [`crate::journal::query`].
 
-pub mod cli;
 pub mod explain;
 pub mod explain_error;
 pub mod find;
 pub mod page;
 pub mod rows;
 pub mod summary;
-pub mod text;
 pub mod verify;
 
 use crate::journal::JournalError;
-use crate::journal::lock::SenderLock;
+use crate::journal::files::lock::SenderLock;
 use std::fmt;
 use std::io;
 use std::path::Path;
 
+pub use crate::words::format::width;
 pub use summary::{RunFacts, SendSummary};
-pub use text::width;
 
 /// How a command ended, as the exit code says it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,7 +99,7 @@ impl From<serde_json::Error> for ReportError {
 }
 
 /// A reader that has seen enough (`| head`) ends a command quietly.
-fn quiet(result: Result<Exit, ReportError>) -> Result<Exit, ReportError> {
+pub(crate) fn quiet(result: Result<Exit, ReportError>) -> Result<Exit, ReportError> {
     match result {
         Err(ReportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
         other => other,
@@ -109,7 +107,7 @@ fn quiet(result: Result<Exit, ReportError>) -> Result<Exit, ReportError> {
 }
 
 /// Whether a sender holds the journal; `None` where that cannot be found out.
-fn is_sender_running(journal: &Path) -> Option<bool> {
+pub(crate) fn is_sender_running(journal: &Path) -> Option<bool> {
     if !crate::journal::beside(journal, "-lock").exists() {
         return Some(false);
     }
@@ -120,5 +118,6 @@ fn is_sender_running(journal: &Path) -> Option<bool> {
     }
 }
 
+pub mod progress;
 #[cfg(test)]
 mod tests;

@@ -2,15 +2,15 @@
 
 use super::ReportError;
 use super::rows::state_words;
-use super::text::{command, count, cut, duration, moment, number, percent, rate, wrapped};
-use crate::escape::escape_terminal;
-use crate::journal::campaign::Receipts;
-use crate::journal::key::State;
+use crate::journal::model::campaign::Receipts;
+use crate::journal::model::key::State;
+use crate::journal::model::state::ReceiptsFor;
 use crate::journal::query::{
     CampaignReport, CampaignSummary, Counts, Doubt, OperationCount, Percentiles, Rejection, Strays,
 };
-use crate::journal::state::ReceiptsFor;
 use crate::wire::CommandStatus;
+use crate::words::escape::escape_terminal;
+use crate::words::format::{command, count, cut, duration, moment, number, percent, rate, wrapped};
 use std::io::{self, Write};
 
 /// Kinds of failure shown; the rest is summed up.
@@ -31,7 +31,7 @@ pub struct Surroundings {
     pub width: usize,
     /// What the commands that are suggested need to find the journal, such as ` --journal other.db`; empty: nothing.
     pub journal_option: String,
-    /// Why the journal's -wal file grows ([`crate::journal::wal::unfolded`]).
+    /// Why the journal's -wal file grows ([`crate::journal::files::wal::unfolded`]).
     pub unfolded: Option<String>,
 }
 
@@ -209,7 +209,7 @@ pub(super) fn how_to_decide(name: &str, options: &str) -> String {
 }
 
 /// That messages went out without their rest, and what tells which parts.
-pub(super) fn in_part(name: &str, messages: i64, options: &str) -> String {
+pub(crate) fn in_part(name: &str, messages: i64, options: &str) -> String {
     format!(
         "{} went out only in part, since the rest was refused, given up or cancelled: `{}`",
         count(messages, "message"),

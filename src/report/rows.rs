@@ -1,13 +1,13 @@
 //! Everything that is a list: one record a row, as a table, as a JSON array or as CSV, written while it is read.
 
 use super::ReportError;
-use super::text::{cut, moment};
-use crate::escape::{csv_cell, escape_terminal};
-use crate::journal::key::State;
+use crate::journal::model::key::State;
 use crate::journal::query::{
     AttemptRow, CampaignSummary, InboundRow, MessageRow, OperationRow, ReceiptRow, SkippedRow, Stamp,
 };
 use crate::wire::CommandStatus;
+use crate::words::escape::{csv_cell, escape_terminal};
+use crate::words::format::{cut, moment};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use std::fmt::Write as _;

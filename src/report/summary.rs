@@ -4,15 +4,15 @@ use super::page::{
     how_to_decide, in_part, list_command, outstanding, receipts_only_for, rejections as write_rejections, states,
     what_to_do_in_doubt,
 };
-use super::text::{command, count, duration, rate, times, wrapped};
 use super::{Exit, ReportError};
-use crate::escape::escape_terminal;
 use crate::journal::JournalError;
-use crate::journal::campaign::Receipts;
-use crate::journal::key::State;
+use crate::journal::model::campaign::Receipts;
+use crate::journal::model::key::State;
+use crate::journal::model::state::ReceiptsFor;
+use crate::journal::query::receipt_pattern;
 use crate::journal::query::{CampaignSummary, Counts, Rejection, campaign, rejections, sent_in_part};
-use crate::journal::receipts_query;
-use crate::journal::state::ReceiptsFor;
+use crate::words::escape::escape_terminal;
+use crate::words::format::{command, count, duration, rate, times, wrapped};
 use rusqlite::Connection;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -82,8 +82,8 @@ impl SendSummary {
             };
             let (first, end) = (summary.first_id, summary.end_id);
             let hints = Hints {
-                receipts_only_for: receipts_query::receipts_only_for(connection, first, end)?,
-                possible_duplicates: receipts_query::possible_duplicates(connection, first, end)?,
+                receipts_only_for: receipt_pattern::receipts_only_for(connection, first, end)?,
+                possible_duplicates: receipt_pattern::possible_duplicates(connection, first, end)?,
                 sent_in_part: sent_in_part(connection, &summary)?,
             };
             found.push((summary, reasons, hints));

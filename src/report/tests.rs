@@ -1,11 +1,12 @@
-use super::cli::{ListArgs, ReportArgs, ReportFormat, WordsOrJson};
 use super::page::Surroundings;
 use super::rows::{Format, Record, Rows};
 use super::*;
-use crate::journal::key::{Attempt, Outcome, State};
+use crate::cli::report as cli;
+use crate::cli::report::{ListArgs, ReportArgs, ReportFormat, WordsOrJson};
+use crate::journal::model::key::{Attempt, Outcome, State};
 use crate::journal::open_read_only;
-use crate::journal::query::story::Story;
 use crate::journal::query::{self, MessageRow, Strays};
+use crate::journal::testkit::story::Story;
 use std::io::Write;
 
 fn shown(args: &ReportArgs, journal: &Path) -> String {

@@ -1,9 +1,9 @@
 //! The journal's health in words.
 
 use super::ReportError;
-use super::text::{number, wrapped};
-use crate::escape::escape_terminal;
 use crate::journal::verify::Report;
+use crate::words::escape::escape_terminal;
+use crate::words::format::{number, wrapped};
 use std::io::Write;
 use std::path::Path;
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::checks::Part;
-use super::joined::Joined;
 use super::rate::SlidingRate;
 use super::receipts::{Receipt, ReceiptQueue};
 use super::session::Session;
 use super::settings::Settings;
+use crate::smsc::reassembly::Joined;
 use crate::wire::{BindKind, Sm};
 
 /// Receipts that may wait for an account, about a gigabyte of them. Beyond it messages are answered "queue full", since

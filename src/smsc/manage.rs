@@ -85,7 +85,10 @@ impl Reader {
         line.end();
     }
 
-    fn with_kept<T>(&self, look: impl FnOnce(&mut super::kept::Kept, super::ids::IdForm) -> Option<T>) -> Option<T> {
+    fn with_kept<T>(
+        &self,
+        look: impl FnOnce(&mut crate::smsc::message_store::Kept, super::ids::IdForm) -> Option<T>,
+    ) -> Option<T> {
         let kept = self.shared.kept.as_ref()?;
         look(&mut kept.lock(), self.id_form())
     }

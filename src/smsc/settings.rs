@@ -296,7 +296,7 @@ impl Quirks {
 ///
 /// # Errors
 /// What is wrong with it, in words.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| format!("{text:?} is not a duration such as 500ms, 3s, 2m or 1h"))?;

@@ -2,11 +2,11 @@
 use std::time::Duration;
 
 use super::checks::{Part, check, concat_of, part_of, quotable, status};
-use super::kept::KeptMessage;
 use super::reader::{End, Reader};
 use super::receipts::{Fate, Party, Receipt};
 use super::settings::Every;
 use super::writer::note_receipt;
+use crate::smsc::message_store::KeptMessage;
 use crate::wire::values::registered_delivery;
 use crate::wire::{CommandId, CommandStatus, Header, Sm, Tag, encode_generic_nack, encode_header_only};
 

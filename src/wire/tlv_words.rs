@@ -1,7 +1,7 @@
 //! Optional parameters as people read them. The journal's views say the same in SQL (`schema.sql`).
 
 use super::tlv::{Tag, Tlv, Tlvs};
-use crate::escape::hex;
+use crate::words::escape::hex;
 use std::fmt::Write as _;
 
 /// Parameters of one PDU that are shown. A PDU of 64 KB may hold 16,000 empty ones.

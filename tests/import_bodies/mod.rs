@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a property that does not hold must panic")]
 
 use smppost::import::{Event, FileEncoding, RowReader, Settings, Tally, TextSource, digest_of};
-use smppost::text::{
+use smppost::message::text::{
     Choice, DefaultAlphabet, ESM_CLASS_UDHI, Encoder, Encoding, Policy, Reference, concatenation, decode, encode_part,
     segment, split_udh,
 };

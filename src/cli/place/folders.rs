@@ -1,6 +1,6 @@
 //! The folders in which journals lie.
 
-use crate::report::text::hex_digest;
+use crate::words::format::hex_digest;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;

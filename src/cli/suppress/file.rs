@@ -1,16 +1,17 @@
 //! `suppress import`: a file of numbers, line by line. What is taken is committed in bounded transactions, so that a list of
 //! any length goes in while a sender runs, and one that is cut short is simply imported again.
 
-use crate::address::{Country, Destination};
 use crate::cli::campaign::delimiter;
 use crate::cli::{CliError, exit};
-use crate::escape::{escape_terminal, name_value};
 use crate::import::{Entry, FileEncoding, ImportError, ListReader, ListSettings};
 use crate::journal::open_or_create;
-use crate::journal::suppression::{self, Source, Why};
-use crate::progress::Display;
-use crate::report::text::{argument, count};
-use crate::trouble::words as cannot_open;
+use crate::journal::store::suppression;
+use crate::journal::store::suppression::{Source, Why};
+use crate::message::address::{Country, Destination};
+use crate::report::progress::Display;
+use crate::words::escape::{escape_terminal, name_value};
+use crate::words::format::{argument, count};
+use crate::words::trouble::words as cannot_open;
 use clap::Args;
 use rusqlite::Connection;
 use std::fs::{File, Permissions};
@@ -110,7 +111,7 @@ pub fn import(args: &ImportArgs, journal: &Path) -> Result<u8, CliError> {
     };
     let name = args.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let reason = args.reason.clone().unwrap_or_else(|| format!("imported from {name}"));
-    let interrupt = crate::signals::interrupts()?;
+    let interrupt = crate::platform::signals::interrupts()?;
     let mut connection = None;
     let mut tally = Tally::default();
     let mut batch = Vec::with_capacity(NUMBERS_PER_TRANSACTION);
@@ -168,8 +169,8 @@ pub fn import(args: &ImportArgs, journal: &Path) -> Result<u8, CliError> {
     display.say(&format!(
         "{shown}: {column}: {} read: {} added, {} there already",
         many(tally.read, "number"),
-        crate::report::text::number(tally.added as i64),
-        crate::report::text::number((tally.read - tally.added) as i64)
+        crate::words::format::number(tally.added as i64),
+        crate::words::format::number((tally.read - tally.added) as i64)
     ));
     tally.say(args, &display);
     if let Err(error) = ended {

@@ -67,7 +67,7 @@ fn copy(connection: &Connection, to: &Path) -> Result<(), JournalError> {
     let name = to.to_str().ok_or_else(|| at(io::Error::other("the name is not UTF-8")))?;
     connection.execute("VACUUM INTO ?1", [name])?;
     file.sync_all().map_err(at)?;
-    Ok(crate::failpoint::reach("upgrade-backup")?)
+    Ok(crate::platform::failpoint::reach("upgrade-backup")?)
 }
 
 /// An upgraded copy of an older journal, that this process alone sees and that is gone with it: the journal itself is not

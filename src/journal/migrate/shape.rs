@@ -64,7 +64,7 @@ pub fn widen(connection: &Connection, note: impl FnOnce() -> Result<(), JournalE
         let schema: i64 = connection.query_row("PRAGMA schema_version", [], |row| row.get(0))?;
         connection
             .execute_batch(&format!("PRAGMA schema_version = {}; PRAGMA user_version = {VERSION}", schema + 1))?;
-        Ok(crate::failpoint::reach("upgrade-begin")?)
+        Ok(crate::platform::failpoint::reach("upgrade-begin")?)
     });
     connection.execute_batch("PRAGMA writable_schema = RESET")?;
     widened
@@ -121,7 +121,7 @@ pub fn make_index(connection: &Connection) -> Result<bool, JournalError> {
                 connection.execute_batch(&format!("DROP INDEX {}", index.name))?;
             }
             connection.execute_batch(&index.sql)?;
-            Ok(crate::failpoint::reach("upgrade-index")?)
+            Ok(crate::platform::failpoint::reach("upgrade-index")?)
         })?;
         return Ok(true);
     }

@@ -1,18 +1,18 @@
 //! Everything that the report of one campaign shows, in one pass over the ranges of its claims, answers and receipts.
 
 use super::chunk::{ClaimRun, Matches, claims, tries};
-use super::in_part::sent_in_part;
-use super::kinds::{ABANDONED, Kinds};
 use super::latency::Histogram;
-use super::told::{
+use super::{CampaignSummary, JournalError, Stamp, campaign, rule_name, snapshot};
+use crate::journal::model::campaign::Receipts;
+use crate::journal::model::key::{Attempt, Outcome, State};
+use crate::journal::query::campaign_report::{
     CampaignReport, Doubt, Latency, Outstanding, Percentiles, Rejection, RuleCount, SaidReason, StatusCount, Throughput,
 };
-use super::{CampaignSummary, JournalError, Stamp, campaign, rule_name, snapshot};
-use crate::journal::campaign::Receipts;
-use crate::journal::facts::{message_of, stored_state};
-use crate::journal::key::{Attempt, Outcome, State};
-use crate::journal::names::Names;
-use crate::journal::receipts_query::{possible_duplicates, receipts_only_for};
+use crate::journal::query::partial::sent_in_part;
+use crate::journal::query::receipt_kinds::{ABANDONED, Kinds};
+use crate::journal::query::receipt_pattern::{possible_duplicates, receipts_only_for};
+use crate::journal::store::history::{message_of, stored_state};
+use crate::journal::store::names::Names;
 use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -513,8 +513,8 @@ impl<'a> Scan<'a> {
                 seconds_sending: self.sending_ms as f64 / 1_000.0,
                 parts_per_second_sending: rate(self.sending_ms),
             },
-            added_fields: crate::journal::added_fields::told(self.connection, summary.id)?,
-            runs: crate::journal::runs::of(self.connection, summary.id)?,
+            added_fields: crate::journal::store::added_fields::told(self.connection, summary.id)?,
+            runs: crate::journal::store::runs::of(self.connection, summary.id)?,
             summary,
         })
     }

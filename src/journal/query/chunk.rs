@@ -1,7 +1,7 @@
 //! The facts of a range of parts, read in key order, to be merged by key.
 
 use super::JournalError;
-use crate::journal::key::Attempt;
+use crate::journal::model::key::Attempt;
 use hashbrown::HashSet;
 use rusqlite::Connection;
 

@@ -3,8 +3,8 @@
 
 use super::chunk::tries;
 use super::{CampaignSummary, JournalError, Stamp, campaign, receipt_state_name, rule_name, snapshot, stamp};
-use crate::journal::key::Attempt;
-use crate::journal::names::Names;
+use crate::journal::model::key::Attempt;
+use crate::journal::store::names::Names;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use serde::Serialize;

@@ -2,10 +2,10 @@
 
 use super::chunk::{ClaimCursor, ClaimRun, Matches, claims};
 use super::{CampaignSummary, JournalError, Stamp, campaign, campaigns, snapshot};
-use crate::journal::key::{Attempt, Outcome, State, Verdict};
-use crate::journal::names::Names;
-use crate::journal::numbers::{Numbers, key_of};
-use crate::text::Encoding;
+use crate::journal::model::key::{Attempt, Outcome, State, Verdict};
+use crate::journal::store::names::Names;
+use crate::journal::store::number_index::{Numbers, key_of};
+use crate::message::text::Encoding;
 use crate::wire::CommandStatus;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
@@ -89,7 +89,7 @@ pub fn messages<E: From<JournalError>>(
     }
 }
 
-/// Hands out the messages to a number ([`same_key`](crate::address::Destination::same_key)), of all campaigns, in the order in
+/// Hands out the messages to a number ([`same_key`](crate::message::address::Destination::same_key)), of all campaigns, in the order in
 /// which they were imported.
 pub fn messages_to<E: From<JournalError>>(
     connection: &Connection,

@@ -1,7 +1,7 @@
 //! What a run would send of a campaign, before anything of it is sent.
 
 use super::{CAMPAIGN, CampaignSummary, JournalError, campaigns, summary};
-use crate::journal::key::State;
+use crate::journal::model::key::State;
 use rusqlite::{Connection, OptionalExtension};
 
 /// Of the messages to send, so many are asked for their senders: a campaign of ten million is not read for a line of text.

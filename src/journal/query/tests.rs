@@ -1,8 +1,8 @@
 //! The agreement of what is read with the public views.
 
-use super::story::{START, Story};
 use super::*;
 use crate::journal::open_read_only;
+use crate::journal::testkit::story::{START, Story};
 use crate::report::rows::Record;
 use rusqlite::types::ValueRef;
 
@@ -121,7 +121,7 @@ fn deliveries_count_once_whichever_way_their_receipt_was_matched() {
     let delivered = "SELECT sum(delivered) FROM throughput_per_minute WHERE campaign = 'spring'";
     let receipts = "SELECT count(*) FROM receipt_log WHERE campaign = 'spring' AND state = 'DELIVERED'";
     assert_eq!(view(&story.connection, delivered), view(&story.connection, receipts));
-    let number = crate::journal::key::Attempt::new(1, 0).receipt(1);
+    let number = crate::journal::model::key::Attempt::new(1, 0).receipt(1);
     story
         .connection
         .execute("INSERT INTO receipt (id, received_at, state, final, rule) VALUES (?1, ?2, 2, 1, 1)", [number, START])
@@ -268,8 +268,8 @@ fn stamps_are_those_of_sqlite() {
 
 #[test]
 fn a_message_was_sent_when_it_was_first_written() {
-    use crate::journal::key::Outcome::{Accepted, Retry};
-    use crate::journal::key::Verdict::{InDoubt, NotWritten};
+    use crate::journal::model::key::Outcome::{Accepted, Retry};
+    use crate::journal::model::key::Verdict::{InDoubt, NotWritten};
     let mut story = Story::new();
     let s = &mut story;
     s.campaign("c");
@@ -302,8 +302,8 @@ fn a_message_was_sent_when_it_was_first_written() {
 
 #[test]
 fn f37_what_went_out_in_part_has_failed_where_no_receipt_will_come_and_is_counted_where_one_may() {
-    use crate::journal::key::Outcome::{Accepted, Rejected, Retry};
-    use crate::journal::key::Verdict;
+    use crate::journal::model::key::Outcome::{Accepted, Rejected, Retry};
+    use crate::journal::model::key::Verdict;
     for (receipts, state) in [("none", State::Failed), ("failures", State::Failed), ("all", State::Accepted)] {
         let mut story = Story::new();
         let s = &mut story;
@@ -358,8 +358,8 @@ fn f37_what_went_out_in_part_has_failed_where_no_receipt_will_come_and_is_counte
 
 #[test]
 fn what_only_a_part_or_a_receipt_tells_is_told() {
-    use crate::journal::key::Outcome::{Accepted, Rejected};
-    use crate::journal::key::{Attempt, Verdict};
+    use crate::journal::model::key::Outcome::{Accepted, Rejected};
+    use crate::journal::model::key::{Attempt, Verdict};
     let mut story = Story::new();
     let s = &mut story;
     s.campaign("c");
@@ -395,7 +395,7 @@ fn what_only_a_part_or_a_receipt_tells_is_told() {
     let words = "no answer; another try or part was rejected: ESME_RINVDSTADR";
     assert_eq!((of(5, "state").as_str(), of(5, "error").as_str()), ("in_doubt", words));
     assert_eq!(campaign_report(&connection, "c").unwrap().doubts.pop().unwrap().reason.as_deref(), Some(words));
-    let against = |line| crate::journal::control::against(&connection, "c", &[3, line]).unwrap();
+    let against = |line| crate::journal::store::decisions::against(&connection, "c", &[3, line]).unwrap();
     assert_eq!(against(3), None);
     assert!(against(99).unwrap().contains("no message of that line"));
     assert!(against(2).unwrap().contains("partly_delivered"));

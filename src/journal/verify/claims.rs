@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::journal::JournalError;
-use crate::journal::sequence::FIRST;
+use crate::journal::model::sequence::FIRST;
 use crate::wire::SEQUENCE_NUMBER_MAX;
 use hashbrown::HashMap;
 use rusqlite::Connection;

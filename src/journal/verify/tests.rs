@@ -1,7 +1,7 @@
 use super::*;
-use crate::journal::key::{Attempt, Outcome, Verdict};
+use crate::journal::model::key::{Attempt, Outcome, Verdict};
 use crate::journal::open_read_only;
-use crate::journal::query::story::{START, Story};
+use crate::journal::testkit::story::{START, Story};
 
 /// Does something to a good journal, and says which checks fail then.
 fn check(damage: &str, expected: &[&str]) {

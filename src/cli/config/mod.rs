@@ -1,0 +1,179 @@
+//! Settings that come from elsewhere than the command line.
+
+pub mod file;
+pub mod owner;
+pub mod presets;
+pub mod zone;
+
+use crate::client::Secret;
+use crate::words::format::path_argument;
+use crate::words::trouble::{shown, words as cannot_open};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Octets that a password can have.
+const PASSWORD_OCTETS_MAX: usize = 64;
+/// Octets that the specification allows (SMPP v3.4, 4.1.1: nine with the NUL).
+const PASSWORD_OCTETS_SPECIFIED: usize = 8;
+
+/// Where the password is looked for when nothing else is said.
+pub const PASSWORD_VARIABLE: &str = "SMPPOST_PASSWORD";
+
+/// The password: from the file, else from the environment variable (as a rule [`PASSWORD_VARIABLE`]), else from a prompt.
+/// `strict`: no more of it than SMPP allows.
+pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Secret, String> {
+    let password = match file {
+        Some(path) => from_file(path, "--password-file")?,
+        // A variable that is set to nothing is as good as one that is not: a script meant to fill it.
+        None => match std::env::var(variable).and_then(|password| match password.is_empty() {
+            true => Err(std::env::VarError::NotPresent),
+            false => Ok(password),
+        }) {
+            Ok(password) => password,
+            Err(std::env::VarError::NotUnicode(_)) => return Err(format!("{variable} is not UTF-8")),
+            // One that runs in the background has nobody to ask.
+            Err(std::env::VarError::NotPresent) if crate::cli::ask::on_terminal() => {
+                crate::platform::screen::stderr().flush(crate::platform::screen::FAREWELL);
+                crate::platform::signals::while_asking(|| rpassword::prompt_password("Password: ")).map_err(
+                    |error| match error.kind() {
+                        // By Ctrl-C, which the prompt reads as a character.
+                        std::io::ErrorKind::Interrupted => crate::platform::signals::end(),
+                        _ => format!("no password could be read: {}", cannot_open(&error)),
+                    },
+                )?
+            }
+            Err(std::env::VarError::NotPresent) => {
+                return Err(format!(
+                    "the password is missing: set {variable}, or name a file with --password-file (no option takes the \
+                     password itself, since other users could read it)"
+                ));
+            }
+        },
+    };
+    check(&password, strict)?;
+    Ok(Secret::new(password))
+}
+
+/// Where the password of a receiver elsewhere is looked for when nothing else is said.
+pub const RECEIVER_PASSWORD_VARIABLE: &str = "SMPPOST_RX_PASSWORD";
+
+/// Whether the environment has a password for a receiver elsewhere.
+pub fn has_receiver_password() -> bool {
+    std::env::var_os(RECEIVER_PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty())
+}
+
+/// The password of a receiver elsewhere: from its variable, else from its file. `None`: it has none of its own. A variable
+/// that is named and not set is an error where no file is named.
+pub fn own_password(file: Option<&Path>, variable: Option<&str>, strict: bool) -> Result<Option<Secret>, String> {
+    let name = variable.unwrap_or(RECEIVER_PASSWORD_VARIABLE);
+    let password = match (std::env::var(name), file) {
+        (Ok(password), _) if !password.is_empty() => password,
+        (Err(std::env::VarError::NotUnicode(_)), _) => return Err(format!("{name} is not UTF-8")),
+        (_, Some(path)) => from_file(path, "password_file")?,
+        (_, None) if variable.is_some() => return Err(format!("the password is missing: set {name} (password_env)")),
+        (_, None) => return Ok(None),
+    };
+    check(&password, strict)?;
+    Ok(Some(Secret::new(password)))
+}
+
+fn check(password: &str, strict: bool) -> Result<(), String> {
+    if password.contains('\0') {
+        return Err("the password holds a NUL".into());
+    }
+    if password.len() > PASSWORD_OCTETS_MAX {
+        return Err(format!("the password has {} octets; at most {PASSWORD_OCTETS_MAX} can be sent", password.len()));
+    }
+    if password.len() > PASSWORD_OCTETS_SPECIFIED && strict {
+        return Err(format!(
+            "the password has {} octets, SMPP specifies at most {PASSWORD_OCTETS_SPECIFIED} (--strict-password): ask the \
+             provider to change the account's password rule",
+            password.len()
+        ));
+    }
+    if password.len() > PASSWORD_OCTETS_SPECIFIED {
+        log::warn!(
+            "the password has {} octets, SMPP specifies at most {PASSWORD_OCTETS_SPECIFIED}: sent as it is; if the SMSC \
+             refuses it, ask the provider for a shorter one",
+            password.len()
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a file that others can read or write, saying what to type. What the service manager has put into the folder of
+/// the service's credentials is taken as it is there: no other service can get at it, and the mode cannot be changed.
+pub fn check_private(path: &Path) -> Result<(), String> {
+    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", shown(path));
+    if is_credential(path, std::env::var_os("CREDENTIALS_DIRECTORY").as_deref().map(Path::new)) {
+        return std::fs::metadata(path).map(|_| ()).map_err(|error| at(&cannot_open(&error)));
+    }
+    let mode = std::fs::metadata(path).map_err(|error| at(&cannot_open(&error)))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(at(&format_args!(
+            "others can read it (mode {:03o}); make it yours alone: chmod 600 {}",
+            mode & 0o777,
+            path_argument(path)
+        )));
+    }
+    Ok(())
+}
+
+fn is_credential(path: &Path, folder: Option<&Path>) -> bool {
+    let folder = folder.filter(|folder| folder.is_absolute()).map(std::fs::canonicalize);
+    let (Some(Ok(folder)), Ok(path)) = (folder, std::fs::canonicalize(path)) else { return false };
+    // Links that lead out of it lead to files of which nothing is known.
+    path.parent() == Some(&folder)
+}
+
+/// The first line of a file that nobody else may read.
+fn from_file(path: &Path, option: &str) -> Result<String, String> {
+    let at = |words: &dyn std::fmt::Display| format!("{option} {}: {words}", shown(path));
+    check_private(path).map_err(|words| format!("{option} {words}"))?;
+    let text = std::fs::read_to_string(path).map_err(|error| at(&cannot_open(&error)))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn f14_a_secret_file_that_others_can_read_is_refused() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "s3cr3t\nmore").unwrap();
+        assert_eq!(password(Some(file.path()), PASSWORD_VARIABLE, false).unwrap().reveal(), "s3cr3t");
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        let words = password(Some(file.path()), PASSWORD_VARIABLE, false).unwrap_err();
+        assert!(words.contains("chmod 600") && !words.contains("s3cr3t"), "{words}");
+        let words = password(Some(Path::new("no/such")), PASSWORD_VARIABLE, false).unwrap_err();
+        assert_eq!(words, "--password-file no/such: there is no such file: check the name and the folder");
+    }
+
+    #[test]
+    fn a_credential_is_taken_with_the_mode_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let [credential, outside] = ["credentials/password", "password"].map(|name| folder.path().join(name));
+        let credentials = folder.path().join("credentials");
+        std::fs::create_dir(&credentials).unwrap();
+        std::fs::write(&credential, "secret").unwrap();
+        std::fs::write(&outside, "secret").unwrap();
+        std::os::unix::fs::symlink(&outside, credentials.join("link")).unwrap();
+        assert!(is_credential(&credential, Some(&credentials)));
+        for (path, folder) in
+            [(&outside, Some(&*credentials)), (&credentials.join("link"), Some(&credentials)), (&credential, None)]
+        {
+            assert!(!is_credential(path, folder), "{path:?}");
+        }
+        assert!(!is_credential(&credential, Some(Path::new(""))));
+    }
+
+    #[test]
+    fn f13_long_passwords_go_up_to_64_octets() {
+        assert!(check(&"x".repeat(64), false).is_ok());
+        assert!(check(&"x".repeat(65), false).unwrap_err().contains("65"));
+        assert!(check(&"x".repeat(8), true).is_ok());
+        assert!(check(&"x".repeat(9), true).unwrap_err().contains("--strict-password"));
+    }
+}

@@ -1,0 +1,533 @@
+//! The reading half of a session: frames and decodes, frees slots of the window, keeps the response timers, and hands to
+//! the journal whatever has to be on disk before it is answered.
+
+use super::{ReceiptReading, Timers, Told};
+use crate::client::link::ReadHalf;
+use crate::client::window::Window;
+use crate::journal::files::answer_log::Notes;
+use crate::journal::model::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::journal::model::sequence;
+use crate::journal::now_ms;
+use crate::journal::writer::retry_queue::RetryRules;
+use crate::platform::failpoint::reach;
+use crate::policy::pacer::{Hold, Pacer};
+use crate::wire::tlv::Tag;
+use crate::wire::{
+    CommandId, CommandStatus, FrameBuffer, Header, MessageState, Pdu, Receipt, Stat, StatusClass, Tlvs, decode,
+    decode_answer, decode_header, encode_enquire_link_resp, encode_generic_nack,
+};
+use crate::words::format::count;
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Batches with inbound PDUs that may wait for their commit at a time. A reader that has used them up stops reading, and
+/// TCP pushes back.
+pub const CREDITS: usize = 64;
+
+/// How often it is looked whether the journal has answers that could not be noted.
+const OWED_LOOK: Duration = Duration::from_millis(5);
+
+/// A reader that comes back to its socket so much later than it should was held up.
+const HELD_UP: Duration = Duration::from_millis(250);
+
+/// What the reader tells its writer.
+#[derive(Debug)]
+pub enum FromReader {
+    /// Slots of the window are free.
+    Freed,
+    /// enquire_link was answered.
+    LinkAnswered,
+    /// enquire_link, or our unbind, was answered by generic_nack.
+    LinkNacked(CommandStatus),
+    /// The peer refused messages since, as it says, the session is not bound.
+    NotBound(CommandStatus),
+    /// PDUs to be written as they are.
+    Reply(Vec<u8>),
+    /// The same, and nothing after them: the session cannot go on.
+    LastReply(Vec<u8>),
+    /// The peer wants to end the session, and waits for an answer to this sequence number.
+    Unbind(u32),
+    /// The peer answered our unbind.
+    UnbindAnswered,
+    /// The peer could not make sense of something and does not say of what.
+    Nack(CommandStatus),
+}
+
+/// What reader and writer of a session share beside the window.
+#[derive(Debug)]
+pub struct Pulse {
+    start: Instant,
+    /// Since the start. A peer nearby answers within the millisecond in which it was asked.
+    heard_ns: AtomicU64,
+    /// The reader has its hands full, or waits for the journal: what the peer says meanwhile is not heard yet.
+    busy: AtomicBool,
+    answered: AtomicBool,
+    accepted: AtomicBool,
+}
+
+impl Pulse {
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            heard_ns: AtomicU64::new(0),
+            busy: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+            accepted: AtomicBool::new(false),
+        }
+    }
+
+    fn hear(&self) {
+        self.heard_ns.store(self.start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// When the peer was last heard, or nobody was listening.
+    pub fn heard_at(&self) -> Instant {
+        if self.busy.load(Ordering::Relaxed) {
+            return Instant::now();
+        }
+        self.start + Duration::from_nanos(self.heard_ns.load(Ordering::Relaxed))
+    }
+
+    /// Whether a submit was answered on this session, in whichever way.
+    pub fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Whether a submit was accepted on this session.
+    pub fn has_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Relaxed)
+    }
+}
+
+/// The reader's own.
+pub struct Reader {
+    pub link: ReadHalf,
+    pub frames: FrameBuffer,
+    /// PDUs that came before the answer to the bind.
+    pub early: Vec<Vec<u8>>,
+    pub session: i64,
+    pub timers: Timers,
+    pub reading: ReceiptReading,
+    pub window: Arc<Mutex<Window>>,
+    pub pulse: Arc<Pulse>,
+    pub pacer: Arc<Pacer>,
+    pub rules: Arc<RetryRules>,
+    pub journal: Sender<ToJournal>,
+    pub writer: Sender<FromReader>,
+    pub credits: Sender<()>,
+    pub notes: Notes,
+    /// Slots whose answers could not be noted: free when the journal has committed so many batches.
+    pub owed: Option<Owed>,
+}
+
+/// See [`Reader::owed`].
+pub struct Owed {
+    batches: u64,
+    slots: usize,
+}
+
+/// An answer found in a read, before the window has been asked whose it is.
+struct Found {
+    sequence_number: u32,
+    command_status: u32,
+    message_id: Range<u32>,
+    tlvs: Range<u32>,
+}
+
+impl Reader {
+    /// Reads until the connection ends; says why it did.
+    pub fn run(mut self) -> String {
+        // Short enough for the response timers, long enough to cost nothing.
+        let tick = (self.timers.response / 4).clamp(Duration::from_millis(10), Duration::from_millis(500));
+        if let Err(error) = self.link.set_timeout(tick) {
+            return format!("the socket: {error}");
+        }
+        let mut found = Vec::new();
+        let mut partial_since: Option<Instant> = None;
+        let mut checked = Instant::now();
+        let mut looks_often = false;
+        let mut round = Instant::now();
+        loop {
+            // First what is there already: the answer to the bind may have come with more.
+            self.pulse.busy.store(true, Ordering::Relaxed);
+            let pending = self.frames.pending();
+            if let Err(reason) = self.take_frames(&mut found) {
+                return reason;
+            }
+            if self.frames.pending() < pending {
+                // A PDU is whole: what there is of the next has just begun to arrive.
+                partial_since = None;
+            }
+            self.settle_owed();
+            if self.owed.is_some() != looks_often {
+                looks_often = self.owed.is_some();
+                if let Err(error) = self.link.set_timeout(if looks_often { OWED_LOOK } else { tick }) {
+                    return format!("the socket: {error}");
+                }
+            }
+            let now = Instant::now();
+            if now - round >= 2 * tick + HELD_UP {
+                // It waited for the journal, or was stopped. What the peer said meanwhile lies in the socket: before
+                // anything counts as unanswered, that is to be read.
+                checked = now;
+                partial_since = partial_since.map(|_| now);
+                self.pulse.hear();
+            }
+            round = now;
+            self.pulse.busy.store(false, Ordering::Relaxed);
+            partial_since = self.frames.has_partial().then(|| partial_since.unwrap_or(now));
+            if partial_since.is_some_and(|since| now - since >= self.timers.response) {
+                return format!("a PDU did not arrive whole within the response timeout ({:?})", self.timers.response);
+            }
+            if now - checked >= tick {
+                checked = now;
+                if !self.expire(now) {
+                    return STOPPED.into();
+                }
+            }
+            match self.link.read(self.frames.spare()) {
+                Ok(None) => {}
+                Ok(Some(0)) => return "the SMSC closed the connection".into(),
+                Ok(Some(count)) => {
+                    self.frames.filled(count);
+                    self.pulse.hear();
+                }
+                Err(error) => return format!("the connection broke: {error}"),
+            }
+            if reach("read").is_err() {
+                return "the connection broke: made to fail".into();
+            }
+            if self.link.owes_writing() {
+                // A wake-up: TLS has something to say that only the writer may write.
+                let _ = self.writer.try_send(FromReader::Freed);
+            }
+        }
+    }
+
+    /// Response timers: what has waited too long is in doubt, and its slot free.
+    fn expire(&self, now: Instant) -> bool {
+        let (sent, has_to_wake) = {
+            let mut window = self.window.lock();
+            (window.expire(now, self.timers.response), window.has_to_wake())
+        };
+        if sent.is_empty() {
+            return true;
+        }
+        log::warn!(
+            "{} without an answer within the response timeout ({:?}): in doubt",
+            count(sent.len() as i64, "request"),
+            self.timers.response
+        );
+        if has_to_wake {
+            let _ = self.writer.try_send(FromReader::Freed);
+        }
+        self.journal.send(ToJournal::TimedOut { session: self.session, sent }).is_ok()
+    }
+
+    /// Takes what has arrived whole. Whatever ends the session, the answers that came before it go to the journal: the
+    /// window has let go of them, so nobody else knows.
+    fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
+        let mut batch = Batch::default();
+        let mut replies = Vec::new();
+        let mut outcome = self.sort_frames(found, &mut batch, &mut replies);
+        let (slots, refused) = self.attribute(found, &mut batch);
+        let reply = if outcome.is_ok() { FromReader::Reply } else { FromReader::LastReply };
+        if !replies.is_empty() && self.writer.send(reply(replies)).is_err() {
+            outcome = outcome.and(Err(STOPPED.into()));
+        }
+        if batch.is_empty() {
+            return outcome;
+        }
+        batch.came_at = now_ms();
+        if !batch.answers.is_empty() {
+            self.note(&mut batch, slots);
+        }
+        if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
+            // Nobody is there any more to answer the SMSC, which will say it again.
+            batch.acknowledge = Acknowledge::default();
+            outcome = outcome.and(Err(STOPPED.into()));
+        }
+        self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())?;
+        if refused > 0 {
+            self.window.lock().told(refused);
+            // A wake-up for what was withheld meanwhile.
+            let _ = self.writer.try_send(FromReader::Freed);
+        }
+        outcome
+    }
+
+    fn sort_frames(&mut self, found: &mut Vec<Found>, batch: &mut Batch, replies: &mut Vec<u8>) -> Result<(), String> {
+        for frame in std::mem::take(&mut self.early) {
+            take(&frame, &self.reading, batch, found, replies, &self.writer)?;
+        }
+        loop {
+            match self.frames.next_frame() {
+                Ok(Some(frame)) => take(frame, &self.reading, batch, found, replies, &self.writer)?,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, replies);
+                    return Err(format!("what the SMSC sends cannot be framed: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Notes what was answered; then, and not before, its slots are free: a process that dies leaves no more than a window
+    /// that is neither noted nor answered.
+    fn note(&mut self, batch: &mut Batch, slots: usize) {
+        if crate::platform::sabotage::is("no-notes") {
+            return self.release(slots);
+        }
+        let noted = reach("note").map_err(Into::into).and_then(|()| self.notes.note(batch, &self.rules));
+        match noted.and_then(|()| Ok(reach("noted")?)) {
+            Ok(()) => self.release(slots),
+            Err(error) => {
+                if self.owed.is_none() {
+                    log::warn!("answers cannot be noted ({error}): their slots are free when the journal has them");
+                }
+                let owed = self.owed.get_or_insert(Owed { batches: 0, slots: 0 });
+                owed.batches = self.notes.batches();
+                owed.slots += slots;
+            }
+        }
+    }
+
+    /// Frees the slots of answers that could not be noted and are committed by now.
+    fn settle_owed(&mut self) {
+        if let Some(owed) = self.owed.take_if(|owed| self.notes.is_committed(owed.batches)) {
+            self.release(owed.slots);
+        }
+    }
+
+    fn release(&self, slots: usize) {
+        let has_to_wake = {
+            let mut window = self.window.lock();
+            window.release(slots);
+            window.has_to_wake()
+        };
+        if has_to_wake {
+            // Where the writer has not seen the last one yet, that is as good.
+            let _ = self.writer.try_send(FromReader::Freed);
+        }
+    }
+
+    /// Finds out whose answers these are: one look at the window for all of them. Returns how many slots they held, and
+    /// how many parts of longer messages are refused for good: before their slots are free, their messages are barred.
+    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) -> (usize, usize) {
+        let (mut slots, mut refused) = (0, 0);
+        if found.is_empty() {
+            return (slots, refused);
+        }
+        let now = Instant::now();
+        let (mut accepted, mut throttled, mut unknown, mut not_bound) = (0, false, 0, None);
+        let mut window = self.window.lock();
+        for answer in found.drain(..) {
+            let Some((sent, waited)) = window.answered(answer.sequence_number, now) else {
+                unknown += 1;
+                continue;
+            };
+            slots += usize::from(!sent.late);
+            let status = CommandStatus(answer.command_status);
+            match self.rules.class(status) {
+                StatusClass::Accepted => accepted += 1,
+                StatusClass::Throttled => throttled = true,
+                StatusClass::Session => not_bound = Some(status),
+                StatusClass::Temporary if self.rules.delay_ms(status, sent.refused).is_some() => {}
+                _ if sent.is_refused_for_reference(status) => {}
+                class @ (StatusClass::Temporary | StatusClass::Account | StatusClass::Permanent) => {
+                    if !sent.plain {
+                        window.refuse(&sent);
+                        refused += 1;
+                    }
+                    if class == StatusClass::Account {
+                        // The journal is about to stop everything; until it has, nothing more is to be refused alike.
+                        self.pacer.set_hold(Hold::Short);
+                    }
+                }
+            }
+            batch.answers.push(Answer {
+                sent,
+                command_status: answer.command_status,
+                waited,
+                message_id: answer.message_id,
+                tlvs: answer.tlvs,
+            });
+        }
+        drop(window);
+        if slots > 0 {
+            self.pulse.answered.store(true, Ordering::Relaxed);
+        }
+        if let Some(status) = not_bound {
+            // Before the slots are free. A writer that is gone needs no word.
+            let _ = self.writer.send(FromReader::NotBound(status));
+        }
+        if unknown > 0 {
+            log::warn!("{unknown} answers with a sequence number that is not outstanding: ignored");
+        }
+        if accepted > 0 {
+            self.pulse.accepted.store(true, Ordering::Relaxed);
+        }
+        if accepted > 0 || throttled {
+            self.pacer.answered(accepted, throttled);
+        }
+        (slots, refused)
+    }
+}
+
+/// Why a reader ends when its writer or the journal thread is gone.
+const STOPPED: &str = "the program stops";
+
+/// Sorts one PDU.
+fn take(
+    frame: &[u8],
+    reading: &ReceiptReading,
+    batch: &mut Batch,
+    found: &mut Vec<Found>,
+    replies: &mut Vec<u8>,
+    writer: &Sender<FromReader>,
+) -> Result<(), String> {
+    let Some(header) = decode_header(frame) else { return Ok(()) };
+    match header.command_id {
+        CommandId::SUBMIT_SM_RESP | CommandId::DATA_SM_RESP => {
+            let (id, tlvs) = decode_answer(frame);
+            let (message_id, tlvs) = (batch.keep(id), if tlvs.is_empty() { 0..0 } else { batch.keep(tlvs) });
+            let (sequence_number, command_status) = (header.sequence_number, header.command_status.0);
+            found.push(Found { sequence_number, command_status, message_id, tlvs });
+        }
+        CommandId::DELIVER_SM => {
+            batch.acknowledge.deliver.push(header.sequence_number);
+            take_inbound(frame, reading, batch);
+        }
+        CommandId::DATA_SM => {
+            batch.acknowledge.data.push(header.sequence_number);
+            take_inbound(frame, reading, batch);
+        }
+        _ => rare(header, replies, found, writer)?,
+    }
+    Ok(())
+}
+
+/// Everything that is neither an answer to a submit_sm nor an inbound message.
+fn rare(
+    header: Header,
+    replies: &mut Vec<u8>,
+    found: &mut Vec<Found>,
+    writer: &Sender<FromReader>,
+) -> Result<(), String> {
+    let told = match header.command_id {
+        CommandId::ENQUIRE_LINK => {
+            encode_enquire_link_resp(header.sequence_number, replies);
+            return Ok(());
+        }
+        CommandId::GENERIC_NACK if (1..sequence::FIRST).contains(&header.sequence_number) => {
+            let _ = writer.try_send(FromReader::LinkNacked(header.command_status));
+            return Ok(());
+        }
+        CommandId::GENERIC_NACK if header.sequence_number != 0 => {
+            // As good as an answer: this request was not understood. Told as an error even where the status says none.
+            let command_status = match header.command_status {
+                CommandStatus::OK => CommandStatus::SYSTEM_ERROR.0,
+                status => status.0,
+            };
+            found.push(Found { sequence_number: header.sequence_number, command_status, message_id: 0..0, tlvs: 0..0 });
+            return Ok(());
+        }
+        CommandId::GENERIC_NACK => writer.send(FromReader::Nack(header.command_status)),
+        CommandId::UNBIND => writer.send(FromReader::Unbind(header.sequence_number)),
+        CommandId::UNBIND_RESP => writer.send(FromReader::UnbindAnswered),
+        CommandId::ALERT_NOTIFICATION | CommandId::OUTBIND => return Ok(()),
+        CommandId::ENQUIRE_LINK_RESP => {
+            // The writer may be waiting for this sign of life; where it has not seen the last wake-up, that is as good.
+            let _ = writer.try_send(FromReader::LinkAnswered);
+            return Ok(());
+        }
+        id if id.is_response() => return Ok(()),
+        id => {
+            log::warn!("a request that an SMSC has no business sending ({}): refused", id.name());
+            encode_generic_nack(header.sequence_number, CommandStatus::INVALID_COMMAND_ID, replies);
+            return Ok(());
+        }
+    };
+    told.map_err(|_| STOPPED.to_owned())
+}
+
+/// A deliver_sm or data_sm: a receipt if it can be read as one, else inbound.
+fn take_inbound(frame: &[u8], reading: &ReceiptReading, batch: &mut Batch) {
+    let taken = match decode(frame) {
+        Ok((_, Pdu::DeliverSm(sm))) => {
+            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], reading, batch)
+        }
+        Ok((_, Pdu::DataSm(sm))) => {
+            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], reading, batch)
+        }
+        _ => false,
+    };
+    if !taken {
+        let pdu = batch.keep(frame);
+        batch.inbound.push(InboundEvent { pdu });
+    }
+}
+
+fn take_receipt(
+    receipt: Option<Receipt<'_>>,
+    text: &[u8],
+    tlvs: Tlvs<'_>,
+    [source, destination]: [&[u8]; 2],
+    reading: &ReceiptReading,
+    batch: &mut Batch,
+) -> bool {
+    let Some(receipt) = receipt else { return false };
+    // Without an id the reference that we gave the message names it as well.
+    let id = match receipt.id() {
+        Some(id) => id,
+        None if tlvs.get_u16(Tag::USER_MESSAGE_REFERENCE).is_some() => b"",
+        None => return false,
+    };
+    let told = reading.told(&receipt);
+    let error = error_of(&receipt, told.as_ref(), batch);
+    let text_id = receipt.text_id.as_deref().filter(|text_id| *text_id != id).unwrap_or_default();
+    let event = ReceiptEvent {
+        message_id: batch.keep(id),
+        text_id: batch.keep(text_id),
+        state: told.map(|told| told.state),
+        is_final: told.is_some_and(|told| told.is_final),
+        other: told.and_then(|told| told.other),
+        error,
+        text: batch.keep(text),
+        tlvs: batch.keep(tlvs.octets()),
+        source: batch.keep(source),
+        destination: batch.keep(destination),
+    };
+    batch.receipts.push(event);
+    true
+}
+
+/// The error that a receipt names. A word or code that is not SMPP's stands before it: it says more than the state that it
+/// comes to.
+fn error_of(receipt: &Receipt<'_>, told: Option<&Told>, batch: &mut Batch) -> Range<u32> {
+    let is_unknown = told.is_some_and(|told| told.state == MessageState::Unknown);
+    let strange = |code: u8| (is_unknown && MessageState::from_code(code).is_none()).then(|| code.to_string());
+    let code;
+    let word: &[u8] = match (&receipt.stat, receipt.tlv_state) {
+        (Some(Stat::Other(word)), _) => word,
+        (Some(Stat::Code(stat)), _) if is_unknown && MessageState::from_code(*stat).is_none() => {
+            receipt.stat_word.as_deref().unwrap_or_default()
+        }
+        (_, Some(state)) => {
+            code = strange(state).unwrap_or_default();
+            code.as_bytes()
+        }
+        _ => b"",
+    };
+    match (&receipt.err, receipt.network_error_code) {
+        (Some(error), _) if word.is_empty() => batch.keep(error),
+        (Some(error), _) => batch.keep(&[word, &b" "[..], error].concat()),
+        (None, _) if !word.is_empty() => batch.keep(word),
+        (None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
+        (None, _) => 0..0,
+    }
+}

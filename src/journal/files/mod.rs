@@ -1,0 +1,8 @@
+//! The files beside the journal: lock, write marks, noted answers, reserve. No SQL.
+
+pub mod answer_log;
+pub mod lock;
+pub mod regular;
+pub mod reserve;
+pub mod wal;
+pub mod write_marks;

@@ -1,0 +1,329 @@
+//! Attempts in doubt that no answer has settled, so that a receipt of unknown id finds the one that it fits without
+//! looking at the others: what counts is whether none, one or several fit.
+//!
+//! They lie in pools: those to one number from one sender, in the order in which they were claimed. A receipt can be about
+//! what was claimed before it came, so that what fits it is the beginning of a pool, and two are enough to look at. An
+//! attempt to which a receipt gave its id has left its pool: it is found by that id and fits no other.
+
+use crate::journal::JournalError;
+use crate::journal::matcher::id_index::Ids;
+use crate::journal::model::key::Attempt;
+use crate::message::address::{Destination, Sender};
+use hashbrown::{HashMap, HashSet};
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeSet;
+
+/// So many attempts that have one id from receipts are looked at: more than one of them is the operator's doing.
+const NAMED_ALIKE_MAX: usize = 64;
+
+/// Where an attempt in doubt lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Of its number and its sender: see [`pool`].
+    pub pool: u64,
+    /// The number that it went to, as [`Destination::key`].
+    pub number: u64,
+    /// Its serial.
+    pub serial: i64,
+    /// When it was claimed; [`ANY_TIME`]: the clock was set back since, so that times do not tell what came first.
+    pub claimed_at: i64,
+}
+
+/// See [`Place::claimed_at`].
+pub const ANY_TIME: i64 = i64::MIN;
+
+/// What a receipt can be about: what was claimed before it came.
+#[derive(Clone, Copy, Debug)]
+pub enum Before {
+    /// Attempts before this serial.
+    Serial(i64),
+    /// Those claimed by the time of its arrival, or later than the clock shows now: it was set back.
+    Time {
+        /// When it arrived.
+        received_at: i64,
+        /// What the clock shows.
+        now: i64,
+    },
+}
+
+impl Before {
+    fn holds(self, place: &Place) -> bool {
+        match self {
+            Self::Serial(next) => place.serial < next,
+            Self::Time { received_at, now } => place.claimed_at <= received_at || place.claimed_at > now,
+        }
+    }
+}
+
+/// An attempt in doubt to which a receipt gave its id: it has no other.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    place: Place,
+    /// The hash of the id as it came.
+    id: u64,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Doubts {
+    /// Those without an id: pool, serial, attempt.
+    by_serial: BTreeSet<(u64, i64, Attempt)>,
+    /// The same: pool, time, attempt.
+    by_time: BTreeSet<(u64, i64, Attempt)>,
+    /// Which they are.
+    free: HashSet<Attempt>,
+    named: HashMap<Attempt, Named>,
+    by_id: BTreeSet<(u64, Attempt)>,
+    /// No attempt was claimed later by the clock.
+    latest: i64,
+}
+
+/// The pool of messages to a number from a sender. A message without a sender has the SMSC's own, which is any.
+pub fn pool(ids: &Ids, number: u64, sender: &str) -> u64 {
+    let sender = Sender::canonical(sender).trim_start_matches('+').to_ascii_lowercase();
+    ids.keyed(&[&number.to_be_bytes(), sender.as_bytes()])
+}
+
+/// The pools of the messages that a receipt with these addresses can be about: one address is the message's destination,
+/// the other its sender. 0: no further one.
+pub fn pools(ids: &Ids, numbers: [u64; 2], addresses: [&str; 2]) -> [u64; 4] {
+    let of = |n: usize, sender: &str| {
+        // No message goes to what is no number.
+        if numbers[n] == 0 {
+            return 0;
+        }
+        let sender = sender.trim().trim_start_matches('+').to_ascii_lowercase();
+        ids.keyed(&[&numbers[n].to_be_bytes(), sender.as_bytes()])
+    };
+    let mut pools = [of(0, addresses[1]), of(0, ""), of(1, addresses[0]), of(1, "")];
+    for n in 1..pools.len() {
+        if pools[..n].contains(&pools[n]) {
+            pools[n] = 0;
+        }
+    }
+    pools
+}
+
+impl Doubts {
+    /// Reads those of the journal.
+    pub fn load(connection: &Connection, ids: &Ids) -> Result<Self, JournalError> {
+        let mut doubts = Self::default();
+        let senders = Senders::load(connection)?;
+        let clocks = Clocks::load(connection)?;
+        let mut statement = connection.prepare(
+            "SELECT v.attempt, m.destination, m.source, k.first_serial + ((v.attempt >> 12) - k.first_part),
+                    k.claimed_at
+               FROM (SELECT DISTINCT attempt FROM verdict WHERE kind = 1) v
+               CROSS JOIN message m ON m.id = (SELECT n.id FROM message n WHERE n.id <= (v.attempt >> 12)
+                                          ORDER BY n.id DESC LIMIT 1)
+               CROSS JOIN claim k ON k.first_serial = (SELECT l.first_serial FROM claim l
+                                                  WHERE l.try = (v.attempt & 4095) AND l.first_part <= (v.attempt >> 12)
+                                                  ORDER BY l.first_part DESC LIMIT 1)
+              WHERE NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = v.attempt)",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let attempt = Attempt(row.get(0)?);
+            let number = Destination::parse(row.get_ref(1)?.as_str().unwrap_or_default())
+                .map_or(0, |destination| destination.key());
+            let own = row.get_ref(2)?.as_str_or_null().unwrap_or_default();
+            let sender = own.unwrap_or_else(|| senders.of(attempt.part()));
+            let (serial, claimed_at) = (row.get(3)?, row.get(4)?);
+            let claimed_at = if clocks.was_set_back(serial, claimed_at) { ANY_TIME } else { claimed_at };
+            let place = Place { pool: pool(ids, number, sender), number, serial, claimed_at };
+            doubts.add(attempt, place);
+        }
+        Ok(doubts)
+    }
+
+    /// Takes in an attempt, once.
+    pub fn add(&mut self, attempt: Attempt, place: Place) {
+        if !self.named.contains_key(&attempt) {
+            self.free(attempt, place);
+        }
+    }
+
+    fn free(&mut self, attempt: Attempt, place: Place) {
+        self.free.insert(attempt);
+        self.by_serial.insert((place.pool, place.serial, attempt));
+        self.by_time.insert((place.pool, place.claimed_at, attempt));
+        self.latest = self.latest.max(place.claimed_at);
+    }
+
+    /// Whether an attempt is one of them, with or without an id.
+    pub fn has(&self, attempt: Attempt) -> bool {
+        self.free.contains(&attempt) || self.named.contains_key(&attempt)
+    }
+
+    /// Takes an attempt out. Says whether it was there and had no id.
+    pub fn remove(&mut self, attempt: Attempt, place: Place) -> bool {
+        if let Some(named) = self.named.remove(&attempt) {
+            self.by_id.remove(&(named.id, attempt));
+            return false;
+        }
+        let _ = self.by_time.remove(&(place.pool, place.claimed_at, attempt))
+            || self.by_time.remove(&(place.pool, ANY_TIME, attempt));
+        self.free.remove(&attempt);
+        self.by_serial.remove(&(place.pool, place.serial, attempt))
+    }
+
+    /// Notes which id a receipt gave to an attempt, or took back. What is in no doubt is left alone. Says whether the
+    /// attempt had none before.
+    pub fn name(&mut self, attempt: Attempt, place: Place, id: Option<u64>) -> bool {
+        let is_named = self.named.contains_key(&attempt);
+        if !is_named && !self.by_serial.contains(&(place.pool, place.serial, attempt)) {
+            return false;
+        }
+        self.remove(attempt, place);
+        match id {
+            Some(id) => {
+                self.named.insert(attempt, Named { place, id });
+                self.by_id.insert((id, attempt));
+            }
+            None => self.free(attempt, place),
+        }
+        !is_named
+    }
+
+    /// The id that a receipt gave to an attempt.
+    pub fn id_of(&self, attempt: Attempt) -> Option<u64> {
+        self.named.get(&attempt).map(|named| named.id)
+    }
+
+    /// What a receipt with this id fits: the attempt that has the id from an earlier receipt, or else the first two that
+    /// have none.
+    pub fn fitting(&self, id: u64, pools: [u64; 4], before: Before) -> Vec<Attempt> {
+        let named = self.by_id.range((id, Attempt(i64::MIN))..=(id, Attempt(i64::MAX))).take(NAMED_ALIKE_MAX);
+        for &(_, attempt) in named {
+            let place = self.named.get(&attempt).map(|named| named.place);
+            if place.is_some_and(|place| pools.contains(&place.pool) && before.holds(&place)) {
+                return vec![attempt];
+            }
+        }
+        let mut fitting = Vec::with_capacity(8);
+        for pool in pools.into_iter().filter(|pool| *pool != 0) {
+            let (first, last) = (Attempt(i64::MIN), Attempt(i64::MAX));
+            match before {
+                Before::Serial(next) => {
+                    let before = self.by_serial.range((pool, i64::MIN, first)..(pool, next, first));
+                    fitting.extend(before.take(2).map(|&(_, _, attempt)| attempt));
+                }
+                Before::Time { received_at, now } => {
+                    let before = self.by_time.range((pool, i64::MIN, first)..=(pool, received_at, last)).take(2);
+                    fitting.extend(before.map(|&(_, _, attempt)| attempt));
+                    if now < self.latest {
+                        let after = self.by_time.range((pool, now + 1, first)..=(pool, i64::MAX, last)).take(2);
+                        fitting.extend(after.map(|&(_, _, attempt)| attempt));
+                    }
+                }
+            }
+        }
+        fitting.sort_unstable();
+        fitting.dedup();
+        fitting.truncate(2);
+        fitting
+    }
+
+    /// From which serial and from which time on two attempts of a pool precede whatever comes: what happens to a third makes
+    /// no difference there.
+    pub fn decided_from(&self, pool: u64) -> (i64, i64) {
+        let first = Attempt(i64::MIN);
+        let second = |set: &BTreeSet<(u64, i64, Attempt)>| {
+            let found = set.range((pool, i64::MIN, first)..).take_while(|entry| entry.0 == pool).nth(1);
+            found.map_or(i64::MAX, |entry| entry.1)
+        };
+        (second(&self.by_serial), second(&self.by_time))
+    }
+
+    /// A session began when the clock showed this: what was claimed later by the clock was claimed before.
+    pub fn note_clock(&mut self, opened_at: i64) {
+        if opened_at >= self.latest {
+            return;
+        }
+        let later: Vec<_> = self.by_time.iter().copied().filter(|(_, time, _)| *time > opened_at).collect();
+        for (pool, time, attempt) in later {
+            self.by_time.remove(&(pool, time, attempt));
+            self.by_time.insert((pool, ANY_TIME, attempt));
+        }
+        for named in self.named.values_mut().filter(|named| named.place.claimed_at > opened_at) {
+            named.place.claimed_at = ANY_TIME;
+        }
+        self.latest = opened_at;
+    }
+}
+
+/// Where an attempt lies; `None`: it belongs to no message, or was not claimed.
+pub fn place_of(connection: &Connection, ids: &Ids, attempt: Attempt) -> Result<Option<Place>, JournalError> {
+    let found: Option<(u64, String, i64, i64, i64)> = connection
+        .prepare_cached(
+            "SELECT m.destination, coalesce(m.source, c.source), k.first_serial + (?2 - k.first_part), k.claimed_at,
+                    k.session_id
+               FROM (SELECT * FROM message WHERE id <= ?2 ORDER BY id DESC LIMIT 1) m
+               JOIN (SELECT * FROM claim WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1) k
+               JOIN campaign c ON c.id = (SELECT d.id FROM campaign d WHERE d.first_id <= m.id AND d.end_id > m.id
+                                           ORDER BY d.first_id DESC LIMIT 1)
+              WHERE ?2 < m.id + m.parts",
+        )?
+        .query_row((attempt.tried(), attempt.part()), |row| {
+            let number = Destination::parse(row.get_ref(0)?.as_str()?).map_or(0, |destination| destination.key());
+            Ok((number, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
+        .optional()?;
+    let Some((number, sender, serial, claimed_at, session)) = found else { return Ok(None) };
+    let was_set_back = was_clock_set_back(connection, session, serial, claimed_at)?;
+    let claimed_at = if was_set_back { ANY_TIME } else { claimed_at };
+    Ok(Some(Place { pool: pool(ids, number, &sender), number, serial, claimed_at }))
+}
+
+/// Whether the clock showed less, when a session began after something had been claimed on this one, than at that claim.
+pub fn was_clock_set_back(
+    connection: &Connection,
+    session: i64,
+    serial: i64,
+    claimed_at: i64,
+) -> Result<bool, JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM session WHERE id > ?1 AND first_serial > ?2 AND opened_at < ?3)",
+    )?;
+    Ok(statement.query_row((session, serial, claimed_at), |row| row.get(0))?)
+}
+
+/// The senders of campaigns whose rows name none, in the order of their messages.
+struct Senders(Vec<(i64, i64, String)>);
+
+impl Senders {
+    fn load(connection: &Connection) -> Result<Self, JournalError> {
+        let mut statement =
+            connection.prepare("SELECT first_id, end_id, source FROM campaign ORDER BY first_id, id")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(Self(rows.collect::<Result<_, _>>()?))
+    }
+
+    fn of(&self, part: i64) -> &str {
+        let after = self.0.partition_point(|campaign| campaign.0 <= part);
+        let found = self.0[..after].iter().rfind(|campaign| part < campaign.1);
+        found.map_or("", |campaign| &campaign.2)
+    }
+}
+
+/// For each session the first serial that it may claim, and the least that the clock showed when it or a later one began.
+struct Clocks(Vec<(i64, i64)>);
+
+impl Clocks {
+    fn load(connection: &Connection) -> Result<Self, JournalError> {
+        let mut statement = connection.prepare("SELECT first_serial, opened_at FROM session ORDER BY id")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut sessions: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
+        let mut least = i64::MAX;
+        for (_, opened_at) in sessions.iter_mut().rev() {
+            least = least.min(*opened_at);
+            *opened_at = least;
+        }
+        Ok(Self(sessions))
+    }
+
+    fn was_set_back(&self, serial: i64, claimed_at: i64) -> bool {
+        let later = self.0.partition_point(|session| session.0 <= serial);
+        self.0.get(later).is_some_and(|session| session.1 < claimed_at)
+    }
+}

@@ -1,0 +1,237 @@
+//! What reports read: campaigns, their messages, attempts and receipts.
+//!
+//! Nothing here holds a snapshot for long. A journal is read in chunks of message numbers, each in a read transaction of
+//! its own that ends before its rows are handed out, so that neither a big campaign nor a reader that dawdles over what
+//! it is given keeps the WAL from being checkpointed. The price: while a sender runs, the numbers of one report are of
+//! slightly different moments.
+//!
+//! Columns and states are those of the public views; the views say it row by row, and this says it by merging ranges of
+//! keys, which is what makes ten million messages bearable.
+
+mod campaign;
+mod campaign_report;
+pub(in crate::journal) mod chunk;
+mod latency;
+mod logs;
+mod messages;
+mod partial;
+mod plan;
+mod receipt_kinds;
+pub mod receipt_pattern;
+#[cfg(test)]
+mod tests;
+
+pub use crate::journal::query::campaign_report::{
+    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, SaidReason, StatusCount,
+    Throughput,
+};
+pub use crate::journal::query::partial::sent_in_part;
+pub use campaign::{campaign_report, rejections};
+pub use logs::{
+    AttemptRow, InboundRow, OperationCount, OperationRow, ReceiptRow, SkippedRow, Strays, attempts, header, inbound,
+    operation_counts, operations, receipts, skipped_rows, strays, unmatched,
+};
+pub use messages::{MessageRow, messages, messages_to};
+pub use plan::{Plan, SENDERS_OF, has_line, plan, unfinished};
+
+use super::{JournalError, campaign_id};
+use crate::journal::model::campaign::{CampaignOptions, Receipts};
+use crate::journal::model::key::State;
+use rusqlite::{Connection, Row, Transaction};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::fmt;
+
+/// A moment in milliseconds since 1970, UTC. Shows itself as the views do: `2026-03-29T01:59:59.250Z`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Stamp(pub i64);
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, ms) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
+        // Years that begin in March end with the leap day, so that months have a fixed pattern of lengths.
+        let days = days + 719_468;
+        let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", ms % 1_000)
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// How many messages are in each state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts(pub [i64; State::COUNT]);
+
+impl Counts {
+    /// The messages in `state`.
+    pub fn of(&self, state: State) -> i64 {
+        self.0[state as usize]
+    }
+
+    /// All messages.
+    pub fn total(&self) -> i64 {
+        self.0.iter().sum()
+    }
+
+    /// These and the others.
+    pub fn add(&mut self, other: &Counts) {
+        for (sum, count) in self.0.iter_mut().zip(other.0) {
+            *sum += count;
+        }
+    }
+}
+
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(State::COUNT))?;
+        for state in State::ALL {
+            map.serialize_entry(state.name(), &self.of(state))?;
+        }
+        map.end()
+    }
+}
+
+/// A row of `campaign_summary`, and where the campaign came from.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct CampaignSummary {
+    /// Its number in the journal.
+    #[serde(skip)]
+    pub id: i64,
+    /// Its name.
+    pub campaign: String,
+    /// Its messages.
+    pub messages: i64,
+    /// Their parts.
+    pub parts: i64,
+    /// The messages by state.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Rows left out because their number came before.
+    pub duplicate_rows: i64,
+    /// Rows refused at import.
+    pub rejected_rows: i64,
+    /// When the first part was claimed.
+    pub first_sent_at: Option<Stamp>,
+    /// When the last part was claimed.
+    pub last_sent_at: Option<Stamp>,
+    /// The file that it was imported from.
+    pub file: String,
+    /// When its import began.
+    pub created_at: Stamp,
+    /// When its import was whole.
+    pub imported_at: Stamp,
+    /// When it was cancelled.
+    pub cancelled_at: Option<Stamp>,
+    /// Which receipts it asks for.
+    pub receipts_asked: Receipts,
+    /// Which of them say what became of its messages.
+    #[serde(skip)]
+    pub awaited: crate::journal::model::state::Awaited,
+    /// Its messages' numbers are `first_id..end_id`.
+    #[serde(skip)]
+    pub first_id: i64,
+    /// See `first_id`.
+    #[serde(skip)]
+    pub end_id: i64,
+}
+
+const CAMPAIGN: &str = "SELECT c.id, c.name, n.messages, n.parts, n.queued, n.sending, n.accepted, n.delivered,
+        n.partly_delivered, n.failed, n.rejected, n.in_doubt, n.cancelled, n.suppressed, c.duplicate_rows,
+        c.rejected_rows, n.first_sent_at, n.last_sent_at, c.file, c.created_at,
+        coalesce(c.imported_at, c.created_at), c.cancelled_at,
+        c.options, c.first_id, c.end_id
+   FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id";
+
+/// All campaigns that are whole, in the order in which they were imported.
+pub fn campaigns(connection: &Connection) -> Result<Vec<CampaignSummary>, JournalError> {
+    let mut statement = connection.prepare(&format!("{CAMPAIGN} WHERE c.imported_at IS NOT NULL ORDER BY c.id"))?;
+    statement.query_and_then([], summary)?.collect()
+}
+
+/// The campaign of that name.
+pub fn campaign(connection: &Connection, name: &str) -> Result<CampaignSummary, JournalError> {
+    let id = campaign_id(connection, name)?;
+    let mut statement = connection.prepare(&format!("{CAMPAIGN} WHERE c.id = ?1"))?;
+    let mut rows = statement.query([id])?;
+    match rows.next()? {
+        Some(row) => summary(row),
+        None => Err(rusqlite::Error::QueryReturnedNoRows.into()),
+    }
+}
+
+fn summary(row: &Row<'_>) -> Result<CampaignSummary, JournalError> {
+    let mut counts = Counts::default();
+    for (n, count) in counts.0.iter_mut().enumerate() {
+        *count = row.get(4 + n)?;
+    }
+    let campaign: String = row.get(1)?;
+    let json = row.get_ref(22)?.as_str().unwrap_or_default();
+    let options = CampaignOptions::stored(json, || format!("campaign {campaign:?}"))?;
+    Ok(CampaignSummary {
+        id: row.get(0)?,
+        campaign,
+        messages: row.get(2)?,
+        parts: row.get(3)?,
+        counts,
+        duplicate_rows: row.get(14)?,
+        rejected_rows: row.get(15)?,
+        first_sent_at: stamp(row, 16)?,
+        last_sent_at: stamp(row, 17)?,
+        file: row.get(18)?,
+        created_at: Stamp(row.get(19)?),
+        imported_at: Stamp(row.get(20)?),
+        cancelled_at: stamp(row, 21)?,
+        receipts_asked: options.receipts,
+        awaited: options.awaited(),
+        first_id: row.get(23)?,
+        end_id: row.get(24)?,
+    })
+}
+
+/// The name of a receipt's state, as in `receipt_log`; a number that has none shows itself.
+pub fn receipt_state_name(state: i64) -> std::borrow::Cow<'static, str> {
+    use crate::wire::MessageState;
+    let known = match state {
+        100 => Some(MessageState::Failed),
+        _ => u8::try_from(state).ok().and_then(MessageState::from_code),
+    };
+    known.map_or_else(|| state.to_string().into(), |state| state.name().into())
+}
+
+/// How a receipt was matched, in words, as in `receipt_log`.
+pub fn rule_name(rule: i64) -> &'static str {
+    match rule {
+        0 => "unmatched",
+        1 => "exact id",
+        2 => "equivalent id",
+        3 => "user_message_reference",
+        4 => "attempt in doubt",
+        5 => "operator",
+        6 => "ambiguous",
+        7 => "query_sm",
+        8 => "exact id in text",
+        9 => "equivalent id in text",
+        10 => "exact id alone",
+        11 => "other number",
+        _ => "unknown",
+    }
+}
+
+fn stamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Stamp>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Stamp))
+}
+
+/// A read transaction, for as long as the value lives.
+fn snapshot(connection: &Connection) -> Result<Transaction<'_>, JournalError> {
+    Ok(connection.unchecked_transaction()?)
+}

@@ -1,0 +1,300 @@
+//! A journal thread without threads or sockets, for tests: what sessions would say is put straight into its transactions.
+
+use crate::journal::files::answer_log::Answers;
+use crate::journal::model::campaign::CampaignOptions;
+use crate::journal::model::events::{
+    Answer, Batch, InboundEvent, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession,
+};
+use crate::journal::model::key::State;
+use crate::journal::store::counts::InDoubtPolicy;
+use crate::journal::store::decisions::{Decision, request};
+use crate::journal::store::intake::{Intake, Kept, NewMessage};
+use crate::journal::writer::recovery::{Recovery, recover};
+use crate::journal::writer::retry_queue::{DELAYS_MS, RetryRules};
+use crate::journal::writer::{Board, Keeper, KeeperSettings};
+use crate::journal::{now_ms, open_existing};
+use crate::wire::MessageState;
+use crossbeam_channel::{Receiver, bounded};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+pub const SENDER: &str = "Acme";
+
+/// A journal with one campaign, and its keeper.
+pub struct Bench {
+    _folder: tempfile::TempDir,
+    pub path: PathBuf,
+    pub keeper: Option<Keeper>,
+    pub ids_in_memory: usize,
+    pub opt_out_words: Vec<String>,
+    pub opt_in_words: Vec<String>,
+    pub rules: Arc<RetryRules>,
+    pub receipt_horizon: Duration,
+    sessions: Vec<(i64, Receiver<ToSession>)>,
+}
+
+/// A receipt as it comes.
+#[derive(Clone, Debug)]
+pub struct Told<'a> {
+    pub id: &'a str,
+    pub state: MessageState,
+    pub is_final: bool,
+    /// The handset's number.
+    pub from: &'a str,
+    pub reference: Option<u16>,
+    /// The id in the text, where `id` is another one in the TLV.
+    pub text_id: &'a str,
+}
+
+impl Bench {
+    /// A campaign of messages of so many parts to these numbers.
+    pub fn new(messages: &[(&str, u8)], in_doubt: InDoubtPolicy) -> Self {
+        Self::with_options(messages, CampaignOptions { in_doubt, from: SENDER.into(), ..Default::default() })
+    }
+
+    pub fn with_options(messages: &[(&str, u8)], options: CampaignOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut intake = Intake::begin(&path, "test", "test.csv", &options).unwrap();
+        for (n, &(destination, parts)) in messages.iter().enumerate() {
+            let text = if parts == 1 { "Hi".to_owned() } else { "x".repeat(153 * usize::from(parts)) };
+            let message = NewMessage {
+                line: n as u64 + 2,
+                destination,
+                source: None,
+                text: &text,
+                encoding: 0,
+                parts,
+                fields: None,
+                suppressed: false,
+            };
+            intake.store(std::iter::once(Kept::Message(message))).unwrap();
+        }
+        intake.finish("").unwrap();
+        let mut bench = Self {
+            _folder: folder,
+            path,
+            keeper: None,
+            ids_in_memory: 1_000,
+            opt_out_words: Vec::new(),
+            opt_in_words: Vec::new(),
+            // No test waits for what is tried again.
+            rules: Arc::new(RetryRules { delays_ms: vec![0; DELAYS_MS.len()], ..RetryRules::default() }),
+            receipt_horizon: crate::journal::writer::RECEIPT_HORIZON,
+            sessions: Vec::new(),
+        };
+        bench.restart();
+        bench
+    }
+
+    /// As after kill -9 without write marks: everything claimed and not answered is in doubt.
+    pub fn restart(&mut self) {
+        self.keeper = None;
+        self.sessions.clear();
+        let connection = open_existing(&self.path).unwrap();
+        let Recovery { connection, mut books, .. } = recover(connection, &self.path, &self.rules).unwrap();
+        crate::run::pipeline::apply_controls(&connection, &mut books).unwrap();
+        let settings = KeeperSettings {
+            path: self.path.clone(),
+            active: vec![0],
+            limit: None,
+            ids_in_memory: self.ids_in_memory,
+            references: Arc::new(AtomicBool::new(true)),
+            opt_out_words: self.opt_out_words.clone(),
+            opt_in_words: self.opt_in_words.clone(),
+            default_alphabet: crate::message::text::DefaultAlphabet::default(),
+            rules: Arc::clone(&self.rules),
+            stop_when: Vec::new(),
+            canaries: Vec::new(),
+            gather: Duration::ZERO,
+            receipt_horizon: self.receipt_horizon,
+        };
+        self.keeper = Some(Keeper::start(connection, books, settings, Board::default()).unwrap());
+    }
+
+    pub fn keeper(&mut self) -> &mut Keeper {
+        self.keeper.as_mut().unwrap()
+    }
+
+    pub fn tell(&mut self, event: ToJournal) {
+        self.keeper().transact(&mut vec![event], true).unwrap();
+    }
+
+    pub fn open_session(&mut self) -> i64 {
+        let (session, from_journal) = bounded(1_024);
+        let (reply, number) = bounded(1);
+        let facts = SessionFacts {
+            peer: "test".into(),
+            system_id: "test".into(),
+            bind: "trx",
+            smpp_version: "3.4",
+            sends_reference: true,
+        };
+        self.tell(ToJournal::Open { facts, session, reply });
+        let id = number.recv().unwrap().id;
+        self.sessions.push((id, from_journal));
+        id
+    }
+
+    /// Has up to `parts` parts claimed and "written".
+    pub fn send(&mut self, session: i64, parts: usize) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        for _ in 0..200 {
+            self.tell(ToJournal::Want { session, parts: parts - sent.len() });
+            let (_, from_journal) = self.sessions.iter().find(|(id, _)| *id == session).unwrap();
+            for message in from_journal.try_iter() {
+                let ToSession::Send(runs) = message else { continue };
+                for run in runs {
+                    for (n, item) in run.chunk.items[run.items.clone()].iter().enumerate() {
+                        sent.push(Sent {
+                            attempt: item.attempt,
+                            message: item.message,
+                            sequence_number: run.first_sequence_number + n as u32,
+                            campaign: item.campaign,
+                            plain: item.is_plain(),
+                            refused: item.refused,
+                            late: false,
+                            referenced: true,
+                            generation: run.generation,
+                            destination: item.destination,
+                        });
+                    }
+                }
+            }
+            if sent.len() >= parts {
+                break;
+            }
+            // The feeder reads on a thread of its own.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.tell(ToJournal::Want { session, parts: 0 });
+        sent
+    }
+
+    /// What the journal said to a session.
+    pub fn said(&self, session: i64) -> Vec<ToSession> {
+        self.sessions.iter().filter(|(id, _)| *id == session).flat_map(|(_, said)| said.try_iter()).collect()
+    }
+
+    pub fn answer(&mut self, session: i64, sent: Sent, command_status: u32, id: &str) {
+        let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
+        let message_id = batch.keep(id.as_bytes());
+        batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO, tlvs: 0..0 });
+        self.tell(ToJournal::Came { session, batch });
+    }
+
+    /// Answers that are noted, and of which the journal thread never hears: each with its status and id.
+    pub fn note(&mut self, session: i64, answers: &[(Sent, u32, &str)]) {
+        let run: Vec<String> = self.query("SELECT value FROM meta WHERE key = 'run'", |row| row.get(0));
+        let run = u64::from_str_radix(&run[0], 16).unwrap();
+        let mut notes = Answers::open(&self.path).unwrap().begin(session, run);
+        for &(sent, command_status, id) in answers {
+            let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
+            let message_id = batch.keep(id.as_bytes());
+            batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO, tlvs: 0..0 });
+            notes.note(&mut batch, &RetryRules::default()).unwrap();
+        }
+    }
+
+    pub fn receipt(&mut self, session: i64, told: &Told<'_>) {
+        self.receipts(session, std::slice::from_ref(told), SENDER);
+    }
+
+    /// Receipts that come together, for messages from this sender.
+    pub fn receipts(&mut self, session: i64, told: &[Told<'_>], sender: &str) {
+        let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
+        for told in told {
+            let tlvs = told
+                .reference
+                .map_or_else(Vec::new, |reference| [&[0x02, 0x04, 0, 2][..], &reference.to_be_bytes()].concat());
+            let event = ReceiptEvent {
+                message_id: batch.keep(told.id.as_bytes()),
+                text_id: batch.keep(told.text_id.as_bytes()),
+                state: Some(told.state),
+                is_final: told.is_final,
+                other: None,
+                error: batch.keep(b""),
+                text: batch.keep(b"text"),
+                tlvs: batch.keep(&tlvs),
+                source: batch.keep(told.from.as_bytes()),
+                destination: batch.keep(sender.as_bytes()),
+            };
+            batch.receipts.push(event);
+        }
+        batch.acknowledge.deliver.push(1);
+        self.tell(ToJournal::Came { session, batch });
+    }
+
+    /// Has the journal thread do what it left to its next transactions.
+    pub fn rest(&mut self) {
+        while self.keeper().is_waking() || self.keeper().has_to_judge() {
+            self.keeper().transact(&mut Vec::new(), true).unwrap();
+        }
+    }
+
+    /// A final receipt.
+    pub fn delivered(&mut self, session: i64, id: &str, from: &str) {
+        self.receipt(
+            session,
+            &Told { id, state: MessageState::Delivered, is_final: true, from, reference: None, text_id: "" },
+        );
+    }
+
+    /// A deliver_sm that is no receipt.
+    pub fn inbound(&mut self, session: i64, pdu: &[u8]) {
+        let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
+        let pdu = batch.keep(pdu);
+        batch.inbound.push(InboundEvent { pdu });
+        self.tell(ToJournal::Came { session, batch });
+    }
+
+    /// A response timer expires.
+    pub fn time_out(&mut self, session: i64, sent: Sent) -> Sent {
+        self.tell(ToJournal::TimedOut { session, sent: vec![sent] });
+        Sent { late: true, ..sent }
+    }
+
+    /// The session is lost with these unanswered.
+    pub fn lose(&mut self, session: i64, unanswered: Vec<Sent>) {
+        let reason = "cut".into();
+        self.tell(ToJournal::Closed { session, reason, unanswered, unwritten: Vec::new() });
+    }
+
+    /// As another process would, while this one sends.
+    pub fn decide(&mut self, decision: &Decision) {
+        let other = open_existing(&self.path).unwrap();
+        request(&other, "test", decision).unwrap();
+        self.keeper().transact(&mut Vec::new(), true).unwrap();
+    }
+
+    /// The states of all messages, as everybody sees them; checks that counts and stored states agree with them.
+    pub fn states(&self) -> Vec<String> {
+        let connection = crate::journal::open_read_only(&self.path).unwrap();
+        let mut statement = connection.prepare("SELECT state FROM message_status ORDER BY line").unwrap();
+        let states: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        for state in State::ALL {
+            let sql = format!("SELECT {} FROM campaign_summary", state.name());
+            let counted: i64 = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+            assert_eq!(counted as usize, states.iter().filter(|found| *found == state.name()).count(), "{states:?}");
+        }
+        states
+    }
+
+    /// The receipts' rules, in order of arrival.
+    pub fn rules(&self) -> Vec<(String, Option<i64>)> {
+        self.query("SELECT rule, line FROM receipt_log ORDER BY received_at", |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    pub fn query<T>(&self, sql: &str, read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
+        let connection = crate::journal::open_read_only(&self.path).unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| read(row)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    pub fn number(&self, sql: &str) -> i64 {
+        self.query(sql, |row| row.get(0))[0]
+    }
+}

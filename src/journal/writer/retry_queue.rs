@@ -1,0 +1,334 @@
+//! Parts that are to be tried again, by the time at which they are due. In memory: the journal's facts say it all.
+
+pub mod backlog;
+
+use crate::journal::JournalError;
+use crate::journal::model::key::{Attempt, Outcome, TRIES_MAX, Verdict};
+use crate::journal::model::state::{AttemptFacts, is_to_send, may_go_on};
+use crate::journal::store::counts::Books;
+use crate::journal::store::history::MessageFacts;
+use crate::wire::{CommandStatus, StatusClass};
+use hashbrown::{HashMap, HashSet};
+use rusqlite::Connection;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Delays before a part that the SMSC refused for now is tried again; after the last it is rejected. Throttling has a
+/// delay of its own and is without limit.
+pub const DELAYS_MS: [i64; 4] = [1_000, 5_000, 15_000, 60_000];
+/// Delay before a part that was throttled once or twice is tried again; the rate is cut at the same time.
+const THROTTLED_DELAY_MS: i64 = 200;
+/// Delay after the third time in a row; each further time doubles it.
+const THROTTLED_LONG_MS: i64 = 1_000;
+/// The longest of these delays: at that rate the tries that can be recorded last for two weeks.
+const THROTTLED_MAX_MS: i64 = 300_000;
+/// So many times in a row lead to the longest delay.
+const THROTTLED_COUNTED: u32 = 12;
+
+const _: () = assert!(THROTTLED_LONG_MS << (THROTTLED_COUNTED - 3) >= THROTTLED_MAX_MS);
+
+/// How long a part waits that was throttled so many times in a row. Where an account may send nothing more today, it is
+/// the rate's lower end that the same part would be tried at for hours.
+fn throttled_delay_ms(times: u32) -> i64 {
+    match times {
+        0..=2 => THROTTLED_DELAY_MS,
+        times => (THROTTLED_LONG_MS << (times.min(THROTTLED_COUNTED) - 3)).min(THROTTLED_MAX_MS),
+    }
+}
+
+/// What an answer's status means for its message, and how often a part is tried again after it.
+#[derive(Clone, Debug)]
+pub struct RetryRules {
+    /// Delays before the tries after temporary refusals; one more refusal than there are delays, and the part is rejected.
+    pub delays_ms: Vec<i64>,
+    /// Codes that mean something else here than they do by default.
+    pub codes: HashMap<u32, CodeRule>,
+}
+
+/// A code's own rule.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CodeRule {
+    /// What it means.
+    pub class: StatusClass,
+    /// Its own delays, if it is temporary; `None`: the general ones.
+    pub delays_ms: Option<Vec<i64>>,
+}
+
+impl Default for RetryRules {
+    fn default() -> Self {
+        Self { delays_ms: DELAYS_MS.to_vec(), codes: HashMap::new() }
+    }
+}
+
+impl RetryRules {
+    /// What a status means.
+    pub fn class(&self, status: CommandStatus) -> StatusClass {
+        match self.codes.get(&status.0) {
+            Some(rule) => rule.class,
+            None => status.class(),
+        }
+    }
+
+    /// How long to wait before the next try of a part that was refused `refused` times before; `None`: no more tries.
+    pub fn delay_ms(&self, status: CommandStatus, refused: u8) -> Option<i64> {
+        let own = self.codes.get(&status.0).and_then(|rule| rule.delays_ms.as_ref());
+        own.unwrap_or(&self.delays_ms).get(usize::from(refused)).copied()
+    }
+}
+
+/// Milliseconds since this was first asked: a clock that nobody sets.
+pub fn steady_ms() -> i64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_millis() as i64
+}
+
+/// A part to be tried again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Waiting {
+    /// When, by [`steady_ms`].
+    pub due_ms: i64,
+    /// The attempt that it will be.
+    pub attempt: Attempt,
+    /// Its message.
+    pub message: i64,
+    /// Index of its campaign.
+    pub campaign: u32,
+    /// How many tries were refused for reasons other than throttling.
+    pub refused: u8,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub struct Retries {
+    heap: BinaryHeap<Reverse<Waiting>>,
+    queued: HashSet<Attempt>,
+    /// Lines of messages that were tried as often as can be recorded, each with its campaign's index.
+    exhausted: BTreeSet<(u32, i64)>,
+    backlog: backlog::Backlog,
+}
+
+impl Retries {
+    /// Adds a part, unless the very attempt is queued already.
+    pub fn push(&mut self, waiting: Waiting) {
+        if self.queued.insert(waiting.attempt) {
+            self.heap.push(Reverse(waiting));
+        }
+    }
+
+    /// The next part that is due.
+    pub fn pop_due(&mut self, now_ms: i64) -> Option<Waiting> {
+        if self.heap.peek()?.0.due_ms > now_ms {
+            return None;
+        }
+        let Reverse(waiting) = self.heap.pop()?;
+        self.queued.remove(&waiting.attempt);
+        Some(waiting)
+    }
+
+    /// Lets all that is queued be due.
+    #[cfg(test)]
+    pub fn hasten(&mut self) {
+        let mut waiting = std::mem::take(&mut self.heap).into_vec();
+        waiting.iter_mut().for_each(|Reverse(waiting)| waiting.due_ms = 0);
+        self.heap = waiting.into();
+    }
+
+    /// Whether the next part that is due belongs to `message`.
+    pub fn is_next_of(&self, message: Option<i64>, now_ms: i64) -> bool {
+        let next = self.heap.peek().filter(|next| next.0.due_ms <= now_ms);
+        message.is_some() && next.map(|next| next.0.message) == message
+    }
+
+    /// How long until something is due; `None`: nothing is queued.
+    pub fn due_in(&self, now_ms: i64) -> Option<Duration> {
+        self.heap.peek().map(|first| Duration::from_millis((first.0.due_ms - now_ms).max(0) as u64))
+    }
+
+    /// Whether nothing is queued, and nothing left to be looked at.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty() && self.backlog.is_empty()
+    }
+
+    /// A message was tried as often as can be recorded: the number of another try would be the next part's.
+    pub fn exhaust(&mut self, campaign: u32, line: i64) {
+        self.exhausted.insert((campaign, line));
+    }
+
+    /// Which messages were tried so often and are not tried again, as words; `None`: none.
+    pub fn exhausted(&self, books: &Books) -> Option<String> {
+        let &(campaign, line) = self.exhausted.first()?;
+        let name = books.campaign(campaign).map_or("", |book| &book.name);
+        let others = match self.exhausted.len() - 1 {
+            0 => String::new(),
+            others => format!(" (and {others} more)"),
+        };
+        Some(format!(
+            "the message of line {line} of campaign {name}{others} was tried {TRIES_MAX} times, which is as often as the \
+             journal can record: it stays unsent (import it again under another name)"
+        ))
+    }
+}
+
+/// Queues, due at once, what of a message was tried or begun and is to be sent again.
+pub fn load_one(
+    connection: &Connection,
+    rules: &RetryRules,
+    campaign: u32,
+    message: i64,
+    retries: &mut Retries,
+) -> Result<(), JournalError> {
+    let found = connection
+        .prepare_cached("SELECT id, parts, line FROM message WHERE id = ?1")?
+        .query_row([message], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    queue(connection, rules, campaign, found, retries)
+}
+
+fn queue(
+    connection: &Connection,
+    rules: &RetryRules,
+    campaign: u32,
+    (message, parts, line): (i64, u8, i64),
+    retries: &mut Retries,
+) -> Result<(), JournalError> {
+    let facts = MessageFacts::load(connection, message, parts)?;
+    // Nothing tried yet: the feeder brings it.
+    if facts.cancelled || facts.parts.iter().all(Vec::is_empty) || !may_go_on(&facts.parts) {
+        return Ok(());
+    }
+    for (n, attempts) in facts.parts.iter().enumerate().filter(|(_, attempts)| is_to_send(attempts)) {
+        // What the operator had rejected messages tried again for begins anew.
+        let anew = |attempt: &AttemptFacts| attempt.verdict == Some(Verdict::RetryRejected);
+        let since = attempts.iter().rposition(anew).map_or(0, |tried| tried + 1);
+        let refused = refused(connection, rules, Attempt::new(message + n as i64, since as u16))?;
+        if attempts.len() >= usize::from(TRIES_MAX) {
+            retries.exhaust(campaign, line);
+            continue;
+        }
+        let attempt = facts.next_attempt(n);
+        retries.push(Waiting { due_ms: 0, attempt, message, campaign, refused });
+    }
+    Ok(())
+}
+
+/// How many tries of a part, from this attempt on, were refused for the moment for reasons other than throttling.
+fn refused(connection: &Connection, rules: &RetryRules, from: Attempt) -> Result<u8, JournalError> {
+    let (_, end) = Attempt::range(from.part(), from.part() + 1);
+    let mut statement = connection
+        .prepare_cached("SELECT command_status FROM answer WHERE attempt >= ?1 AND attempt < ?2 AND outcome = ?3")?;
+    let mut rows = statement.query((from.0, end, Outcome::Retry as u8))?;
+    let mut refused = 0u8;
+    while let Some(row) = rows.next()? {
+        let is_try = rules.class(CommandStatus(row.get(0)?)) == StatusClass::Temporary;
+        refused = refused.saturating_add(u8::from(is_try));
+    }
+    Ok(refused)
+}
+
+/// How long a part waits whose newest answer, that of `attempt`, throttled it.
+pub fn throttled_delay(connection: &Connection, rules: &RetryRules, attempt: Attempt) -> Result<i64, JournalError> {
+    let (from, _) = Attempt::range(attempt.part(), attempt.part());
+    let mut statement = connection.prepare_cached(
+        "SELECT command_status FROM answer WHERE attempt >= ?1 AND attempt <= ?2 ORDER BY attempt DESC LIMIT ?3",
+    )?;
+    let mut rows = statement.query((from, attempt.0, THROTTLED_COUNTED))?;
+    let mut times = 0;
+    while let Some(row) = rows.next()?
+        && rules.class(CommandStatus(row.get(0)?)) == StatusClass::Throttled
+    {
+        times += 1;
+    }
+    Ok(throttled_delay_ms(times))
+}
+
+/// Forbids the user_message_reference when the account's SMSC is remembered to refuse it.
+pub fn load_reference_ban(connection: &Connection, references: &AtomicBool) -> Result<(), JournalError> {
+    let banned: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'no_user_message_reference')",
+        [],
+        |row| row.get(0),
+    )?;
+    if banned {
+        references.store(false, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// The SMSC refuses a user_message_reference: remembered for the account.
+pub fn ban_reference(connection: &Connection, references: &AtomicBool) -> Result<(), JournalError> {
+    if references.swap(false, Ordering::Relaxed) {
+        log::warn!("the SMSC refuses the TLV user_message_reference: left out from now on");
+        connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('no_user_message_reference', '1')", [])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::model::events::ToJournal;
+    use crate::journal::store::counts::InDoubtPolicy;
+    use crate::journal::testkit::bench::Bench;
+
+    #[test]
+    fn f24_a_part_tried_as_often_as_can_be_recorded_holds_up_no_other() {
+        let mut bench = Bench::new(&[("491700000001", 1), ("491700000002", 1)], InDoubtPolicy::Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 1);
+        bench.tell(ToJournal::Withdrawn { session, sent, reason: "" });
+        // As if that had happened again and again, but for the last time.
+        let last = TRIES_MAX - 1;
+        let tries = format!(
+            "CREATE TEMP TABLE n AS WITH RECURSIVE n (t) AS (SELECT 1 UNION ALL SELECT t + 1 FROM n WHERE t + 1 < {last})
+                SELECT t FROM n;
+             INSERT INTO claim SELECT 1000 + t, t, 1, 1, 1, {session}, 5000 + t, 0 FROM n;
+             INSERT INTO verdict (attempt, at, kind, reason) SELECT 1 << 12 | t, 0, 2, '' FROM n;"
+        );
+        bench.keeper().connection.execute_batch(&tries).unwrap();
+        bench.restart();
+        let session = bench.open_session();
+        let sent = bench.send(session, 1);
+        assert_eq!(sent[0].attempt, Attempt::new(1, last));
+        bench.tell(ToJournal::Withdrawn { session, sent, reason: "" });
+        let said = |bench: &mut Bench| bench.keeper().status.exhausted.clone().unwrap_or_default();
+        assert!(said(&mut bench).contains("line 2 of campaign test was"), "{}", said(&mut bench));
+        let sent = bench.send(session, 1);
+        assert_eq!(sent[0].attempt, Attempt::new(2, 0));
+        bench.answer(session, sent[0], 0, "7");
+        assert_eq!(bench.states(), ["queued", "accepted"]);
+        // A later run has nothing to send, and does not take that for the end.
+        bench.restart();
+        assert!(bench.keeper().status.all_sent);
+        assert!(said(&mut bench).contains("line 2 of campaign test was"), "{}", said(&mut bench));
+    }
+
+    #[test]
+    fn f24_who_is_throttled_again_and_again_waits_longer() {
+        let delays: Vec<i64> = (1..=14).map(throttled_delay_ms).collect();
+        let seconds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300].map(|s| s * 1_000);
+        assert_eq!(delays, [&[200, 200][..], &seconds].concat());
+        // The tries that can be recorded last for days.
+        assert!(i64::from(TRIES_MAX) * THROTTLED_MAX_MS > 14 * 86_400_000);
+    }
+
+    #[test]
+    fn f24_only_throttling_in_a_row_counts() {
+        let mut bench = Bench::new(&[("491700000001", 1)], InDoubtPolicy::Hold);
+        let session = bench.open_session();
+        for (status, delay_ms) in [(0x58, 200), (0x14, 200), (0x58, 1_000), (0x08, 200), (0x58, 200), (0x14, 200)] {
+            let sent = bench.send(session, 1);
+            bench.answer(session, sent[0], status, "");
+            let keeper = bench.keeper();
+            if status != 0x08 {
+                let found = throttled_delay(&keeper.connection, &keeper.rules, sent[0].attempt).unwrap();
+                assert_eq!(found, delay_ms, "try {}", sent[0].attempt.tried());
+                let due = keeper.retries.due_in(steady_ms()).unwrap();
+                assert!(due <= Duration::from_millis(delay_ms as u64), "{due:?}");
+            }
+            // What is looked at here is when it would be due, not that it takes as long.
+            keeper.retries.hasten();
+        }
+    }
+}

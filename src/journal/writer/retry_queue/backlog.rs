@@ -1,0 +1,184 @@
+//! What the journal says is to be tried again, read by and by: as many messages in each transaction as are looked at in a
+//! moment, and no more parts in memory than are sent in the next ones.
+
+use super::{Retries, RetryRules, Waiting, queue};
+use crate::journal::JournalError;
+use crate::journal::model::key::State;
+use crate::journal::store::counts::Books;
+use crate::journal::store::history::MessageFacts;
+use hashbrown::HashMap;
+use rusqlite::Connection;
+use std::collections::VecDeque;
+
+/// Messages that one transaction looks at, at some 5 us each.
+pub const LOADED_PER_COMMIT_MAX: usize = 5_000;
+/// While more parts than these wait for their turn, no more messages are looked at.
+const QUEUED_ENOUGH: usize = 50_000;
+
+/// Messages that are still to be looked at.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    campaign: u32,
+    next: i64,
+    end: i64,
+    which: Which,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    /// Those with a state of their own.
+    Stored,
+    /// Those that were cancelled by themselves, passed by meanwhile, and brought back: the feeder is beyond them.
+    BroughtBack,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Backlog(VecDeque<Range>);
+
+impl Backlog {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Notes that all messages of the `active` campaigns are to be looked at. A campaign in `limit_end` is looked at only up to that
+/// message.
+pub fn begin(books: &Books, active: &[u32], limit_end: &HashMap<u32, i64>, retries: &mut Retries) {
+    for &index in active {
+        let Some(book) = books.campaign(index).filter(|book| !book.cancelled) else { continue };
+        let end = limit_end.get(&index).copied().unwrap_or(book.end_id);
+        for which in [Which::Stored, Which::BroughtBack] {
+            retries.backlog.0.push_back(Range { campaign: index, next: book.first_id, end, which });
+        }
+    }
+}
+
+/// Whether messages are to be looked at now.
+pub fn wants_more(retries: &Retries) -> bool {
+    !retries.backlog.is_empty() && retries.heap.len() < QUEUED_ENOUGH
+}
+
+/// Queues, due at once, parts that were tried or begun and are to be sent again, as far as one transaction goes. `rules` say
+/// which answers count as tries, as they did when the answers came.
+pub fn load_on(
+    connection: &Connection,
+    books: &Books,
+    rules: &RetryRules,
+    retries: &mut Retries,
+) -> Result<(), JournalError> {
+    let mut left = LOADED_PER_COMMIT_MAX;
+    while left > 0
+        && wants_more(retries)
+        && let Some(range) = retries.backlog.0.front().copied()
+    {
+        let next = if books.campaign(range.campaign).is_none_or(|book| book.cancelled) {
+            None
+        } else {
+            match range.which {
+                Which::Stored => stored(connection, rules, range, &mut left, retries)?,
+                Which::BroughtBack => brought_back(connection, books, range, &mut left, retries)?,
+            }
+        };
+        match (retries.backlog.0.front_mut(), next) {
+            (Some(first), Some(next)) => first.next = next,
+            _ => {
+                retries.backlog.0.pop_front();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where to go on; `None`: that was all.
+type Next = Result<Option<i64>, JournalError>;
+
+fn stored(connection: &Connection, rules: &RetryRules, range: Range, left: &mut usize, retries: &mut Retries) -> Next {
+    // Every state is looked at, so that a slice of a long story is a slice.
+    let mut statement = connection.prepare_cached(
+        "SELECT s.message, m.parts, m.line, s.state
+           FROM (SELECT message, state FROM message_state WHERE message >= ?1 AND message < ?2 ORDER BY message LIMIT ?3) s
+           JOIN message m ON m.id = s.message ORDER BY s.message",
+    )?;
+    // Also of messages in doubt: one part's doubt does not hold the others back, and once it is settled nobody would look
+    // for them.
+    let again = [State::Queued, State::Sending, State::InDoubt].map(|state| state as i64);
+    let limit = *left;
+    let mut rows = statement.query((range.next, range.end, limit as i64))?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        *left -= 1;
+        last = Some(row.get(0)?);
+        if again.contains(&row.get(3)?) {
+            queue(connection, rules, range.campaign, (row.get(0)?, row.get(1)?, row.get(2)?), retries)?;
+        }
+    }
+    Ok(last.filter(|_| *left == 0).map(|last: i64| last + 1))
+}
+
+fn brought_back(connection: &Connection, books: &Books, range: Range, left: &mut usize, retries: &mut Retries) -> Next {
+    let first = books.campaign(range.campaign).map_or(range.next, |book| book.first_id);
+    let mut statement = connection.prepare_cached(
+        "SELECT x.message, m.parts,
+                x.again_at IS NOT NULL
+                AND x.message < (SELECT max(first_part) FROM claim WHERE try = 0 AND first_part >= ?4 AND first_part < ?2)
+                AND NOT EXISTS (SELECT 1 FROM message_state s WHERE s.message = x.message)
+           FROM (SELECT message, again_at FROM cancelled_message
+                  WHERE message >= ?1 AND message < ?2 ORDER BY message LIMIT ?3) x
+           JOIN message m ON m.id = x.message ORDER BY x.message",
+    )?;
+    let limit = *left;
+    let mut rows = statement.query((range.next, range.end, limit as i64, first))?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        *left -= 1;
+        let (message, parts): (i64, u8) = (row.get(0)?, row.get(1)?);
+        last = Some(message);
+        if row.get::<_, Option<bool>>(2)? != Some(true) {
+            continue;
+        }
+        let facts = MessageFacts::load(connection, message, parts)?;
+        if !facts.parts.iter().all(Vec::is_empty) {
+            continue;
+        }
+        for n in 0..usize::from(parts) {
+            let attempt = facts.next_attempt(n);
+            retries.push(Waiting { due_ms: 0, attempt, message, campaign: range.campaign, refused: 0 });
+        }
+    }
+    Ok(last.filter(|_| *left == 0).map(|last: i64| last + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::model::events::ToJournal;
+    use crate::journal::store::counts::InDoubtPolicy::Hold;
+    use crate::journal::testkit::bench::Bench;
+
+    #[test]
+    fn f24_what_is_to_be_tried_again_is_read_in_slices_and_all_of_it_is_sent() {
+        let count = LOADED_PER_COMMIT_MAX + 200;
+        let numbers: Vec<String> = (0..count).map(|n| format!("4477009{n:06}")).collect();
+        let messages: Vec<(&str, u8)> = numbers.iter().map(|number| (number.as_str(), 1)).collect();
+        let mut bench = Bench::new(&messages, Hold);
+        let session = bench.open_session();
+        let unwritten = bench.send(session, count);
+        bench.tell(ToJournal::Closed { session, reason: "cut".into(), unanswered: Vec::new(), unwritten });
+        bench.restart();
+        let retries = &bench.keeper().retries;
+        assert_eq!(retries.heap.len(), LOADED_PER_COMMIT_MAX, "one slice before the first session");
+        assert!(!retries.is_empty() && wants_more(retries) && !bench.keeper().status.all_sent);
+        let session = bench.open_session();
+        let mut sent = Vec::new();
+        while sent.len() < count {
+            sent.extend(bench.send(session, 1_000.min(count - sent.len())));
+        }
+        assert!(bench.keeper().retries.is_empty());
+        for sent in sent {
+            bench.answer(session, sent, 0, "7");
+        }
+        assert!(bench.keeper().status.all_sent);
+        assert!(bench.states().iter().all(|state| state == "accepted"));
+    }
+}

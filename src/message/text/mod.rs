@@ -1,0 +1,331 @@
+//! Texts on the wire: which alphabet, how many parts, which octets. Pure: nothing here does I/O.
+//!
+//! [`segment`] says what a text will cost and is quick enough to be asked of every row of a campaign; [`Encoder`] makes
+//! the octets of its parts when they are sent; [`decode`] reads what an SMSC delivers.
+//!
+//! A part never ends inside an extension pair, a surrogate pair or, unless one cluster alone overflows a part, inside a
+//! grapheme cluster, so a family emoji arrives whole.
+
+mod decode;
+mod encode;
+mod gsm;
+mod split;
+
+use std::fmt;
+
+pub use decode::{
+    Concatenation, DefaultAlphabet, concatenation, decode, decode_with_header, split_udh, unfinished, unpack,
+};
+pub use encode::{ESM_CLASS_UDHI, Encoder, PartHeader, Reference, encode_part, pack};
+use split::Split;
+
+/// Parts that one message can have: the UDH counts them in one octet.
+pub const MAX_PARTS: usize = 255;
+
+/// How the characters of a message become octets. The integers are what the journal stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Encoding {
+    /// The GSM 03.38 default alphabet, one septet an octet (unpacked).
+    Gsm7 = 0,
+    /// UTF-16BE, which is what UCS2 is in practice.
+    Ucs2 = 1,
+    /// ASCII (IA5), a character in an octet. Only where `data_coding` 1 is set by hand.
+    Ascii = 2,
+    /// Latin-1 (ISO-8859-1), a character in an octet. Only where `data_coding` 3 is set by hand.
+    Latin1 = 3,
+}
+
+impl Encoding {
+    /// All of them, in the order of their integers.
+    pub const ALL: [Encoding; 4] = [Encoding::Gsm7, Encoding::Ucs2, Encoding::Ascii, Encoding::Latin1];
+
+    /// The encoding stored as this integer, if there is one.
+    pub fn from_stored(stored: u8) -> Option<Encoding> {
+        Encoding::ALL.get(usize::from(stored)).copied()
+    }
+
+    /// The integer that the journal stores.
+    pub fn stored(self) -> u8 {
+        self as u8
+    }
+
+    /// `gsm7`, `ucs2`, `ascii` or `latin1`, as in reports and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Gsm7 => "gsm7",
+            Encoding::Ucs2 => "ucs2",
+            Encoding::Ascii => "ascii",
+            Encoding::Latin1 => "latin1",
+        }
+    }
+
+    /// The `data_coding` octet (SMPP v3.4, 5.2.19).
+    pub fn data_coding(self) -> u8 {
+        match self {
+            Encoding::Gsm7 => 0x00,
+            Encoding::Ucs2 => 0x08,
+            Encoding::Ascii => 0x01,
+            Encoding::Latin1 => 0x03,
+        }
+    }
+
+    /// The encoding that a `data_coding` asks for, with or without a message class (3GPP TS 23.038, 4), where it is one
+    /// of ours. Flash messages are 0x10 and 0x18.
+    pub fn of_data_coding(data_coding: u8) -> Option<Encoding> {
+        match data_coding {
+            0x00 | 0x10..=0x13 | 0xF0..=0xF3 => Some(Encoding::Gsm7),
+            0x08 | 0x18..=0x1B => Some(Encoding::Ucs2),
+            0x01 => Some(Encoding::Ascii),
+            0x03 => Some(Encoding::Latin1),
+            _ => None,
+        }
+    }
+
+    /// Units that a message of one part holds: 160 septets, 70 UCS2 units, or 140 octets (3GPP TS 23.040, 9.2.3.24), since
+    /// an SMSC that makes septets of ASCII or Latin-1 is not to be counted on.
+    pub fn units_single(self) -> usize {
+        match self {
+            Encoding::Gsm7 => 160,
+            Encoding::Ucs2 => 70,
+            Encoding::Ascii | Encoding::Latin1 => 140,
+        }
+    }
+
+    /// Units that each part of a longer message holds: what fits on the air beside the UDH that ties the parts together,
+    /// whether we write that or, told by TLVs or with the whole text, the SMSC does.
+    pub fn units_per_part(self, concat: Concat) -> usize {
+        match (self, concat) {
+            (Encoding::Gsm7, Concat::Udh16) => 152,
+            (Encoding::Gsm7, _) => 153,
+            (Encoding::Ucs2, Concat::Udh16) => 66,
+            (Encoding::Ucs2, _) => 67,
+            (Encoding::Ascii | Encoding::Latin1, Concat::Udh16) => 133,
+            (Encoding::Ascii | Encoding::Latin1, _) => 134,
+        }
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a text that is too long for one SMS travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Concat {
+    /// In parts, each with a UDH that has a reference of one octet (3GPP TS 23.040, 9.2.3.24.1): every handset reads it;
+    /// 256 long messages to one number before a reference repeats.
+    #[default]
+    Udh8,
+    /// In parts, with a reference of two octets (9.2.3.24.8): one septet less in each.
+    Udh16,
+    /// In parts that the TLVs sar_msg_ref_num, sar_total_segments and sar_segment_seqnum number (SMPP v3.4, 5.3.2.22).
+    Sar,
+    /// Whole, in the TLV message_payload (SMPP v3.4, 5.3.2.32): one PDU, which the SMSC splits.
+    Payload,
+}
+
+impl Concat {
+    /// As in options: `udh8`, `udh16`, `sar`, `payload`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Concat::Udh8 => "udh8",
+            Concat::Udh16 => "udh16",
+            Concat::Sar => "sar",
+            Concat::Payload => "payload",
+        }
+    }
+
+    /// Whether it needs optional parameters.
+    pub fn needs_tlvs(self) -> bool {
+        matches!(self, Concat::Sar | Concat::Payload)
+    }
+}
+
+/// Which encoding to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Choice {
+    /// GSM 7-bit where every character fits, else UCS2.
+    #[default]
+    Auto,
+    /// GSM 7-bit; a character that does not fit is an error.
+    Gsm7,
+    /// UCS2 always.
+    Ucs2,
+    /// ASCII; a character that does not fit is an error.
+    Ascii,
+    /// Latin-1; a character that does not fit is an error.
+    Latin1,
+}
+
+impl From<Encoding> for Choice {
+    fn from(encoding: Encoding) -> Choice {
+        match encoding {
+            Encoding::Gsm7 => Choice::Gsm7,
+            Encoding::Ucs2 => Choice::Ucs2,
+            Encoding::Ascii => Choice::Ascii,
+            Encoding::Latin1 => Choice::Latin1,
+        }
+    }
+}
+
+/// What decides the parts of a text. Defaults to an automatic encoding, and a UDH with an 8-bit reference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// The encoding to use. Defaults to [`Choice::Auto`].
+    pub choice: Choice,
+    /// How long texts travel. Defaults to [`Concat::Udh8`].
+    pub concat: Concat,
+    /// What octets `data_coding` 0 carries: a character that it lacks is one of UCS2. Defaults to
+    /// [`DefaultAlphabet::Gsm7`].
+    pub alphabet: DefaultAlphabet,
+}
+
+impl From<Choice> for Policy {
+    fn from(choice: Choice) -> Policy {
+        Policy { choice, ..Policy::default() }
+    }
+}
+
+/// What a text will cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segmentation {
+    /// How it is encoded.
+    pub encoding: Encoding,
+    /// Parts, that is requests to the SMSC: 1 to 255.
+    pub parts: u8,
+    /// SMS on the air: as many as the parts, unless the SMSC does the splitting.
+    pub sms: u8,
+    /// Its length in septets, UCS2 units or octets, without any UDH.
+    pub units: usize,
+    /// The first character that made an automatic choice fall on UCS2.
+    pub forced_by: Option<char>,
+}
+
+impl Segmentation {
+    /// The `data_coding` octet of each part.
+    pub fn data_coding(&self) -> u8 {
+        self.encoding.data_coding()
+    }
+}
+
+/// Why a text cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextError {
+    /// An encoding was asked for and a character is not in it.
+    NotInAlphabet {
+        /// The encoding.
+        encoding: Encoding,
+        /// The character.
+        character: char,
+        /// Its place in the text, in characters from 1.
+        position: usize,
+    },
+    /// It would need more than 255 parts.
+    TooManyParts {
+        /// Its length in septets or UCS2 units.
+        units: usize,
+        /// The encoding that was counted in.
+        encoding: Encoding,
+    },
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TextError::NotInAlphabet { encoding, character, position } => {
+                let alphabet = match encoding {
+                    Encoding::Ascii => "ASCII, which data_coding 1 means",
+                    Encoding::Latin1 => "Latin-1, which data_coding 3 means",
+                    Encoding::Gsm7 | Encoding::Ucs2 => "the GSM alphabet",
+                };
+                let named = crate::words::escape::name_character(*character);
+                write!(f, "character {position} ({named}) is not in {alphabet}")
+            }
+            TextError::TooManyParts { units, encoding } => {
+                write!(f, "{units} {encoding} units need more than {MAX_PARTS} parts: shorten the text")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TextError {}
+
+/// The encoding, length and parts of a text. Allocates nothing; an ASCII text is measured in one pass over its octets.
+///
+/// ```
+/// use smppost::text::{Encoding, Policy, segment};
+///
+/// let long = segment(&"x".repeat(161), Policy::default())?;
+/// assert_eq!((long.encoding, long.parts), (Encoding::Gsm7, 2));
+/// let emoji = segment("Hello 👋", Policy::default())?;
+/// assert_eq!((emoji.encoding, emoji.units, emoji.forced_by), (Encoding::Ucs2, 8, Some('👋')));
+/// # Ok::<(), smppost::text::TextError>(())
+/// ```
+pub fn segment(text: &str, policy: Policy) -> Result<Segmentation, TextError> {
+    let (encoding, units, forced_by) = measure(text, policy.choice, policy.alphabet)?;
+    let sms = match units <= encoding.units_single() {
+        true => 1,
+        false => Split::new(text, encoding, units, policy.concat).count_limited(),
+    };
+    match u8::try_from(sms) {
+        Ok(sms) => {
+            let parts = if policy.concat == Concat::Payload { 1 } else { sms };
+            Ok(Segmentation { encoding, parts, sms, units, forced_by })
+        }
+        Err(_) => Err(TextError::TooManyParts { units, encoding }),
+    }
+}
+
+/// The characters of a text that an automatic choice takes UCS2 for, each as often as it stands there: what travels as
+/// `data_coding` 0 must be in GSM 7-bit, which is what goes over the air, and in the SMSC's own alphabet.
+pub fn forcing_characters(text: &str, alphabet: DefaultAlphabet) -> impl Iterator<Item = char> {
+    text.chars().filter(move |&c| gsm::code(c) == gsm::NONE || alphabet.lacks(c))
+}
+
+/// The encoding that a choice falls on, the length in its units, and what forced UCS2.
+fn measure(
+    text: &str,
+    choice: Choice,
+    alphabet: DefaultAlphabet,
+) -> Result<(Encoding, usize, Option<char>), TextError> {
+    match choice {
+        Choice::Ucs2 => return Ok((Encoding::Ucs2, ucs2_units(text), None)),
+        Choice::Ascii => return Ok((Encoding::Ascii, characters(text, Encoding::Ascii, '\u{7F}')?, None)),
+        Choice::Latin1 => return Ok((Encoding::Latin1, characters(text, Encoding::Latin1, '\u{FF}')?, None)),
+        Choice::Auto | Choice::Gsm7 => {}
+    }
+    // What travels as data_coding 0 must be in the GSM alphabet, which is what goes over the air, and in the SMSC's own.
+    let at = match (gsm::septets(text), alphabet.first_missing(text)) {
+        (Ok(septets), None) => return Ok((Encoding::Gsm7, septets, None)),
+        (Err(at), missing) => missing.map_or(at, |missing| at.min(missing)),
+        (Ok(_), Some(missing)) => missing,
+    };
+    let character = text[at..].chars().next().unwrap_or_default();
+    match choice {
+        Choice::Gsm7 => {
+            let position = text[..at].chars().count() + 1;
+            Err(TextError::NotInAlphabet { encoding: Encoding::Gsm7, character, position })
+        }
+        _ => Ok((Encoding::Ucs2, ucs2_units(text), Some(character))),
+    }
+}
+
+/// The characters of a text in an encoding of one octet each, whose octets are the code points up to `last`.
+fn characters(text: &str, encoding: Encoding, last: char) -> Result<usize, TextError> {
+    match text.chars().enumerate().find(|&(_, character)| character > last) {
+        Some((at, character)) => Err(TextError::NotInAlphabet { encoding, character, position: at + 1 }),
+        None => Ok(text.chars().count()),
+    }
+}
+
+/// One unit for each character, and a second for those outside the BMP, whose UTF-8 form starts with 0xF0 or more.
+fn ucs2_units(text: &str) -> usize {
+    text.bytes().map(|octet| usize::from(octet & 0xC0 != 0x80) + usize::from(octet >= 0xF0)).sum()
+}
+
+#[cfg(test)]
+mod tests;

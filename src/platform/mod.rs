@@ -1,0 +1,7 @@
+//! What the operating system gives: signals, terminals, the log; and what tests of the promise need.
+
+pub mod failpoint;
+pub mod logging;
+pub mod sabotage;
+pub mod screen;
+pub mod signals;

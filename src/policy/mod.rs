@@ -1,0 +1,5 @@
+//! When and how fast messages go, and when a run stops by itself. Pure: the clock is an argument.
+
+pub mod hours;
+pub mod pacer;
+pub mod restraint;

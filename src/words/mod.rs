@@ -1,0 +1,5 @@
+//! Numbers, durations, lists, paths and foreign text, as people read them.
+
+pub mod escape;
+pub mod format;
+pub mod trouble;

@@ -7,19 +7,19 @@
 //! Nothing here knows the journal: its side of the import calls this one.
 
 mod error;
-mod keys;
 mod list;
 mod reader;
 mod records;
 mod source;
 mod tally;
 
+pub use crate::journal::store::lately::SentBy;
+pub use crate::message::number_set::KeySet;
 pub use error::{ImportError, Reason, SAR_BESIDE_UDH};
-pub use keys::KeySet;
 pub use list::{Entry, ListReader, ListSettings, Refusal};
 pub use reader::{Duplicate, Event, FieldColumn, Rejected, Row, RowReader, Settings, TextSource, is_delimiter};
 pub use source::{FileEncoding, digest_of};
-pub use tally::{EncodingTally, Longest, Rejections, SentBy, Tally};
+pub use tally::{EncodingTally, Longest, Rejections, Tally};
 
 pub mod campaign;
 pub mod preview;

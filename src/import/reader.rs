@@ -3,11 +3,11 @@
 use std::io::Read;
 
 use super::error::{ImportError, Reason};
-use super::keys::KeySet;
 use super::records::Records;
 use super::source::{CHUNK_OCTETS, FileEncoding};
 use crate::message::address::{Destination, SENDER_CHARACTERS_MAX, Sender};
 use crate::message::fields::{Field, SubmitFields};
+use crate::message::number_set::KeySet;
 use crate::message::template::{BoundTemplate, Found, Record, Template, find_column};
 use crate::message::text;
 use crate::message::text::{Choice, Concat, DefaultAlphabet, Encoding, Policy, Segmentation};

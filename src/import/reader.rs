@@ -97,7 +97,7 @@ pub struct Row<'a> {
     pub line: u64,
     /// The number, as digits and as a key.
     pub destination: Destination<'a>,
-    /// The sender, to be read by [`Sender::parse`]; `None` for the SMSC's default.
+    /// The sender, to be read by [`Sender::parse_up_to`]; `None` for the SMSC's default.
     pub source: Option<&'a str>,
     /// The text, never empty.
     pub text: &'a str,

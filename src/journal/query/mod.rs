@@ -21,10 +21,7 @@ pub mod receipt_pattern;
 #[cfg(test)]
 mod tests;
 
-pub use crate::journal::query::campaign_report::{
-    CampaignReport, Doubt, Failure, Latency, Outstanding, Percentiles, Rejection, RuleCount, SaidReason, StatusCount,
-    Throughput,
-};
+pub use crate::journal::query::campaign_report::{CampaignReport, Doubt, Percentiles, Rejection};
 pub use crate::journal::query::partial::sent_in_part;
 pub use campaign::{campaign_report, rejections};
 pub use logs::{

@@ -64,8 +64,8 @@ fn long_texts_arrive_whole_whichever_way_they_travel() {
         let joined = ledger(&smppost, "joined");
         if concat == "payload" {
             for line in submits.iter().filter(|line| line["concat"] == concat) {
-                let alphabet = smppost::message::text::DefaultAlphabet::Gsm7;
-                let text = smppost::message::text::decode(0, &octets(line), alphabet);
+                let alphabet = smppost::testing::message::text::DefaultAlphabet::Gsm7;
+                let text = smppost::testing::message::text::decode(0, &octets(line), alphabet);
                 assert_eq!(text, texts[line["destination"].as_str().unwrap()], "{what}");
             }
         } else {

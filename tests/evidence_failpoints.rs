@@ -12,7 +12,7 @@ mod evidence;
 
 use common::{Ended, Smppost, one, rows};
 use evidence::{Simulator, oracle};
-use smppost::platform::failpoint::{POINTS, RECOVERY_POINT};
+use smppost::testing::platform::failpoint::{POINTS, RECOVERY_POINT};
 use std::time::Duration;
 
 const MESSAGES: usize = 300;

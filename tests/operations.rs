@@ -231,7 +231,7 @@ fn f44_operations_wait_for_no_other_sender() {
     let smsc = smsc(&smppost);
     let port = smsc.local_addr().port();
     sent(&smppost, &smsc, &rows(1), &[]);
-    let lock = smppost::journal::files::lock::SenderLock::take(&smppost.journal()).unwrap();
+    let lock = smppost::testing::journal::files::lock::SenderLock::take(&smppost.journal()).unwrap();
     run(&smppost, port, &["query", "c", "--line", "2"]).assert_code(75);
     drop(lock);
     run(&smppost, port, &["query", "c", "--line", "2"]).assert_code(0);

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{Smppost, expected, long_rows, one, rows, states};
-use smppost::client::link::tls_proxy::{Door, Identity};
 use smppost::smsc::{Faults, Settings, Smsc};
+use smppost::testing::client::link::tls_proxy::{Door, Identity};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};

@@ -3,17 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use crossbeam_channel::never;
-use smppost::client::{Account, BindMode, ReceiptReading, Secret, Timers, Version};
-use smppost::import::campaign::{CampaignFile, Reading, import};
-use smppost::journal::files::lock::SenderLock;
-use smppost::journal::model::campaign::CampaignOptions;
-use smppost::journal::model::key::State;
-use smppost::journal::store::account::Identity;
-use smppost::journal::store::decisions::{Decision, request};
-use smppost::journal::{open_existing, open_read_only};
-use smppost::policy::pacer::Rate;
-use smppost::run::pipeline::{Ended, Listen, Outcome, SendSettings, send};
 use smppost::smsc::{DelayRange, Every, Faults, IdForm, Quirks, ReceiptIdForm, Settings, Smsc};
+use smppost::testing::client::{Account, BindMode, ReceiptReading, Secret, Timers, Version};
+use smppost::testing::import::campaign::{CampaignFile, Reading, import};
+use smppost::testing::journal::files::lock::SenderLock;
+use smppost::testing::journal::model::campaign::CampaignOptions;
+use smppost::testing::journal::model::key::State;
+use smppost::testing::journal::store::account::Identity;
+use smppost::testing::journal::store::decisions::{Decision, request};
+use smppost::testing::journal::{open_existing, open_read_only};
+use smppost::testing::policy::pacer::Rate;
+use smppost::testing::run::pipeline::{Ended, Listen, Outcome, SendSettings, send};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Scene {
         let options =
             CampaignOptions { to_column: "to".into(), text: Some(text.into()), from: "Acme".into(), ..options };
         let campaign = CampaignFile { path: csv, name: "test".into(), options, reading: Reading::default() };
-        import(&campaign, &journal, &mut |_, _| (), &mut |_| smppost::import::campaign::Again::GoOn).unwrap();
+        import(&campaign, &journal, &mut |_, _| (), &mut |_| smppost::testing::import::campaign::Again::GoOn).unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
         let smsc = Smsc::start(Settings { listen, rate: None, ..settings }).unwrap();
         Self { _folder: folder, journal, smsc }
@@ -61,7 +61,7 @@ impl Scene {
                 addresses: Default::default(),
                 bind: BindMode::Transceiver,
                 version: Version::V34,
-                tlvs: smppost::client::TakesTlvs::default(),
+                tlvs: smppost::testing::client::TakesTlvs::default(),
                 window: 50,
                 timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
                 receipts: ReceiptReading::default(),
@@ -81,9 +81,9 @@ impl Scene {
             old_receipts_come: true,
             opt_out_words: Vec::new(),
             opt_in_words: Vec::new(),
-            receipt_horizon: smppost::journal::writer::RECEIPT_HORIZON,
-            default_alphabet: smppost::message::text::DefaultAlphabet::Gsm7,
-            never_bound: smppost::run::pipeline::NeverBound::Wait,
+            receipt_horizon: smppost::testing::journal::writer::RECEIPT_HORIZON,
+            default_alphabet: smppost::testing::message::text::DefaultAlphabet::Gsm7,
+            never_bound: smppost::testing::run::pipeline::NeverBound::Wait,
             listen: None,
         }
     }
@@ -203,7 +203,7 @@ fn f25_an_smsc_without_tlvs_gets_none() {
 #[test]
 fn f37_receipts_for_the_first_part_only() {
     let options = CampaignOptions {
-        receipts_for: smppost::journal::model::state::ReceiptsFor::First,
+        receipts_for: smppost::testing::journal::model::state::ReceiptsFor::First,
         ..CampaignOptions::default()
     };
     let scene = Scene::new(quirks("first-part-only"), 50, &"long ".repeat(60), options);

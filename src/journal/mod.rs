@@ -53,6 +53,19 @@ const CHECKPOINT_PAGES: i64 = 8_000;
 /// Page cache of a connection, in KiB.
 const CACHE_KIB: i64 = 16_384;
 
+impl From<failpoint::Failed> for JournalError {
+    /// As the disk fails.
+    fn from(_: failpoint::Failed) -> Self {
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None).into()
+    }
+}
+
+impl From<failpoint::Failed> for rusqlite::Error {
+    fn from(_: failpoint::Failed) -> Self {
+        Self::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None)
+    }
+}
+
 /// What can go wrong with a journal.
 #[derive(Debug)]
 pub enum JournalError {

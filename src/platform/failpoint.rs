@@ -89,19 +89,6 @@ pub const fn number(_name: &str) -> Option<i64> {
 #[derive(Clone, Copy, Debug)]
 pub struct Failed;
 
-impl From<Failed> for crate::journal::JournalError {
-    /// As the disk fails.
-    fn from(_: Failed) -> Self {
-        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None).into()
-    }
-}
-
-impl From<Failed> for rusqlite::Error {
-    fn from(_: Failed) -> Self {
-        Self::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None)
-    }
-}
-
 impl From<Failed> for std::io::Error {
     fn from(_: Failed) -> Self {
         Self::other("made to fail")

@@ -2,6 +2,7 @@
 
 pub mod failpoint;
 pub mod logging;
+pub mod private_files;
 pub mod sabotage;
 pub mod screen;
 pub mod signals;

@@ -23,7 +23,7 @@ pub fn setting(name: &str, default: u64) -> u64 {
 
 /// The seed of this run: given, or from the clock. Printed, so that it can be given.
 pub fn seed(name: &str) -> u64 {
-    let seed = setting("SMPPOST_SEED", u64::from(std::process::id()) ^ smppost::journal::now_ms() as u64);
+    let seed = setting("SMPPOST_SEED", u64::from(std::process::id()) ^ smppost::testing::journal::now_ms() as u64);
     println!("{name}: SMPPOST_SEED={seed}");
     seed
 }

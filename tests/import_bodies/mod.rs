@@ -1,8 +1,8 @@
 //! Properties that hold for any file and any text at all. The property tests feed them, and so do the fuzz targets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a property that does not hold must panic")]
 
-use smppost::import::{Event, FileEncoding, RowReader, Settings, Tally, TextSource, digest_of};
-use smppost::message::text::{
+use smppost::testing::import::{Event, FileEncoding, RowReader, Settings, Tally, TextSource, digest_of};
+use smppost::testing::message::text::{
     Choice, DefaultAlphabet, ESM_CLASS_UDHI, Encoder, Encoding, Policy, Reference, concatenation, decode, encode_part,
     segment, split_udh,
 };

@@ -4,7 +4,7 @@ use crate::pki::{self, NAME, ca, config, server, sign};
 use crate::trust;
 use parking_lot::Mutex;
 use rustls::ServerConnection;
-use smppost::client::link::{Dial, Target, Tls};
+use smppost::testing::client::link::{Dial, Target, Tls};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ fn saturate(lasting: Duration) {
     let target = Target {
         hosts: &hosts,
         port: address.port(),
-        local: smppost::client::link::LocalAddresses::ANY,
+        local: smppost::testing::client::link::LocalAddresses::ANY,
         tls: Some(&tls),
         timeout,
         write_timeout: timeout,

@@ -7,8 +7,8 @@ mod pki;
 
 use assert_cmd::Command;
 use pki::{NAME, Signed, ca, config, server, sign, smsc};
-use smppost::client::link::{Tls, TlsOptions};
-use smppost::client::{Account, BindError, BindMode, Bound, Secret, Timers, Version, bind};
+use smppost::testing::client::link::{Tls, TlsOptions};
+use smppost::testing::client::{Account, BindError, BindMode, Bound, Secret, Timers, Version, bind};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ fn account(address: SocketAddr, host: &str, options: &TlsOptions) -> Account {
         addresses: Default::default(),
         bind: BindMode::Transceiver,
         version: Version::V34,
-        tlvs: smppost::client::TakesTlvs::default(),
+        tlvs: smppost::testing::client::TakesTlvs::default(),
         window: 10,
         timers: Timers { connect: Duration::from_secs(20), bind: Duration::from_secs(20), ..Timers::default() },
         receipts: Default::default(),

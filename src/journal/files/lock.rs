@@ -4,9 +4,9 @@
 //! Each has a file beside the journal. A sender holds the journal's own file besides: a journal may have several names, and
 //! a file beside it can be removed, while there is but one file that is sent from.
 
-use crate::journal::query::Stamp;
 use crate::journal::{JournalError, beside, now_ms, open_side_file};
 use crate::words::format::moment;
+use crate::words::stamp::Stamp;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::mem::ManuallyDrop;

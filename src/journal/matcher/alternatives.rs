@@ -205,7 +205,7 @@ impl Keeper {
 mod tests {
     use crate::journal::matcher::manual::Assignment;
     use crate::journal::model::campaign::CampaignOptions;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::store::decisions::Decision;
     use crate::journal::testkit::bench::{Bench, Told};
     use crate::wire::MessageState::{Delivered, Enroute, Undeliverable};

@@ -411,11 +411,13 @@ impl Ids {
     }
 
     /// How many ids are kept.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether none is kept.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -428,11 +430,6 @@ impl Ids {
     /// Takes out about one in `share`: those of the lowest parts. Returns them and the part before which none is left.
     pub fn take_oldest(&mut self, share: usize) -> (Vec<Known>, i64) {
         self.take(self.len / share.max(1))
-    }
-
-    /// Takes out all but about so many: those of the highest parts stay.
-    pub fn take_all_but(&mut self, kept: usize) -> (Vec<Known>, i64) {
-        self.take(self.len.saturating_sub(kept))
     }
 
     fn take(&mut self, count: usize) -> (Vec<Known>, i64) {

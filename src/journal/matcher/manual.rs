@@ -179,7 +179,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::store::decisions::Decision;
     use crate::journal::testkit::bench::{Bench, Told};
     use crate::journal::verify::verify;

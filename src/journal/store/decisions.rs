@@ -4,7 +4,7 @@
 
 mod slices;
 
-pub use slices::{Applied, apply, apply_all};
+pub use slices::{apply, apply_all};
 
 use crate::journal::matcher::manual::Assignment;
 use crate::journal::model::key::{Attempt, State, Verdict};

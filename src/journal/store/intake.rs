@@ -1,9 +1,9 @@
 //! The import's way into the journal: all of a file or nothing of it. Rows are committed in chunks under a campaign that
 //! is hidden until the last of them is in; one that never became whole is undone at the next start.
 
+use super::lately::SentBy;
 use super::lately::{Count, Lately};
 use super::twins::{self, Contents, Twin};
-use crate::import::SentBy;
 use crate::journal::files::lock::ImportLock;
 use crate::journal::model::campaign::CampaignOptions;
 use crate::journal::model::key::State;

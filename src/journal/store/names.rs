@@ -2,7 +2,8 @@
 //! parameters. Kept in the journal, so that reports and views tell it whoever reads them.
 
 use crate::journal::{JournalError, in_transaction};
-use crate::wire::{Tag, TlvShape, Tlvs, tlv_words};
+use crate::message::tlv_words::{TlvShape, tlv_words};
+use crate::wire::{Tag, Tlvs};
 use hashbrown::HashMap;
 use rusqlite::Connection;
 

@@ -90,16 +90,6 @@ pub fn begin(
     Ok(canaries)
 }
 
-/// The campaigns by name that were stopped, each with why: what is to be said before they go on.
-pub fn stops(connection: &Connection, names: &[String]) -> Result<Vec<JournalError>, JournalError> {
-    let mut stops = Vec::new();
-    for name in names {
-        let id = crate::journal::campaign_id(connection, name)?;
-        stops.extend(stop_of(connection, id, name)?);
-    }
-    Ok(stops)
-}
-
 /// Why the campaign was stopped, if the last word about it is that.
 fn stop_of(connection: &Connection, campaign: i64, name: &str) -> Result<Option<JournalError>, JournalError> {
     let last: Option<(u8, i64, String)> = connection

@@ -1,7 +1,7 @@
 //! How campaigns were sent: what each run was told, kept so that the next one goes on the same way and a report can tell.
 
-use crate::journal::query::Stamp;
 use crate::journal::{JournalError, now_ms};
+use crate::words::stamp::Stamp;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 

@@ -2,11 +2,11 @@
 
 use crate::journal::files::answer_log::Answers;
 use crate::journal::model::campaign::CampaignOptions;
+use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::events::{
     Answer, Batch, InboundEvent, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession,
 };
 use crate::journal::model::key::State;
-use crate::journal::store::counts::InDoubtPolicy;
 use crate::journal::store::decisions::{Decision, request};
 use crate::journal::store::intake::{Intake, Kept, NewMessage};
 use crate::journal::writer::recovery::{Recovery, recover};

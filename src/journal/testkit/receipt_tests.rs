@@ -2,8 +2,8 @@
 
 use super::bench::{Bench, Told};
 use crate::journal::model::campaign::CampaignOptions;
+use crate::journal::model::campaign::InDoubtPolicy::{Hold, Resend};
 use crate::journal::model::state::ReceiptsFor;
-use crate::journal::store::counts::InDoubtPolicy::{Hold, Resend};
 use crate::journal::store::decisions::Decision;
 use crate::wire::MessageState::{Delivered, Enroute, Undeliverable};
 use proptest::prelude::*;

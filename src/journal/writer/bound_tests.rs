@@ -1,7 +1,7 @@
 //! What would keep a transaction for long goes in slices, and a sender that dies between two of them loses nothing.
 
+use crate::journal::model::campaign::InDoubtPolicy::Hold;
 use crate::journal::model::events::ToJournal;
-use crate::journal::store::counts::InDoubtPolicy::Hold;
 use crate::journal::store::decisions::{Decision, request};
 use crate::journal::store::suppression;
 use crate::journal::store::suppression::{Source, Why};

@@ -306,8 +306,8 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::model::events::ToJournal;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
     use crate::journal::testkit::bench::Bench;
 
     #[test]

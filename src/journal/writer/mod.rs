@@ -557,7 +557,7 @@ fn data_version(connection: &Connection) -> Result<i64, JournalError> {
 mod tests {
     use super::super::{JournalError, beside, open_existing};
     use super::*;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::testkit::bench::Bench;
     use crossbeam_channel::bounded;
 

@@ -5,8 +5,9 @@
 use crate::journal::files::answer_log::{Answers, Noted};
 use crate::journal::files::write_marks::{Extent, Marks, boot_id};
 use crate::journal::matcher::id_index::hash_keys;
+use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::key::{Attempt, State, Verdict};
-use crate::journal::store::counts::{Books, InDoubtPolicy};
+use crate::journal::store::counts::Books;
 use crate::journal::writer::replay;
 use crate::journal::writer::retry_queue::RetryRules;
 use crate::journal::{JournalError, note, now_ms};

@@ -116,7 +116,7 @@ fn rules(noted: &Noted) -> RetryRules {
 #[cfg(test)]
 mod tests {
     use crate::journal::files::answer_log::Answers;
-    use crate::journal::store::counts::InDoubtPolicy;
+    use crate::journal::model::campaign::InDoubtPolicy;
     use crate::journal::testkit::bench::Bench;
 
     const NUMBERS: [&str; 6] =

@@ -268,8 +268,8 @@ pub fn ban_reference(connection: &Connection, references: &AtomicBool) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::model::campaign::InDoubtPolicy;
     use crate::journal::model::events::ToJournal;
-    use crate::journal::store::counts::InDoubtPolicy;
     use crate::journal::testkit::bench::Bench;
 
     #[test]

@@ -33,8 +33,8 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::model::events::{Sent, ToJournal, ToSession};
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
     use crate::journal::store::decisions::Decision;
     use crate::journal::store::suppression;
     use crate::journal::testkit::bench::Bench;

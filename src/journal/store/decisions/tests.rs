@@ -1,7 +1,7 @@
 use super::super::suppression::{self, Source, Why};
 use super::*;
+use crate::journal::model::campaign::InDoubtPolicy::{Hold, Resend};
 use crate::journal::open_existing;
-use crate::journal::store::counts::InDoubtPolicy::{Hold, Resend};
 use crate::journal::testkit::bench::{Bench, Told};
 use crate::journal::verify::verify;
 use crate::message::address::Destination;

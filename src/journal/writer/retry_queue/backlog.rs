@@ -152,8 +152,8 @@ fn brought_back(connection: &Connection, books: &Books, range: Range, left: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::model::events::ToJournal;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
     use crate::journal::testkit::bench::Bench;
 
     #[test]

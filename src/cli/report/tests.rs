@@ -1,13 +1,15 @@
-use super::page::Surroundings;
-use super::rows::{Format, Record, Rows};
 use super::*;
 use crate::cli::report as cli;
-use crate::cli::report::{ListArgs, ReportArgs, ReportFormat, WordsOrJson};
+use crate::journal::JournalError;
+use crate::journal::files::lock::SenderLock;
 use crate::journal::model::key::{Attempt, Outcome, State};
 use crate::journal::open_read_only;
 use crate::journal::query::{self, MessageRow, Strays};
 use crate::journal::testkit::story::Story;
-use std::io::Write;
+use crate::report::page::Surroundings;
+use crate::report::rows::{Format, Record, Rows};
+use crate::report::summary::{RunFacts, SendSummary};
+use std::io::{self, Write};
 
 fn shown(args: &ReportArgs, journal: &Path) -> String {
     let mut out = Vec::new();

@@ -58,22 +58,26 @@ impl KeySet {
     }
 
     /// Whether the set has this key.
+    #[cfg(test)]
     pub fn contains(&self, key: u64) -> bool {
         let hash = mix(key);
         self.shards[(hash >> (64 - SHARD_BITS)) as usize].find(key, hash).is_ok()
     }
 
     /// Keys in the set.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is no key.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Octets that the set holds.
+    #[cfg(test)]
     pub fn octets(&self) -> usize {
         self.shards.iter().map(|shard| shard.slots.capacity() * size_of::<u64>()).sum()
     }

@@ -1,11 +1,11 @@
 //! `smppost find`: every message to a number, whatever its campaign, and what became of it.
 
-use super::rows::{Format, Record, Rows};
-use super::{Exit, ReportError};
-use crate::cli::report::buffered;
+use super::report::buffered;
 use crate::journal::open_read_only;
 use crate::journal::query::{self, MessageRow};
 use crate::message::address::Destination;
+use crate::report::rows::{Format, Record, Rows};
+use crate::report::{Exit, ReportError};
 use crate::words::format;
 use serde::Serialize;
 use std::io::Write;

@@ -1,6 +1,6 @@
 //! Optional parameters as people read them. The journal's views say the same in SQL (`schema.sql`).
 
-use super::tlv::{Tag, Tlv, Tlvs};
+use crate::wire::tlv::{Tag, Tlv, Tlvs};
 use crate::words::escape::hex;
 use std::fmt::Write as _;
 

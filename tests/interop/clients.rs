@@ -5,7 +5,7 @@ use crate::judge;
 use crate::peers::{Peer, install, node, perl, python};
 use crate::servers::text;
 use serde_json::{Value, json};
-use smppost::message::text::{DefaultAlphabet, decode};
+use smppost::testing::message::text::{DefaultAlphabet, decode};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;

@@ -106,9 +106,8 @@ impl Server {
         say(json!({"event": "submit", "to": to, "data_coding": data_coding, "udh": udh, "text": text}));
         let answer = SubmitSmResp::builder().message_id(COctetString::from_str(&id)?).build();
         session.answer(command, answer).await?;
-        let words = format!(
-            "id:{id} sub:001 dlvrd:001 submit date:2611261200 done date:2611261201 stat:DELIVRD err:000 text:"
-        );
+        let words =
+            format!("id:{id} sub:001 dlvrd:001 submit date:2611261200 done date:2611261201 stat:DELIVRD err:000 text:");
         let receipt = DeliverSm::builder()
             .source_addr_ton(Ton::International)
             .source_addr_npi(Npi::Isdn)

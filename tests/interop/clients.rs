@@ -25,8 +25,9 @@ impl Simulator {
         let smppost = Smppost::new();
         let options = ["smsc", "--port", "0", "--rate", "unlimited", "--max-connections", "4", "--for", "100s"];
         let files = ["--ledger", "ledger.jsonl", "--record", "smsc.pcapng", "--record-texts"];
-        let asks = ["--enquire-link-interval", "200ms", "--receipt-delay", "50ms"];
-        let mut running = smppost.spawn(&[&options[..], &files, &asks, more].concat());
+        let asks = ["--enquire-link-interval", "200ms"];
+        let delay: &[&str] = if more.contains(&"--receipt-delay") { &[] } else { &["--receipt-delay", "50ms"] };
+        let mut running = smppost.spawn(&[&options[..], &files, &asks, delay, more].concat());
         let until = Instant::now() + Duration::from_secs(20);
         let port = loop {
             let said = std::fs::read_to_string(smppost.path("stdout-1")).unwrap_or_default();

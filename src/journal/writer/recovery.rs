@@ -1,6 +1,27 @@
 //! What is done first thing under the lock: answers that were noted and not committed are taken in; then every claimed
 //! attempt without an answer becomes in doubt, or is queued again where the write mark proves that it never left. That is
 //! the whole of recovery.
+//!
+//! Every case of an attempt that a start can find; the first row that fits decides. A note or a mark counts only where it is
+//! of the session that claimed the attempt, of the run that had sessions last, and of this boot of the machine: what a process
+//! wrote beside the journal without syncing survives the process, not the machine.
+//!
+//! | | session | answer committed | answer noted | verdict committed | write mark | what recovery does |
+//! |---|---|---|---|---|---|---|
+//! | 1 | ended | any | any | any | any | nothing: its end settled it |
+//! | 2 | open | yes | any | any | any | nothing |
+//! | 3 | open | no | yes | any | any | takes the answer in, also where a response timer had put the attempt in doubt |
+//! | 4 | open | no | no | yes | any | nothing: the doubt stands, and what was decided about it |
+//! | 5 | open | no | no | no | below it | verdict *not written*: queued again |
+//! | 6 | open | no | no | no | at or above it, or none | verdict *in doubt*, then what the policy says |
+//!
+//! The policy of row 6 is the campaign's `--in-doubt`: `hold` adds nothing, `assume-sent` adds that verdict, `resend` adds the
+//! verdict *resend* as often as the retry rules have delays. A receipt that was matched to the attempt before the crash changes
+//! no row: the state rule ([`crate::journal::model::state`]) counts an attempt that a receipt names as taken, so that it is
+//! neither in doubt nor sent again; row 5 alone is stronger, since references of 16 bits come
+//! again, and a mark does not err. Decisions (`cancel`, `resolve`) are applied after recovery, to the states that it left.
+//!
+//! `recovery/table_tests.rs` goes through all combinations.
 
 use crate::journal::files::answer_log::{Answers, Noted};
 use crate::journal::files::write_marks::{Extent, Marks, boot_id};
@@ -406,6 +427,8 @@ fn without_fate(connection: &Connection, tried: u16, first: i64, parts: i64) -> 
         .collect())
 }
 
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,8 +6,9 @@
 //! ([`super::known`]), which knows how often the journal was changed.
 
 use super::known::Note;
+use crate::journal::error::JournalError;
 use crate::journal::files::write_marks::Extent;
-use crate::journal::{JournalError, in_transaction, note, set_note};
+use crate::journal::store::notes::{in_transaction, note, set_note};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::fs;

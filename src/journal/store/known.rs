@@ -3,7 +3,7 @@
 //! that is said, and the run goes on.
 
 use super::identity::{self, FileMark};
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::files::write_marks::Extent;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};

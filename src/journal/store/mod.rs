@@ -12,6 +12,7 @@ pub mod intake;
 pub mod known;
 pub mod lately;
 pub mod names;
+pub mod notes;
 pub mod number_index;
 pub mod operations;
 pub mod restraint;

@@ -7,8 +7,8 @@
 mod claims;
 mod messages;
 
-use super::JournalError;
 use super::query::{CampaignSummary, campaigns};
+use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
 use rusqlite::Connection;
 use serde::Serialize;

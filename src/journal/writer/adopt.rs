@@ -4,6 +4,7 @@
 //! each part gets an attempt of a session that never was, with the verdict "in doubt", so that all that holds for doubts holds
 //! for it, and `resolve` decides.
 
+use crate::journal::error::JournalError;
 use crate::journal::files::answer_log::Answers;
 use crate::journal::files::write_marks::{Marks, boot_id};
 use crate::journal::model::key::{Attempt, State, Verdict};
@@ -14,9 +15,10 @@ use crate::journal::store::history::{MessageFacts, stored_state};
 use crate::journal::store::identity;
 use crate::journal::store::identity::FileMark;
 use crate::journal::store::known::Note;
+use crate::journal::store::notes::in_transaction;
 use crate::journal::writer::recovery::{Recovery, pronounce, recover};
 use crate::journal::writer::retry_queue::RetryRules;
-use crate::journal::{JournalError, in_transaction, now_ms};
+use crate::platform::clock::now_ms;
 use rusqlite::Connection;
 use std::path::Path;
 

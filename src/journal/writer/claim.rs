@@ -1,13 +1,13 @@
 //! Claims: intents to send, each given serials and sequence numbers, committed before anything of them is written.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::events::{Chunk, Item, Run, ToSession};
 use crate::journal::model::key::{Attempt, State, Verdict};
-use crate::journal::now_ms;
 use crate::journal::store::history::MessageFacts;
 use crate::journal::writer::Keeper;
 use crate::journal::writer::recovery;
 use crate::journal::writer::retry_queue::steady_ms;
+use crate::platform::clock::now_ms;
 use std::sync::Arc;
 use std::time::Duration;
 

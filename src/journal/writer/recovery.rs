@@ -23,15 +23,17 @@
 //!
 //! `recovery/table_tests.rs` goes through all combinations.
 
+use crate::journal::error::JournalError;
 use crate::journal::files::answer_log::{Answers, Noted};
 use crate::journal::files::write_marks::{Extent, Marks, boot_id};
 use crate::journal::matcher::id_index::hash_keys;
 use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::key::{Attempt, State, Verdict};
 use crate::journal::store::counts::Books;
+use crate::journal::store::notes::note;
 use crate::journal::writer::replay;
 use crate::journal::writer::retry_queue::RetryRules;
-use crate::journal::{JournalError, note, now_ms};
+use crate::platform::clock::now_ms;
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 use std::path::Path;
@@ -199,7 +201,7 @@ fn run(connection: &Connection) -> Result<u64, JournalError> {
 
 /// Refuses what recovery would refuse, and changes nothing.
 pub fn judge_marks(connection: &Connection, path: &Path) -> Result<(), JournalError> {
-    if crate::journal::beside(path, "-marks").exists() {
+    if crate::journal::files::beside::beside(path, "-marks").exists() {
         refuse_if_behind(connection, path, &Marks::open(path)?)
     } else {
         Ok(())
@@ -214,7 +216,7 @@ fn refuse_if_behind(connection: &Connection, path: &Path, marks: &Marks) -> Resu
     let known = extent(connection)?;
     let settled = marks.settled(identity(connection)?);
     let behind = |what: &str, marked: i64, known: i64| {
-        let file = crate::journal::beside(path, "-marks");
+        let file = crate::journal::files::beside::beside(path, "-marks");
         let words = format!("{} names {what} {marked}, and the journal ends with {known}", file.display());
         Err(JournalError::Behind { path: path.into(), words })
     };
@@ -432,9 +434,10 @@ mod table_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::files::beside::beside;
     use crate::journal::model::events::SessionNumber;
+    use crate::journal::open::open_existing;
     use crate::journal::testkit::bench::Bench;
-    use crate::journal::{beside, open_existing};
     use std::sync::Arc;
 
     /// What a start makes of a journal with these marks: session, serial, run. It has one session, and two attempts.

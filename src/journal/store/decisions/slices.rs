@@ -3,6 +3,7 @@
 //! decides nothing twice.
 
 use super::{Decision, again, suppresses, uncancel};
+use crate::journal::error::JournalError;
 use crate::journal::matcher::manual::Assigned;
 use crate::journal::model::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::model::state::{
@@ -10,8 +11,9 @@ use crate::journal::model::state::{
 };
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::{MessageFacts, message_of};
+use crate::journal::store::notes::{in_transaction, note, set_note};
 use crate::journal::writer::recovery::pronounce;
-use crate::journal::{JournalError, in_transaction, note, now_ms, set_note};
+use crate::platform::clock::now_ms;
 use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
 

@@ -3,5 +3,6 @@
 
 mod any_file;
 mod import_bodies;
+mod layering;
 mod wire_bodies;
 mod wire_oracle;

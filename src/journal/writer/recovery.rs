@@ -179,6 +179,14 @@ pub fn settle_marks(connection: &Connection, path: &Path, marks: &Marks) -> Resu
     noted.map_err(|error| JournalError::side_file(path, "-marks", error))
 }
 
+/// The same after an orderly end, unless a session is open all the same.
+pub fn settle_ended(path: &Path) -> Result<(), JournalError> {
+    let connection = crate::journal::open::open_existing(path)?;
+    let open = "SELECT EXISTS (SELECT 1 FROM session WHERE closed_at IS NULL)";
+    let is_open: bool = connection.query_row(open, [], |row| row.get(0))?;
+    if is_open { Ok(()) } else { settle_marks(&connection, path, &Marks::open(path)?) }
+}
+
 /// A number that no other journal has.
 fn identity(connection: &Connection) -> Result<u64, JournalError> {
     Ok(hash_keys(connection)?.0)

@@ -1,6 +1,6 @@
 //! What can go wrong with a journal, each with what to do about it.
 
-use crate::journal::files::beside::beside;
+use crate::journal::beside::beside;
 use crate::journal::model::{BUSY_TIMEOUT, VERSION};
 use crate::platform::failpoint;
 use crate::words::escape::escape_terminal;

@@ -87,7 +87,7 @@ pub fn is_due(path: &Path) -> Result<Option<i64>, JournalError> {
         return Ok(None);
     }
     // A reader would leave an index of the WAL beside it, where there is none.
-    let is_folded = !crate::journal::files::beside::beside(path, "-wal").exists();
+    let is_folded = !crate::journal::beside::beside(path, "-wal").exists();
     let folded = || crate::journal::open::connect_folded(path).map_err(|error| error.at(path));
     let connection = if is_folded { folded()? } else { crate::journal::open::connect_to_read(path)? };
     match age(&connection).map_err(|error| error.at(path))? {

@@ -11,6 +11,7 @@
 //! | [`migrate`] | what brings the journal of an older program up to date | |
 //! | `testkit` | fixtures of tests | |
 
+pub mod beside;
 pub mod error;
 pub mod files;
 pub mod matcher;
@@ -27,8 +28,8 @@ pub mod verify;
 pub mod writer;
 
 pub use crate::platform::clock::now_ms;
+pub use beside::beside;
 pub use error::JournalError;
-pub use files::beside::beside;
 pub use open::{open_existing, open_or_create, open_read_only, open_untouched};
 pub use store::notes::{campaign_id, is_real, note, set_note};
 pub use writer::incoming::words;

@@ -1,7 +1,7 @@
 //! The journal's file: made, opened, its PRAGMAs set and read back.
 
+use super::beside::beside;
 use super::error::JournalError;
-use super::files::beside::beside;
 use super::migrate;
 use super::migrate::Age;
 use super::model::{BUSY_TIMEOUT, VERSION};

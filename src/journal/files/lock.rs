@@ -4,8 +4,8 @@
 //! Each has a file beside the journal. A sender holds the journal's own file besides: a journal may have several names, and
 //! a file beside it can be removed, while there is but one file that is sent from.
 
+use crate::journal::beside::{beside, open_side_file};
 use crate::journal::error::JournalError;
-use crate::journal::files::beside::{beside, open_side_file};
 use crate::platform::clock::now_ms;
 use crate::words::format::moment;
 use crate::words::stamp::Stamp;

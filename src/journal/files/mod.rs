@@ -1,7 +1,6 @@
 //! The files beside the journal: lock, write marks, noted answers, reserve. No SQL.
 
 pub mod answer_log;
-pub mod beside;
 pub mod lock;
 pub mod regular;
 pub mod reserve;

@@ -69,9 +69,8 @@ pub(in crate::journal) fn why_failed(path: &Path) -> Option<io::Error> {
         return Some(error);
     }
     if let Some(limit) = getrlimit(Resource::Fsize).current {
-        let sizes = ["", "-wal", "-shm"].map(|suffix| {
-            fs::metadata(crate::journal::files::beside::beside(path, suffix)).map_or(0, |meta| meta.len())
-        });
+        let sizes = ["", "-wal", "-shm"]
+            .map(|suffix| fs::metadata(crate::journal::beside::beside(path, suffix)).map_or(0, |meta| meta.len()));
         if sizes.iter().any(|size| size + LIMIT_MARGIN >= limit) {
             return Some(Errno::FBIG.into());
         }

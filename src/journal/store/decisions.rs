@@ -12,7 +12,7 @@ use crate::journal::model::key::{Attempt, State, Verdict};
 use crate::journal::model::state::{ReceiptsFor, doubts, is_not_begun, leaves_doubt};
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::MessageFacts;
-use crate::journal::writer::recovery::pronounce;
+use crate::journal::store::verdicts::insert_verdict;
 use crate::platform::clock::now_ms;
 use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
@@ -67,7 +67,7 @@ pub fn suppress_again(
             for (tried, _) in doubts(attempts).filter(|(_, verdict)| *verdict == Some(Verdict::Resend)) {
                 let attempt = Attempt::new(message + n as i64, tried);
                 let reason = "no answer, and its number was suppressed before it was sent again";
-                pronounce(connection, attempt, Verdict::InDoubt, reason)?;
+                insert_verdict(connection, attempt, Verdict::InDoubt, reason)?;
             }
         }
         return Ok(());

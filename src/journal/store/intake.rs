@@ -4,8 +4,8 @@
 use super::lately::SentBy;
 use super::lately::{Count, Lately};
 use super::twins::{self, Contents, Twin};
+use crate::journal::beside::beside;
 use crate::journal::error::JournalError;
-use crate::journal::files::beside::beside;
 use crate::journal::files::lock::ImportLock;
 use crate::journal::model::campaign::CampaignOptions;
 use crate::journal::model::key::State;

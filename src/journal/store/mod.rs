@@ -20,3 +20,4 @@ pub mod runs;
 pub mod suppression;
 pub mod test_message;
 pub mod twins;
+pub mod verdicts;

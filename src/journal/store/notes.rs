@@ -44,6 +44,12 @@ pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
     Ok(if has_rows { None } else { Some(false) })
 }
 
+/// Whether a campaign was ever imported, or a session opened.
+pub fn is_used(connection: &Connection) -> Result<bool, JournalError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM campaign) OR EXISTS (SELECT 1 FROM session)";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
 /// A note that the journal keeps under a key.
 pub fn note(connection: &Connection, key: &str) -> Result<Option<String>, JournalError> {
     Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)

@@ -96,7 +96,7 @@ impl Bench {
         self.sessions.clear();
         let connection = open_existing(&self.path).unwrap();
         let Recovery { connection, mut books, .. } = recover(connection, &self.path, &self.rules).unwrap();
-        crate::run::pipeline::apply_controls(&connection, &mut books).unwrap();
+        crate::journal::store::decisions::apply_all(&connection, &mut books).unwrap();
         let settings = KeeperSettings {
             path: self.path.clone(),
             active: vec![0],

@@ -207,5 +207,14 @@ fn skipped_rows(connection: &Connection, campaigns: &[CampaignSummary]) -> Resul
     Ok(check)
 }
 
+/// Fails where the file is damaged. Reads all of it: for journals only that are refused anyway.
+pub fn check_whole(connection: &Connection, journal: &std::path::Path) -> Result<(), JournalError> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    match found.as_str() {
+        "ok" => Ok(()),
+        _ => Err(JournalError::Damaged(journal.into(), found)),
+    }
+}
+
 #[cfg(test)]
 mod tests;

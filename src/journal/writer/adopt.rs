@@ -16,7 +16,8 @@ use crate::journal::store::identity;
 use crate::journal::store::identity::FileMark;
 use crate::journal::store::known::Note;
 use crate::journal::store::notes::in_transaction;
-use crate::journal::writer::recovery::{Recovery, pronounce, recover};
+use crate::journal::store::verdicts::insert_verdict;
+use crate::journal::writer::recovery::{Recovery, recover};
 use crate::journal::writer::retry_queue::RetryRules;
 use crate::platform::clock::now_ms;
 use rusqlite::Connection;
@@ -135,7 +136,7 @@ struct Original {
 
 impl Original {
     fn begin(connection: &Connection) -> Result<Self, JournalError> {
-        let serial = crate::journal::writer::recovery::extent(connection)?.serial + 1;
+        let serial = crate::journal::store::identity::extent(connection)?.serial + 1;
         let now = now_ms();
         connection.execute(
             "INSERT INTO session (opened_at, closed_at, boot_id, first_serial, peer, system_id, bind, smpp_version, reason)
@@ -155,6 +156,6 @@ impl Original {
             .execute((self.serial, attempt.tried(), attempt.part(), message, self.session, self.number, now_ms()))?;
         self.serial += 1;
         self.number += 1;
-        pronounce(connection, attempt, Verdict::InDoubt, REASON)
+        insert_verdict(connection, attempt, Verdict::InDoubt, REASON)
     }
 }

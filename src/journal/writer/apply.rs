@@ -146,7 +146,7 @@ impl Keeper {
     /// A claimed attempt that never left.
     fn unwritten(&mut self, sent: Sent, reason: &str) -> Result<(), JournalError> {
         self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
-        recovery::pronounce(&self.connection, sent.attempt, Verdict::NotWritten, reason)?;
+        crate::journal::store::verdicts::insert_verdict(&self.connection, sent.attempt, Verdict::NotWritten, reason)?;
         self.again(&sent, 0)?;
         self.settled(&sent);
         Ok(())

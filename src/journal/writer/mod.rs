@@ -556,8 +556,8 @@ fn data_version(connection: &Connection) -> Result<i64, JournalError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::beside::beside;
     use crate::journal::error::JournalError;
-    use crate::journal::files::beside::beside;
     use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::open::open_existing;
     use crate::journal::testkit::bench::Bench;

@@ -189,8 +189,7 @@ mod tests {
             bench.restart();
             let expected = if what == "nothing" { 2 } else { 0 };
             assert_eq!(answers(&bench).len(), expected, "{what}");
-            let found =
-                std::fs::metadata(crate::journal::files::beside::beside(&bench.path, "-answers")).unwrap().len();
+            let found = std::fs::metadata(crate::journal::beside::beside(&bench.path, "-answers")).unwrap().len();
             assert_eq!(found, 0, "{what}: forgotten once recovery is committed");
             let before = bench.states();
             bench.restart();

@@ -2,8 +2,8 @@
 
 use super::restrain::Watch;
 use super::{Board, Held, Inode, Keeper, Status, data_version, inode_of};
+use crate::journal::beside::beside;
 use crate::journal::error::JournalError;
-use crate::journal::files::beside::beside;
 use crate::journal::files::reserve::Reserve;
 use crate::journal::matcher::alternatives;
 use crate::journal::matcher::doubts;

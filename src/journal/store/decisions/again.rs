@@ -6,7 +6,7 @@ use crate::journal::model::key::{Attempt, State, Verdict};
 use crate::journal::model::state::{ReceiptsFor, came_back, may_go_on};
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::{MessageFacts, message_of};
-use crate::journal::writer::recovery::pronounce;
+use crate::journal::store::verdicts::insert_verdict;
 use crate::platform::clock::now_ms;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -90,7 +90,7 @@ pub(super) fn retry_failed(
             continue;
         }
         books.touch(connection, message, facts.state(cancelled, awaited))?;
-        pronounce(connection, attempt, Verdict::RetryRejected, "resume --retry-failed")?;
+        insert_verdict(connection, attempt, Verdict::RetryRejected, "resume --retry-failed")?;
         came_back_now.messages.push(message);
     }
     came_back_now.looked_at = attempts.len();

@@ -2,11 +2,11 @@
 
 use crate::common::{Running, Smppost, number};
 use crate::judge;
-use crate::peers::{Peer, install, node, perl, python};
+use crate::peers::{Peer, folder, install, node, perl, python};
 use crate::servers::text;
 use serde_json::{Value, json};
 use smppost::testing::message::text::{DefaultAlphabet, decode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -25,8 +25,9 @@ impl Simulator {
         let smppost = Smppost::new();
         let options = ["smsc", "--port", "0", "--rate", "unlimited", "--max-connections", "4", "--for", "100s"];
         let files = ["--ledger", "ledger.jsonl", "--record", "smsc.pcapng", "--record-texts"];
-        let asks = ["--enquire-link-interval", "200ms", "--receipt-delay", "50ms"];
-        let mut running = smppost.spawn(&[&options[..], &files, &asks, more].concat());
+        let asks = ["--enquire-link-interval", "200ms"];
+        let delay: &[&str] = if more.contains(&"--receipt-delay") { &[] } else { &["--receipt-delay", "50ms"] };
+        let mut running = smppost.spawn(&[&options[..], &files, &asks, delay, more].concat());
         let until = Instant::now() + Duration::from_secs(20);
         let port = loop {
             let said = std::fs::read_to_string(smppost.path("stdout-1")).unwrap_or_default();
@@ -53,6 +54,11 @@ pub fn of<'a>(ledger: &'a [Value], kind: &'a str) -> Vec<&'a Value> {
     ledger.iter().filter(|entry| entry["kind"] == kind).collect()
 }
 
+/// Octets written in hexadecimal digits.
+pub fn octets(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
 /// The texts that the simulator has taken, by destination.
 pub fn texts(ledger: &[Value]) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
@@ -61,8 +67,7 @@ pub fn texts(ledger: &[Value]) -> BTreeMap<String, String> {
             "joined" => entry["text"].as_str().unwrap().to_owned(),
             "submit" if entry["total"].is_null() => {
                 let hex = entry["short_message"].as_str().unwrap();
-                let octets: Vec<u8> =
-                    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+                let octets = octets(hex);
                 decode(entry["data_coding"].as_u64().unwrap() as u8, &octets, DefaultAlphabet::Gsm7)
             }
             _ => continue,
@@ -86,7 +91,7 @@ enum Tells {
     Messages,
 }
 
-fn check(what: &str, mut client: Command, tells: Tells, text: fn(usize) -> String) {
+fn check(what: &str, mut client: Command, tells: Tells, text: fn(usize) -> String) -> Vec<Value> {
     let simulator = Simulator::start(&[]);
     let file = messages(&simulator.smppost, text);
     let mut peer = Peer::start(what, client.arg(simulator.port.to_string()).arg(file));
@@ -106,7 +111,9 @@ fn check(what: &str, mut client: Command, tells: Tells, text: fn(usize) -> Strin
         assert_eq!(submit.unwrap()["destination"], receipt["to"], "{receipt}");
     }
     let answered = of(&ledger, "receipt_answered");
-    assert!(answered.len() == submits.len() && answered.iter().all(|answer| answer["status"] == 0), "{answered:?}");
+    let receipts = of(&ledger, "receipt").len();
+    assert!(receipts == submits.len() || tells == Tells::Messages, "{receipts}");
+    assert!(answered.len() == receipts && answered.iter().all(|answer| answer["status"] == 0), "{answered:?}");
     peer.assert_all_well("enquire_link_answered", peer.of("enquire_link_answered").count());
     peer.assert_all_well("queried", peer.of("queried").count());
     peer.assert_all_well("unbound", 1);
@@ -116,6 +123,7 @@ fn check(what: &str, mut client: Command, tells: Tells, text: fn(usize) -> Strin
         assert_eq!(texts.get(&number(row)), Some(&text(row)), "row {row}");
     }
     judge::assert_clean(what, &smppost.path("smsc.pcapng"));
+    ledger
 }
 
 #[test]
@@ -155,4 +163,24 @@ fn rusmppc() {
     command.arg("client");
     // rusmpp-extra 0.4 says of a character outside the basic plane that UCS2 lacks it, which UCS2 by the letter does.
     check("rusmppc", command, Tells::Parts, |row| text(row).replace('😀', "☺"));
+}
+
+/// Kannel asks for the receipt of the last part of a long message.
+fn kannel(mode: &str, binds: &[&str]) {
+    let Some(packages) = install(&format!("Kannel as client, {mode}"), "kannel") else { return };
+    let mut command = Command::new("python3");
+    command.arg("-B").arg(folder().join("kannel/client.py")).arg(packages.join("root")).arg(mode);
+    let ledger = check(&format!("Kannel, {mode}"), command, Tells::Messages, text);
+    let bound = of(&ledger, "bind").into_iter().map(|bind| bind["command"].as_str().unwrap());
+    assert_eq!(bound.collect::<BTreeSet<_>>(), binds.iter().copied().collect());
+}
+
+#[test]
+fn kannel_as_transceiver() {
+    kannel("trx", &["bind_transceiver"]);
+}
+
+#[test]
+fn kannel_as_transmitter_and_receiver() {
+    kannel("txrx", &["bind_transmitter", "bind_receiver"]);
 }

@@ -12,3 +12,4 @@ mod judge;
 mod missing;
 mod peers;
 mod servers;
+mod texts;

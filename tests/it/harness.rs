@@ -290,9 +290,8 @@ fn a_window_too_wide_is_noticed() {
 
 #[test]
 fn a_bind_that_is_not_right_is_noticed() {
-    let table: [(&str, Vec<u8>); 7] = [
+    let table: [(&str, Vec<u8>); 6] = [
         ("a request before the bind", sm().pdu(5)),
-        ("before the answer to the bind", [bind("test", "secret"), sm().pdu(5)].concat()),
         ("system_id", bind("tester", "secret")),
         ("another password", bind("test", "public")),
         ("is not decoded", bind("test", "a long password")),
@@ -305,14 +304,24 @@ fn a_bind_that_is_not_right_is_noticed() {
         raw.write(&octets);
         let _ = raw.next();
         drop(raw);
+        assert!(smsc.wait_until_all_ended(crate::common::PATIENCE));
         noticed(&smsc.finish(), words);
     }
+    // One that never answers it, so that nothing can come after its answer.
+    let smsc = IndependentSmsc::start(Settings { binds: vec![BindAnswer::Silent], ..Settings::default() });
+    let mut raw = Raw::connect(&smsc);
+    raw.write(&[bind("test", "secret"), sm().pdu(5)].concat());
+    drop(raw);
+    assert!(smsc.wait_for_counts(|counts| counts.binds == 1, crate::common::PATIENCE));
+    assert!(smsc.wait_until_all_ended(crate::common::PATIENCE));
+    noticed(&smsc.finish(), "before the answer to the bind");
     let smsc = IndependentSmsc::start(Settings { binds: vec![BindAnswer::Refused(0x0E)], ..Settings::default() });
     let mut raw = Raw::connect(&smsc);
     raw.write(&bind("test", "secret"));
     assert_eq!(raw.next(), Some((0x8000_0009, 0x0E, 1, vec![])));
     raw.write(&sm().pdu(5));
     drop(raw);
+    assert!(smsc.wait_until_all_ended(crate::common::PATIENCE));
     noticed(&smsc.finish(), "although the bind was refused");
 }
 

@@ -8,7 +8,7 @@
 //! So many are remembered ([`DOUBTS_MAX`]). Of the others it is known in which pools they lie: a receipt for one of these is
 //! not guessed, as if several fitted.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::Ids;
 use crate::journal::model::key::Attempt;
 use crate::message::address::{Destination, Sender};

@@ -2,7 +2,7 @@
 //! again.
 
 use super::state::{Awaited, ReceiptsFor};
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::message::fields::SubmitFields;
 use crate::message::text::{Concat, DefaultAlphabet};
 use rusqlite::{Connection, OptionalExtension};

@@ -31,9 +31,10 @@ pub use logs::{
 pub use messages::{MessageRow, messages, messages_to};
 pub use plan::{Plan, SENDERS_OF, has_line, plan, unfinished};
 
-use super::{JournalError, campaign_id};
+use crate::journal::error::JournalError;
 use crate::journal::model::campaign::{CampaignOptions, Receipts};
 use crate::journal::model::key::State;
+use crate::journal::store::notes::campaign_id;
 pub use crate::words::stamp::Stamp;
 use rusqlite::{Connection, Row, Transaction};
 use serde::ser::{Serialize, SerializeMap, Serializer};

@@ -1,6 +1,6 @@
 //! The optional parameters of answers, kept where there are any.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::events::Batch;
 use crate::journal::writer::incoming::text_of;
 use crate::message::tlv_words::{TlvShape, tlv_words};

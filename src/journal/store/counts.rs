@@ -1,7 +1,7 @@
 //! The counts of each campaign by state, and the stored states of messages whose story is not the plain one: kept in
 //! memory as differences while a transaction runs, written once before it commits.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::campaign::{CampaignOptions, Receipts};
 use crate::journal::model::key::State;

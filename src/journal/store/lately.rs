@@ -3,7 +3,7 @@
 //! A message was sent once the SMSC took a part of it, or a part may have left and nobody knows what became of it. One that
 //! is queued, was never written, or was refused, was not.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::store::number_index::{Asked, Hit, Numbers, key_of};
 use crate::message::number_set::KeySet;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -224,8 +224,8 @@ impl Count {
 mod tests {
     use super::*;
     use crate::journal::model::campaign::InDoubtPolicy::Hold;
-    use crate::journal::now_ms;
     use crate::journal::testkit::bench::Bench;
+    use crate::platform::clock::now_ms;
 
     const NUMBERS: [&str; 5] = ["491700000001", "491700000002", "491700000003", "491700000004", "491700000005"];
 

@@ -1,7 +1,7 @@
 //! Finds a campaign's message by the line of its file. Messages are numbered in the order of their lines, so that no index is
 //! needed and a campaign of millions is not read through for each line.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use rusqlite::{Connection, OptionalExtension};
 
 /// The number and the parts of the message of a line of the campaign whose messages are `first <= id < end`.
@@ -50,7 +50,7 @@ mod tests {
 
     fn journal(messages: &[(i64, i64, u8)]) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(crate::journal::SCHEMA).unwrap();
+        connection.execute_batch(crate::journal::open::SCHEMA).unwrap();
         for message in messages {
             connection
                 .execute(

@@ -1,9 +1,10 @@
 //! What was decided about going on: which messages go first, and that a campaign went on or was stopped. Facts, appended in
 //! the transaction of what they rest on.
 
+use crate::journal::error::JournalError;
 use crate::journal::model::key::Attempt;
 use crate::journal::store::counts::Books;
-use crate::journal::{JournalError, now_ms};
+use crate::platform::clock::now_ms;
 use crate::policy::restraint::{Bad, Canary, GoOnWhen, LAST, LastAnswers, Restraint};
 use rusqlite::{Connection, OptionalExtension};
 

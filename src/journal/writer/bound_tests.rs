@@ -2,12 +2,12 @@
 
 use crate::journal::model::campaign::InDoubtPolicy::Hold;
 use crate::journal::model::events::ToJournal;
+use crate::journal::open::{open_existing, open_read_only};
 use crate::journal::store::decisions::{Decision, request};
 use crate::journal::store::suppression;
 use crate::journal::store::suppression::{Source, Why};
 use crate::journal::testkit::bench::Bench;
 use crate::journal::verify::verify;
-use crate::journal::{open_existing, open_read_only};
 use crate::message::address::Destination;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 pub mod backlog;
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::{Attempt, Outcome, TRIES_MAX, Verdict};
 use crate::journal::model::state::{AttemptFacts, is_to_send, may_go_on};
 use crate::journal::store::counts::Books;

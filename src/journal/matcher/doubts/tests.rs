@@ -46,7 +46,7 @@ fn a_receipt_for_a_doubt_that_is_not_remembered_is_not_guessed_until_it_is() {
 #[test]
 fn the_newest_doubts_and_those_with_a_name_are_read_back() {
     let (mut bench, _) = four_doubts(DOUBTS_MAX);
-    let connection = crate::journal::open_read_only(&bench.path).unwrap();
+    let connection = crate::journal::open::open_read_only(&bench.path).unwrap();
     let ids = &bench.keeper().ids;
     let number = |n: usize| Destination::parse(NUMBERS[n]).unwrap().key();
     let named = [(Attempt::new(1, 0), [number(0), 0], 77)];
@@ -54,8 +54,8 @@ fn the_newest_doubts_and_those_with_a_name_are_read_back() {
     let remembered: Vec<bool> = (1..=4).map(|part| doubts.has(Attempt::new(part, 0))).collect();
     assert_eq!(remembered, [true, false, true, true]);
     assert_eq!(doubts.id_of(Attempt::new(1, 0)), Some(77));
-    for n in 0..4 {
-        let pools = pools(ids, [number(n), 0], [NUMBERS[n], SENDER]);
+    for (n, name) in NUMBERS.into_iter().enumerate() {
+        let pools = pools(ids, [number(n), 0], [name, SENDER]);
         assert_eq!(doubts.are_left_out(pools), n == 1, "{n}");
     }
 }

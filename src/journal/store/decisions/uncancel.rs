@@ -2,11 +2,12 @@
 //! one number: the step, and the message with which that step goes on.
 
 use super::slices::next_lines;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::MessageFacts;
 use crate::journal::store::lines::message_of_line;
-use crate::journal::{JournalError, now_ms};
+use crate::platform::clock::now_ms;
 use rusqlite::Connection;
 
 /// The step of a place, above the numbers of messages.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::journal::model::events::{Sent, SessionNumber};
 use crate::journal::model::key::State;
-use crate::journal::open_existing;
+use crate::journal::open::open_existing;
 use crate::journal::store::decisions::{Decision, request};
 use crate::journal::testkit::bench::{Bench, SENDER, Told};
 use crate::wire::MessageState;

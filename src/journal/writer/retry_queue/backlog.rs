@@ -2,7 +2,7 @@
 //! moment, and no more parts in memory than are sent in the next ones.
 
 use super::{Retries, RetryRules, Waiting, queue};
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::MessageFacts;

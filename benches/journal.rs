@@ -6,13 +6,13 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use smppost::journal::model::campaign::CampaignOptions;
-use smppost::journal::model::events::{Answer, Batch, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession};
-use smppost::journal::store::intake::{Intake, Kept, NewMessage};
-use smppost::journal::writer::recovery::{Recovery, recover};
-use smppost::journal::writer::retry_queue::RetryRules;
-use smppost::journal::writer::{Board, Keeper, KeeperSettings};
-use smppost::journal::{now_ms, open_existing};
+use smppost::testing::journal::model::campaign::CampaignOptions;
+use smppost::testing::journal::model::events::{Answer, Batch, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession};
+use smppost::testing::journal::store::intake::{Intake, Kept, NewMessage};
+use smppost::testing::journal::writer::recovery::{Recovery, recover};
+use smppost::testing::journal::writer::retry_queue::RetryRules;
+use smppost::testing::journal::writer::{Board, Keeper, KeeperSettings};
+use smppost::testing::journal::{now_ms, open_existing};
 use smppost::wire::MessageState;
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -56,8 +56,8 @@ fn journal() -> Journal {
         references: std::sync::Arc::default(),
         opt_out_words: Vec::new(),
         opt_in_words: Vec::new(),
-        receipt_horizon: smppost::journal::writer::RECEIPT_HORIZON,
-        default_alphabet: smppost::message::text::DefaultAlphabet::Gsm7,
+        receipt_horizon: smppost::testing::journal::writer::RECEIPT_HORIZON,
+        default_alphabet: smppost::testing::message::text::DefaultAlphabet::Gsm7,
         rules: std::sync::Arc::default(),
         stop_when: Vec::new(),
         canaries: Vec::new(),

@@ -4,9 +4,9 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use smppost::import::{Event, RowReader, Settings, TextSource};
-use smppost::message::text::{Encoder, Policy, Reference, segment};
-use smppost::policy::bucket::Bucket;
+use smppost::testing::import::{Event, RowReader, Settings, TextSource};
+use smppost::testing::message::text::{Encoder, Policy, Reference, segment};
+use smppost::testing::policy::bucket::Bucket;
 use smppost::wire::values::esm_class;
 use smppost::wire::{
     Address, CommandStatus, FrameBuffer, MessageId, Pdu, Receipt, Sm, Tlvs, decode, decode_message_id, encode,

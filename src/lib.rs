@@ -78,25 +78,33 @@
 //! - [`words`]: numbers, durations, lists and foreign text as people read them.
 //! - [`platform`]: signals, the terminal and the log; failpoints for tests of the promise, of which a release has nothing.
 
-pub mod cli;
+// The page is written for those who read the source; `cargo doc --document-private-items` has what it names.
+#![allow(rustdoc::private_intra_doc_links)]
 
-pub mod report;
+mod cli;
 
-pub mod run;
+mod report;
 
-pub mod client;
-pub mod import;
+mod run;
 
-pub mod journal;
+mod client;
+mod import;
+
+mod journal;
 
 pub mod smsc;
 
-pub mod record;
+mod record;
 
-pub mod message;
+mod message;
 
-pub mod policy;
+mod policy;
 pub mod wire;
-pub mod words;
+mod words;
 
-pub mod platform;
+mod platform;
+
+#[doc(hidden)]
+pub mod testing;
+
+pub use cli::main;

@@ -1,5 +1,5 @@
-//! The `smppost` program: see [`smppost::cli`].
+//! The `smppost` program: see [`smppost::main`].
 
 fn main() -> std::process::ExitCode {
-    smppost::cli::main()
+    smppost::main()
 }

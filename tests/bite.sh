@@ -4,16 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-features="failpoints,broken"
-cargo test --locked --quiet --features "$features" --no-run \
-    --test evidence_kills --test evidence_order --test evidence_recovery --test evidence_disk --test session_faults
+cargo test --locked --quiet --no-run --test evidence --test it
 
 bites=0 misses=0
 bite() { # what is broken, test file, test
     local log
     log=$(mktemp)
     # A test that is skipped passes, and counts as one that did not bite.
-    if SMPPOST_BROKEN="$1" SMPPOST_KILLS=20 cargo test --locked --quiet --features "$features" --test "$2" -- "$3" \
+    if SMPPOST_BROKEN="$1" SMPPOST_KILLS=20 cargo test --locked --quiet --test "$2" "$3" \
         >"$log" 2>&1; then
         echo "MISSED  $1: $2 $3 passes"
         misses=$((misses + 1))
@@ -22,7 +20,7 @@ bite() { # what is broken, test file, test
         grep -m1 -A1 "panicked at" "$log" | tail -n1 | cut -c1-150 | sed 's/^/          /'
         bites=$((bites + 1))
     fi
-    if ! cargo test --locked --quiet --features "$features" --test "$2" -- "$3" >"$log" 2>&1; then
+    if ! cargo test --locked --quiet --test "$2" "$3" >"$log" 2>&1; then
         echo "MISSED  $2 $3 fails unbroken too:"
         tail -n 20 "$log"
         misses=$((misses + 1))
@@ -30,14 +28,14 @@ bite() { # what is broken, test file, test
     rm -f "$log"
 }
 
-bite send-before-commit evidence_order nothing_is_written
-bite sync-normal evidence_order nothing_is_written
-bite answer-before-commit evidence_order nothing_is_written
-bite resend-doubt evidence_kills f46
-bite drop-late-answer session_faults f27_a_late_answer
-bite no-lock evidence_recovery f44
-bite no-notes evidence_recovery f46_what_was_answered
-bite no-reserve evidence_disk f40
+bite send-before-commit evidence order::nothing_is_written
+bite sync-normal evidence order::nothing_is_written
+bite answer-before-commit evidence order::nothing_is_written
+bite resend-doubt evidence kills::f46
+bite drop-late-answer it session_faults::f27_a_late_answer
+bite no-lock evidence recovery::f44
+bite no-notes evidence recovery::f46_what_was_answered
+bite no-reserve evidence disk::f40
 
 echo "$bites caught, $misses missed"
 [ "$misses" -eq 0 ]

@@ -17,7 +17,7 @@ mod run;
 
 use clap::{Parser, ValueEnum};
 use run::Figures;
-use smppost::policy::pacer::Rate;
+use smppost::testing::policy::pacer::Rate;
 
 /// What is measured. Without any option: three cases.
 #[derive(Parser, Clone, Debug)]

@@ -3,7 +3,7 @@
 use crate::ledger::{Judged, judge};
 use crate::{Options, Receipts};
 use rusqlite::{Connection, OpenFlags};
-use smppost::policy::pacer::Rate;
+use smppost::testing::policy::pacer::Rate;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};

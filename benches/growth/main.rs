@@ -17,9 +17,9 @@
 mod make;
 
 use clap::Parser;
-use smppost::journal::open_existing;
-use smppost::journal::store::lately::Lately;
-use smppost::journal::store::number_index::{Numbers, upkeep};
+use smppost::testing::journal::open_existing;
+use smppost::testing::journal::store::lately::Lately;
+use smppost::testing::journal::store::number_index::{Numbers, upkeep};
 use std::net::TcpListener;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Journals of finished messages, by SQL.
 
 use rusqlite::Connection;
-use smppost::journal::open_or_create;
+use smppost::testing::journal::open_or_create;
 use std::path::Path;
 
 /// The key of the n-th message's number: spread over a thousand million, as numbers of a country are.
@@ -13,7 +13,7 @@ pub fn number(n: i64) -> u64 {
 pub fn journal(path: &Path, messages: i64, size: i64) {
     let connection = open_or_create(path).unwrap();
     connection.execute_batch("PRAGMA synchronous = OFF").unwrap();
-    let now = smppost::journal::now_ms();
+    let now = smppost::testing::journal::now_ms();
     connection
         .execute(
             "INSERT INTO session (id, opened_at, closed_at, boot_id, first_serial, peer, system_id, bind, smpp_version)

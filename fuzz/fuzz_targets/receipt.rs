@@ -1,6 +1,6 @@
 #![no_main]
 #[allow(dead_code, reason = "each target runs one of the bodies")]
-#[path = "../../tests/wire_bodies/mod.rs"]
+#[path = "../../tests/pure/wire_bodies/mod.rs"]
 mod wire_bodies;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| wire_bodies::receipt(data));

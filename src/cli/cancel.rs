@@ -11,7 +11,6 @@ use crate::journal::writer::recovery::{Recovery, recover};
 use crate::journal::writer::retry_queue::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::report::progress::Display;
-use crate::run::pipeline;
 use crate::words::escape::escape_terminal;
 use crate::words::format::{count, number};
 use clap::Args;
@@ -109,7 +108,7 @@ impl CancelArgs {
         match SenderLock::take(journal) {
             Ok(_lock) => {
                 let Recovery { connection, mut books, .. } = recover(connection, journal, &RetryRules::default())?;
-                pipeline::apply_controls(&connection, &mut books)?;
+                crate::journal::store::decisions::apply_all(&connection, &mut books)?;
                 let book = books.campaigns.iter().find(|book| book.name == self.campaign);
                 let in_all = book.map_or(0, |book| book.counts[State::Cancelled as usize]);
                 let sent = if self.at_smsc { "" } else { "; what was sent stays sent" };

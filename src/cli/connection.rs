@@ -342,7 +342,7 @@ impl ConnectionArgs {
         let account = self.account(hosts, self.system_id.as_deref().unwrap_or_default(), Secret::default())?;
         self.tls.settings().map_err(CliError::Usage)?;
         if let Some(path) = &self.password_file {
-            crate::cli::config::check_private(path)
+            crate::platform::private_files::check_private(path)
                 .map_err(|words| CliError::Usage(format!("--password-file {words}")))?;
         }
         Ok(account)
@@ -358,7 +358,7 @@ impl ConnectionArgs {
         account.tls = self.tls.settings()?;
         self.check_local(&account)?;
         if let Some(path) = &self.password_file {
-            crate::cli::config::check_private(path).map_err(|words| format!("password_file {words}"))?;
+            crate::platform::private_files::check_private(path).map_err(|words| format!("password_file {words}"))?;
         }
         Ok(account)
     }

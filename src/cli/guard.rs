@@ -15,7 +15,6 @@ use crate::journal::writer::adopt::Queued;
 use crate::journal::{self, JournalError};
 use crate::words::format::{argument, count, journal_option};
 use clap::Args;
-use rusqlite::Connection;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -54,7 +53,7 @@ pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result
     };
     if strange == Strange::Older {
         // A damaged counter looks like an older state, and is to be told as what it is.
-        check_whole(&connection, journal)?;
+        journal::verify::check_whole(&connection, journal)?;
     }
     let code = identity::code(&connection, file, noted)?;
     drop(connection);
@@ -117,15 +116,6 @@ fn refusal(journal: &Path, strange: Strange, original: Option<&Path>, code: &str
          to the same command: what is queued in it is then in doubt, unless `--nothing-sent-since` besides says that nothing \
          was sent since it was copied"
     ))
-}
-
-/// Fails where the file is damaged. Reads all of it: for journals only that are refused anyway.
-fn check_whole(connection: &Connection, journal: &Path) -> Result<(), JournalError> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    match found.as_str() {
-        "ok" => Ok(()),
-        _ => Err(JournalError::Damaged(journal.into(), found)),
-    }
 }
 
 /// Numbers that are suppressed in another journal of the account are suppressed in this one.
@@ -195,9 +185,7 @@ pub fn leave_nothing(journal: &Path) {
     // Whoever else has found it meanwhile keeps it.
     let Ok(sender) = SenderLock::take(journal) else { return };
     let Ok(import) = ImportLock::take(journal) else { return };
-    let sql = "SELECT EXISTS (SELECT 1 FROM campaign) OR EXISTS (SELECT 1 FROM session)";
-    let is_used = journal::open_untouched(journal)
-        .and_then(|connection| Ok(connection.query_row(sql, [], |row| row.get::<_, bool>(0))?));
+    let is_used = journal::open_untouched(journal).and_then(|connection| journal::store::notes::is_used(&connection));
     if matches!(is_used, Ok(false) | Err(JournalError::Missing(_))) {
         for suffix in ["", "-wal", "-shm", "-lock", "-import-lock"] {
             let _ = std::fs::remove_file(journal::beside(journal, suffix));

@@ -174,7 +174,7 @@ impl ReceiverArgs {
             super::connection::warn_of_clear(&login.hosts);
         }
         if !with_password && let Some(path) = last!(self, PasswordFile) {
-            crate::cli::config::check_private(path)
+            crate::platform::private_files::check_private(path)
                 .map_err(|words| CliError::Usage(format!("the receiver's password_file {words}")))?;
         }
         Ok(Account { receiver: Some(Box::new(login)), ..account })

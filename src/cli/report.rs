@@ -481,3 +481,6 @@ fn parse_state(text: &str) -> Result<State, String> {
         format!("no such state; there are {}", names.join(", "))
     })
 }
+
+#[cfg(test)]
+mod tests;

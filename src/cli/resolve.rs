@@ -105,7 +105,7 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
             let decision = args.decision(&connection, journal)?;
             request(&connection, &args.campaign, &decision).map_err(|error| error.at(journal))?;
             let before = in_doubt(&books);
-            crate::run::pipeline::apply_controls(&connection, &mut books)?;
+            crate::journal::store::decisions::apply_all(&connection, &mut books)?;
             let left = in_doubt(&books);
             if let Some(receipt) = args.receipt {
                 display.say(&format!("{name}: receipt {receipt} counts for line {}", args.lines[0]));

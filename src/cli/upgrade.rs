@@ -1,8 +1,9 @@
 //! `upgrade`: a journal of an older program brought up to date. Commands that write to a journal do it by themselves.
 
 use super::{CliError, exit};
+use crate::journal::JournalError;
 use crate::journal::migrate::{self, Upgraded};
-use crate::journal::{JournalError, VERSION};
+use crate::journal::model::VERSION;
 use crate::words::trouble::shown;
 use clap::Args;
 use std::path::Path;

@@ -247,16 +247,25 @@ impl Reader {
     /// window has let go of them, so nobody else knows.
     fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
         let mut batch = Batch::default();
-        let mut replies = Vec::new();
-        let mut outcome = self.sort_frames(found, &mut batch, &mut replies);
+        let mut for_writer = ForWriter::default();
+        let mut outcome = self.sort_frames(found, &mut batch, &mut for_writer);
         let (slots, refused) = self.attribute(found, &mut batch);
         let reply = if outcome.is_ok() { FromReader::Reply } else { FromReader::LastReply };
-        if !replies.is_empty() && self.writer.send(reply(replies)).is_err() {
+        if !for_writer.replies.is_empty() && self.writer.send(reply(for_writer.replies)).is_err() {
             outcome = outcome.and(Err(STOPPED.into()));
         }
-        if batch.is_empty() {
-            return outcome;
+        if !batch.is_empty() {
+            outcome = outcome.and(self.pass_on(batch, slots, refused));
         }
+        match for_writer.unbind {
+            Some(number) => outcome.and(self.writer.send(FromReader::Unbind(number)).map_err(|_| STOPPED.to_owned())),
+            None => outcome,
+        }
+    }
+
+    /// Gives what came to the journal.
+    fn pass_on(&mut self, mut batch: Batch, slots: usize, refused: usize) -> Result<(), String> {
+        let mut outcome = Ok(());
         batch.came_at = now_ms();
         if !batch.answers.is_empty() {
             self.note(&mut batch, slots);
@@ -275,16 +284,21 @@ impl Reader {
         outcome
     }
 
-    fn sort_frames(&mut self, found: &mut Vec<Found>, batch: &mut Batch, replies: &mut Vec<u8>) -> Result<(), String> {
+    fn sort_frames(
+        &mut self,
+        found: &mut Vec<Found>,
+        batch: &mut Batch,
+        for_writer: &mut ForWriter,
+    ) -> Result<(), String> {
         for frame in std::mem::take(&mut self.early) {
-            take(&frame, &self.reading, batch, found, replies, &self.writer)?;
+            take(&frame, &self.reading, batch, found, for_writer, &self.writer)?;
         }
         loop {
             match self.frames.next_frame() {
-                Ok(Some(frame)) => take(frame, &self.reading, batch, found, replies, &self.writer)?,
+                Ok(Some(frame)) => take(frame, &self.reading, batch, found, for_writer, &self.writer)?,
                 Ok(None) => return Ok(()),
                 Err(error) => {
-                    encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, replies);
+                    encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, &mut for_writer.replies);
                     return Err(format!("what the SMSC sends cannot be framed: {error}"));
                 }
             }
@@ -462,13 +476,23 @@ fn tell(
 /// Why a reader ends when its writer or the journal thread is gone.
 const STOPPED: &str = "the program stops";
 
+/// What a read has for the writer.
+#[derive(Default)]
+struct ForWriter {
+    /// Octets to be written at once.
+    replies: Vec<u8>,
+    /// The sequence number of the SMSC's unbind: the writer hears of it when the journal has what came before it, so that
+    /// this is answered first.
+    unbind: Option<u32>,
+}
+
 /// Sorts one PDU.
 fn take(
     frame: &[u8],
     reading: &ReceiptReading,
     batch: &mut Batch,
     found: &mut Vec<Found>,
-    replies: &mut Vec<u8>,
+    for_writer: &mut ForWriter,
     writer: &Sender<FromReader>,
 ) -> Result<(), String> {
     let Some(header) = decode_header(frame) else { return Ok(()) };
@@ -487,7 +511,7 @@ fn take(
             batch.acknowledge.data.push(header.sequence_number);
             take_inbound(frame, reading, batch);
         }
-        _ => rare(header, replies, found, writer)?,
+        _ => rare(header, for_writer, found, writer)?,
     }
     Ok(())
 }
@@ -495,13 +519,13 @@ fn take(
 /// Everything that is neither an answer to a submit_sm nor an inbound message.
 fn rare(
     header: Header,
-    replies: &mut Vec<u8>,
+    for_writer: &mut ForWriter,
     found: &mut Vec<Found>,
     writer: &Sender<FromReader>,
 ) -> Result<(), String> {
     let told = match header.command_id {
         CommandId::ENQUIRE_LINK => {
-            encode_enquire_link_resp(header.sequence_number, replies);
+            encode_enquire_link_resp(header.sequence_number, &mut for_writer.replies);
             return Ok(());
         }
         CommandId::GENERIC_NACK if (1..sequence::FIRST).contains(&header.sequence_number) => {
@@ -518,7 +542,10 @@ fn rare(
             return Ok(());
         }
         CommandId::GENERIC_NACK => writer.send(FromReader::Nack(header.command_status)),
-        CommandId::UNBIND => writer.send(FromReader::Unbind(header.sequence_number)),
+        CommandId::UNBIND => {
+            for_writer.unbind = Some(header.sequence_number);
+            return Ok(());
+        }
         CommandId::UNBIND_RESP => writer.send(FromReader::UnbindAnswered),
         CommandId::ALERT_NOTIFICATION | CommandId::OUTBIND => return Ok(()),
         CommandId::ENQUIRE_LINK_RESP => {
@@ -529,7 +556,7 @@ fn rare(
         id if id.is_response() => return Ok(()),
         id => {
             log::warn!("a request that an SMSC has no business sending ({}): refused", id.name());
-            encode_generic_nack(header.sequence_number, CommandStatus::INVALID_COMMAND_ID, replies);
+            encode_generic_nack(header.sequence_number, CommandStatus::INVALID_COMMAND_ID, &mut for_writer.replies);
             return Ok(());
         }
     };

@@ -100,11 +100,6 @@ impl Window {
         self.free() > 0 && std::mem::take(&mut self.starved)
     }
 
-    /// How many requests are outstanding.
-    pub fn len(&self) -> usize {
-        self.outstanding.len()
-    }
-
     /// Whether none is outstanding.
     pub fn is_empty(&self) -> bool {
         self.outstanding.is_empty()

@@ -175,7 +175,6 @@ impl<R: Read> ListReader<R> {
     }
 
     /// The next line that is not empty; `None` at the end. After an error the reader is of no more use.
-    #[expect(clippy::should_implement_trait, reason = "an entry borrows from the reader, which Iterator cannot say")]
     pub fn next(&mut self) -> Result<Option<Entry<'_>>, ImportError> {
         loop {
             if !std::mem::take(&mut self.first_waits) && !self.records.advance()? {

@@ -1,6 +1,5 @@
 //! What `check` shows of a campaign that was not imported.
 
-use crate::cli::config::file::distance;
 use crate::import::campaign::Taken;
 use crate::import::{FieldColumn, SentBy, Tally};
 use crate::journal::model::campaign::{CampaignOptions, Via};
@@ -9,6 +8,7 @@ use crate::message::fields::{FIELD_NAMES, Field, SubmitFields};
 use crate::message::text::{Concat, Encoding};
 use crate::words::escape::{escape_terminal, name_value};
 use crate::words::format::{count, moment, number};
+use crate::words::near::distance;
 use serde_json::json;
 use std::io::{self, Write};
 use std::time::Duration;

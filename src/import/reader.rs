@@ -3,11 +3,11 @@
 use std::io::Read;
 
 use super::error::{ImportError, Reason};
-use super::keys::KeySet;
 use super::records::Records;
 use super::source::{CHUNK_OCTETS, FileEncoding};
 use crate::message::address::{Destination, SENDER_CHARACTERS_MAX, Sender};
 use crate::message::fields::{Field, SubmitFields};
+use crate::message::number_set::KeySet;
 use crate::message::template::{BoundTemplate, Found, Record, Template, find_column};
 use crate::message::text;
 use crate::message::text::{Choice, Concat, DefaultAlphabet, Encoding, Policy, Segmentation};
@@ -97,7 +97,7 @@ pub struct Row<'a> {
     pub line: u64,
     /// The number, as digits and as a key.
     pub destination: Destination<'a>,
-    /// The sender, to be read by [`Sender::parse`]; `None` for the SMSC's default.
+    /// The sender, to be read by [`Sender::parse_up_to`]; `None` for the SMSC's default.
     pub source: Option<&'a str>,
     /// The text, never empty.
     pub text: &'a str,

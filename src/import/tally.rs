@@ -1,5 +1,6 @@
 //! What a campaign would come to.
 
+use crate::journal::store::lately::SentBy;
 use std::collections::{BTreeMap, HashMap};
 
 use super::reader::{Event, FieldColumn, Rejected, Row};
@@ -90,17 +91,6 @@ pub struct Longest {
     pub units: usize,
     /// Its encoding.
     pub encoding: Encoding,
-}
-
-/// What another campaign sent to, of the numbers of a file. Who sent to a number last counts.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SentBy {
-    /// Its name.
-    pub campaign: String,
-    /// To how many of the numbers.
-    pub numbers: i64,
-    /// When last, in milliseconds since 1970.
-    pub last: i64,
 }
 
 impl Tally {

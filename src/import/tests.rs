@@ -3,6 +3,7 @@ use std::io::{self, Read};
 
 use proptest::prelude::*;
 
+use super::reader::Row;
 use super::records::Records;
 use super::*;
 use crate::message::address::DestinationError;

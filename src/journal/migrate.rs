@@ -17,8 +17,11 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use super::{APPLICATION_ID, JournalError, VERSION, in_transaction, note, set_note};
+use crate::journal::error::JournalError;
 use crate::journal::files::lock::{ImportLock, SenderLock};
+use crate::journal::model::VERSION;
+use crate::journal::open::APPLICATION_ID;
+use crate::journal::store::notes::{in_transaction, note, set_note};
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 
@@ -55,7 +58,7 @@ pub struct Upgraded {
 /// How a journal stands to this program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Age {
-    /// Up to date; or it is no journal, or a newer one, as [`super::check_version`] says.
+    /// Up to date; or it is no journal, or a newer one, as [`crate::journal::open::check_version`] says.
     Other,
     /// An older version that this program can bring up to date.
     Older(i64),
@@ -84,9 +87,9 @@ pub fn is_due(path: &Path) -> Result<Option<i64>, JournalError> {
         return Ok(None);
     }
     // A reader would leave an index of the WAL beside it, where there is none.
-    let is_folded = !super::beside(path, "-wal").exists();
-    let folded = || super::connect_folded(path).map_err(|error| error.at(path));
-    let connection = if is_folded { folded()? } else { super::connect_to_read(path)? };
+    let is_folded = !crate::journal::beside::beside(path, "-wal").exists();
+    let folded = || crate::journal::open::connect_folded(path).map_err(|error| error.at(path));
+    let connection = if is_folded { folded()? } else { crate::journal::open::connect_to_read(path)? };
     match age(&connection).map_err(|error| error.at(path))? {
         Age::Other => Ok(None),
         Age::Older(from) | Age::Midway(from) => Ok(Some(from)),
@@ -105,7 +108,7 @@ pub fn upgrade(path: &Path, with_backup: bool, begin: &mut dyn FnMut(i64)) -> Re
     let _sender = SenderLock::take(path)?;
     let _import = ImportLock::take(path)?;
     let at = |error: JournalError| error.at(path);
-    let connection = super::connect_to_write(path).map_err(at)?;
+    let connection = crate::journal::open::connect_to_write(path).map_err(at)?;
     // Another process may have been faster.
     let (from, is_whole) = match age(&connection).map_err(at)? {
         Age::Other => return Ok(None),

@@ -1,5 +1,10 @@
+use super::model::VERSION;
+use super::open::is_folded;
 use super::*;
+use rusqlite::Connection;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

@@ -202,17 +202,17 @@ pub struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    /// Checks a sender as it was typed, by the limits of mobile networks.
-    ///
-    /// A name has at most 11 characters out of ASCII letters, digits, blank and ``!"#%&'()*+,-./:;<=>?_``: GSM
-    /// characters that read the same in ASCII, since SMSCs differ in how they take others. A number has at most 15
-    /// digits.
+    /// Checks a sender by the limits of mobile networks: [`SENDER_CHARACTERS_MAX`].
+    #[cfg(test)]
     pub fn parse(typed: &'a str) -> Result<Sender<'a>, SenderError> {
         Self::parse_up_to(typed, SENDER_CHARACTERS_MAX)
     }
 
-    /// As [`parse`](Sender::parse), where the provider takes names, and numbers, of up to `length` characters. A number may
-    /// always have 15.
+    /// Checks a sender as it was typed, where the provider takes names, and numbers, of up to `length` characters. A number
+    /// may always have 15 digits, as mobile networks allow.
+    ///
+    /// A name consists of ASCII letters, digits, spaces and ``!"#%&'()*+,-./:;<=>?_``: GSM characters that read the same in
+    /// ASCII, since SMSCs differ in how they take others.
     pub fn parse_up_to(typed: &'a str, length: usize) -> Result<Sender<'a>, SenderError> {
         let (characters_max, digits_max) = (length, length.max(SENDER_DIGITS_MAX));
         let text = typed.trim();
@@ -237,7 +237,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// The shortest writing that [`parse`](Sender::parse) reads as this sender again: a `+` is kept only where a number
+    /// The shortest writing that [`parse_up_to`](Sender::parse_up_to) reads as this sender again: a `+` is kept only where a number
     /// would be taken for a short code without it.
     pub fn canonical(typed: &'a str) -> &'a str {
         let text = typed.trim();
@@ -313,46 +313,6 @@ fn longer(max: usize) -> &'static str {
 }
 
 impl std::error::Error for SenderError {}
-
-/// TON and NPI that the operator sets by hand. TON 0 to 6, NPI 0 to 18 (SMPP v3.4, 5.2.5 and 5.2.6). Each defaults to
-/// what the sender and the provider's rules say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct AddressOverrides {
-    /// TON of the sender.
-    pub source_addr_ton: Option<u8>,
-    /// NPI of the sender.
-    pub source_addr_npi: Option<u8>,
-    /// TON of the destination. Defaults to 1, international.
-    pub dest_addr_ton: Option<u8>,
-    /// NPI of the destination. Defaults to 1, ISDN.
-    pub dest_addr_npi: Option<u8>,
-}
-
-/// The TON and NPI that a message travels with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TonNpi {
-    /// TON of the sender.
-    pub source_addr_ton: u8,
-    /// NPI of the sender.
-    pub source_addr_npi: u8,
-    /// TON of the destination.
-    pub dest_addr_ton: u8,
-    /// NPI of the destination.
-    pub dest_addr_npi: u8,
-}
-
-impl AddressOverrides {
-    /// What a message from this sender travels with.
-    pub fn ton_npi(&self, sender: &Sender<'_>) -> TonNpi {
-        let (ton, npi) = sender.ton_npi();
-        TonNpi {
-            source_addr_ton: self.source_addr_ton.unwrap_or(ton),
-            source_addr_npi: self.source_addr_npi.unwrap_or(npi),
-            dest_addr_ton: self.dest_addr_ton.unwrap_or(TON_INTERNATIONAL),
-            dest_addr_npi: self.dest_addr_npi.unwrap_or(NPI_ISDN),
-        }
-    }
-}
 
 fn is_sender_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || " !\"#%&'()*+,-./:;<=>?_".contains(c)
@@ -466,18 +426,6 @@ mod tests {
         ] {
             assert_eq!(Sender::parse(typed), Err(error), "{typed:?}");
         }
-    }
-
-    #[test]
-    fn overrides_beat_the_rules() {
-        let sender = Sender::parse("Shop").unwrap();
-        let ton_npi = |overrides: AddressOverrides| {
-            let found = overrides.ton_npi(&sender);
-            (found.source_addr_ton, found.source_addr_npi, found.dest_addr_ton, found.dest_addr_npi)
-        };
-        assert_eq!(ton_npi(AddressOverrides::default()), (5, 0, 1, 1));
-        let some = AddressOverrides { source_addr_npi: Some(1), dest_addr_ton: Some(0), ..Default::default() };
-        assert_eq!(ton_npi(some), (5, 1, 0, 1));
     }
 
     #[test]

@@ -3,5 +3,7 @@
 
 pub mod address;
 pub mod fields;
+pub mod number_set;
 pub mod template;
 pub mod text;
+pub mod tlv_words;

@@ -159,6 +159,7 @@ impl Template {
     }
 
     /// The columns that the text names, in its order.
+    #[cfg(test)]
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Column { column, .. } => Some(column.as_str()),

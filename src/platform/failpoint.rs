@@ -1,5 +1,5 @@
-//! Points at which a run can be made to fail, to see what it leaves behind. Only a build with the feature `failpoints`
-//! has any of it; there the variable `SMPPOST_FAILPOINT` holds `point=action@n`: the n-th time that the point is
+//! Points at which a run can be made to fail, to see what it leaves behind. Builds for tests
+//! (with debug assertions) have them, or those with the feature `failpoints`; a release has none; there the variable `SMPPOST_FAILPOINT` holds `point=action@n`: the n-th time that the point is
 //! reached, the action is taken. Actions: `abort` the process, an `error` of the kind that the point can have, and
 //! `delay` it for 200 ms (then and every n-th time after, twenty times at most: a run may be slow, but is to end).
 
@@ -35,7 +35,7 @@ pub const UPGRADE_POINTS: [&str; 5] =
 ///
 /// # Errors
 /// When the point is to fail.
-#[cfg(feature = "failpoints")]
+#[cfg(any(feature = "failpoints", debug_assertions))]
 pub fn reach(point: &str) -> Result<(), Failed> {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,7 +64,7 @@ pub fn reach(point: &str) -> Result<(), Failed> {
 }
 
 /// Reaches a point: nothing happens.
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(any(feature = "failpoints", debug_assertions)))]
 #[inline(always)]
 #[allow(clippy::missing_errors_doc, reason = "there are none")]
 pub const fn reach(_point: &str) -> Result<(), Failed> {
@@ -73,13 +73,13 @@ pub const fn reach(_point: &str) -> Result<(), Failed> {
 
 /// A number by which such a build is made smaller than life: `SMPPOST_CHECKPOINT_PAGES` (WAL pages after which a commit
 /// checkpoints), `SMPPOST_PAGES_MAX` (pages that the journal may have, but for 4 MiB more when its reserve is given up).
-#[cfg(feature = "failpoints")]
+#[cfg(any(feature = "failpoints", debug_assertions))]
 pub fn number(name: &str) -> Option<i64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
 /// A number by which a build for tests is made smaller than life: never.
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(any(feature = "failpoints", debug_assertions)))]
 #[inline(always)]
 pub const fn number(_name: &str) -> Option<i64> {
     None
@@ -88,19 +88,6 @@ pub const fn number(_name: &str) -> Option<i64> {
 /// A point was made to fail.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed;
-
-impl From<Failed> for crate::journal::JournalError {
-    /// As the disk fails.
-    fn from(_: Failed) -> Self {
-        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None).into()
-    }
-}
-
-impl From<Failed> for rusqlite::Error {
-    fn from(_: Failed) -> Self {
-        Self::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None)
-    }
-}
 
 impl From<Failed> for std::io::Error {
     fn from(_: Failed) -> Self {

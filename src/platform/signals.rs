@@ -27,6 +27,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// The exit code of what a signal ended, as shells tell that of SIGINT.
+const INTERRUPTED: i32 = 130;
 /// How long the end by QUIT may take to bring to disk what is known.
 const QUIT_LIMIT: Duration = Duration::from_secs(2);
 /// How long the end at once waits for its last word to be shown.
@@ -141,7 +143,7 @@ pub fn end() -> ! {
     screen::stderr().flush(LAST_WORD);
     // The prompt is shown before the terminal is changed for it, and that may have been between.
     restore_terminal();
-    std::process::exit(i32::from(crate::cli::exit::INTERRUPTED));
+    std::process::exit(INTERRUPTED);
 }
 
 fn restore_terminal() {

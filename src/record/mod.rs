@@ -3,7 +3,7 @@
 //!
 //! A [`Tap`] sits where octets pass between a session and its socket, above TLS. It copies them into a bounded channel and
 //! never waits: what does not fit is counted, and the record says where it is missing. One thread cuts them into PDUs, masks
-//! passwords, texts and numbers ([`mask()`]), and writes the file ([`file`]). Only a record that is asked for by
+//! passwords, texts and numbers ([`mask()`]), and writes the file ([`mod@file`]). Only a record that is asked for by
 //! [`Options::is_certain`] makes the session wait, until each message is on disk.
 
 mod cut;

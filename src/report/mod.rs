@@ -10,7 +10,6 @@
 
 pub mod explain;
 pub mod explain_error;
-pub mod find;
 pub mod page;
 pub mod rows;
 pub mod summary;
@@ -119,5 +118,3 @@ pub(crate) fn is_sender_running(journal: &Path) -> Option<bool> {
 }
 
 pub mod progress;
-#[cfg(test)]
-mod tests;

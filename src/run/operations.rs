@@ -6,13 +6,14 @@ use crate::journal::files::lock::SenderLock;
 use crate::journal::model::id_spelling::{bare, in_other_radix};
 use crate::journal::store::account::Identity;
 use crate::journal::store::counts::Books;
+use crate::journal::store::decisions::apply_all;
 use crate::journal::store::operations::{Answered, Omitted, Operation, Target, Targets, answered, intend};
 use crate::journal::writer::recovery::{Recovery, recover};
 use crate::journal::writer::retry_queue::RetryRules;
 use crate::journal::{self, JournalError};
 use crate::message::text::{DefaultAlphabet, Encoder, Encoding, Reference, TextError};
 use crate::policy::pacer::{Pacer, Rate};
-use crate::run::pipeline::{SendError, apply_controls};
+use crate::run::pipeline::SendError;
 use crate::wire::{
     Address, BindKind, CancelSm, CommandId, CommandStatus, EncodeError, MessageState, Pdu, QuerySm, ReplaceSm, Sm,
     StatusClass, decode, decode_header,
@@ -112,7 +113,7 @@ pub fn run<E: From<SendError>>(
     let at = |error: JournalError| SendError::from(error.at(path));
     journal::store::account::claim_account(&connection, path, &order.identity).map_err(at)?;
     let Recovery { connection, mut books, .. } = recover(connection, path, &RetryRules::default()).map_err(at)?;
-    apply_controls(&connection, &mut books).map_err(at)?;
+    apply_all(&connection, &mut books).map_err(at)?;
     let mut targets = Targets::of(&connection, &books, &order.campaign, &order.lines).map_err(at)?;
     let alphabet = journal::model::campaign::options(&connection, &order.campaign).map_err(at)?.default_alphabet;
     let mut pacer = Pacer::new(order.rate);

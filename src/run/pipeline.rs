@@ -17,7 +17,6 @@ use crate::journal::files::write_marks::Marks;
 use crate::journal::model::events::ToJournal;
 use crate::journal::model::key::State;
 use crate::journal::now_ms;
-use crate::journal::store::counts::Books;
 use crate::journal::store::{account, runs};
 use crate::journal::writer::recovery;
 use crate::journal::writer::recovery::{Recovery, recover};
@@ -67,7 +66,7 @@ pub fn send(
     let said_same = account::claim_account(&connection, path, &settings.identity).map_err(at)?;
     let Recovery { connection, mut books, recovered, marks, answers } =
         recover(connection, path, &settings.rules).map_err(at)?;
-    apply_controls(&connection, &mut books).map_err(at)?;
+    journal::store::decisions::apply_all(&connection, &mut books).map_err(at)?;
     note_run(&connection, settings, true)?;
     let active = match settings.listen {
         Some(_) => Vec::new(),
@@ -259,13 +258,7 @@ fn held_back(limit: Option<u64>, sizes: &[i64]) -> i64 {
 /// Settles the write marks after an orderly end: they speak against an older copy of this journal from then on, and against
 /// no other that takes its place. Where that fails the next start does it.
 fn settle_marks(path: &std::path::Path) {
-    let settle = || -> Result<(), JournalError> {
-        let open = "SELECT EXISTS (SELECT 1 FROM session WHERE closed_at IS NULL)";
-        let connection = journal::open_existing(path)?;
-        let is_open: bool = connection.query_row(open, [], |row| row.get(0))?;
-        if is_open { Ok(()) } else { recovery::settle_marks(&connection, path, &Marks::open(path)?) }
-    };
-    if let Err(error) = settle() {
+    if let Err(error) = recovery::settle_ended(path) {
         log::debug!("the write marks stay: {}", error.at(path));
     }
 }
@@ -278,11 +271,6 @@ fn gather(rate: Rate, slots: usize) -> Duration {
         Rate::PerSecond(rate) if rate > GATHER_ABOVE => GATHER.min(Duration::from_secs_f64(slots as f64 / rate)),
         _ => Duration::ZERO,
     }
-}
-
-/// Honours what other commands appended while no sender ran: a slice in each transaction, as a sender does.
-pub fn apply_controls(connection: &rusqlite::Connection, books: &mut Books) -> Result<(), JournalError> {
-    journal::store::decisions::apply_all(connection, books)
 }
 
 /// The threads of a run, and what keeps them going.

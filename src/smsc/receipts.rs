@@ -163,9 +163,13 @@ impl Receipt {
         }
     }
 
-    /// Quotes the beginning of the message.
+    /// Quotes the beginning of the message. An escape at the cut, whose character would be missing, is left out: there are
+    /// clients that read no receipt which ends so.
     pub(super) fn quote(&mut self, text: &[u8]) {
-        let length = text.len().min(TEXT_OCTETS);
+        let mut length = text.len().min(TEXT_OCTETS);
+        if length < text.len() && text[..length].ends_with(b"\x1B") {
+            length -= 1;
+        }
         self.text[..length].copy_from_slice(&text[..length]);
         self.text_length = length as u8;
     }
@@ -382,6 +386,19 @@ mod tests {
         assert!((4_700..5_300).contains(&count(Fate::Delivered)));
         assert!((2_700..3_300).contains(&count(Fate::Undelivered)));
         assert_eq!(count(Fate::Rejected), 0);
+    }
+
+    #[test]
+    fn a_quotation_ends_with_a_whole_character() {
+        let mut quoting = receipt(1, Fate::Delivered);
+        for (text, quoted) in [
+            (&b"1 \x1B<\x1Be\x1B> \x1B(\x1B=\x1B) \x1B/ \x1B@"[..], &b"1 \x1B<\x1Be\x1B> \x1B(\x1B=\x1B) \x1B/ "[..]),
+            (b"0123456789 of 18 \x1Be and more", b"0123456789 of 18 \x1Be "),
+            (b"short \x1Be", b"short \x1Be"),
+        ] {
+            quoting.quote(text);
+            assert_eq!(&quoting.text[..usize::from(quoting.text_length)], quoted);
+        }
     }
 
     #[test]

@@ -21,7 +21,6 @@ pub mod receipt;
 pub mod status;
 pub mod time;
 pub mod tlv;
-mod tlv_words;
 pub mod values;
 
 pub use decode::{DecodeError, decode, decode_answer, decode_message_id};
@@ -39,5 +38,4 @@ pub use receipt::{Receipt, ReceiptKind, Stat};
 pub use status::{CommandStatus, StatusClass};
 pub use time::{SmppTime, TimeError};
 pub use tlv::{Tag, Tlv, TlvBuilder, Tlvs};
-pub use tlv_words::{TLVS_SHOWN_MAX, TlvShape, tlv_words};
 pub use values::MessageState;

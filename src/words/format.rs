@@ -1,7 +1,7 @@
 //! Numbers, durations and times as people read them, and lines that fit a terminal.
 
-use crate::journal::query::Stamp;
 use crate::words::escape::escape_terminal;
+use crate::words::stamp::Stamp;
 use std::io::{self, Write};
 use std::path::Path;
 

@@ -2,4 +2,6 @@
 
 pub mod escape;
 pub mod format;
+pub mod near;
+pub mod stamp;
 pub mod trouble;

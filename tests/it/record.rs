@@ -7,7 +7,7 @@ use crate::common::independent_smsc::{IndependentSmsc, Settings};
 use crate::common::{Smppost, number, rows, rows_with, skipped};
 use crate::simulator::Simulator;
 use pcap::Pcap;
-use smppost::record::{Options, Recorder};
+use smppost::testing::record::{Options, Recorder};
 use smppost::wire::{Pdu, decode};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;

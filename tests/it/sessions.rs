@@ -1,8 +1,11 @@
 //! Sessions that end before their first answer, and sessions that the SMSC forgets.
 
-use crate::common::independent_smsc::{Action, Event, Fate, IndependentSmsc, Settings};
-use crate::common::{Smppost, expected, rows, states};
+use crate::common::independent_smsc::{Action, Event, Fate, IndependentSmsc, Settings, pdu};
+use crate::common::scripted_smsc::receipt;
+use crate::common::{Smppost, expected, number, rows, states};
 use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,4 +101,48 @@ fn an_account_that_may_never_send_is_given_up_and_everything_stays_queued() {
     ended.assert_code(1);
     assert!(ended.stderr.contains("8 sessions in a row"), "{}", ended.stderr);
     assert_eq!(states(&smppost.journal(), "c"), expected([("queued", 30)]));
+}
+
+/// An SMSC that sends the answer, 40 receipts and its unbind in one write. Returns the command_ids that come after that, until
+/// the program closes the connection.
+fn unbinds_behind_receipts(listener: &TcpListener) -> Vec<u32> {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut ids = Vec::new();
+    let mut header = [0; 16];
+    while stream.read_exact(&mut header).is_ok() {
+        let word = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().unwrap());
+        let mut body = vec![0; word(0) as usize - 16];
+        stream.read_exact(&mut body).unwrap();
+        let answer = match word(4) {
+            9 => pdu(0x8000_0009, 0, word(12), b"test\0"),
+            4 => {
+                let mut all = pdu(0x8000_0004, 0, word(12), b"a1\0");
+                for n in 0..40 {
+                    let text = format!("id:a{n} sub:001 dlvrd:001 stat:DELIVRD err:000 text:");
+                    all.extend(pdu(5, 0, n + 1, &receipt(&number(0), "Test", &text, b"")));
+                }
+                all.extend(pdu(6, 0, 77, b""));
+                all
+            }
+            id => {
+                ids.push(id);
+                continue;
+            }
+        };
+        stream.write_all(&answer).unwrap();
+    }
+    ids
+}
+
+#[test]
+fn receipts_that_came_before_an_unbind_of_the_smsc_are_answered_before_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let smppost = Smppost::new();
+    let running = smppost.spawn_send(&rows(1), port, &["--wait-receipts", "1s"]);
+    let ids = unbinds_behind_receipts(&listener);
+    assert_eq!(ids, [vec![0x8000_0005; 40], vec![0x8000_0006]].concat(), "{}", running.stderr());
+    running.signal("TERM");
+    running.wait();
 }

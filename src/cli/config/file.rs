@@ -1,10 +1,11 @@
 //! `smppost.toml`: one table for each account, whose keys are the names of options. Finds the file, reads it, and says what
 //! is wrong with it by key and line. What the values mean is for the command line to say, since they are its options.
 
-use super::check_private;
 use super::owner::{Stranger, stranger};
+use crate::platform::private_files::check_private;
 use crate::words::escape::escape_terminal;
 use crate::words::format::path_argument;
+use crate::words::near::distance;
 use crate::words::trouble;
 use crate::words::trouble::shown;
 use std::fmt;
@@ -289,21 +290,6 @@ fn unknown(key: &str, known: &[String]) -> String {
         }
         _ => format!("there is no key `{key}`; keys are the long options of `smppost send`, with _ for -"),
     }
-}
-
-/// How many letters have to change (Levenshtein).
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// The values of a key that stands `at` this octet, each with its own. `has_lists`: a table may have several values a key.

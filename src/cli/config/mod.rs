@@ -6,9 +6,8 @@ pub mod presets;
 pub mod zone;
 
 use crate::client::Secret;
-use crate::words::format::path_argument;
+use crate::platform::private_files::check_private;
 use crate::words::trouble::{shown, words as cannot_open};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Octets that a password can have.
@@ -101,31 +100,6 @@ fn check(password: &str, strict: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses a file that others can read or write, saying what to type. What the service manager has put into the folder of
-/// the service's credentials is taken as it is there: no other service can get at it, and the mode cannot be changed.
-pub fn check_private(path: &Path) -> Result<(), String> {
-    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", shown(path));
-    if is_credential(path, std::env::var_os("CREDENTIALS_DIRECTORY").as_deref().map(Path::new)) {
-        return std::fs::metadata(path).map(|_| ()).map_err(|error| at(&cannot_open(&error)));
-    }
-    let mode = std::fs::metadata(path).map_err(|error| at(&cannot_open(&error)))?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(at(&format_args!(
-            "others can read it (mode {:03o}); make it yours alone: chmod 600 {}",
-            mode & 0o777,
-            path_argument(path)
-        )));
-    }
-    Ok(())
-}
-
-fn is_credential(path: &Path, folder: Option<&Path>) -> bool {
-    let folder = folder.filter(|folder| folder.is_absolute()).map(std::fs::canonicalize);
-    let (Some(Ok(folder)), Ok(path)) = (folder, std::fs::canonicalize(path)) else { return false };
-    // Links that lead out of it lead to files of which nothing is known.
-    path.parent() == Some(&folder)
-}
-
 /// The first line of a file that nobody else may read.
 fn from_file(path: &Path, option: &str) -> Result<String, String> {
     let at = |words: &dyn std::fmt::Display| format!("{option} {}: {words}", shown(path));
@@ -138,6 +112,7 @@ fn from_file(path: &Path, option: &str) -> Result<String, String> {
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn f14_a_secret_file_that_others_can_read_is_refused() {
@@ -149,24 +124,6 @@ mod tests {
         assert!(words.contains("chmod 600") && !words.contains("s3cr3t"), "{words}");
         let words = password(Some(Path::new("no/such")), PASSWORD_VARIABLE, false).unwrap_err();
         assert_eq!(words, "--password-file no/such: there is no such file: check the name and the folder");
-    }
-
-    #[test]
-    fn a_credential_is_taken_with_the_mode_it_has() {
-        let folder = tempfile::tempdir().unwrap();
-        let [credential, outside] = ["credentials/password", "password"].map(|name| folder.path().join(name));
-        let credentials = folder.path().join("credentials");
-        std::fs::create_dir(&credentials).unwrap();
-        std::fs::write(&credential, "secret").unwrap();
-        std::fs::write(&outside, "secret").unwrap();
-        std::os::unix::fs::symlink(&outside, credentials.join("link")).unwrap();
-        assert!(is_credential(&credential, Some(&credentials)));
-        for (path, folder) in
-            [(&outside, Some(&*credentials)), (&credentials.join("link"), Some(&credentials)), (&credential, None)]
-        {
-            assert!(!is_credential(path, folder), "{path:?}");
-        }
-        assert!(!is_credential(&credential, Some(Path::new(""))));
     }
 
     #[test]

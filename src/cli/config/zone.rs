@@ -1,8 +1,8 @@
 //! Time zones: by name from the system's tzdata, else from the program's own; the system's zone from `TZ` or
 //! `/etc/localtime`. Each comes with words that say which it is and where it came from.
 
-use super::file::distance;
 use crate::policy::hours::OFFSET_MAX_SECONDS;
+use crate::words::near::distance;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use std::ffi::OsString;
 use std::io::ErrorKind;

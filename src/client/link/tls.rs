@@ -212,7 +212,7 @@ pub fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'sta
 
 /// The private key of a PEM file that nobody else may read.
 pub fn private_key(option: &str, path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    crate::cli::config::check_private(path).map_err(|words| format!("{option} {words}"))?;
+    crate::platform::private_files::check_private(path).map_err(|words| format!("{option} {words}"))?;
     PrivateKeyDer::from_pem_file(path).map_err(|error| format!("{option} {}: {}", shown(path), pem_words(&error)))
 }
 

@@ -79,9 +79,10 @@ impl Session<'_> {
         Ok(Duration::from_millis(50))
     }
 
+    /// Whether everything written is answered, and everything that came; or has waited long enough.
     pub(super) fn has_settled(&self) -> bool {
         let Some((_, since)) = &self.leaving else { return false };
-        self.window.lock().is_empty() || since.elapsed() >= FAREWELL
+        self.window.lock().is_empty() && self.credits.is_empty() || since.elapsed() >= FAREWELL
     }
 
     pub(super) fn farewell_to_peer(&mut self) -> End {

@@ -16,10 +16,11 @@
 //! A note is sealed with a hash whose keys are its run and its session. One that is torn does not check, and its slots were
 //! not free either; nor does one of another journal under the same name, since the journal has the run's number too.
 
+use crate::journal::beside::{beside, open_side_file};
+use crate::journal::error::JournalError;
 use crate::journal::model::events::Batch;
 use crate::journal::model::key::Attempt;
 use crate::journal::writer::retry_queue::RetryRules;
-use crate::journal::{JournalError, beside, open_side_file};
 use crate::wire::{CommandStatus, MAX_PDU_OCTETS, StatusClass};
 use parking_lot::Mutex;
 use siphasher::sip::SipHasher13;

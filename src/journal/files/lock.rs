@@ -4,9 +4,11 @@
 //! Each has a file beside the journal. A sender holds the journal's own file besides: a journal may have several names, and
 //! a file beside it can be removed, while there is but one file that is sent from.
 
-use crate::journal::query::Stamp;
-use crate::journal::{JournalError, beside, now_ms, open_side_file};
+use crate::journal::beside::{beside, open_side_file};
+use crate::journal::error::JournalError;
+use crate::platform::clock::now_ms;
 use crate::words::format::moment;
+use crate::words::stamp::Stamp;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::mem::ManuallyDrop;
@@ -310,7 +312,7 @@ mod tests {
             ["journal.db", "link.db", "hard.db", "early.db"].map(|name| folder.path().join(name));
         // As `send` does, which imports first.
         let first = SenderLock::take(&journal).unwrap();
-        let connection = crate::journal::open_or_create(&journal).unwrap();
+        let connection = crate::journal::open::open_or_create(&journal).unwrap();
         first.hold_journal().unwrap();
         std::os::unix::fs::symlink("journal.db", &link).unwrap();
         fs::hard_link(&journal, &hard).unwrap();
@@ -330,7 +332,7 @@ mod tests {
         SenderLock::take(&hard).unwrap();
         // Two that started before there was a journal.
         let first = SenderLock::take(&early).unwrap();
-        drop(crate::journal::open_or_create(&early).unwrap());
+        drop(crate::journal::open::open_or_create(&early).unwrap());
         fs::remove_file(beside(&early, "-lock")).unwrap();
         let _second = SenderLock::take(&early).unwrap();
         assert!(matches!(first.hold_journal(), Err(JournalError::Held(_))));

@@ -1,7 +1,7 @@
 //! What cannot be a journal is told by its name and by stat(2) alone: opening a FIFO would wait for its other end, and a
 //! device might do anything. Nothing is made beside it.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::words::format::argument;
 use crate::words::trouble;
 use rustix::fs::{Access, access, statvfs};
@@ -70,7 +70,7 @@ pub(in crate::journal) fn why_failed(path: &Path) -> Option<io::Error> {
     }
     if let Some(limit) = getrlimit(Resource::Fsize).current {
         let sizes = ["", "-wal", "-shm"]
-            .map(|suffix| fs::metadata(crate::journal::beside(path, suffix)).map_or(0, |meta| meta.len()));
+            .map(|suffix| fs::metadata(crate::journal::beside::beside(path, suffix)).map_or(0, |meta| meta.len()));
         if sizes.iter().any(|size| size + LIMIT_MARGIN >= limit) {
             return Some(Errno::FBIG.into());
         }

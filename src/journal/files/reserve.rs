@@ -1,7 +1,8 @@
 //! Room on the disk that is kept for what is owed: a file `<journal>-reserve`, taken away when the disk is full, so that
 //! the answers to what was sent already can still be written down.
 
-use crate::journal::{JournalError, beside, open_side_file};
+use crate::journal::beside::{beside, open_side_file};
+use crate::journal::error::JournalError;
 use crate::platform::failpoint;
 use rusqlite::Connection;
 use std::io::{self, Write};

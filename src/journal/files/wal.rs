@@ -1,7 +1,7 @@
 //! The -wal that grows: what is committed is folded back into the journal only as far as nobody reads an older state. A
 //! shell that was left in the middle of a transaction keeps the file growing, so that it is said, and who it is.
 
-use crate::journal::beside;
+use crate::journal::beside::beside;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 

@@ -8,8 +8,9 @@
 //! When no session is open the file says how far the journal had come: an older copy in its place would send again what it
 //! does not know of.
 
+use crate::journal::beside::{beside, open_side_file};
+use crate::journal::error::JournalError;
 use crate::journal::model::events::SessionNumber;
-use crate::journal::{JournalError, beside, open_side_file};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;

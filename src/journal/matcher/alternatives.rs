@@ -7,7 +7,7 @@ mod table;
 
 pub(in crate::journal) use table::{ROWS_PER_COMMIT, Table};
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::{Attempt, Outcome, State};
 use crate::journal::store::history::{MessageFacts, message_of};
 use crate::journal::writer::Keeper;
@@ -51,14 +51,14 @@ const NAMELESS_TO_NUMBER: &str = "
 
 /// Whether a message was ever taken without being given an id.
 pub fn some_are_nameless(connection: &Connection) -> Result<bool, JournalError> {
-    Ok(crate::journal::note(connection, NAMELESS)?.is_some())
+    Ok(crate::journal::store::notes::note(connection, NAMELESS)?.is_some())
 }
 
 impl Keeper {
     /// A message was taken without being given an id.
     pub(in crate::journal) fn note_nameless(&mut self) -> Result<(), JournalError> {
         if !std::mem::replace(&mut self.nameless, true) {
-            crate::journal::set_note(&self.connection, NAMELESS, Some("1"))?;
+            crate::journal::store::notes::set_note(&self.connection, NAMELESS, Some("1"))?;
         }
         Ok(())
     }
@@ -205,7 +205,7 @@ impl Keeper {
 mod tests {
     use crate::journal::matcher::manual::Assignment;
     use crate::journal::model::campaign::CampaignOptions;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::store::decisions::Decision;
     use crate::journal::testkit::bench::{Bench, Told};
     use crate::wire::MessageState::{Delivered, Enroute, Undeliverable};

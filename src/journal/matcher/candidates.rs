@@ -5,7 +5,7 @@
 //! answered longer ago than the horizon is no rival of a newer one; parts of one message are one. Where several are left,
 //! none is taken.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_archive::Spilled;
 use crate::journal::matcher::id_index::IdKey;
 use crate::journal::matcher::rules::{Parties, may_be_for};

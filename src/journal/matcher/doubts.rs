@@ -5,7 +5,7 @@
 //! what was claimed before it came, so that what fits it is the beginning of a pool, and two are enough to look at. An
 //! attempt to which a receipt gave its id has left its pool: it is found by that id and fits no other.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::Ids;
 use crate::journal::model::key::Attempt;
 use crate::message::address::{Destination, Sender};

@@ -7,7 +7,7 @@
 //! entered at once, in run 0. A filter in memory for each run (ten bits an id) keeps a look-up from asking runs that cannot
 //! know. Nothing is ever taken out: the receipt of a campaign long finished, or repeated, still finds its message.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::{IdKey, Known};
 use crate::journal::model::key::Attempt;
 use crate::journal::store::number_index::first_chunk;
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn ids_are_found_in_every_run_and_after_a_restart() {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(crate::journal::SCHEMA).unwrap();
+        connection.execute_batch(crate::journal::open::SCHEMA).unwrap();
         let mut spill = Spill::load(&connection).unwrap();
         assert!(spill.is_empty());
         let mut random = fastrand::Rng::with_seed(7);

@@ -5,7 +5,7 @@
 //! id as it came, one of its folded form (lower case, no leading zeros). The keys are the journal's own, so that a hash
 //! means the same in every run, and nobody outside can make ids that collide.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_recall::Recall;
 use crate::journal::model::id_spelling::bare;
 use crate::journal::model::key::Attempt;
@@ -411,11 +411,13 @@ impl Ids {
     }
 
     /// How many ids are kept.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether none is kept.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -428,11 +430,6 @@ impl Ids {
     /// Takes out about one in `share`: those of the lowest parts. Returns them and the part before which none is left.
     pub fn take_oldest(&mut self, share: usize) -> (Vec<Known>, i64) {
         self.take(self.len / share.max(1))
-    }
-
-    /// Takes out all but about so many: those of the highest parts stay.
-    pub fn take_all_but(&mut self, kept: usize) -> (Vec<Known>, i64) {
-        self.take(self.len.saturating_sub(kept))
     }
 
     fn take(&mut self, count: usize) -> (Vec<Known>, i64) {
@@ -473,7 +470,7 @@ pub fn hash_keys(connection: &Connection) -> Result<(u64, u64), JournalError> {
 
 /// As [`hash_keys`]; `None`: there are none yet.
 pub fn hash_keys_so_far(connection: &Connection) -> Result<Option<(u64, u64)>, JournalError> {
-    let Some(keys) = crate::journal::note(connection, "id_keys")? else { return Ok(None) };
+    let Some(keys) = crate::journal::store::notes::note(connection, "id_keys")? else { return Ok(None) };
     let half = |range| keys.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok());
     match (half(0..16), half(16..32)) {
         (Some(first), Some(second)) => Ok(Some((first, second))),

@@ -1,6 +1,6 @@
 //! Reads back at the start which ids are to be in memory, and moves out what does not fit, or is older.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_archive::Spill;
 use crate::journal::matcher::id_index::{Ids, Known, Receipts, hash_keys};
 use crate::journal::model::key::Attempt;

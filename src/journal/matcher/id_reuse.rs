@@ -3,7 +3,7 @@
 //! which came first, the answer or the receipt.
 
 use super::reread;
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::IdKey;
 use crate::journal::matcher::unmatched::{Rule, Stray};
 use crate::journal::model::events::Sent;

@@ -3,7 +3,7 @@
 //! that ends before it is through leaves a note, and the next one judges all of them.
 
 use super::doubts::{self, Place};
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::alternatives::ROWS_PER_COMMIT;
 use crate::journal::matcher::unmatched::Rule;
 use crate::journal::model::key::Attempt;
@@ -173,7 +173,7 @@ impl Keeper {
     fn note_left(&mut self) -> Result<(), JournalError> {
         let is_left = !self.to_judge.is_empty();
         if is_left != self.to_judge.is_noted {
-            crate::journal::set_note(&self.connection, JUDGING_LEFT, is_left.then_some("1"))?;
+            crate::journal::store::notes::set_note(&self.connection, JUDGING_LEFT, is_left.then_some("1"))?;
             self.to_judge.is_noted = is_left;
         }
         Ok(())
@@ -181,7 +181,7 @@ impl Keeper {
 
     /// Judges all if the journal notes that some are left.
     pub(in crate::journal) fn load_judging(&mut self) -> Result<(), JournalError> {
-        let is_noted = crate::journal::note(&self.connection, JUDGING_LEFT)?.is_some();
+        let is_noted = crate::journal::store::notes::note(&self.connection, JUDGING_LEFT)?.is_some();
         self.to_judge.queue.clear();
         self.to_judge.postponed.clear();
         self.to_judge.spellings.clear();
@@ -260,7 +260,7 @@ impl Keeper {
         }
         if counts {
             let decided_from = self.doubts.decided_from(place.pool);
-            self.to_judge.all(self.strays.between(&place, decided_from, crate::journal::now_ms()));
+            self.to_judge.all(self.strays.between(&place, decided_from, crate::platform::clock::now_ms()));
         }
         self.to_judge.all(self.strays.owned(attempt));
         self.to_judge.all(self.strays.referring(attempt.part() as u16));

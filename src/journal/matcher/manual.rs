@@ -1,6 +1,6 @@
 //! Rule 5: the operator says whose a receipt is. The decision stands until an answer names the receipt's id exactly.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::unmatched::Rule;
 use crate::journal::model::key::{Attempt, Outcome, Verdict};
 use crate::journal::store::counts::Books;
@@ -51,7 +51,7 @@ impl Assignment {
     /// # Errors
     /// The inner result says what speaks against it.
     pub fn attempt(&self, connection: &Connection, campaign: &str) -> Result<Result<Attempt, Refusal>, JournalError> {
-        let campaign = crate::journal::campaign_id(connection, campaign)?;
+        let campaign = crate::journal::store::notes::campaign_id(connection, campaign)?;
         let (first, end): (i64, i64) =
             connection.query_row("SELECT first_id, end_id FROM campaign WHERE id = ?1", [campaign], |row| {
                 Ok((row.get(0)?, row.get(1)?))
@@ -123,7 +123,7 @@ impl Assignment {
         }
         connection.execute(
             "INSERT INTO receipt_match (receipt_id, attempt, rule, at) VALUES (?1, ?2, ?3, ?4)",
-            (self.receipt, to.0, Rule::Operator as u8, crate::journal::now_ms()),
+            (self.receipt, to.0, Rule::Operator as u8, crate::platform::clock::now_ms()),
         )?;
         // Of an attempt without an answer the receipt tells the id, by which others of its receipts are known.
         connection.execute(
@@ -179,7 +179,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::store::decisions::Decision;
     use crate::journal::testkit::bench::{Bench, Told};
     use crate::journal::verify::verify;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn is_whole(bench: &Bench) {
-        let connection = crate::journal::open_read_only(&bench.path).unwrap();
+        let connection = crate::journal::open::open_read_only(&bench.path).unwrap();
         let report = verify(&connection).unwrap();
         assert!(report.is_sound(), "{report:?}");
     }
@@ -214,7 +214,7 @@ mod tests {
                 bench.decide(&assign(receipt, 3));
             } else {
                 bench.keeper = None;
-                let other = crate::journal::open_existing(&bench.path).unwrap();
+                let other = crate::journal::open::open_existing(&bench.path).unwrap();
                 crate::journal::store::decisions::request(&other, "test", &assign(receipt, 3)).unwrap();
                 bench.restart();
             }
@@ -272,7 +272,7 @@ mod tests {
         bench.delivered(session, "1", A);
         bench.delivered(session, "strange", "");
         let receipts = bench.query("SELECT receipt FROM receipt_log ORDER BY receipt", |row| row.get::<_, i64>(0));
-        let connection = crate::journal::open_existing(&bench.path).unwrap();
+        let connection = crate::journal::open::open_existing(&bench.path).unwrap();
         let attempt = |receipt, line, part| Assignment { receipt, line, part }.attempt(&connection, "test").unwrap();
         assert_eq!(attempt(receipts[0], 3, 2), Ok(sent[2].attempt));
         assert_eq!(attempt(receipts[0], 3, 3), Err(Refusal::NoPart { parts: 2 }));

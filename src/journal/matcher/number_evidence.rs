@@ -7,14 +7,14 @@
 //! deciding, and what the id alone had decided is judged again.
 
 use super::reread;
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::LAST_DIGITS;
 use crate::journal::matcher::rules::Parties;
 use crate::journal::matcher::unmatched::{Rule, Stray};
 use crate::journal::model::key::Attempt;
 use crate::journal::store::history::message_of;
+use crate::journal::store::notes::{note, set_note};
 use crate::journal::writer::Keeper;
-use crate::journal::{note, set_note};
 use crate::message::address::Destination;
 use rusqlite::Connection;
 

@@ -1,6 +1,6 @@
 //! To whom messages go.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::message::address::Destination;
 use crate::message::fields::SubmitFields;
 use rusqlite::Connection;

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn f24_of_all_receipts_only_those_without_an_owner_are_read() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
-        connection.execute_batch(crate::journal::SCHEMA).unwrap();
+        connection.execute_batch(crate::journal::open::SCHEMA).unwrap();
         let strays = [
             "SELECT receipt FROM stray ORDER BY receipt LIMIT ?1",
             "SELECT receipt FROM stray WHERE receipt <= ?1 ORDER BY receipt DESC LIMIT ?2",

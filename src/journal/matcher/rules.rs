@@ -7,7 +7,7 @@
 
 use super::candidates::{ALIKE_MAX, Chosen};
 use super::doubts::{self, Before};
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::{Found, IdKey, LAST_DIGITS};
 pub(in crate::journal) use crate::journal::matcher::parties::Parties;
 use crate::journal::matcher::parties::Referable;
@@ -77,7 +77,7 @@ struct Claimed {
 fn before(stray: &Stray) -> Before {
     match stray.serial {
         Some(next) => Before::Serial(next),
-        None => Before::Time { received_at: stray.received_at, now: crate::journal::now_ms() },
+        None => Before::Time { received_at: stray.received_at, now: crate::platform::clock::now_ms() },
     }
 }
 
@@ -409,7 +409,7 @@ impl Keeper {
     fn is_before(&self, claimed: Claimed, stray: &Stray) -> Result<bool, JournalError> {
         match stray.serial {
             Some(next) => Ok(claimed.serial < next),
-            None if claimed.at <= stray.received_at || crate::journal::now_ms() < claimed.at => Ok(true),
+            None if claimed.at <= stray.received_at || crate::platform::clock::now_ms() < claimed.at => Ok(true),
             None => doubts::was_clock_set_back(&self.connection, claimed.session, claimed.serial, claimed.at),
         }
     }

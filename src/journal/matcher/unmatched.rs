@@ -7,7 +7,7 @@
 
 use super::doubts::{self, ANY_TIME, Place};
 use super::reread;
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::{IdKey, Ids};
 use crate::journal::model::id_spelling::in_other_radix;
 use crate::journal::model::key::Attempt;

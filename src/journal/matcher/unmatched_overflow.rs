@@ -2,7 +2,7 @@
 //! outstanding of what they may belong to, and then matched as if they came only now.
 
 use super::reread;
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::unmatched::{LeftOut, Stray};
 use crate::journal::writer::Keeper;
 

@@ -1,7 +1,8 @@
 //! The copy of a journal that is written before it is upgraded, and the private one that is read where it is not.
 
-use super::super::{JournalError, beside};
 use super::{MOVES, run};
+use crate::journal::beside::beside;
+use crate::journal::error::JournalError;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -4,7 +4,10 @@
 //! reads a row that is too short as one whose last columns have their defaults. So the words of the table are replaced, as
 //! <https://sqlite.org/lang_altertable.html> (7) describes, and no row is written.
 
-use super::super::{JournalError, SCHEMA, VERSION, in_transaction, insert_names};
+use crate::journal::error::JournalError;
+use crate::journal::model::VERSION;
+use crate::journal::open::{SCHEMA, insert_names};
+use crate::journal::store::notes::in_transaction;
 use rusqlite::{Connection, OptionalExtension};
 
 /// Tables whose rows are part of the schema.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::journal::{open_existing, open_or_create, open_read_only, verify};
+use crate::journal::open::{open_existing, open_or_create, open_read_only};
+use crate::journal::verify;
 use rusqlite::types::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -69,7 +70,7 @@ fn an_upgraded_journal_is_what_a_new_one_is() {
 fn an_upgrade_goes_on_wherever_it_was_killed() {
     let whole = {
         let (_folder, path) = old_journal();
-        let connection = crate::journal::connect_to_write(&path).unwrap();
+        let connection = crate::journal::open::connect_to_write(&path).unwrap();
         run(&connection, &COUNTING).unwrap();
         rows(&connection, "SELECT * FROM campaign_count")
     };
@@ -77,7 +78,7 @@ fn an_upgrade_goes_on_wherever_it_was_killed() {
     let mut last = 0;
     for steps in 1.. {
         let (_folder, path) = old_journal();
-        let connection = crate::journal::connect_to_write(&path).unwrap();
+        let connection = crate::journal::open::connect_to_write(&path).unwrap();
         let mut is_midway = true;
         for _ in 0..steps {
             is_midway = step(&connection, &COUNTING, 3).unwrap();
@@ -90,7 +91,7 @@ fn an_upgrade_goes_on_wherever_it_was_killed() {
         // Nobody takes it for a journal, an older program neither.
         assert!(matches!(open_existing(&path), Err(JournalError::Older { found: 1, .. })), "after {steps} steps");
         assert_eq!(is_due(&path).unwrap(), Some(1));
-        let connection = crate::journal::connect_to_write(&path).unwrap();
+        let connection = crate::journal::open::connect_to_write(&path).unwrap();
         assert_eq!(rows(&connection, "PRAGMA user_version"), [[Value::Integer(VERSION)]]);
         run(&connection, &COUNTING).unwrap();
         assert_eq!(rows(&connection, "SELECT * FROM campaign_count"), whole, "after {steps} steps");

@@ -2,12 +2,24 @@
 //! again.
 
 use super::state::{Awaited, ReceiptsFor};
-use crate::journal::JournalError;
-use crate::journal::store::counts::InDoubtPolicy;
+use crate::journal::error::JournalError;
 use crate::message::fields::SubmitFields;
 use crate::message::text::{Concat, DefaultAlphabet};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
+
+/// What to do with an attempt in doubt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InDoubtPolicy {
+    /// Leave it to the operator: at most once.
+    #[default]
+    Hold,
+    /// Send it again: at least once.
+    Resend,
+    /// Count it as taken.
+    AssumeSent,
+}
 
 /// Which receipts are asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

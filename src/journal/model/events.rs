@@ -1,7 +1,6 @@
 //! What sessions and the journal thread say to each other. Everything travels in batches.
 
 use super::key::Attempt;
-use crate::journal::JournalError;
 use crate::wire::{CommandStatus, MessageState};
 use crossbeam_channel::Sender;
 use hashbrown::HashSet;
@@ -364,6 +363,3 @@ pub enum ToJournal {
     /// Claim nothing more; sessions may finish when they have their answers.
     StopClaiming,
 }
-
-/// A failure of the journal thread, shared with whoever runs the sessions.
-pub type JournalResult<T> = Result<T, JournalError>;

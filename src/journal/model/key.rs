@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn states_have_the_names_and_numbers_of_the_schema() {
-        let schema = crate::journal::SCHEMA;
+        let schema = crate::journal::open::SCHEMA;
         for state in State::ALL {
             assert!(schema.contains(&format!("({}, '{}')", state as u8, state.name())), "{state:?}");
             assert_eq!(State::from_number(state as i64), Some(state));

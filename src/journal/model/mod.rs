@@ -7,3 +7,8 @@ pub mod key;
 pub mod outstanding;
 pub mod sequence;
 pub mod state;
+
+/// `PRAGMA user_version` that this program writes and reads.
+pub const VERSION: i64 = 2;
+/// How long a statement waits for another process's transaction, about. An import's chunks are far shorter.
+pub(in crate::journal) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn no_message_is_read_for_the_states_that_are_not_stored() {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(crate::journal::SCHEMA).unwrap();
+        connection.execute_batch(crate::journal::open::SCHEMA).unwrap();
         for sql in [STORED.to_owned(), format!("{STORED} AND s.state = 0")] {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let steps = statement.query_map([0, 1_000_000], |row| row.get(3)).unwrap();

@@ -1,6 +1,6 @@
 //! What a report has to say of receipts beyond their numbers: patterns of an SMSC that a setting of ours answers.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::{Outcome, State};
 use crate::journal::model::state::ReceiptsFor;
 use crate::journal::store::history::MessageFacts;

@@ -1,7 +1,7 @@
 //! The agreement of what is read with the public views.
 
 use super::*;
-use crate::journal::open_read_only;
+use crate::journal::open::open_read_only;
 use crate::journal::testkit::story::{START, Story};
 use crate::report::rows::Record;
 use rusqlite::types::ValueRef;

@@ -14,7 +14,9 @@
 //! | has a name or none | knows none of the addresses | refused |
 //! | `--same-account` | any of real messages | goes on, and is recorded |
 
-use crate::journal::{JournalError, in_transaction, note, now_ms, set_note};
+use crate::journal::error::JournalError;
+use crate::journal::store::notes::{in_transaction, note, set_note};
+use crate::platform::clock::now_ms;
 use crate::words::escape::escape_terminal;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;

@@ -1,10 +1,11 @@
 //! Fields that were forgotten and are added for the rest of a campaign (`resume --field`). They are no options of the
 //! campaign: by those it is still known when its file comes again.
 
+use crate::journal::error::JournalError;
 use crate::journal::model::campaign::{CampaignOptions, Via};
 use crate::journal::query::{Stamp, campaign};
-use crate::journal::{JournalError, now_ms};
 use crate::message::fields::SubmitFields;
+use crate::platform::clock::now_ms;
 use crate::wire::Tag;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -87,7 +88,7 @@ pub fn refusal(
 
 /// Adds fields to a campaign. Nothing is written where all of them hold already.
 pub fn add(connection: &Connection, name: &str, fields: &SubmitFields) -> Result<(), JournalError> {
-    let campaign = crate::journal::campaign_id(connection, name)?;
+    let campaign = crate::journal::store::notes::campaign_id(connection, name)?;
     let before = of(connection, campaign)?;
     let mut after = before.clone();
     after.overlay(fields);
@@ -111,7 +112,7 @@ pub fn explain(
         options.fields.clone().and_then(|fields| serde_json::from_value(fields).ok()).unwrap_or_default()
     };
     let mut whole = fields(recorded);
-    whole.overlay(&of(connection, crate::journal::campaign_id(connection, name)?)?);
+    whole.overlay(&of(connection, crate::journal::store::notes::campaign_id(connection, name)?)?);
     let others = CampaignOptions { fields: recorded.fields.clone(), ..wanted.clone() };
     Ok(others == *recorded && whole == fields(wanted))
 }

@@ -1,9 +1,10 @@
 //! The optional parameters of answers, kept where there are any.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::events::Batch;
 use crate::journal::writer::incoming::text_of;
-use crate::wire::{Tag, TlvShape, Tlvs, tlv_words};
+use crate::message::tlv_words::{TlvShape, tlv_words};
+use crate::wire::{Tag, Tlvs};
 use rusqlite::Connection;
 
 /// Keeps the optional parameters of a batch's answers, in the transaction that runs. Answers without any cost nothing.

@@ -1,26 +1,14 @@
 //! The counts of each campaign by state, and the stored states of messages whose story is not the plain one: kept in
 //! memory as differences while a transaction runs, written once before it commits.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
+use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::campaign::{CampaignOptions, Receipts};
 use crate::journal::model::key::State;
 use crate::journal::model::state::Awaited;
 use crate::journal::store::history::{MessageFacts, message_of, stored_state};
 use hashbrown::HashMap;
 use rusqlite::Connection;
-
-/// What to do with an attempt in doubt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InDoubtPolicy {
-    /// Leave it to the operator: at most once.
-    #[default]
-    Hold,
-    /// Send it again: at least once.
-    Resend,
-    /// Count it as taken.
-    AssumeSent,
-}
 
 /// A campaign as the journal thread keeps it.
 #[derive(Clone, Debug)]

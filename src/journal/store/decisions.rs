@@ -4,15 +4,16 @@
 
 mod slices;
 
-pub use slices::{Applied, apply, apply_all};
+pub use slices::{apply, apply_all};
 
+use crate::journal::error::JournalError;
 use crate::journal::matcher::manual::Assignment;
 use crate::journal::model::key::{Attempt, State, Verdict};
 use crate::journal::model::state::{ReceiptsFor, doubts, is_not_begun, leaves_doubt};
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::MessageFacts;
-use crate::journal::writer::recovery::pronounce;
-use crate::journal::{JournalError, now_ms};
+use crate::journal::store::verdicts::insert_verdict;
+use crate::platform::clock::now_ms;
 use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -66,7 +67,7 @@ pub fn suppress_again(
             for (tried, _) in doubts(attempts).filter(|(_, verdict)| *verdict == Some(Verdict::Resend)) {
                 let attempt = Attempt::new(message + n as i64, tried);
                 let reason = "no answer, and its number was suppressed before it was sent again";
-                pronounce(connection, attempt, Verdict::InDoubt, reason)?;
+                insert_verdict(connection, attempt, Verdict::InDoubt, reason)?;
             }
         }
         return Ok(());
@@ -182,7 +183,7 @@ impl Decision {
 
 /// What stands against settling the doubts of these lines of a campaign, as words; `None`: nothing.
 pub fn against(connection: &Connection, campaign: &str, lines: &[u64]) -> Result<Option<String>, JournalError> {
-    let id = crate::journal::campaign_id(connection, campaign)?;
+    let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
     let mut statement = connection.prepare_cached(
         "SELECT (SELECT t.name FROM message_fact f JOIN state t ON t.id = f.state WHERE f.message = m.id)
            FROM campaign c JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
@@ -207,7 +208,7 @@ pub fn against_resending(
     campaign: &str,
     lines: &[u64],
 ) -> Result<Option<String>, JournalError> {
-    let id = crate::journal::campaign_id(connection, campaign)?;
+    let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
     // A running sender may not have come to a cancellation yet.
     let cancelled: bool = connection.query_row(
         "SELECT cancelled_at IS NOT NULL OR EXISTS (SELECT 1 FROM control WHERE campaign_id = ?1 AND kind = 'cancel'
@@ -244,7 +245,7 @@ pub fn against_resending(
 
 /// Appends a decision. Whoever holds the sender's lock applies it.
 pub fn request(connection: &Connection, campaign: &str, decision: &Decision) -> Result<(), JournalError> {
-    let id = crate::journal::campaign_id(connection, campaign)?;
+    let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
     let (kind, detail) = decision.store();
     let detail = serde_json::to_string(&detail).map_err(|error| JournalError::Inconsistent(error.to_string()))?;
     connection.execute(

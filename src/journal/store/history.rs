@@ -1,6 +1,6 @@
 //! Reads back what is known of one message: the slow way to its state, taken where its story is not the plain one.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
 use crate::journal::model::state::{AttemptFacts, Awaited, is_possible_duplicate, message_state};
 use rusqlite::{Connection, OptionalExtension};

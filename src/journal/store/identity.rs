@@ -6,14 +6,27 @@
 //! ([`super::known`]), which knows how often the journal was changed.
 
 use super::known::Note;
+use crate::journal::error::JournalError;
 use crate::journal::files::write_marks::Extent;
-use crate::journal::{JournalError, in_transaction, note, set_note};
+use crate::journal::store::notes::{in_transaction, note, set_note};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
+
+/// How far the journal has come.
+pub(in crate::journal) fn extent(connection: &Connection) -> Result<Extent, JournalError> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    Ok(Extent {
+        session: number("SELECT coalesce(max(id), 0) FROM session")?,
+        serial: number(
+            "SELECT coalesce(max(first_serial + parts - 1), 0) FROM claim
+              WHERE first_serial = (SELECT max(first_serial) FROM claim)",
+        )?,
+    })
+}
 
 /// Key in `meta`: which file the journal is.
 const FILE: &str = "file";
@@ -87,7 +100,7 @@ pub fn standing(
     }
     let is_older = match noted {
         Some(noted) => {
-            let extent = crate::journal::writer::recovery::extent(connection)?;
+            let extent = crate::journal::store::identity::extent(connection)?;
             generation(connection)? < noted.generation || extent.session < noted.session || extent.serial < noted.serial
         }
         None => false,
@@ -99,7 +112,7 @@ pub fn standing(
 /// have been sent since.
 pub fn is_last_state(connection: &Connection, noted: Option<&Note>) -> Result<bool, JournalError> {
     let Some(noted) = noted.filter(|noted| !noted.sending) else { return Ok(false) };
-    let Extent { session, serial } = crate::journal::writer::recovery::extent(connection)?;
+    let Extent { session, serial } = crate::journal::store::identity::extent(connection)?;
     Ok(generation(connection)? == noted.generation && (session, serial) == (noted.session, noted.serial))
 }
 

@@ -2,12 +2,13 @@
 //! word puts its sender on the suppression list, when the operator said which words do.
 
 use super::suppression::{self, OptedIn, Source, Why};
+use crate::journal::error::JournalError;
 use crate::journal::model::events::{Batch, InboundEvent};
 use crate::journal::writer::incoming::text_of;
 use crate::journal::writer::{Keeper, stop_word};
-use crate::journal::{JournalError, now_ms};
 use crate::message::address::Destination;
 use crate::message::text::{Concatenation, concatenation, decode, decode_with_header, split_udh, unfinished};
+use crate::platform::clock::now_ms;
 use crate::wire::tlv::Tag;
 use crate::wire::values::esm_class;
 use crate::wire::{Pdu, Tlvs};

@@ -1,16 +1,20 @@
 //! The import's way into the journal: all of a file or nothing of it. Rows are committed in chunks under a campaign that
 //! is hidden until the last of them is in; one that never became whole is undone at the next start.
 
+use super::lately::SentBy;
 use super::lately::{Count, Lately};
 use super::twins::{self, Contents, Twin};
-use crate::import::SentBy;
+use crate::journal::beside::beside;
+use crate::journal::error::JournalError;
 use crate::journal::files::lock::ImportLock;
 use crate::journal::model::campaign::CampaignOptions;
 use crate::journal::model::key::State;
+use crate::journal::open::open_or_create;
+use crate::journal::store::notes::in_transaction;
 use crate::journal::store::number_index::key_of;
 use crate::journal::store::number_index::upkeep;
 use crate::journal::store::number_index::upkeep::Indexer;
-use crate::journal::{JournalError, beside, in_transaction, now_ms, open_or_create};
+use crate::platform::clock::now_ms;
 use crate::platform::failpoint::reach;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
@@ -20,7 +24,7 @@ use std::time::Duration;
 const ROWS_PER_COMMIT: usize = 20_000;
 /// Between two of them a sender finds its turn, which it looks for more often than this.
 const PAUSE: Duration = Duration::from_millis(1);
-const _: () = assert!(PAUSE.as_micros() >= 2 * crate::journal::BUSY_LOOK.as_micros());
+const _: () = assert!(PAUSE.as_micros() >= 2 * crate::journal::open::BUSY_LOOK.as_micros());
 /// How long ago a number was sent to for an import to say so, in milliseconds.
 pub const LATELY: i64 = 24 * 3_600_000;
 /// Numbers of parts, and of rows left out, whose rows an undo deletes in one transaction.
@@ -471,7 +475,7 @@ fn in_turn<T>(connection: &Connection, change: impl FnOnce() -> rusqlite::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::open_existing;
+    use crate::journal::open::open_existing;
 
     /// Messages of 255 parts each, so that few rows make many numbers.
     fn rows(count: u64) -> impl Iterator<Item = Kept<'static>> {

@@ -3,7 +3,7 @@
 //! that is said, and the run goes on.
 
 use super::identity::{self, FileMark};
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::files::write_marks::Extent;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -147,7 +147,7 @@ pub fn record(
     }
     identity::set_file(connection, file)?;
     let generation = identity::count(connection)?;
-    let Extent { session, serial } = crate::journal::writer::recovery::extent(connection)?;
+    let Extent { session, serial } = crate::journal::store::identity::extent(connection)?;
     let mut accounts = account.to_vec();
     accounts.extend(super::account::names(connection)?);
     accounts.extend(before.iter().flat_map(|note| note.accounts.iter().cloned()));

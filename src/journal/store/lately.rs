@@ -3,11 +3,22 @@
 //! A message was sent once the SMSC took a part of it, or a part may have left and nobody knows what became of it. One that
 //! is queued, was never written, or was refused, was not.
 
-use crate::import::{KeySet, SentBy};
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::store::number_index::{Asked, Hit, Numbers, key_of};
+use crate::message::number_set::KeySet;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::ops::{ControlFlow, Range};
+
+/// What another campaign sent to, of the numbers of a file. Who sent to a number last counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SentBy {
+    /// Its name.
+    pub campaign: String,
+    /// To how many of the numbers.
+    pub numbers: i64,
+    /// When last, in milliseconds since 1970.
+    pub last: i64,
+}
 
 /// Numbers that are best asked for together: 32 octets of memory each.
 pub const ASKED_AT_ONCE: usize = 1 << 20;
@@ -212,9 +223,9 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::now_ms;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::testkit::bench::Bench;
+    use crate::platform::clock::now_ms;
 
     const NUMBERS: [&str; 5] = ["491700000001", "491700000002", "491700000003", "491700000004", "491700000005"];
 

@@ -1,8 +1,10 @@
 //! What an account's profile says about its SMSC in words: what the errors of receipts mean, and the names of its optional
 //! parameters. Kept in the journal, so that reports and views tell it whoever reads them.
 
-use crate::journal::{JournalError, in_transaction};
-use crate::wire::{Tag, TlvShape, Tlvs, tlv_words};
+use crate::journal::error::JournalError;
+use crate::journal::store::notes::in_transaction;
+use crate::message::tlv_words::{TlvShape, tlv_words};
+use crate::wire::{Tag, Tlvs};
 use hashbrown::HashMap;
 use rusqlite::Connection;
 

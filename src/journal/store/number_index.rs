@@ -9,7 +9,7 @@
 
 pub mod upkeep;
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::message::address::Destination;
 use rusqlite::{Connection, OptionalExtension};
 use siphasher::sip::SipHasher13;
@@ -67,7 +67,7 @@ struct Hashing(u64, u64);
 impl Hashing {
     /// By the key that the journal has; `None`: it has none yet.
     fn load(connection: &Connection) -> Result<Option<Self>, JournalError> {
-        let Some(key) = crate::journal::note(connection, KEY)? else { return Ok(None) };
+        let Some(key) = crate::journal::store::notes::note(connection, KEY)? else { return Ok(None) };
         let half = |range| key.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok());
         match (half(0..16), half(16..32)) {
             (Some(first), Some(second)) => Ok(Some(Self(first, second))),

@@ -5,15 +5,15 @@
 //! as one, by a rule of its own. UNKNOWN is not: there the SMSC says only that it does not know. A message in doubt
 //! cannot be asked after, since its message_id would have come in the answer that is missing.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::unmatched::Rule;
 use crate::journal::model::events::Chunk;
 use crate::journal::model::key::{Attempt, Outcome, RECEIPTS_MAX};
-use crate::journal::now_ms;
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::{MessageFacts, receipts_of};
 use crate::journal::writer::read_ahead::encode_again;
 use crate::journal::writer::retry_queue::Waiting;
+use crate::platform::clock::now_ms;
 use crate::platform::failpoint::reach;
 use crate::wire::MessageState;
 use hashbrown::HashSet;
@@ -110,7 +110,7 @@ pub struct Targets {
 impl Targets {
     /// Those of a campaign. No lines: all.
     pub fn of(connection: &Connection, books: &Books, campaign: &str, lines: &[u64]) -> Result<Self, JournalError> {
-        let id = crate::journal::campaign_id(connection, campaign)?;
+        let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
         let found = books.campaigns.iter().enumerate().find(|(_, book)| book.id == id);
         let Some((index, book)) = found else {
             return Err(JournalError::Inconsistent(format!("campaign {campaign} is not in the books")));

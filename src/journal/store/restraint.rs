@@ -1,9 +1,10 @@
 //! What was decided about going on: which messages go first, and that a campaign went on or was stopped. Facts, appended in
 //! the transaction of what they rest on.
 
+use crate::journal::error::JournalError;
 use crate::journal::model::key::Attempt;
 use crate::journal::store::counts::Books;
-use crate::journal::{JournalError, now_ms};
+use crate::platform::clock::now_ms;
 use crate::policy::restraint::{Bad, Canary, GoOnWhen, LAST, LastAnswers, Restraint};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -88,16 +89,6 @@ pub fn begin(
     }
     connection.execute_batch("COMMIT")?;
     Ok(canaries)
-}
-
-/// The campaigns by name that were stopped, each with why: what is to be said before they go on.
-pub fn stops(connection: &Connection, names: &[String]) -> Result<Vec<JournalError>, JournalError> {
-    let mut stops = Vec::new();
-    for name in names {
-        let id = crate::journal::campaign_id(connection, name)?;
-        stops.extend(stop_of(connection, id, name)?);
-    }
-    Ok(stops)
 }
 
 /// Why the campaign was stopped, if the last word about it is that.

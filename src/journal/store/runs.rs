@@ -1,7 +1,8 @@
 //! How campaigns were sent: what each run was told, kept so that the next one goes on the same way and a report can tell.
 
-use crate::journal::query::Stamp;
-use crate::journal::{JournalError, now_ms};
+use crate::journal::error::JournalError;
+use crate::platform::clock::now_ms;
+use crate::words::stamp::Stamp;
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 
@@ -35,7 +36,7 @@ pub struct RunRow {
 
 /// Notes that a run begins; returns its number.
 pub fn begin(connection: &Connection, run: &RunRow, campaigns: &[i64]) -> Result<i64, JournalError> {
-    crate::journal::in_transaction(connection, || {
+    crate::journal::store::notes::in_transaction(connection, || {
         connection.execute(
             "INSERT INTO run (started_at, account, host, port, tls, bind, connections, window, rate)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",

@@ -3,8 +3,10 @@
 //!
 //! `suppression` holds the list as it stands, `suppression_event` every change of it; both are written in one transaction.
 
-use crate::journal::{JournalError, in_transaction, now_ms};
+use crate::journal::error::JournalError;
+use crate::journal::store::notes::in_transaction;
 use crate::message::address::Destination;
+use crate::platform::clock::now_ms;
 use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -342,7 +344,7 @@ impl Suppressions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::open_or_create;
+    use crate::journal::open::open_or_create;
 
     const A: &str = "447700900001";
 

@@ -1,9 +1,12 @@
 //! A campaign's message to another number, to see how it arrives: a campaign of its own, so that it is claimed, answered and
 //! recovered as any other, and counts nowhere else.
 
+use crate::journal::error::JournalError;
 use crate::journal::files::lock::ImportLock;
-use crate::journal::{JournalError, campaign_id, in_transaction, now_ms, open_existing};
+use crate::journal::open::open_existing;
+use crate::journal::store::notes::{campaign_id, in_transaction};
 use crate::message::address::Destination;
+use crate::platform::clock::now_ms;
 use rusqlite::OptionalExtension;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Campaigns that are the same again under another name: of the same file, or of the same messages in another spelling of
 //! the file (line ends, delimiter, the order of the rows).
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::campaign::CampaignOptions;
 use rusqlite::{Connection, OptionalExtension};
 use siphasher::sip128::{Hasher128, SipHasher13};

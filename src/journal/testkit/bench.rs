@@ -2,17 +2,18 @@
 
 use crate::journal::files::answer_log::Answers;
 use crate::journal::model::campaign::CampaignOptions;
+use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::events::{
     Answer, Batch, InboundEvent, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession,
 };
 use crate::journal::model::key::State;
-use crate::journal::store::counts::InDoubtPolicy;
+use crate::journal::open::open_existing;
 use crate::journal::store::decisions::{Decision, request};
 use crate::journal::store::intake::{Intake, Kept, NewMessage};
 use crate::journal::writer::recovery::{Recovery, recover};
 use crate::journal::writer::retry_queue::{DELAYS_MS, RetryRules};
 use crate::journal::writer::{Board, Keeper, KeeperSettings};
-use crate::journal::{now_ms, open_existing};
+use crate::platform::clock::now_ms;
 use crate::wire::MessageState;
 use crossbeam_channel::{Receiver, bounded};
 use std::path::PathBuf;
@@ -95,7 +96,7 @@ impl Bench {
         self.sessions.clear();
         let connection = open_existing(&self.path).unwrap();
         let Recovery { connection, mut books, .. } = recover(connection, &self.path, &self.rules).unwrap();
-        crate::run::pipeline::apply_controls(&connection, &mut books).unwrap();
+        crate::journal::store::decisions::apply_all(&connection, &mut books).unwrap();
         let settings = KeeperSettings {
             path: self.path.clone(),
             active: vec![0],
@@ -288,7 +289,7 @@ impl Bench {
 
     /// The states of all messages, as everybody sees them; checks that counts and stored states agree with them.
     pub fn states(&self) -> Vec<String> {
-        let connection = crate::journal::open_read_only(&self.path).unwrap();
+        let connection = crate::journal::open::open_read_only(&self.path).unwrap();
         let mut statement = connection.prepare("SELECT state FROM message_status ORDER BY line").unwrap();
         let states: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
         for state in State::ALL {
@@ -305,7 +306,7 @@ impl Bench {
     }
 
     pub fn query<T>(&self, sql: &str, read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
-        let connection = crate::journal::open_read_only(&self.path).unwrap();
+        let connection = crate::journal::open::open_read_only(&self.path).unwrap();
         let mut statement = connection.prepare(sql).unwrap();
         let rows = statement.query_map([], |row| read(row)).unwrap();
         rows.collect::<Result<_, _>>().unwrap()

@@ -2,8 +2,8 @@
 
 use super::bench::{Bench, Told};
 use crate::journal::model::campaign::CampaignOptions;
+use crate::journal::model::campaign::InDoubtPolicy::{Hold, Resend};
 use crate::journal::model::state::ReceiptsFor;
-use crate::journal::store::counts::InDoubtPolicy::{Hold, Resend};
 use crate::journal::store::decisions::Decision;
 use crate::wire::MessageState::{Delivered, Enroute, Undeliverable};
 use proptest::prelude::*;
@@ -355,7 +355,7 @@ fn resolve_resends_while_a_sender_runs_and_when_none_does() {
     let again = bench.send(session, 1);
     assert_eq!((again[0].attempt.part(), again[0].attempt.tried()), (sent[0].attempt.part(), 1));
     bench.answer(session, again[0], OK, "a2");
-    let other = crate::journal::open_existing(&bench.path).unwrap();
+    let other = crate::journal::open::open_existing(&bench.path).unwrap();
     bench.keeper = None;
     crate::journal::store::decisions::request(&other, "test", &Decision::Resend { lines: vec![] }).unwrap();
     bench.restart();
@@ -593,7 +593,7 @@ fn f38_an_opt_in_word_takes_back_what_an_opt_out_word_did() {
         crate::wire::encode(&crate::wire::Pdu::DeliverSm(sm), 1, crate::wire::CommandStatus::OK, &mut pdu).unwrap();
         pdu
     };
-    let other = crate::journal::open_existing(&bench.path).unwrap();
+    let other = crate::journal::open::open_existing(&bench.path).unwrap();
     let number = crate::message::address::Destination::parse(B).unwrap();
     let why = crate::journal::store::suppression::Why {
         source: crate::journal::store::suppression::Source::File,
@@ -620,7 +620,7 @@ fn f38_suppressing_while_a_sender_runs_spares_what_is_to_be_tried_again() {
     let session = bench.open_session();
     let sent = bench.send(session, 1);
     bench.answer(session, sent[0], 0x58, "");
-    let other = crate::journal::open_existing(&bench.path).unwrap();
+    let other = crate::journal::open::open_existing(&bench.path).unwrap();
     for number in [A, B] {
         let number = crate::message::address::Destination::parse(number).unwrap();
         crate::journal::store::suppression::add(
@@ -787,7 +787,7 @@ fn f39_many_outstanding() {
     let id = |n: i64| format!("{:016x}", (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let mut bench = Bench::new(&[(A, 1)], Hold);
     bench.keeper = None;
-    let writer = crate::journal::open_existing(&bench.path).unwrap();
+    let writer = crate::journal::open::open_existing(&bench.path).unwrap();
     writer.execute_batch("PRAGMA synchronous = OFF; BEGIN").unwrap();
     for n in 1..=count {
         writer

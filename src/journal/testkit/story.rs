@@ -1,7 +1,7 @@
 //! A journal with every kind of story, told by plain inserts: what the tests of reports and checks rest on.
 
 use crate::journal::model::key::{Attempt, Outcome, State, Verdict};
-use crate::journal::open_or_create;
+use crate::journal::open::open_or_create;
 use crate::journal::query::{Counts, campaigns};
 use crate::journal::store::history::MessageFacts;
 use rusqlite::{Connection, params};

@@ -1,7 +1,7 @@
 //! Intents, in the order in which they were made: serials and sequence numbers.
 
 use super::Check;
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::sequence::FIRST;
 use crate::wire::SEQUENCE_NUMBER_MAX;
 use hashbrown::HashMap;

@@ -1,7 +1,7 @@
 //! Messages and all that is known of them, merged by key, a chunk of messages in each snapshot.
 
 use super::{Check, Found};
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::model::state::{AttemptFacts, leaves_doubt, message_state};
 use crate::journal::query::CampaignSummary;

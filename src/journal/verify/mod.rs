@@ -7,8 +7,8 @@
 mod claims;
 mod messages;
 
-use super::JournalError;
 use super::query::{CampaignSummary, campaigns};
+use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -205,6 +205,15 @@ fn skipped_rows(connection: &Connection, campaigns: &[CampaignSummary]) -> Resul
         }
     }
     Ok(check)
+}
+
+/// Fails where the file is damaged. Reads all of it: for journals only that are refused anyway.
+pub fn check_whole(connection: &Connection, journal: &std::path::Path) -> Result<(), JournalError> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    match found.as_str() {
+        "ok" => Ok(()),
+        _ => Err(JournalError::Damaged(journal.into(), found)),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::journal::model::key::{Attempt, Outcome, Verdict};
-use crate::journal::open_read_only;
+use crate::journal::open::open_read_only;
 use crate::journal::testkit::story::{START, Story};
 
 /// Does something to a good journal, and says which checks fail then.

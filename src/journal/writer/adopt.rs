@@ -4,6 +4,7 @@
 //! each part gets an attempt of a session that never was, with the verdict "in doubt", so that all that holds for doubts holds
 //! for it, and `resolve` decides.
 
+use crate::journal::error::JournalError;
 use crate::journal::files::answer_log::Answers;
 use crate::journal::files::write_marks::{Marks, boot_id};
 use crate::journal::model::key::{Attempt, State, Verdict};
@@ -14,9 +15,11 @@ use crate::journal::store::history::{MessageFacts, stored_state};
 use crate::journal::store::identity;
 use crate::journal::store::identity::FileMark;
 use crate::journal::store::known::Note;
-use crate::journal::writer::recovery::{Recovery, pronounce, recover};
+use crate::journal::store::notes::in_transaction;
+use crate::journal::store::verdicts::insert_verdict;
+use crate::journal::writer::recovery::{Recovery, recover};
 use crate::journal::writer::retry_queue::RetryRules;
-use crate::journal::{JournalError, in_transaction, now_ms};
+use crate::platform::clock::now_ms;
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -133,7 +136,7 @@ struct Original {
 
 impl Original {
     fn begin(connection: &Connection) -> Result<Self, JournalError> {
-        let serial = crate::journal::writer::recovery::extent(connection)?.serial + 1;
+        let serial = crate::journal::store::identity::extent(connection)?.serial + 1;
         let now = now_ms();
         connection.execute(
             "INSERT INTO session (opened_at, closed_at, boot_id, first_serial, peer, system_id, bind, smpp_version, reason)
@@ -153,6 +156,6 @@ impl Original {
             .execute((self.serial, attempt.tried(), attempt.part(), message, self.session, self.number, now_ms()))?;
         self.serial += 1;
         self.number += 1;
-        pronounce(connection, attempt, Verdict::InDoubt, REASON)
+        insert_verdict(connection, attempt, Verdict::InDoubt, REASON)
     }
 }

@@ -2,13 +2,15 @@
 
 use super::portions::GIVEN_BACK;
 use super::{Keeper, SessionBook};
+use crate::journal::error::JournalError;
 use crate::journal::files::write_marks::boot_id;
 use crate::journal::model::events::{Sent, SessionFacts, SessionNumber, ToJournal, ToSession};
 use crate::journal::model::key::{Attempt, State, TRIES_MAX, Verdict};
+use crate::journal::store::notes::set_note;
 use crate::journal::writer::recovery;
 use crate::journal::writer::recovery::RUN;
 use crate::journal::writer::retry_queue::{Waiting, steady_ms};
-use crate::journal::{JournalError, now_ms, set_note};
+use crate::platform::clock::now_ms;
 use crossbeam_channel::Sender;
 
 impl Keeper {
@@ -144,7 +146,7 @@ impl Keeper {
     /// A claimed attempt that never left.
     fn unwritten(&mut self, sent: Sent, reason: &str) -> Result<(), JournalError> {
         self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
-        recovery::pronounce(&self.connection, sent.attempt, Verdict::NotWritten, reason)?;
+        crate::journal::store::verdicts::insert_verdict(&self.connection, sent.attempt, Verdict::NotWritten, reason)?;
         self.again(&sent, 0)?;
         self.settled(&sent);
         Ok(())

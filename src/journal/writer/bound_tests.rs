@@ -1,13 +1,13 @@
 //! What would keep a transaction for long goes in slices, and a sender that dies between two of them loses nothing.
 
+use crate::journal::model::campaign::InDoubtPolicy::Hold;
 use crate::journal::model::events::ToJournal;
-use crate::journal::store::counts::InDoubtPolicy::Hold;
+use crate::journal::open::{open_existing, open_read_only};
 use crate::journal::store::decisions::{Decision, request};
 use crate::journal::store::suppression;
 use crate::journal::store::suppression::{Source, Why};
 use crate::journal::testkit::bench::Bench;
 use crate::journal::verify::verify;
-use crate::journal::{open_existing, open_read_only};
 use crate::message::address::Destination;
 use std::collections::BTreeMap;
 

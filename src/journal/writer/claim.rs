@@ -1,13 +1,12 @@
 //! Claims: intents to send, each given serials and sequence numbers, committed before anything of them is written.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::events::{Chunk, Item, Run, ToSession};
 use crate::journal::model::key::{Attempt, State, Verdict};
-use crate::journal::now_ms;
 use crate::journal::store::history::MessageFacts;
 use crate::journal::writer::Keeper;
-use crate::journal::writer::recovery;
 use crate::journal::writer::retry_queue::steady_ms;
+use crate::platform::clock::now_ms;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,10 +140,15 @@ impl Keeper {
                 in_doubt = true;
                 let attempt = Attempt::new(item.attempt.part(), tried);
                 let reason = format!("no answer, and not sent again: {reason}");
-                recovery::pronounce(&self.connection, attempt, Verdict::InDoubt, &reason)?;
+                crate::journal::store::verdicts::insert_verdict(&self.connection, attempt, Verdict::InDoubt, &reason)?;
             }
             if !in_doubt {
-                recovery::pronounce(&self.connection, item.attempt, Verdict::Abandon, &reason)?;
+                crate::journal::store::verdicts::insert_verdict(
+                    &self.connection,
+                    item.attempt,
+                    Verdict::Abandon,
+                    &reason,
+                )?;
             }
         }
         Ok(())
@@ -306,8 +310,8 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::model::events::ToJournal;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
     use crate::journal::testkit::bench::Bench;
 
     #[test]

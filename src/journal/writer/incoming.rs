@@ -1,6 +1,6 @@
 //! What came from the SMSC, written down: answers, receipts, messages from handsets.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::{Found, IdKey};
 use crate::journal::matcher::rules::{Judgement, Named, may_be_for};
 use crate::journal::matcher::unmatched::{Rule, Stray, fingerprint};

@@ -23,8 +23,7 @@ mod withdraw;
 use restrain::Watch;
 pub use start::{KeeperSettings, RECEIPT_HORIZON};
 
-use super::JournalError;
-use super::now_ms;
+use crate::journal::error::JournalError;
 use crate::journal::files::reserve::Reserve;
 use crate::journal::matcher::alternatives::Table;
 use crate::journal::matcher::doubts::Doubts;
@@ -40,6 +39,7 @@ use crate::journal::store::counts::Books;
 use crate::journal::writer::read_ahead::Feeder;
 use crate::journal::writer::retry_queue::{Retries, RetryRules};
 use crate::message::text::DefaultAlphabet;
+use crate::platform::clock::now_ms;
 use crate::platform::failpoint::reach;
 use crate::platform::sabotage;
 use crossbeam_channel::{Receiver, Sender, never, select};
@@ -557,9 +557,11 @@ fn data_version(connection: &Connection) -> Result<i64, JournalError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{JournalError, beside, open_existing};
     use super::*;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
+    use crate::journal::beside::beside;
+    use crate::journal::error::JournalError;
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
+    use crate::journal::open::open_existing;
     use crate::journal::testkit::bench::Bench;
     use crossbeam_channel::bounded;
 

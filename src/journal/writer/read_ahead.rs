@@ -2,13 +2,14 @@
 //! that the journal thread has nothing to do for a claim but to write it. Messages never change once their campaign is
 //! whole, so what was read ahead stays right; what must not go any more is left out when it is claimed.
 
+use crate::journal::error::JournalError;
 use crate::journal::model::campaign::{CampaignOptions, Receipts, Via};
 use crate::journal::model::events::{Chunk, Item};
 use crate::journal::model::key::Attempt;
+use crate::journal::open::open_read_only;
 use crate::journal::store::added_fields;
 use crate::journal::store::counts::Books;
 use crate::journal::writer::retry_queue::Waiting;
-use crate::journal::{JournalError, open_read_only};
 use crate::message::address::{Destination, SENDER_LENGTH_MAX, Sender};
 use crate::message::fields::{FieldError, Problem, SubmitFields};
 use crate::message::text::{Concat, DefaultAlphabet, Encoder, Encoding, PartHeader, Reference};

@@ -1,15 +1,41 @@
 //! What is done first thing under the lock: answers that were noted and not committed are taken in; then every claimed
 //! attempt without an answer becomes in doubt, or is queued again where the write mark proves that it never left. That is
 //! the whole of recovery.
+//!
+//! Every case of an attempt that a start can find; the first row that fits decides. A note or a mark counts only where it is
+//! of the session that claimed the attempt, of the run that had sessions last, and of this boot of the machine: what a process
+//! wrote beside the journal without syncing survives the process, not the machine.
+//!
+//! | | session | answer committed | answer noted | verdict committed | write mark | what recovery does |
+//! |---|---|---|---|---|---|---|
+//! | 1 | ended | any | any | any | any | nothing: its end settled it |
+//! | 2 | open | yes | any | any | any | nothing |
+//! | 3 | open | no | yes | any | any | takes the answer in, also where a response timer had put the attempt in doubt |
+//! | 4 | open | no | no | yes | any | nothing: the doubt stands, and what was decided about it |
+//! | 5 | open | no | no | no | below it | verdict *not written*: queued again |
+//! | 6 | open | no | no | no | at or above it, or none | verdict *in doubt*, then what the policy says |
+//!
+//! The policy of row 6 is the campaign's `--in-doubt`: `hold` adds nothing, `assume-sent` adds that verdict, `resend` adds the
+//! verdict *resend* as often as the retry rules have delays. A receipt that was matched to the attempt before the crash changes
+//! no row: the state rule ([`crate::journal::model::state`]) counts an attempt that a receipt names as taken, so that it is
+//! neither in doubt nor sent again; row 5 alone is stronger, since references of 16 bits come
+//! again, and a mark does not err. Decisions (`cancel`, `resolve`) are applied after recovery, to the states that it left.
+//!
+//! `recovery/table_tests.rs` goes through all combinations.
 
+use crate::journal::error::JournalError;
 use crate::journal::files::answer_log::{Answers, Noted};
-use crate::journal::files::write_marks::{Extent, Marks, boot_id};
+use crate::journal::files::write_marks::{Marks, boot_id};
 use crate::journal::matcher::id_index::hash_keys;
+use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::key::{Attempt, State, Verdict};
-use crate::journal::store::counts::{Books, InDoubtPolicy};
+use crate::journal::store::counts::Books;
+use crate::journal::store::identity::extent;
+use crate::journal::store::notes::note;
+use crate::journal::store::verdicts::insert_verdict;
 use crate::journal::writer::replay;
 use crate::journal::writer::retry_queue::RetryRules;
-use crate::journal::{JournalError, note, now_ms};
+use crate::platform::clock::now_ms;
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
 use std::path::Path;
@@ -153,21 +179,17 @@ pub fn settle_marks(connection: &Connection, path: &Path, marks: &Marks) -> Resu
     noted.map_err(|error| JournalError::side_file(path, "-marks", error))
 }
 
+/// The same after an orderly end, unless a session is open all the same.
+pub fn settle_ended(path: &Path) -> Result<(), JournalError> {
+    let connection = crate::journal::open::open_existing(path)?;
+    let open = "SELECT EXISTS (SELECT 1 FROM session WHERE closed_at IS NULL)";
+    let is_open: bool = connection.query_row(open, [], |row| row.get(0))?;
+    if is_open { Ok(()) } else { settle_marks(&connection, path, &Marks::open(path)?) }
+}
+
 /// A number that no other journal has.
 fn identity(connection: &Connection) -> Result<u64, JournalError> {
     Ok(hash_keys(connection)?.0)
-}
-
-/// How far the journal has come.
-pub(in crate::journal) fn extent(connection: &Connection) -> Result<Extent, JournalError> {
-    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    Ok(Extent {
-        session: number("SELECT coalesce(max(id), 0) FROM session")?,
-        serial: number(
-            "SELECT coalesce(max(first_serial + parts - 1), 0) FROM claim
-              WHERE first_serial = (SELECT max(first_serial) FROM claim)",
-        )?,
-    })
 }
 
 /// The number of the run that had sessions last.
@@ -177,7 +199,7 @@ fn run(connection: &Connection) -> Result<u64, JournalError> {
 
 /// Refuses what recovery would refuse, and changes nothing.
 pub fn judge_marks(connection: &Connection, path: &Path) -> Result<(), JournalError> {
-    if crate::journal::beside(path, "-marks").exists() {
+    if crate::journal::beside::beside(path, "-marks").exists() {
         refuse_if_behind(connection, path, &Marks::open(path)?)
     } else {
         Ok(())
@@ -192,7 +214,7 @@ fn refuse_if_behind(connection: &Connection, path: &Path, marks: &Marks) -> Resu
     let known = extent(connection)?;
     let settled = marks.settled(identity(connection)?);
     let behind = |what: &str, marked: i64, known: i64| {
-        let file = crate::journal::beside(path, "-marks");
+        let file = crate::journal::beside::beside(path, "-marks");
         let words = format!("{} names {what} {marked}, and the journal ends with {known}", file.display());
         Err(JournalError::Behind { path: path.into(), words })
     };
@@ -311,7 +333,7 @@ fn settle_claim(
             doubt(connection, attempt, "the sender died before the answer came", policy, rules)?;
         } else {
             recovered.requeued += 1;
-            pronounce(connection, attempt, Verdict::NotWritten, "the sender died before it was written")?;
+            insert_verdict(connection, attempt, Verdict::NotWritten, "the sender died before it was written")?;
         }
     }
     Ok(())
@@ -340,17 +362,17 @@ pub fn doubt(
     policy: InDoubtPolicy,
     rules: &RetryRules,
 ) -> Result<Option<i64>, JournalError> {
-    pronounce(connection, attempt, Verdict::InDoubt, reason)?;
+    insert_verdict(connection, attempt, Verdict::InDoubt, reason)?;
     match policy {
         InDoubtPolicy::Hold => Ok(None),
         InDoubtPolicy::AssumeSent => {
-            pronounce(connection, attempt, Verdict::AssumeSent, "--in-doubt assume-sent")?;
+            insert_verdict(connection, attempt, Verdict::AssumeSent, "--in-doubt assume-sent")?;
             Ok(None)
         }
         InDoubtPolicy::Resend => {
             let delay_ms = rules.delays_ms.get(resent(connection, attempt.part())?).copied();
             if delay_ms.is_some() {
-                pronounce(connection, attempt, Verdict::Resend, BY_POLICY)?;
+                insert_verdict(connection, attempt, Verdict::Resend, BY_POLICY)?;
             }
             Ok(delay_ms)
         }
@@ -375,22 +397,6 @@ fn resent(connection: &Connection, part: i64) -> Result<usize, JournalError> {
     Ok(resent)
 }
 
-/// Appends a verdict.
-pub fn pronounce(
-    connection: &Connection,
-    attempt: Attempt,
-    verdict: Verdict,
-    reason: &str,
-) -> Result<(), JournalError> {
-    connection.prepare_cached("INSERT INTO verdict (attempt, at, kind, reason) VALUES (?1, ?2, ?3, ?4)")?.execute((
-        attempt.0,
-        now_ms(),
-        verdict as u8,
-        reason,
-    ))?;
-    Ok(())
-}
-
 /// The attempts of a claim that have neither answer nor verdict.
 fn without_fate(connection: &Connection, tried: u16, first: i64, parts: i64) -> Result<Vec<Attempt>, JournalError> {
     let (from, to) = Attempt::range(first, first + parts);
@@ -406,11 +412,14 @@ fn without_fate(connection: &Connection, tried: u16, first: i64, parts: i64) -> 
 }
 
 #[cfg(test)]
+mod table_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::beside::beside;
     use crate::journal::model::events::SessionNumber;
+    use crate::journal::open::open_existing;
     use crate::journal::testkit::bench::Bench;
-    use crate::journal::{beside, open_existing};
     use std::sync::Arc;
 
     /// What a start makes of a journal with these marks: session, serial, run. It has one session, and two attempts.

@@ -1,7 +1,7 @@
 //! What was noted of answers ([`crate::journal::files::answer_log`]) and never committed: taken in at a start, by the code that writes down
 //! what comes from a session.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::files::answer_log::Noted;
 use crate::journal::matcher::id_archive::Spill;
 use crate::journal::matcher::id_index::{Ids, hash_keys};
@@ -123,7 +123,7 @@ fn rules(noted: &Noted) -> RetryRules {
 #[cfg(test)]
 mod tests {
     use crate::journal::files::answer_log::Answers;
-    use crate::journal::store::counts::InDoubtPolicy;
+    use crate::journal::model::campaign::InDoubtPolicy;
     use crate::journal::testkit::bench::Bench;
 
     const NUMBERS: [&str; 6] =
@@ -196,7 +196,7 @@ mod tests {
             bench.restart();
             let expected = if what == "nothing" { 2 } else { 0 };
             assert_eq!(answers(&bench).len(), expected, "{what}");
-            let found = std::fs::metadata(crate::journal::beside(&bench.path, "-answers")).unwrap().len();
+            let found = std::fs::metadata(crate::journal::beside::beside(&bench.path, "-answers")).unwrap().len();
             assert_eq!(found, 0, "{what}: forgotten once recovery is committed");
             let before = bench.states();
             bench.restart();

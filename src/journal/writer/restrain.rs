@@ -1,7 +1,7 @@
 //! When the journal thread stops by itself: too much of what came back is bad, or the canary did not come to what was asked.
 
 use super::Keeper;
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::events::ToSession;
 use crate::journal::model::key::State;
 use crate::journal::store::counts::Books;

@@ -2,7 +2,7 @@
 
 pub mod backlog;
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::{Attempt, Outcome, TRIES_MAX, Verdict};
 use crate::journal::model::state::{AttemptFacts, is_to_send, may_go_on};
 use crate::journal::store::counts::Books;
@@ -300,8 +300,8 @@ pub fn ban_reference(connection: &Connection, references: &AtomicBool) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::model::campaign::InDoubtPolicy;
     use crate::journal::model::events::ToJournal;
-    use crate::journal::store::counts::InDoubtPolicy;
     use crate::journal::testkit::bench::Bench;
 
     #[test]

@@ -2,6 +2,8 @@
 
 use super::restrain::Watch;
 use super::{Board, Held, Inode, Keeper, Status, data_version, inode_of};
+use crate::journal::beside::beside;
+use crate::journal::error::JournalError;
 use crate::journal::files::reserve::Reserve;
 use crate::journal::matcher::alternatives;
 use crate::journal::matcher::doubts;
@@ -22,7 +24,6 @@ use crate::journal::writer::read_ahead;
 use crate::journal::writer::read_ahead::Feeder;
 use crate::journal::writer::retry_queue;
 use crate::journal::writer::retry_queue::{Retries, RetryRules, backlog};
-use crate::journal::{JournalError, beside};
 use crate::message::text::DefaultAlphabet;
 use crate::policy::restraint::StopWhen;
 use hashbrown::{HashMap, HashSet};

@@ -1,7 +1,7 @@
 //! How much SQLite did, counted and not timed: what a pattern of traffic costs can be told from it on a busy machine, too.
 
 use super::Keeper;
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -33,12 +33,13 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::model::events::{Sent, ToJournal, ToSession};
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
+    use crate::journal::open::open_existing;
     use crate::journal::store::decisions::Decision;
     use crate::journal::store::suppression;
     use crate::journal::testkit::bench::Bench;
-    use crate::journal::{now_ms, open_existing};
+    use crate::platform::clock::now_ms;
 
     const A: &str = "491700000001";
     const B: &str = "491700000002";

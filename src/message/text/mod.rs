@@ -1,7 +1,7 @@
 //! Texts on the wire: which alphabet, how many parts, which octets. Pure: nothing here does I/O.
 //!
 //! [`segment`] says what a text will cost and is quick enough to be asked of every row of a campaign; [`Encoder`] makes
-//! the octets of its parts when they are sent; [`decode`] reads what an SMSC delivers.
+//! the octets of its parts when they are sent; [`mod@decode`] reads what an SMSC delivers.
 //!
 //! A part never ends inside an extension pair, a surrogate pair or, unless one cluster alone overflows a part, inside a
 //! grapheme cluster, so a family emoji arrives whole.
@@ -13,10 +13,8 @@ mod split;
 
 use std::fmt;
 
-pub use decode::{
-    Concatenation, DefaultAlphabet, concatenation, decode, decode_with_header, split_udh, unfinished, unpack,
-};
-pub use encode::{ESM_CLASS_UDHI, Encoder, PartHeader, Reference, encode_part, pack};
+pub use decode::{Concatenation, DefaultAlphabet, concatenation, decode, decode_with_header, split_udh, unfinished};
+pub use encode::{ESM_CLASS_UDHI, Encoder, PartHeader, Reference, encode_part};
 use split::Split;
 
 /// Parts that one message can have: the UDH counts them in one octet.

@@ -30,11 +30,6 @@ pub struct Pace {
 }
 
 impl Findings {
-    /// Whether the SMSC took any message.
-    pub fn any_taken(&self) -> bool {
-        self.sent.iter().any(Sent::was_taken)
-    }
-
     /// Whether the SMSC took the message that tests this.
     pub fn took(&self, number: usize) -> bool {
         self.sent.iter().any(|sent| sent.number == number && sent.was_taken())

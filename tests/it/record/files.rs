@@ -3,7 +3,7 @@
 use super::{SUBMIT, assert_private, pcap};
 use crate::common::independent_smsc::{IndependentSmsc, Settings};
 use crate::common::{Smppost, expected, rows, rows_with, skipped, states};
-use smppost::record::{Options, Recorder};
+use smppost::testing::record::{Options, Recorder};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Which messages go to a number, in memory: read slice by slice while receipts ask for it, 8 octets a message. It is
 //! only needed as long as ids say nothing of whose a receipt is.
 
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::LAST_DIGITS;
 use crate::message::address::Destination;
 use hashbrown::{HashMap, HashSet};

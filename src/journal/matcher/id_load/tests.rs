@@ -1,4 +1,4 @@
-use crate::journal::store::counts::InDoubtPolicy::Hold;
+use crate::journal::model::campaign::InDoubtPolicy::Hold;
 use crate::journal::testkit::bench::{Bench, Told};
 use crate::wire::MessageState::Delivered;
 

@@ -1,4 +1,4 @@
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::matcher::rules::Parties;
 use crate::journal::matcher::unmatched::Stray;
 use crate::journal::model::campaign::CampaignOptions;

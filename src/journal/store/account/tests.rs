@@ -1,5 +1,5 @@
 use super::*;
-use crate::journal::open_or_create;
+use crate::journal::open::open_or_create;
 use tempfile::TempDir;
 
 fn identity(name: Option<&str>, addresses: &[&str]) -> Identity {

@@ -1,13 +1,13 @@
 //! What goes again or not after all: messages that came back, and those that were cancelled.
 
 use super::suppresses;
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::{Attempt, State, Verdict};
 use crate::journal::model::state::{ReceiptsFor, came_back, may_go_on};
-use crate::journal::now_ms;
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::{MessageFacts, message_of};
-use crate::journal::writer::recovery::pronounce;
+use crate::journal::store::verdicts::insert_verdict;
+use crate::platform::clock::now_ms;
 use rusqlite::{Connection, OptionalExtension};
 
 /// The attempts, from one number on and before another, whose receipt says that they came back (expired, undeliverable,
@@ -28,7 +28,7 @@ const CAME_BACK: &str = "
 /// How many messages of a campaign came back and may go again, by what their receipts say; an estimate where receipts
 /// contradict each other.
 pub fn count_came_back(connection: &Connection, campaign: &str, error: Option<&str>) -> Result<i64, JournalError> {
-    let id = crate::journal::campaign_id(connection, campaign)?;
+    let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
     let (first, end): (i64, i64) =
         connection.query_row("SELECT first_id, end_id FROM campaign WHERE id = ?1", [id], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -90,7 +90,7 @@ pub(super) fn retry_failed(
             continue;
         }
         books.touch(connection, message, facts.state(cancelled, awaited))?;
-        pronounce(connection, attempt, Verdict::RetryRejected, "resume --retry-failed")?;
+        insert_verdict(connection, attempt, Verdict::RetryRejected, "resume --retry-failed")?;
         came_back_now.messages.push(message);
     }
     came_back_now.looked_at = attempts.len();

@@ -3,6 +3,7 @@
 //! decides nothing twice.
 
 use super::{Decision, again, suppresses, uncancel};
+use crate::journal::error::JournalError;
 use crate::journal::matcher::manual::Assigned;
 use crate::journal::model::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::model::state::{
@@ -10,8 +11,9 @@ use crate::journal::model::state::{
 };
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::{MessageFacts, message_of};
-use crate::journal::writer::recovery::pronounce;
-use crate::journal::{JournalError, in_transaction, note, now_ms, set_note};
+use crate::journal::store::notes::{in_transaction, note, set_note};
+use crate::journal::store::verdicts::insert_verdict;
+use crate::platform::clock::now_ms;
 use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -214,27 +216,27 @@ impl Slice<'_> {
                 continue;
             }
             self.books.touch(self.connection, message, State::InDoubt)?;
-            self.pronounce(&facts, verdict, reason)?;
+            self.decide(&facts, verdict, reason)?;
             self.applied.again.push((self.index, message));
         }
         Ok(next)
     }
 
-    fn pronounce(&self, facts: &MessageFacts, verdict: Verdict, reason: &str) -> Result<(), JournalError> {
+    fn decide(&self, facts: &MessageFacts, verdict: Verdict, reason: &str) -> Result<(), JournalError> {
         for (n, attempts) in facts.parts.iter().enumerate() {
             let at = |tried| Attempt::new(facts.message + n as i64, tried);
             if verdict != Verdict::Resend {
                 // Also what waits to be sent again: the decision is about the message.
                 let newest = doubts(attempts).next_back().filter(|_| leaves_doubt(attempts));
                 if let Some((tried, _)) = newest {
-                    pronounce(self.connection, at(tried), verdict, reason)?;
+                    insert_verdict(self.connection, at(tried), verdict, reason)?;
                 }
             } else if is_in_doubt(attempts) {
                 for (tried, _) in doubts(attempts).filter(|(_, verdict)| *verdict == Some(Verdict::InDoubt)) {
-                    pronounce(self.connection, at(tried), verdict, reason)?;
+                    insert_verdict(self.connection, at(tried), verdict, reason)?;
                 }
                 if attempts.last().is_some_and(|newest| newest.answer == Some(Outcome::Rejected)) {
-                    pronounce(self.connection, at(attempts.len() as u16 - 1), Verdict::RetryRejected, reason)?;
+                    insert_verdict(self.connection, at(attempts.len() as u16 - 1), Verdict::RetryRejected, reason)?;
                 }
             }
         }
@@ -290,7 +292,7 @@ impl Slice<'_> {
             let n = (attempt.part() - message) as usize;
             if facts.next_attempt(n).tried() == attempt.tried() + 1 && is_rejected(&facts.parts[n]) {
                 self.books.touch(self.connection, attempt.part(), State::Rejected)?;
-                pronounce(self.connection, attempt, Verdict::RetryRejected, "resume --retry-rejected")?;
+                insert_verdict(self.connection, attempt, Verdict::RetryRejected, "resume --retry-rejected")?;
                 if self.applied.again.last() != Some(&(self.index, message)) {
                     self.applied.again.push((self.index, message));
                 }

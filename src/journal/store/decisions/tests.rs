@@ -1,7 +1,7 @@
 use super::super::suppression::{self, Source, Why};
 use super::*;
-use crate::journal::open_existing;
-use crate::journal::store::counts::InDoubtPolicy::{Hold, Resend};
+use crate::journal::model::campaign::InDoubtPolicy::{Hold, Resend};
+use crate::journal::open::open_existing;
 use crate::journal::testkit::bench::{Bench, Told};
 use crate::journal::verify::verify;
 use crate::message::address::Destination;
@@ -14,14 +14,14 @@ const REFUSED: u32 = 0x0B;
 
 /// The states, once the journal was found to agree with itself.
 fn states(bench: &Bench) -> Vec<String> {
-    let report = verify(&crate::journal::open_read_only(&bench.path).unwrap()).unwrap();
+    let report = verify(&crate::journal::open::open_read_only(&bench.path).unwrap()).unwrap();
     let wrong: Vec<_> = report.checks.iter().filter(|check| check.problems > 0).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     bench.states()
 }
 
 fn suppress(bench: &Bench, number: &str) {
-    let other = crate::journal::open_existing(&bench.path).unwrap();
+    let other = crate::journal::open::open_existing(&bench.path).unwrap();
     let why = Why { source: Source::Operator, reason: "asked" };
     suppression::add(&other, Destination::parse(number).unwrap(), why, 0).unwrap();
 }
@@ -77,7 +77,7 @@ fn f27_a_resend_of_what_was_cancelled_is_refused() {
     let session = bench.open_session();
     let sent = bench.send(session, 1);
     bench.lose(session, sent);
-    let other = crate::journal::open_existing(&bench.path).unwrap();
+    let other = crate::journal::open::open_existing(&bench.path).unwrap();
     assert_eq!(against_resending(&other, "test", &[]).unwrap(), None);
     request(&other, "test", &Decision::Cancel { lines: vec![] }).unwrap();
     let words = against_resending(&other, "test", &[]).unwrap().unwrap();
@@ -126,7 +126,7 @@ fn f27_a_suppressed_resend_stays_in_doubt() {
     // No number of theirs is sent to: neither at once nor by and by.
     bench.decide(&Decision::Resend { lines: vec![] });
     assert_eq!(states(&bench), ["in_doubt", "in_doubt"]);
-    let other = crate::journal::open_existing(&bench.path).unwrap();
+    let other = crate::journal::open::open_existing(&bench.path).unwrap();
     let words = against_resending(&other, "test", &[3]).unwrap().unwrap();
     assert!(words.contains("line 3") && words.contains("suppress"), "{words}");
     let numbers = [A, B].map(|number| Destination::parse(number).unwrap());
@@ -216,7 +216,7 @@ fn a_campaign_that_came_later_is_cancelled_by_the_running_sender() {
     };
     intake.store(std::iter::once(Kept::Message(message))).unwrap();
     intake.finish("").unwrap();
-    let other = crate::journal::open_existing(&bench.path).unwrap();
+    let other = crate::journal::open::open_existing(&bench.path).unwrap();
     request(&other, "later", &Decision::Cancel { lines: vec![] }).unwrap();
     bench.keeper().transact(&mut Vec::new(), true).unwrap();
     let states: Vec<String> =

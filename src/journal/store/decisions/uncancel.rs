@@ -2,10 +2,11 @@
 //! one number: the step, and the message with which that step goes on.
 
 use super::again::messages_of;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::MessageFacts;
-use crate::journal::{JournalError, now_ms};
+use crate::platform::clock::now_ms;
 use rusqlite::Connection;
 
 /// The step of a place, above the numbers of messages.

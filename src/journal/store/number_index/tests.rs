@@ -1,5 +1,5 @@
 use super::*;
-use crate::journal::in_transaction;
+use crate::journal::store::notes::in_transaction;
 use crate::journal::store::number_index::upkeep::{Indexer, catch_up, forget, forget_from, sweep, tidy};
 
 /// Messages of a campaign, each of so many parts, without a run. Returns the id behind them.
@@ -40,7 +40,7 @@ fn write_run(connection: &Connection, first: i64, numbers: &[u64], parts: u8) {
 
 fn journal() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(crate::journal::SCHEMA).unwrap();
+    connection.execute_batch(crate::journal::open::SCHEMA).unwrap();
     connection
 }
 

@@ -2,7 +2,8 @@
 //! are bounded; a chunk whose run has no row is nothing, and is swept away.
 
 use super::{CHUNK_BITS, CHUNK_ENTRIES, Hashing, OFFSET_BITS, Run, SPAN_MAX, gaps, key_of, runs, unpack};
-use crate::journal::{JournalError, in_transaction};
+use crate::journal::error::JournalError;
+use crate::journal::store::notes::in_transaction;
 use rusqlite::{Connection, OptionalExtension};
 use std::ops::Range;
 use std::time::Duration;

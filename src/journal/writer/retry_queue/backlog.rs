@@ -2,7 +2,7 @@
 //! moment, and no more parts in memory than are sent in the next ones.
 
 use super::{Retries, RetryRules, Waiting, queue};
-use crate::journal::JournalError;
+use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::MessageFacts;
@@ -152,8 +152,8 @@ fn brought_back(connection: &Connection, books: &Books, range: Range, left: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::model::campaign::InDoubtPolicy::Hold;
     use crate::journal::model::events::ToJournal;
-    use crate::journal::store::counts::InDoubtPolicy::Hold;
     use crate::journal::testkit::bench::Bench;
 
     #[test]

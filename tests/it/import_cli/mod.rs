@@ -1,0 +1,8 @@
+//! Campaign files through the program itself: what is refused and in which words, what is kept, and that a refusal leaves
+//! nothing behind. Tests are named after the fault that they show.
+mod cancelled;
+mod desk;
+mod kept;
+mod preview;
+mod refused;
+mod torn;

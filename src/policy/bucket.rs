@@ -14,12 +14,12 @@ const STRICT_S: f64 = 1.0049;
 /// Tokens are given out for so many seconds at once: at 500/s four.
 const QUANTUM_S: f64 = 0.008;
 /// Two portions are at least this share of their usual gap apart; where several are behind, that one.
-const GAP: f64 = 0.93;
+const GAP: f64 = 0.85;
 const GAP_BEHIND: f64 = 0.8;
 /// So many portions are several.
 const BEHIND: f64 = 12.0;
 /// A writer that wakes late catches up on so many seconds.
-const CATCH_UP_S: f64 = 0.25;
+const CATCH_UP_S: f64 = 0.6;
 /// A connection that wanted something so many seconds ago has a share of what there is.
 const RIVAL_S: f64 = 0.25;
 /// What was taken within so many seconds is remembered as taken at its end.

@@ -85,6 +85,8 @@ const HELD_S: [f64; 7] = [1.0, 2.0, 4.0, 8.5, 17.0, 34.0, 60.0];
 /// So many refused in a row after a cut, and none accepted: a penalty box.
 const NONE_ACCEPTED: u32 = 6;
 const NONE_ACCEPTED_S: f64 = 0.4;
+/// The logarithm of how likely it may be that chance refuses so many in a row.
+const UNLIKELY: f64 = -9.0;
 /// One that was sent while held counts as lost after so many seconds.
 const SINGLE_LOST_S: f64 = 15.0;
 /// Refusals of a code that are not its messages' fault while nothing is accepted.
@@ -533,7 +535,13 @@ impl Controller {
 
     /// Whether of those sent for a while none was accepted.
     fn accepts_nothing(&self, now: f64) -> bool {
-        self.none_accepted >= NONE_ACCEPTED && now - self.slowest - self.refused_since >= NONE_ACCEPTED_S
+        if self.none_accepted < NONE_ACCEPTED || now - self.slowest - self.refused_since < NONE_ACCEPTED_S {
+            return false;
+        }
+        // Where most are refused anyway, as many in a row are nothing new.
+        let before = self.evidence.between(self.refused_since - LONG_S, self.refused_since);
+        let share = (before.refused + 2.0) / (before.sent + 4.0);
+        f64::from(self.none_accepted) * share.ln() < UNLIKELY
     }
 
     /// Waits for what is on its way.
@@ -853,7 +861,7 @@ impl Controller {
 
     /// Nothing at all is accepted.
     fn hold(&mut self, now: f64) {
-        let resume = self.found.limit.unwrap_or(f64::INFINITY).min(self.rate.unwrap_or(f64::INFINITY)) * 0.97;
+        let resume = self.found.limit.unwrap_or(f64::INFINITY).min(self.rate.unwrap_or(f64::INFINITY));
         self.since = now;
         self.mode = Mode::Held { pause: 0, next_at: now + HELD_S[0], resume: resume.max(self.least()) };
     }
@@ -862,7 +870,8 @@ impl Controller {
     fn release(&mut self, now: f64, resume: f64, pauses: usize) {
         self.found.held = false;
         self.refused_at = None;
-        self.set_rate(now, Some(resume));
+        let margin = if pauses > 0 { 0.97 } else { 1.0 };
+        self.set_rate(now, Some((margin * resume).max(self.least())));
         self.found_limit(now);
         // A second's pause ends a fixed second, and is no box.
         self.pause = if pauses > 0 { PAUSE_BOX_S } else { self.pause };

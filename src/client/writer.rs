@@ -32,6 +32,8 @@ use std::time::{Duration, Instant};
 const WRITE_OCTETS_MAX: usize = 64 * 1024;
 /// How long the end of a session may take to settle and to be agreed upon.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// What a peer that used up the response timeout gets to agree: a run ends within that timeout and two seconds.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// Parts that are claimed ahead however slowly they go, where two windows are fewer.
 const AHEAD_MIN: usize = 32;
 /// When it is long until the sending hours begin: how long a session is kept after the last message or receipt.
@@ -174,7 +176,8 @@ struct Session<'a> {
     next_control: u32,
     enquired_at: Option<Instant>,
     leaving: Option<(Leaving, Instant)>,
-    unbinding: bool,
+    /// Until when the answer to our unbind is waited for; `None`: it is not sent.
+    unbinding: Option<Instant>,
     /// The SMSC said that it takes TLVs.
     takes_references: bool,
     /// When the last message or receipt passed.
@@ -262,7 +265,7 @@ impl<'a> Session<'a> {
             next_control: CONTROL_NUMBERS.start,
             enquired_at: None,
             leaving: None,
-            unbinding: false,
+            unbinding: None,
             takes_references,
             active_at: Instant::now(),
             resting: None,
@@ -449,7 +452,7 @@ impl<'a> Session<'a> {
                 FromReader::Freed => {}
                 FromReader::LinkAnswered => self.proof.link_answered(),
                 FromReader::LinkNacked(status) => {
-                    if self.unbinding {
+                    if self.unbinding.is_some() {
                         return Err(End::Finished);
                     }
                     self.proof.link_answered();
@@ -488,7 +491,7 @@ impl<'a> Session<'a> {
                     let reason = format!("the SMSC could not read what it got: {}", crate::journal::words(status));
                     self.leaving = Some((Leaving::Peer { reason, unbind: None }, Instant::now()));
                 }
-                FromReader::UnbindAnswered if self.unbinding => return Err(End::Finished),
+                FromReader::UnbindAnswered if self.unbinding.is_some() => return Err(End::Finished),
                 FromReader::UnbindAnswered => {}
             },
         }
@@ -577,7 +580,7 @@ impl<'a> Session<'a> {
             .take()
             .map_or_else(String::new, |reader| reader.join().unwrap_or_else(|_| "the reader panicked".into()));
         let end = match end {
-            End::Lost(reason) if reason.is_empty() && self.unbinding => End::Finished,
+            End::Lost(reason) if reason.is_empty() && self.unbinding.is_some() => End::Finished,
             End::Lost(reason) if reason == UNBOUND => End::Finished,
             End::Lost(reason) if reason.is_empty() => End::Lost(said),
             end => end,

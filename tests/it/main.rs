@@ -23,6 +23,7 @@ mod probe;
 mod probe_more;
 mod profiles;
 mod random_stories;
+mod readme;
 mod receipts;
 mod receipts_rules;
 mod receiver;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A helper that fails fails its test.
 
 mod any_file;
+mod documents;
 mod import_bodies;
 mod layering;
 mod wire_bodies;

@@ -15,6 +15,31 @@
 //!
 //! A note is sealed with a hash whose keys are its run and its session. One that is torn does not check, and its slots were
 //! not free either; nor does one of another journal under the same name, since the journal has the run's number too.
+//!
+//! A note; numbers are little-endian:
+//!
+//! | octets | what |
+//! |---|---|
+//! | 0..8 | seal: SipHash of all that follows, keyed with the run and the session |
+//! | 8..16 | length of the note, these fields included, at most an extent (128 KiB) |
+//! | 16..24 | session |
+//! | 24..32 | number of the note, which rises by one on each session |
+//! | 32..40 | when the answers came, in milliseconds since 1970 |
+//! | 40.. | the answers, one behind another |
+//!
+//! An answer:
+//!
+//! | octets | what |
+//! |---|---|
+//! | 0..8 | attempt |
+//! | 8..12 | command_status |
+//! | 12..16 | milliseconds from the request to the answer |
+//! | 16..20 | length of the message id |
+//! | 20 | what the status meant for the account, by number |
+//! | 21 | how many earlier tries were refused, throttling apart |
+//! | 22 | flags: 1 it was to be tried again, 2 the request carried a reference of ours, 4 it has optional parameters |
+//! | 23 | 0 |
+//! | 24.. | the message id; with flag 4 then four octets with a length, and so many octets of optional parameters |
 
 use crate::journal::beside::{beside, open_side_file};
 use crate::journal::error::JournalError;

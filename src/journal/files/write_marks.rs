@@ -7,6 +7,14 @@
 //!
 //! When no session is open the file says how far the journal had come: an older copy in its place would send again what it
 //! does not know of.
+//!
+//! The file is an array of 64 records, one for each session that can be open at once; numbers are little-endian:
+//!
+//! | octets | of an open session | when all is settled (the first record alone) |
+//! |---|---|---|
+//! | 0..8 | session, from 1 | -1 less the newest session: below 0 |
+//! | 8..16 | serial of the last attempt that may have left | serial of the last attempt that was claimed |
+//! | 16..24 | both, mixed with the run's number, as a check | both, mixed with the journal's identity |
 
 use crate::journal::beside::{beside, open_side_file};
 use crate::journal::error::JournalError;

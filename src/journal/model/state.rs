@@ -1,4 +1,27 @@
 //! The one rule by which a message's state follows from its facts. Pure: no SQL, no clock.
+//!
+//! Facts are appended: claims, answers, verdicts, receipts. How one part moves by them:
+//!
+//! | from | fact | to |
+//! |---|---|---|
+//! | unsent, to retry, to resend, to send again | claim | underway |
+//! | underway, in doubt | answer: taken | accepted |
+//! | underway, in doubt | answer: refused for now, throttled | to retry |
+//! | underway, in doubt | answer: refused for good | rejected |
+//! | underway | verdict *in doubt* (no answer in time, session lost, crash) | in doubt |
+//! | underway | verdict *not written* (the write mark is below it, a cancel, a session that closes) | to retry |
+//! | in doubt | verdict *resend* (the policy, or the operator) | to resend |
+//! | in doubt | verdict *assume sent* | accepted |
+//! | in doubt | verdict *abandon* | abandoned |
+//! | underway, in doubt, to resend, accepted | receipt: delivered | delivered |
+//! | underway, in doubt, to resend, accepted | receipt: another final state | failed |
+//! | underway, in doubt, to resend | receipt: not final | accepted |
+//! | failed | receipt: delivered | delivered |
+//! | rejected | verdict *retry rejected* | to retry |
+//! | failed | verdict *retry rejected* | to send again |
+//!
+//! Whatever a later try of a part comes to, an earlier one in doubt is not forgotten: where it was never settled, "to retry" is
+//! in doubt, and "rejected" is rejected in doubt. And what was taken once is taken.
 
 use super::key::{Outcome, State, Verdict};
 
@@ -325,6 +348,77 @@ mod tests {
     fn check(parts: &str, expected: State) {
         let parts: Vec<_> = parts.chars().map(facts).collect();
         assert_eq!(message_state(parts.iter().map(Vec::as_slice), false, ALL), expected, "{parts:?}");
+    }
+
+    /// The table in the page of this module, row by row.
+    #[test]
+    fn a_part_moves_as_the_table_says() {
+        use Outcome::{Accepted as Taken, Rejected as Refused, Retry};
+        use Verdict::{Abandon, AssumeSent, InDoubt, NotWritten, Resend, RetryRejected};
+        enum Fact {
+            Claim,
+            Answer(Outcome),
+            Verdict(Verdict),
+            Receipt(Option<bool>),
+        }
+        let claimed = || vec![AttemptFacts::default()];
+        let with = |fact: Fact, mut attempts: Vec<AttemptFacts>| {
+            if matches!(fact, Fact::Claim) {
+                attempts.push(AttemptFacts::default());
+            }
+            let newest = attempts.last_mut().unwrap();
+            match fact {
+                Fact::Claim => {}
+                Fact::Answer(outcome) => newest.answer = Some(outcome),
+                Fact::Verdict(verdict) => newest.verdict = Some(verdict),
+                Fact::Receipt(says) => (newest.receipt, newest.noticed) = (says.or(newest.receipt), true),
+            }
+            attempts
+        };
+        // States by how a part comes to them.
+        let underway = claimed;
+        let in_doubt = || with(Fact::Verdict(InDoubt), claimed());
+        let to_resend = || with(Fact::Verdict(Resend), in_doubt());
+        let accepted = || with(Fact::Answer(Taken), claimed());
+        let failed = || with(Fact::Receipt(Some(false)), accepted());
+        let rejected = || with(Fact::Answer(Refused), claimed());
+        let to_retry = || with(Fact::Answer(Retry), claimed());
+        let to_send_again = || with(Fact::Verdict(RetryRejected), failed());
+        let table: Vec<(Vec<AttemptFacts>, Fact, Part)> = vec![
+            (vec![], Fact::Claim, Part::Underway),
+            (to_retry(), Fact::Claim, Part::Underway),
+            (to_resend(), Fact::Claim, Part::Underway),
+            (to_send_again(), Fact::Claim, Part::Underway),
+            (underway(), Fact::Answer(Taken), Part::Accepted),
+            (in_doubt(), Fact::Answer(Taken), Part::Accepted),
+            (underway(), Fact::Answer(Retry), Part::ToRetry),
+            (in_doubt(), Fact::Answer(Retry), Part::ToRetry),
+            (underway(), Fact::Answer(Refused), Part::Rejected),
+            (in_doubt(), Fact::Answer(Refused), Part::Rejected),
+            (underway(), Fact::Verdict(InDoubt), Part::InDoubt),
+            (underway(), Fact::Verdict(NotWritten), Part::ToRetry),
+            (in_doubt(), Fact::Verdict(Resend), Part::ToResend),
+            (in_doubt(), Fact::Verdict(AssumeSent), Part::Accepted),
+            (in_doubt(), Fact::Verdict(Abandon), Part::Abandoned),
+            (underway(), Fact::Receipt(Some(true)), Part::Delivered),
+            (in_doubt(), Fact::Receipt(Some(true)), Part::Delivered),
+            (to_resend(), Fact::Receipt(Some(true)), Part::Delivered),
+            (accepted(), Fact::Receipt(Some(true)), Part::Delivered),
+            (underway(), Fact::Receipt(Some(false)), Part::Failed),
+            (in_doubt(), Fact::Receipt(Some(false)), Part::Failed),
+            (to_resend(), Fact::Receipt(Some(false)), Part::Failed),
+            (accepted(), Fact::Receipt(Some(false)), Part::Failed),
+            (underway(), Fact::Receipt(None), Part::Accepted),
+            (in_doubt(), Fact::Receipt(None), Part::Accepted),
+            (to_resend(), Fact::Receipt(None), Part::Accepted),
+            (failed(), Fact::Receipt(Some(true)), Part::Delivered),
+            (rejected(), Fact::Verdict(RetryRejected), Part::ToRetry),
+            (failed(), Fact::Verdict(RetryRejected), Part::ToSendAgain),
+        ];
+        for (n, (before, fact, to)) in table.into_iter().enumerate() {
+            let after = with(fact, before.clone());
+            assert_eq!(part_state(&after), to, "row {n}: {before:?} to {after:?}");
+        }
     }
 
     #[test]

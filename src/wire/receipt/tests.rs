@@ -1,3 +1,5 @@
+mod products;
+
 use super::*;
 use crate::wire::tlv::TlvBuilder;
 

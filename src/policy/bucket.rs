@@ -14,12 +14,15 @@ const STRICT_S: f64 = 1.0049;
 /// Tokens are given out for so many seconds at once: at 500/s four.
 const QUANTUM_S: f64 = 0.008;
 /// Two portions are at least this share of their usual gap apart; where several are behind, that one.
-const GAP: f64 = 0.85;
+const GAP: f64 = 0.93;
 const GAP_BEHIND: f64 = 0.8;
 /// So many portions are several.
-const BEHIND: f64 = 12.0;
+const BEHIND: f64 = 5.0;
 /// A writer that wakes late catches up on so many seconds.
 const CATCH_UP_S: f64 = 0.6;
+/// In its first seconds a run is not held up: its windows open.
+const OPENING_S: f64 = 2.0;
+const OPENING_CATCH_UP_S: f64 = 0.03;
 /// A connection that wanted something so many seconds ago has a share of what there is.
 const RIVAL_S: f64 = 0.25;
 /// What was taken within so many seconds is remembered as taken at its end.
@@ -30,6 +33,7 @@ const MERGED_S: f64 = 0.001;
 pub struct Bucket {
     /// The rate at which something was wanted last.
     rate: Option<f64>,
+    born: f64,
     tokens: f64,
     filled_at: f64,
     /// Before then nothing more is given out.
@@ -63,6 +67,7 @@ impl Bucket {
         let tolerance = tolerance_percent / 100.0;
         Self {
             rate: None,
+            born: now,
             tokens: 1.0,
             filled_at: now,
             next_at: now,
@@ -183,7 +188,8 @@ impl Bucket {
 
     fn fill(&mut self, now: f64, rate: f64) {
         let elapsed = (now - self.filled_at).max(0.0);
-        let capacity = quantum(rate) as f64 + rate * CATCH_UP_S;
+        let catch_up = if now - self.born < OPENING_S { OPENING_CATCH_UP_S } else { CATCH_UP_S };
+        let capacity = quantum(rate) as f64 + rate * catch_up;
         self.tokens = (self.tokens + rate / SPREAD_S * elapsed).min(capacity);
         self.filled_at = self.filled_at.max(now);
     }

@@ -71,7 +71,7 @@ const NO_WINDOW_S: f64 = 60.0;
 /// A share refused that is smaller than this may be chance.
 const DOUBTFUL: f64 = 0.12;
 const LITTLE: f64 = 0.06;
-const AGAIN_MAX: u32 = 2;
+const AGAIN_MAX: u32 = 1;
 /// One that is larger and falls with the rate tells that its status means throttling.
 const CLEAR: f64 = 0.25;
 /// A limit that is so far below what was accepted a second before is tried again soon.
@@ -215,6 +215,8 @@ pub struct Controller {
     doubtful: Option<f64>,
     /// What share was refused when the limit was found.
     limit_share: f64,
+    /// The rate before the last cut.
+    cut_from: Option<f64>,
     /// How often in a row as little was refused at a rate that had been tested.
     again: u32,
     /// The rate at which the share had fallen.
@@ -284,6 +286,7 @@ impl Controller {
             has_short_memory: false,
             doubtful: None,
             limit_share: 0.0,
+            cut_from: None,
             again: 0,
             tested: None,
             best: 0.0,
@@ -609,8 +612,12 @@ impl Controller {
             // As little was refused when limits were found that were kept to: they were none.
             self.again = 0;
             let share = self.evidence.between(now - LONG_S, f64::INFINITY);
-            self.found.limit = None;
-            return self.take_for_background(now, share, self.asked);
+            if self.cut_from == self.asked {
+                self.found.limit = None;
+            }
+            // Not farther up than one step: a limit may be near all the same.
+            let from = self.cut_from.or_else(|| self.rate.map(|rate| 1.15 * rate));
+            return self.take_for_background(now, share, from);
         }
         let (rate, refused_at) = if is_exact {
             let rate = margin(in_second)
@@ -631,6 +638,7 @@ impl Controller {
             None if is_exact => PAUSE_S,
             None => PAUSE_SHORT_S,
         };
+        self.cut_from = self.rate;
         self.start_cut(now, self.rate, 0, Causal::new(before, self.background()), rate);
     }
 
@@ -691,7 +699,8 @@ impl Controller {
         self.background = share;
         self.background_max = 1.2 * share.value() + 2.0 * (share.value() / share.sent.max(1.0)).sqrt() + 0.003;
         self.found.background = Some(self.background());
-        for (code, _) in self.codes.into_iter().filter(|(_, count)| *count > 0) {
+        let is_sure = self.found.limit.is_none();
+        for (code, _) in self.codes.into_iter().filter(|(_, count)| *count > 0 && is_sure) {
             self.found.throttling.retain(|known| *known != code);
             if !self.found.independent.contains(&code) {
                 self.found.independent.push(code);

@@ -682,7 +682,7 @@ impl Controller {
         if self.try_window(now) {
             return;
         }
-        let enough = if share.value() >= 0.3 { 3 } else { 2 };
+        let enough = if share.value() >= 0.3 || from.is_none() { 3 } else { 2 };
         if tries + 1 < enough {
             let rate = self.rate.unwrap_or(share.sent / elapsed);
             // Where little is refused, little is to be seen: it is not worth much.
@@ -805,7 +805,7 @@ impl Controller {
         let share = self.evidence.between(self.since, f64::INFINITY);
         let rate = self.rate.unwrap_or(base);
         // What was refused at the base is no reason to go back to it.
-        let at_base = self.base.value().max(self.background());
+        let at_base = self.base.value().min(1.3 * self.background() + 0.04).max(self.background());
         let expected = share.sent * at_base;
         let is_bad = share.refused >= 2.0 && share.refused > 1.5 + 1.3 * expected + 2.0 * expected.sqrt();
         if is_bad {

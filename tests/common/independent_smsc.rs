@@ -210,6 +210,8 @@ pub struct Settings {
     pub enquire_every: Option<Duration>,
     /// Whether enquire_link of the client is answered. Defaults to true.
     pub answers_enquire_link: bool,
+    /// Whether its unbind is. Defaults to true.
+    pub answers_unbind: bool,
     /// Answers and receipts carry optional parameters that nobody knows.
     pub unknown_tlvs: bool,
     pub events: Vec<Event>,
@@ -239,6 +241,7 @@ impl Default for Settings {
             binds: vec![BindAnswer::Accepted],
             enquire_every: None,
             answers_enquire_link: true,
+            answers_unbind: true,
             unknown_tlvs: false,
             events: Vec::new(),
         }
@@ -720,8 +723,10 @@ impl Connection<'_> {
             Seen::Unbind(sequence_number) => {
                 self.hub.lock().counts.unbinds += 1;
                 self.shared.receives.store(false, Ordering::SeqCst);
-                let octets = pdu(0x8000_0006, 0, sequence_number, &[]);
-                self.push(now, Out::Answer { sequence_number, octets, is_regular: true });
+                if self.hub.settings.answers_unbind {
+                    let octets = pdu(0x8000_0006, 0, sequence_number, &[]);
+                    self.push(now, Out::Answer { sequence_number, octets, is_regular: true });
+                }
             }
             Seen::Answer(0x8000_0006, ..) => {
                 self.hub.lock().counts.unbinds_answered += 1;

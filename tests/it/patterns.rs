@@ -86,12 +86,12 @@ fn a_signal_stops_it_in_the_middle_of_doubts_to_one_number() {
     assert!(told.elapsed() < Duration::from_secs(15), "{:?}", told.elapsed());
 }
 
-#[test]
-fn a_signal_ends_a_run_against_a_mute_smsc_within_the_response_timeout() {
+/// How long a run with a response timeout of 5 s went on after a signal, against an SMSC that says nothing any more.
+fn mute_after_a_signal() -> Duration {
     let smppost = smppost();
     // A window opens as answers come: after ten it is as large as it gets.
     let fate = Arc::new(|submit: &Submit| if submit.nth <= 10 { Fate::Answered } else { Fate::Silent });
-    let settings = Settings { fate, answers_enquire_link: false, ..Settings::default() };
+    let settings = Settings { fate, answers_enquire_link: false, answers_unbind: false, ..Settings::default() };
     let smsc = IndependentSmsc::start(settings);
     let more = ["--window", "50", "--response-timeout", "5s", "--receipts", "none"];
     let running = smppost.spawn_send(&crate::common::rows(500), smsc.port(), &more);
@@ -99,10 +99,22 @@ fn a_signal_ends_a_run_against_a_mute_smsc_within_the_response_timeout() {
     running.signal("TERM");
     let told = Instant::now();
     running.wait().assert_code(130);
-    assert!(told.elapsed() < Duration::from_secs(5 + 5), "{:?}", told.elapsed());
+    let took = told.elapsed();
     assert_eq!(smsc.ledger().len(), 60);
     let found = states(&smppost.journal(), "c");
     assert_eq!((found["in_doubt"], found["queued"], found["accepted"]), (50, 440, 10), "{found:?}");
+    took
+}
+
+#[test]
+fn a_signal_ends_a_run_against_a_mute_smsc_within_the_response_timeout_and_two_seconds() {
+    // Other work on the machine can make a run late; a timer that is too long makes all of them late.
+    let mut took = Vec::new();
+    while took.len() < 4 && took.last().is_none_or(|took| *took >= Duration::from_secs(5 + 2)) {
+        took.push(mute_after_a_signal());
+    }
+    println!("ended so long after the signal: {took:?}");
+    assert!(took.last().is_some_and(|took| *took < Duration::from_secs(5 + 2)), "{took:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a session's timers ask of its writer: that the link be asked after, that an idle session be left, that a session
 //! which is to end comes to its end.
 
-use super::{End, FAREWELL, HELD_IDLE, Leaving, Session, UNBOUND};
+use super::{End, FAREWELL, HELD_IDLE, LAST_WORD, Leaving, Session, UNBOUND};
 use crate::policy::pacer::Hold;
 use crate::wire::{CommandId, CommandStatus, encode_enquire_link, encode_header_only};
 use std::time::{Duration, Instant};
@@ -67,14 +67,16 @@ impl Session<'_> {
         if matches!(leaving, Leaving::Peer { .. }) {
             return Ok(Duration::from_millis(50));
         }
-        if !self.unbinding && (self.window.lock().is_empty() || since.elapsed() >= self.shared.account.timers.response)
-        {
-            self.unbinding = true;
-            self.leaving = Some((Leaving::Finish, Instant::now()));
-            let number = self.control_number();
-            encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut self.out);
-        } else if self.unbinding && since.elapsed() >= FAREWELL {
-            return Err(UNBOUND.into());
+        let (now, response) = (Instant::now(), self.shared.account.timers.response);
+        match self.unbinding {
+            None if self.window.lock().is_empty() || now >= since + response => {
+                self.unbinding = Some(farewell_until(now, since, response));
+                self.leaving = Some((Leaving::Finish, since));
+                let number = self.control_number();
+                encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut self.out);
+            }
+            Some(until) if now >= until => return Err(UNBOUND.into()),
+            _ => {}
         }
         Ok(Duration::from_millis(50))
     }
@@ -82,7 +84,8 @@ impl Session<'_> {
     /// Whether everything written is answered, and everything that came; or has waited long enough.
     pub(super) fn has_settled(&self) -> bool {
         let Some((_, since)) = &self.leaving else { return false };
-        self.window.lock().is_empty() && self.credits.is_empty() || since.elapsed() >= FAREWELL
+        let limit = FAREWELL.min(self.shared.account.timers.response + LAST_WORD);
+        self.window.lock().is_empty() && self.credits.is_empty() || since.elapsed() >= limit
     }
 
     pub(super) fn farewell_to_peer(&mut self) -> End {
@@ -92,5 +95,39 @@ impl Session<'_> {
             let _ = self.flush();
         }
         End::Lost(reason)
+    }
+}
+
+/// Until when the answer to an unbind that is sent now is waited for, where the session began to end at `since`: what waited
+/// long for its answers does not wait as long again.
+fn farewell_until(now: Instant, since: Instant, response: Duration) -> Instant {
+    (since + response + LAST_WORD).clamp(now + LAST_WORD, now + FAREWELL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds after the end began: the unbind leaves after `unbinds_at`, and its answer is given up after `expected`.
+    #[track_caller]
+    fn check(response: u64, unbinds_at: u64, expected: u64) {
+        let since = Instant::now();
+        let until = farewell_until(since + Duration::from_secs(unbinds_at), since, Duration::from_secs(response));
+        assert_eq!(until - since, Duration::from_secs(expected), "{response} {unbinds_at}");
+    }
+
+    #[test]
+    fn a_session_ends_within_the_response_timeout_and_two_seconds_whatever_the_peer_says() {
+        // All is answered: it gets its five seconds.
+        check(30, 0, 5);
+        check(30, 20, 25);
+        // Part of that is gone already, or all of it.
+        check(30, 28, 31);
+        check(30, 30, 31);
+        check(5, 5, 6);
+        check(1, 0, 2);
+        check(1, 1, 2);
+        // A thread that woke late still asks.
+        check(5, 8, 9);
     }
 }

@@ -4,6 +4,9 @@
 //! They lie in pools: those to one number from one sender, in the order in which they were claimed. A receipt can be about
 //! what was claimed before it came, so that what fits it is the beginning of a pool, and two are enough to look at. An
 //! attempt to which a receipt gave its id has left its pool: it is found by that id and fits no other.
+//!
+//! So many are remembered ([`DOUBTS_MAX`]). Of the others it is known in which pools they lie: a receipt for one of these is
+//! not guessed, as if several fitted.
 
 use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::Ids;
@@ -12,6 +15,16 @@ use crate::message::address::{Destination, Sender};
 use hashbrown::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
+
+/// Attempts in doubt that are remembered, some 0.1 KB each.
+pub const DOUBTS_MAX: usize = 400_000;
+/// Of those in the journal at a start, the newest so many: the run gets room for its own.
+const LOADED_MAX: usize = DOUBTS_MAX / 2;
+/// So many are read by one statement: while it reads, the -wal cannot be folded.
+const READ_AT_ONCE: i64 = 10_000;
+/// Bits that tell in which pools those lie that are not remembered, 8 MB: two for each pool, so that with ten million of
+/// them one receipt in fourteen is taken for theirs in vain.
+const LEFT_OUT_BITS: usize = 1 << 26;
 
 /// So many attempts that have one id from receipts are looked at: more than one of them is the operator's doing.
 const NAMED_ALIKE_MAX: usize = 64;
@@ -64,7 +77,7 @@ struct Named {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Doubts {
     /// Those without an id: pool, serial, attempt.
     by_serial: BTreeSet<(u64, i64, Attempt)>,
@@ -76,6 +89,25 @@ pub struct Doubts {
     by_id: BTreeSet<(u64, Attempt)>,
     /// No attempt was claimed later by the clock.
     latest: i64,
+    /// How many are remembered.
+    max: usize,
+    /// The pools of those that are not; empty: all are remembered.
+    left_out: Vec<u64>,
+}
+
+impl Default for Doubts {
+    fn default() -> Self {
+        Self {
+            by_serial: BTreeSet::new(),
+            by_time: BTreeSet::new(),
+            free: HashSet::new(),
+            named: HashMap::new(),
+            by_id: BTreeSet::new(),
+            latest: 0,
+            max: DOUBTS_MAX,
+            left_out: Vec::new(),
+        }
+    }
 }
 
 /// The pool of messages to a number from a sender. A message without a sender has the SMSC's own, which is any.
@@ -105,42 +137,76 @@ pub fn pools(ids: &Ids, numbers: [u64; 2], addresses: [&str; 2]) -> [u64; 4] {
 }
 
 impl Doubts {
-    /// Reads those of the journal.
-    pub fn load(connection: &Connection, ids: &Ids) -> Result<Self, JournalError> {
+    /// Reads those of the journal, and notes which id receipts gave to them (`named`, with the numbers of the receipt).
+    pub fn load(
+        connection: &Connection,
+        ids: &Ids,
+        named: impl Iterator<Item = (Attempt, [u64; 2], u64)>,
+    ) -> Result<Self, JournalError> {
+        Self::load_newest(connection, ids, named, LOADED_MAX)
+    }
+
+    /// As [`Self::load`]; `newest`: so many of them, and whatever has a name.
+    fn load_newest(
+        connection: &Connection,
+        ids: &Ids,
+        named: impl Iterator<Item = (Attempt, [u64; 2], u64)>,
+        newest: usize,
+    ) -> Result<Self, JournalError> {
+        let mut names: HashMap<Attempt, Vec<([u64; 2], u64)>> = HashMap::new();
+        for (attempt, numbers, id) in named {
+            names.entry(attempt).or_default().push((numbers, id));
+        }
         let mut doubts = Self::default();
-        let senders = Senders::load(connection)?;
-        let clocks = Clocks::load(connection)?;
-        let mut statement = connection.prepare(
-            "SELECT v.attempt, m.destination, m.source, k.first_serial + ((v.attempt >> 12) - k.first_part),
-                    k.claimed_at
-               FROM (SELECT DISTINCT attempt FROM verdict WHERE kind = 1) v
-               CROSS JOIN message m ON m.id = (SELECT n.id FROM message n WHERE n.id <= (v.attempt >> 12)
-                                          ORDER BY n.id DESC LIMIT 1)
-               CROSS JOIN claim k ON k.first_serial = (SELECT l.first_serial FROM claim l
-                                                  WHERE l.try = (v.attempt & 4095) AND l.first_part <= (v.attempt >> 12)
-                                                  ORDER BY l.first_part DESC LIMIT 1)
-              WHERE NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = v.attempt)",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let attempt = Attempt(row.get(0)?);
-            let number = Destination::parse(row.get_ref(1)?.as_str().unwrap_or_default())
-                .map_or(0, |destination| destination.key());
-            let own = row.get_ref(2)?.as_str_or_null().unwrap_or_default();
-            let sender = own.unwrap_or_else(|| senders.of(attempt.part()));
-            let (serial, claimed_at) = (row.get(3)?, row.get(4)?);
-            let claimed_at = if clocks.was_set_back(serial, claimed_at) { ANY_TIME } else { claimed_at };
-            let place = Place { pool: pool(ids, number, sender), number, serial, claimed_at };
-            doubts.add(attempt, place);
+        let reader = Reader { senders: Senders::load(connection)?, clocks: Clocks::load(connection)?, ids };
+        let mut before = Some(i64::MAX);
+        while let Some(end) = before {
+            before = reader.read(connection, end, &mut |attempt, place| {
+                let name =
+                    names.get(&attempt).and_then(|names| names.iter().find(|name| name.0.contains(&place.number)));
+                if name.is_none() && doubts.free.len() >= newest {
+                    doubts.leave_out(place.pool);
+                    return;
+                }
+                doubts.free(attempt, place);
+                if let Some(&(_, id)) = name {
+                    doubts.name(attempt, place, Some(id));
+                }
+            })?;
         }
         Ok(doubts)
     }
 
     /// Takes in an attempt, once.
     pub fn add(&mut self, attempt: Attempt, place: Place) {
-        if !self.named.contains_key(&attempt) {
-            self.free(attempt, place);
+        if self.has(attempt) {
+            return;
         }
+        match self.free.len() + self.named.len() < self.max {
+            true => self.free(attempt, place),
+            false => self.leave_out(place.pool),
+        }
+    }
+
+    /// Does not remember an attempt of this pool.
+    fn leave_out(&mut self, pool: u64) {
+        self.left_out.resize(LEFT_OUT_BITS / 64, 0);
+        for bit in bits_of(pool) {
+            self.left_out[bit / 64] |= 1 << (bit % 64);
+        }
+    }
+
+    /// Whether attempts that are not remembered may fit a receipt with these pools: as a rule right where it says so, always
+    /// where it does not.
+    pub fn are_left_out(&self, pools: [u64; 4]) -> bool {
+        let is_set = |bit: usize| self.left_out.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1);
+        !self.left_out.is_empty() && pools.into_iter().any(|pool| pool != 0 && bits_of(pool).into_iter().all(is_set))
+    }
+
+    /// Remembers no more than so many from now on.
+    #[cfg(test)]
+    pub fn remember_at_most(&mut self, max: usize) {
+        self.max = max;
     }
 
     fn free(&mut self, attempt: Attempt, place: Place) {
@@ -252,6 +318,56 @@ impl Doubts {
     }
 }
 
+/// The bits of a pool that is not remembered whole. A pool is a keyed hash already.
+fn bits_of(pool: u64) -> [usize; 2] {
+    [pool as usize % LEFT_OUT_BITS, (pool >> 32) as usize % LEFT_OUT_BITS]
+}
+
+/// Reads attempts in doubt of the journal, the newest first.
+struct Reader<'a> {
+    senders: Senders,
+    clocks: Clocks,
+    ids: &'a Ids,
+}
+
+impl Reader<'_> {
+    /// Those before this one, so many as one statement reads. Returns before which to go on; `None`: that was all.
+    fn read(
+        &self,
+        connection: &Connection,
+        before: i64,
+        take: &mut dyn FnMut(Attempt, Place),
+    ) -> Result<Option<i64>, JournalError> {
+        let mut statement = connection.prepare_cached(
+            "SELECT v.attempt, m.destination, m.source, k.first_serial + ((v.attempt >> 12) - k.first_part),
+                    k.claimed_at, EXISTS (SELECT 1 FROM answer a WHERE a.attempt = v.attempt)
+               FROM (SELECT DISTINCT attempt FROM verdict WHERE kind = 1 AND attempt < ?1
+                      ORDER BY attempt DESC LIMIT ?2) v
+               LEFT JOIN message m ON m.id = (SELECT n.id FROM message n WHERE n.id <= (v.attempt >> 12)
+                                          ORDER BY n.id DESC LIMIT 1)
+               LEFT JOIN claim k ON k.first_serial = (SELECT l.first_serial FROM claim l
+                                                  WHERE l.try = (v.attempt & 4095) AND l.first_part <= (v.attempt >> 12)
+                                                  ORDER BY l.first_part DESC LIMIT 1)",
+        )?;
+        let mut rows = statement.query((before, READ_AT_ONCE))?;
+        let (mut count, mut last) = (0, before);
+        while let Some(row) = rows.next()? {
+            let attempt = Attempt(row.get(0)?);
+            (count, last) = (count + 1, last.min(attempt.0));
+            // Answered, or neither message nor claim is there any more.
+            let (serial, claimed_at): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
+            let (Some(serial), Some(claimed_at), false) = (serial, claimed_at, row.get(5)?) else { continue };
+            let Some(destination) = row.get_ref(1)?.as_str_or_null().unwrap_or_default() else { continue };
+            let number = Destination::parse(destination).map_or(0, |destination| destination.key());
+            let own = row.get_ref(2)?.as_str_or_null().unwrap_or_default();
+            let sender = own.unwrap_or_else(|| self.senders.of(attempt.part()));
+            let claimed_at = if self.clocks.was_set_back(serial, claimed_at) { ANY_TIME } else { claimed_at };
+            take(attempt, Place { pool: pool(self.ids, number, sender), number, serial, claimed_at });
+        }
+        Ok((count == READ_AT_ONCE).then_some(last))
+    }
+}
+
 /// Where an attempt lies; `None`: it belongs to no message, or was not claimed.
 pub fn place_of(connection: &Connection, ids: &Ids, attempt: Attempt) -> Result<Option<Place>, JournalError> {
     let found: Option<(u64, String, i64, i64, i64)> = connection
@@ -327,3 +443,6 @@ impl Clocks {
         self.0.get(later).is_some_and(|session| session.1 < claimed_at)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,8 @@ pub(in crate::journal) struct ToJudge {
     spellings: HashSet<u64>,
     /// All that came after this one (minus its number) are to be judged.
     all_after: Option<i64>,
+    /// Some were judged without all doubts being remembered: the next sender, which may remember them, judges them again.
+    pub is_for_next: Cell<bool>,
     /// The journal notes that there are some.
     pub is_noted: bool,
     /// As it was before anybody minded the work: whatever happens bears upon all receipts to its number.
@@ -171,7 +173,7 @@ impl Keeper {
 
     /// Notes whether something is left to judge: a sender that ends would forget it.
     fn note_left(&mut self) -> Result<(), JournalError> {
-        let is_left = !self.to_judge.is_empty();
+        let is_left = !self.to_judge.is_empty() || self.to_judge.is_for_next.get();
         if is_left != self.to_judge.is_noted {
             crate::journal::store::notes::set_note(&self.connection, JUDGING_LEFT, is_left.then_some("1"))?;
             self.to_judge.is_noted = is_left;
@@ -185,6 +187,7 @@ impl Keeper {
         self.to_judge.queue.clear();
         self.to_judge.postponed.clear();
         self.to_judge.spellings.clear();
+        self.to_judge.is_for_next.set(false);
         (self.to_judge.all_after, self.to_judge.is_noted) = (None, is_noted);
         if is_noted {
             self.to_judge.everything();

@@ -5,6 +5,7 @@ use crate::journal::matcher::unmatched::Rule;
 use crate::journal::model::key::{Attempt, Outcome, Verdict};
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::{MessageFacts, message_of};
+use crate::journal::store::lines::message_of_line;
 use crate::journal::writer::Keeper;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -70,13 +71,7 @@ impl Assignment {
             Some((rule, Some(_))) if rule == Rule::Exact as u8 => return Ok(Err(Refusal::IsExact)),
             Some(_) => {}
         }
-        let message: Option<(i64, u8)> = connection
-            .query_row(
-                "SELECT id, parts FROM message WHERE id >= ?1 AND id < ?2 AND line = ?3",
-                (first, end, i64::try_from(self.line).unwrap_or(i64::MAX)),
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
+        let message = message_of_line(connection, (first, end), self.line)?;
         let Some((message, parts)) = message else { return Ok(Err(Refusal::NoMessage)) };
         if self.part == 0 || self.part > parts {
             return Ok(Err(Refusal::NoPart { parts }));

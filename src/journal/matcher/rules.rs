@@ -250,6 +250,11 @@ impl Keeper {
                 fitting = self.doubtful_naively(stray)?;
             }
             rule = Rule::Doubt;
+            let is_named = matches!(fitting[..], [only] if self.doubts.id_of(only) == Some(marks.key.exact));
+            if !is_named && self.doubts.are_left_out(marks.pools) {
+                self.to_judge.is_for_next.set(true);
+                return Ok(Some(Judgement::nobody(Rule::Ambiguous)));
+            }
         }
         match fitting[..] {
             // Its addresses may be anything; its id is not.

@@ -60,12 +60,8 @@ pub fn unfinished(connection: &Connection) -> Result<(Vec<String>, Vec<String>),
 
 /// Whether a campaign has a message of that line of its file.
 pub fn has_line(connection: &Connection, campaign: &CampaignSummary, line: u64) -> Result<bool, JournalError> {
-    let line = i64::try_from(line).unwrap_or(-1);
-    Ok(connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM message WHERE id >= ?1 AND id < ?2 AND line = ?3)",
-        [campaign.first_id, campaign.end_id, line],
-        |row| row.get(0),
-    )?)
+    let range = (campaign.first_id, campaign.end_id);
+    Ok(crate::journal::store::lines::message_of_line(connection, range, line)?.is_some())
 }
 
 /// What would be sent of the campaign of that name, which may be hidden still; with `limit`, of its first so many messages.

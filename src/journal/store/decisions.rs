@@ -12,10 +12,11 @@ use crate::journal::model::key::{Attempt, State, Verdict};
 use crate::journal::model::state::{ReceiptsFor, doubts, is_not_begun, leaves_doubt};
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::MessageFacts;
+use crate::journal::store::lines::message_of_campaigns_line;
 use crate::journal::store::verdicts::insert_verdict;
 use crate::platform::clock::now_ms;
 use hashbrown::HashSet;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 mod again;
 mod uncancel;
@@ -184,14 +185,13 @@ impl Decision {
 /// What stands against settling the doubts of these lines of a campaign, as words; `None`: nothing.
 pub fn against(connection: &Connection, campaign: &str, lines: &[u64]) -> Result<Option<String>, JournalError> {
     let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
-    let mut statement = connection.prepare_cached(
-        "SELECT (SELECT t.name FROM message_fact f JOIN state t ON t.id = f.state WHERE f.message = m.id)
-           FROM campaign c JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
-          WHERE c.id = ?1 AND m.line = ?2",
-    )?;
-    for line in lines {
-        let state: Option<String> =
-            statement.query_row((id, i64::try_from(*line).unwrap_or(-1)), |row| row.get(0)).optional()?;
+    let mut statement = connection
+        .prepare_cached("SELECT t.name FROM message_fact f JOIN state t ON t.id = f.state WHERE f.message = ?1")?;
+    for &line in lines {
+        let state: Option<String> = match message_of_campaigns_line(connection, id, line)? {
+            Some((message, _)) => Some(statement.query_row([message], |row| row.get(0))?),
+            None => None,
+        };
         match state.as_deref() {
             Some("in_doubt") => {}
             Some(state) => return Ok(Some(format!("line {line}: its message is {state} and not in doubt"))),
@@ -225,15 +225,10 @@ pub fn against_resending(
     if lines.is_empty() {
         return Ok(None);
     }
-    let mut statement = connection.prepare_cached(
-        "SELECT m.id, m.parts, m.destination FROM campaign c JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
-          WHERE c.id = ?1 AND m.line = ?2",
-    )?;
-    for line in lines {
-        let found: Option<(i64, u8, String)> = statement
-            .query_row((id, i64::try_from(*line).unwrap_or(-1)), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()?;
-        let Some((message, parts, destination)) = found else { continue };
+    let mut statement = connection.prepare_cached("SELECT destination FROM message WHERE id = ?1")?;
+    for &line in lines {
+        let Some((message, parts)) = message_of_campaigns_line(connection, id, line)? else { continue };
+        let destination: String = statement.query_row([message], |row| row.get(0))?;
         if suppresses(connection, &destination)? && is_not_begun(&MessageFacts::load(connection, message, parts)?.parts)
         {
             let words = "is suppressed, and nothing is sent to it: use --assume-sent or --abandon";

@@ -11,6 +11,7 @@ pub(in crate::journal) mod inbound;
 pub mod intake;
 pub mod known;
 pub mod lately;
+pub mod lines;
 pub mod names;
 pub mod notes;
 pub mod number_index;

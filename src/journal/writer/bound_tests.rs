@@ -144,3 +144,34 @@ fn f24_a_long_cancellation_is_taken_back_in_slices() {
         assert_eq!(states(&bench), are(&[("in_doubt", 700), ("queued", 2_300)]), "{killed}");
     }
 }
+
+#[test]
+fn f24_thousands_of_lines_are_cancelled_and_taken_back_in_slices() {
+    for killed in [false, true] {
+        let mut bench = bench(2_000);
+        // Backwards, twice, and some that are not there.
+        let lines: Vec<u64> = (2..=1_301).rev().chain(1_250..=1_350).chain(9_000..9_010).collect();
+        let slices = lines.len().div_ceil(500);
+        for (decision, cancelled) in
+            [(Decision::Cancel { lines: lines.clone() }, 1_349), (Decision::Uncancel { lines: lines.clone() }, 0)]
+        {
+            let other = open_existing(&bench.path).unwrap();
+            request(&other, "test", &decision).unwrap();
+            let before = bench.number("SELECT count(*) FROM message_status WHERE state = 'cancelled'");
+            bench.tell(ToJournal::StopClaiming);
+            let after = bench.number("SELECT count(*) FROM message_status WHERE state = 'cancelled'");
+            assert!(after.abs_diff(before) <= 500, "{before} {after}");
+            if killed {
+                bench.restart();
+            }
+            let mut took = 1;
+            while !killed && bench.keeper().decisions_left {
+                bench.tell(ToJournal::StopClaiming);
+                took += 1;
+            }
+            assert!(killed || took == slices, "{took} {slices}");
+            let expected = [("cancelled", cancelled), ("queued", 2_000 - cancelled)];
+            assert_eq!(states(&bench), are(&expected.into_iter().filter(|(_, n)| *n > 0).collect::<Vec<_>>()));
+        }
+    }
+}

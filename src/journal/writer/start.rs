@@ -6,7 +6,6 @@ use crate::journal::beside::beside;
 use crate::journal::error::JournalError;
 use crate::journal::files::reserve::Reserve;
 use crate::journal::matcher::alternatives;
-use crate::journal::matcher::doubts;
 use crate::journal::matcher::doubts::Doubts;
 use crate::journal::matcher::id_archive::Spill;
 use crate::journal::matcher::id_index::Ids;
@@ -176,6 +175,7 @@ impl Keeper {
             barred: Barred::default(),
             streak: (0, 0),
             unbound: (0, 0),
+            crowd: Default::default(),
             passed_by: 0,
             watch: Watch::default(),
             wal: crate::journal::files::wal::Watch::default(),
@@ -271,14 +271,7 @@ fn files(journal: &Path) -> Result<Vec<(PathBuf, Inode)>, JournalError> {
 /// The receipts whose owner is not certain, and the attempts in doubt.
 fn undecided(connection: &Connection, ids: &Ids) -> Result<(Strays, Doubts), JournalError> {
     let strays = Strays::load(connection, ids, STRAYS_MAX)?;
-    let mut doubts = Doubts::load(connection, ids)?;
-    for (attempt, numbers, id) in strays.named_in_doubt() {
-        if let Some(place) = doubts::place_of(connection, ids, attempt)?
-            && numbers.contains(&place.number)
-        {
-            doubts.name(attempt, place, Some(id));
-        }
-    }
+    let doubts = Doubts::load(connection, ids, strays.named_in_doubt())?;
     Ok((strays, doubts))
 }
 

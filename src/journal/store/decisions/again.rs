@@ -6,9 +6,10 @@ use crate::journal::model::key::{Attempt, State, Verdict};
 use crate::journal::model::state::{ReceiptsFor, came_back, may_go_on};
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::{MessageFacts, message_of};
+use crate::journal::store::lines::message_of_line;
 use crate::journal::store::verdicts::insert_verdict;
 use crate::platform::clock::now_ms;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 /// The attempts, from one number on and before another, whose receipt says that they came back (expired, undeliverable,
 /// rejected, failed), in order; `?3`: only with that error, `?4`: at most so many.
@@ -109,7 +110,7 @@ pub(super) fn cancel_lines(
     let (first, end, is_cancelled, awaited) = (book.first_id, book.end_id, book.cancelled, book.awaited);
     let mut cancelled = Vec::new();
     for &line in lines {
-        for (message, parts) in messages_of(connection, (first, end), line)? {
+        if let Some((message, parts)) = message_of_line(connection, (first, end), line)? {
             let facts = MessageFacts::load(connection, message, parts)?;
             let stored = crate::journal::store::history::stored_state(connection, message)?;
             let state = stored.unwrap_or_else(|| facts.state(is_cancelled, awaited));
@@ -124,17 +125,4 @@ pub(super) fn cancel_lines(
         }
     }
     Ok(cancelled)
-}
-
-/// The messages of a line: one, as a rule.
-pub(super) fn messages_of(
-    connection: &Connection,
-    (first, end): (i64, i64),
-    line: u64,
-) -> Result<Vec<(i64, u8)>, JournalError> {
-    let found = connection
-        .prepare_cached("SELECT id, parts FROM message WHERE id >= ?1 AND id < ?2 AND line = ?3")?
-        .query_row((first, end, i64::try_from(line).unwrap_or(-1)), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    Ok(found.into_iter().collect())
 }

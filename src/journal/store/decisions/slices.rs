@@ -113,6 +113,14 @@ fn progress(connection: &Connection) -> Result<Option<(i64, i64)>, JournalError>
     }
 }
 
+/// Of the lines that a decision names, from the one with the number `from` on, those that may be looked at, and where to go on.
+pub(super) fn next_lines<'a>(lines: &'a [u64], from: i64, left: &mut usize) -> (&'a [u64], Option<i64>) {
+    let from = usize::try_from(from).unwrap_or(0).min(lines.len());
+    let end = lines.len().min(from + *left);
+    *left -= end - from;
+    (&lines[from..end], (end < lines.len()).then_some(end as i64))
+}
+
 /// Messages with their stored states, and where to go on.
 type Page = (Vec<(i64, i64)>, Option<i64>);
 
@@ -135,9 +143,9 @@ impl Slice<'_> {
         match decision {
             Decision::Cancel { lines } if lines.is_empty() => self.cancel(),
             Decision::Cancel { lines } => {
+                let (lines, next) = next_lines(lines, self.from, self.left);
                 self.applied.cancelled.extend(again::cancel_lines(self.connection, self.books, self.index, lines)?);
-                *self.left = self.left.saturating_sub(lines.len());
-                Ok(None)
+                Ok(next)
             }
             Decision::Uncancel { lines } => uncancel::Uncancel {
                 connection: self.connection,

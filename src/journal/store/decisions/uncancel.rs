@@ -1,11 +1,12 @@
 //! How a cancellation is taken back, of some lines or of a whole campaign: in slices, as all decisions are. Where it goes on is
 //! one number: the step, and the message with which that step goes on.
 
-use super::again::messages_of;
+use super::slices::next_lines;
 use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
 use crate::journal::store::counts::Books;
 use crate::journal::store::history::MessageFacts;
+use crate::journal::store::lines::message_of_line;
 use crate::platform::clock::now_ms;
 use rusqlite::Connection;
 
@@ -42,7 +43,7 @@ impl Uncancel<'_> {
         let Some(book) = self.books.campaign(self.index) else { return Ok(None) };
         let (was_cancelled, range) = (book.cancelled, (book.first_id, book.end_id));
         if !self.lines.is_empty() {
-            return self.some_lines(was_cancelled, range);
+            return self.some_lines(was_cancelled, range, from);
         }
         let step = if from == 0 && !was_cancelled { ONE_BY_ONE } else { from - from % STEP };
         let mut at = step + (from % STEP).max(range.0);
@@ -128,17 +129,17 @@ impl Uncancel<'_> {
         Ok(next)
     }
 
-    fn some_lines(&mut self, was_cancelled: bool, range: (i64, i64)) -> Next {
-        *self.left = self.left.saturating_sub(self.lines.len());
+    fn some_lines(&mut self, was_cancelled: bool, range: (i64, i64), from: i64) -> Next {
         if was_cancelled {
             return Ok(None);
         }
-        for &line in self.lines {
-            for (message, parts) in messages_of(self.connection, range, line)? {
+        let (lines, next) = next_lines(self.lines, from, self.left);
+        for &line in lines {
+            if let Some((message, parts)) = message_of_line(self.connection, range, line)? {
                 self.bring_back(message, parts)?;
             }
         }
-        Ok(None)
+        Ok(next)
     }
 
     /// Brings a message back that was cancelled by itself.

@@ -232,6 +232,8 @@ impl Reader {
         if sent.is_empty() {
             return true;
         }
+        // They were missed for good: an answer to another one does not make that undone.
+        self.misses = false;
         log::warn!(
             "{} without an answer within the response timeout ({:?}): in doubt",
             count(sent.len() as i64, "request"),

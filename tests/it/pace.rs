@@ -7,6 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 const SUBMIT_SM_RESP: u32 = 0x8000_0004;
+/// No status: it is dropped, and nothing is ever said of it.
+const DROPPED: u32 = u32::MAX;
 
 /// What an SMSC says to a submit_sm, of which so many came before, while so many others are unanswered.
 type Verdict = fn(usize, usize) -> u32;
@@ -55,7 +57,7 @@ fn session(mut stream: TcpStream, verdict: Verdict) -> io::Result<()> {
                     seen += 1;
                     if status == 0 {
                         unanswered.push(number);
-                    } else {
+                    } else if status != DROPPED {
                         stream.write_all(&pdu(SUBMIT_SM_RESP, status, number, b""))?;
                     }
                 }
@@ -110,4 +112,22 @@ fn beyond_a_window_of_one_or_two_nothing_is_rejected_and_the_window_is_named() {
 fn what_is_refused_now_and_then_rejects_and_starves_nobody() {
     let said = send(|seen, _| if seen % 25 == 24 { 0x45 } else { 0 }, 300, &[]);
     assert!(!said.contains("--status 0x45=throttled"), "{said}");
+}
+
+#[test]
+fn what_is_dropped_beyond_a_window_puts_no_more_than_two_windows_in_doubt_and_is_named() {
+    let windows: [(&str, Verdict); 2] = [
+        ("--window 1", |_, open| if open >= 1 { DROPPED } else { 0 }),
+        ("--window 2", |_, open| if open >= 2 { DROPPED } else { 0 }),
+    ];
+    for (words, verdict) in windows {
+        let smppost = Smppost::new();
+        let options = ["--receipts", "none", "--rate", "200", "--window", "10", "--response-timeout", "1s"];
+        let ended = smppost.send(&rows(150), smsc(verdict), &options);
+        ended.assert_code(3);
+        let states = states(&smppost.journal(), "c");
+        let number = |state: &str| states.get(state).copied().unwrap_or_default();
+        assert!(number("in_doubt") <= 20 && number("accepted") == 150 - number("in_doubt"), "{}", ended.said());
+        assert!(ended.said().contains("answers nothing beyond") && ended.said().contains(words), "{}", ended.said());
+    }
 }

@@ -167,6 +167,7 @@ fn answers(given: &[(Sent, u64)]) -> Batch {
         let message_id = batch.keep(format!("{id:08x}").as_bytes());
         batch.answers.push(Answer {
             sent,
+            excused: false,
             command_status: 0,
             waited: Duration::from_millis(3),
             message_id,

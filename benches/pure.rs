@@ -6,13 +6,12 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use smppost::testing::import::{Event, RowReader, Settings, TextSource};
 use smppost::testing::message::text::{Encoder, Policy, Reference, segment};
-use smppost::testing::policy::pacer::{Bucket, Rate};
+use smppost::testing::policy::bucket::Bucket;
 use smppost::wire::values::esm_class;
 use smppost::wire::{
     Address, CommandStatus, FrameBuffer, MessageId, Pdu, Receipt, Sm, Tlvs, decode, decode_message_id, encode,
 };
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 const TEXT: &str = "Your parcel 0000000042 comes today between 10 and 12. Thank you.";
 const RECEIPT: &[u8] =
@@ -136,12 +135,12 @@ fn bucket(c: &mut Criterion) {
     let mut group = c.benchmark_group("bucket");
     group.throughput(Throughput::Elements(1));
     for rate in [30.0, 5_000.0] {
-        let mut now = Instant::now();
-        let mut bucket = Bucket::new(Rate::PerSecond(rate), now);
+        let mut now = 0.0;
+        let mut bucket = Bucket::new(now, 0.0);
         group.bench_function(format!("take_at_{rate}"), |b| {
             b.iter(|| {
-                now += bucket.ready_in(now, 10) + Duration::from_micros(1);
-                bucket.take(now, 10)
+                now += bucket.ready_in(now, Some(rate), 10, 0) + 1e-6;
+                bucket.take(now, Some(rate), 10, 0)
             });
         });
     }

@@ -85,8 +85,11 @@ pub mod platform {
     }
 }
 pub mod policy {
+    pub mod bucket {
+        pub use crate::policy::bucket::Bucket;
+    }
     pub mod pacer {
-        pub use crate::policy::pacer::{Bucket, Rate};
+        pub use crate::policy::pacer::Rate;
     }
 }
 pub mod record {

@@ -67,6 +67,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         connections,
         // Nothing is sent.
         rate: Rate::Unlimited,
+        rate_tolerance: 0.0,
         rules: Arc::default(),
         hours: Hours::default(),
         limit: None,

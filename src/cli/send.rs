@@ -687,6 +687,7 @@ impl ResumeArgs {
             identity: self.sessions.connection.identity(&account, self.adopt.same_account),
             connections: sessions.connections()?,
             rate: sessions.pace.rate(),
+            rate_tolerance: sessions.rate_tolerance(),
             rules: self.sessions.rules(),
             hours: self.run.hours.hours()?,
             limit: self.run.limit,
@@ -733,12 +734,8 @@ fn conduct(settings: &SendSettings, lock: &SenderLock, interrupt: &Receiver<()>)
 
 fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Result<u8, CliError> {
     let mut words = Vec::new();
-    if let Some(found) = outcome.found_rate {
-        writeln!(
-            words,
-            "the SMSC takes about {found:.0}/s of the {} asked for; the next run starts from there",
-            settings.rate
-        )?;
+    for found in outcome.found.summary(&settings.rate.to_string()) {
+        writeln!(words, "{found}")?;
     }
     let mut halted = None;
     match &outcome.ended {
@@ -935,6 +932,7 @@ impl SendArgs {
             identity: self.sessions.connection.identity(&account, self.adopt.same_account),
             connections: self.sessions.connections()?,
             rate: self.sessions.pace.rate(),
+            rate_tolerance: self.sessions.rate_tolerance(),
             rules: self.sessions.rules(),
             hours,
             limit: self.run.limit,

@@ -87,8 +87,7 @@ pub struct PaceArgs {
     /// Requests outstanding on each connection; 1 is the synchronous mode [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     window: Option<u32>,
-    /// Messages (parts) a second over all connections, from 0.001 to 1000000000, or `unlimited`; a second may hold 1% more, or, below
-    /// 100/s, one more [default: 30]
+    /// Messages (parts) a second over all connections, from 0.001 to 1000000000, or `unlimited`; no second holds more [default: 30]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rate: Option<Rate>,
 }
@@ -103,6 +102,11 @@ impl PaceArgs {
     pub fn rate(&self) -> Rate {
         self.rate.unwrap_or(Rate::PerSecond(30.0))
     }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>().ok();
+    number.filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "a percentage from 0 to 100".into())
 }
 
 /// What statuses mean.
@@ -186,6 +190,9 @@ pub struct SessionArgs {
     spread: SpreadArgs,
     #[command(flatten)]
     pub pace: PaceArgs,
+    /// So much more than --rate a single second may hold, after a writer was held up: from 0 to 100 [default: 0]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    rate_tolerance: Option<f64>,
     #[command(flatten)]
     status: StatusArgs,
     /// Delays before what was refused for the moment is tried again; after the last it is rejected [default: 1s,5s,15s,1m]
@@ -198,6 +205,11 @@ pub struct SessionArgs {
 }
 
 impl SessionArgs {
+    /// How much of a percent more than the rate a single second may hold.
+    pub fn rate_tolerance(&self) -> f64 {
+        self.rate_tolerance.unwrap_or(0.0)
+    }
+
     /// The account as typed, if messages can be sent with it.
     pub fn resolve_to_send(&self) -> Result<Account, CliError> {
         self.connections()?;

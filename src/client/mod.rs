@@ -5,6 +5,7 @@ mod bind;
 pub mod link;
 mod reader;
 mod receipt_dialect;
+mod silence;
 mod sync_client;
 mod trust;
 pub mod window;

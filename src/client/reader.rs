@@ -10,6 +10,7 @@ use crate::journal::model::sequence;
 use crate::journal::now_ms;
 use crate::journal::writer::retry_queue::RetryRules;
 use crate::platform::failpoint::reach;
+use crate::policy::controller;
 use crate::policy::pacer::{Hold, Pacer};
 use crate::wire::tlv::Tag;
 use crate::wire::{
@@ -53,6 +54,8 @@ pub enum FromReader {
     Unbind(u32),
     /// The peer answered our unbind.
     UnbindAnswered,
+    /// What waits for its answer will not get one, and nothing else can be sent.
+    Stuck,
     /// The peer could not make sense of something and does not say of what.
     Nack(CommandStatus),
 }
@@ -120,6 +123,10 @@ pub struct Reader {
     pub writer: Sender<FromReader>,
     pub credits: Sender<()>,
     pub notes: Notes,
+    /// Answers as the pacer is told of them. Kept, so that it is made once.
+    pub paced: Vec<controller::Answered>,
+    /// Requests of this session are missed.
+    pub misses: bool,
     /// Slots whose answers could not be noted: free when the journal has committed so many batches.
     pub owed: Option<Owed>,
 }
@@ -209,11 +216,19 @@ impl Reader {
     }
 
     /// Response timers: what has waited too long is in doubt, and its slot free.
-    fn expire(&self, now: Instant) -> bool {
-        let (sent, has_to_wake) = {
+    fn expire(&mut self, now: Instant) -> bool {
+        let (sent, silence, has_to_wake) = {
             let mut window = self.window.lock();
-            (window.expire(now, self.timers.response), window.has_to_wake())
+            let silence = window.silence(now);
+            (window.expire(now, self.timers.response), silence, window.has_to_wake())
         };
+        if let Some(silence) = silence {
+            self.misses = true;
+            self.pacer.silent(silence.window);
+            if silence.is_stuck {
+                let _ = self.writer.try_send(FromReader::Stuck);
+            }
+        }
         if sent.is_empty() {
             return true;
         }
@@ -321,6 +336,7 @@ impl Reader {
         let has_to_wake = {
             let mut window = self.window.lock();
             window.release(slots);
+            window.set_limit(self.pacer.window());
             window.has_to_wake()
         };
         if has_to_wake {
@@ -331,47 +347,60 @@ impl Reader {
 
     /// Finds out whose answers these are: one look at the window for all of them. Returns how many slots they held, and
     /// how many parts of longer messages are refused for good: before their slots are free, their messages are barred.
-    fn attribute(&self, found: &mut Vec<Found>, batch: &mut Batch) -> (usize, usize) {
+    fn attribute(&mut self, found: &mut Vec<Found>, batch: &mut Batch) -> (usize, usize) {
         let (mut slots, mut refused) = (0, 0);
         if found.is_empty() {
             return (slots, refused);
         }
         let now = Instant::now();
-        let (mut accepted, mut throttled, mut unknown, mut not_bound) = (0, false, 0, None);
+        let (mut accepted, mut is_refused, mut unknown) = (0, false, 0);
+        let first = batch.answers.len();
+        let attentive = self.pacer.is_attentive();
         let mut window = self.window.lock();
         for answer in found.drain(..) {
-            let Some((sent, waited)) = window.answered(answer.sequence_number, now) else {
+            let Some(answered) = window.answered(answer.sequence_number, now) else {
                 unknown += 1;
                 continue;
             };
+            let sent = answered.sent;
             slots += usize::from(!sent.late);
-            let status = CommandStatus(answer.command_status);
-            match self.rules.class(status) {
-                StatusClass::Accepted => accepted += 1,
-                StatusClass::Throttled => throttled = true,
-                StatusClass::Session => not_bound = Some(status),
-                StatusClass::Temporary if self.rules.delay_ms(status, sent.refused).is_some() => {}
-                _ if sent.is_refused_for_reference(status) => {}
-                class @ (StatusClass::Temporary | StatusClass::Account | StatusClass::Permanent) => {
-                    if !sent.plain {
-                        window.refuse(&sent);
-                        refused += 1;
-                    }
-                    if class == StatusClass::Account {
-                        // The journal is about to stop everything; until it has, nothing more is to be refused alike.
-                        self.pacer.set_hold(Hold::Short);
-                    }
-                }
+            let is_accepted = answer.command_status == CommandStatus::OK.0;
+            accepted += usize::from(is_accepted);
+            is_refused |= !is_accepted;
+            if sent.late {
+                self.pacer.not_silent();
+            } else {
+                let class = self.rules.class(CommandStatus(answer.command_status));
+                tell(
+                    &mut self.paced,
+                    attentive,
+                    self.pacer.seconds(now - answered.waited),
+                    answered.depth,
+                    class,
+                    answer.command_status,
+                );
             }
             batch.answers.push(Answer {
                 sent,
                 command_status: answer.command_status,
-                waited,
+                excused: false,
+                waited: answered.waited,
                 message_id: answer.message_id,
                 tlvs: answer.tlvs,
             });
         }
+        if std::mem::take(&mut self.misses) && window.silence(now).is_none() {
+            self.pacer.not_silent();
+        }
         drop(window);
+        if !self.paced.is_empty() {
+            self.pacer.answered(&self.paced);
+            self.paced.clear();
+        }
+        let mut not_bound = None;
+        if is_refused {
+            (refused, not_bound) = self.judge_refusals(&mut batch.answers[first..]);
+        }
         if slots > 0 {
             self.pulse.answered.store(true, Ordering::Relaxed);
         }
@@ -385,10 +414,62 @@ impl Reader {
         if accepted > 0 {
             self.pulse.accepted.store(true, Ordering::Relaxed);
         }
-        if accepted > 0 || throttled {
-            self.pacer.answered(accepted, throttled);
-        }
         (slots, refused)
+    }
+
+    /// What refusals mean, now that the pacer has heard of them. Returns how many parts of longer messages are refused for
+    /// good, and the status by which the peer says that the session is not bound.
+    fn judge_refusals(&self, answers: &mut [Answer]) -> (usize, Option<CommandStatus>) {
+        let (mut refused, mut not_bound) = (0, None);
+        for answer in answers {
+            let status = CommandStatus(answer.command_status);
+            let sent = &answer.sent;
+            match self.rules.class(status) {
+                StatusClass::Accepted | StatusClass::Throttled => {}
+                StatusClass::Session => not_bound = Some(status),
+                StatusClass::Temporary if self.pacer.excuses(status.0) => answer.excused = true,
+                StatusClass::Temporary if self.rules.delay_ms(status, sent.refused).is_some() => {}
+                _ if sent.is_refused_for_reference(status) => {}
+                class @ (StatusClass::Temporary | StatusClass::Account | StatusClass::Permanent) => {
+                    if !sent.plain {
+                        self.window.lock().refuse(sent);
+                        refused += 1;
+                    }
+                    if class == StatusClass::Account {
+                        // The journal is about to stop everything; until it has, nothing more is to be refused alike.
+                        self.pacer.set_hold(Hold::Short);
+                    }
+                }
+            }
+        }
+        (refused, not_bound)
+    }
+}
+
+/// Notes an answer for the pacer, which is told of those together that were written together, unless it looks at each.
+fn tell(
+    paced: &mut Vec<controller::Answered>,
+    attentive: bool,
+    sent_at: f64,
+    depth: u32,
+    class: StatusClass,
+    status: u32,
+) {
+    let said = match class {
+        StatusClass::Accepted => controller::Said::Accepted,
+        StatusClass::Throttled => controller::Said::Throttled(status),
+        StatusClass::Temporary => controller::Said::Temporary(status),
+        // They say nothing about a pace.
+        StatusClass::Session | StatusClass::Account | StatusClass::Permanent => return,
+    };
+    match paced.last_mut() {
+        Some(last)
+            if !attentive && said == controller::Said::Accepted && last.said == said && last.sent_at == sent_at =>
+        {
+            last.count += 1;
+            last.depth = last.depth.max(depth);
+        }
+        _ => paced.push(controller::Answered { sent_at, count: 1, depth, said }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The requests of one session that are not answered yet. Pure: time is an argument.
 
+use super::silence::{Answering, Silence};
 use crate::journal::model::events::Sent;
 use crate::journal::model::key::Attempt;
 use hashbrown::HashMap;
@@ -11,7 +12,10 @@ pub struct Window {
     size: usize,
     /// How many may be outstanding so far: one at first, doubled with each answer. A session that dies at once costs little.
     open: usize,
-    outstanding: HashMap<u32, (Sent, Instant)>,
+    /// No more than these, for the account's sake.
+    limit: usize,
+    outstanding: HashMap<u32, Waiting>,
+    silence: Answering,
     /// Answered, and their slots not free yet.
     held: usize,
     /// Their response timer expired: their slot is free, their number still known.
@@ -24,6 +28,26 @@ pub struct Window {
     untold: usize,
     /// The writer waits for a slot.
     starved: bool,
+}
+
+/// A request that is not answered.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    sent: Sent,
+    written_at: Instant,
+    /// How many were outstanding when it was written, itself among them.
+    depth: u32,
+}
+
+/// An answered request.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    /// The request.
+    pub sent: Sent,
+    /// How long it had waited.
+    pub waited: Duration,
+    /// How many were outstanding when it was written, itself among them.
+    pub depth: u32,
 }
 
 /// A part that was refused for good, and which others of its message were withheld for that.
@@ -42,7 +66,9 @@ impl Window {
         Self {
             size,
             open: 1,
+            limit: usize::MAX,
             outstanding: HashMap::with_capacity(size.min(4_096)),
+            silence: Answering::default(),
             held: 0,
             late: HashMap::new(),
             refused: HashMap::new(),
@@ -54,7 +80,12 @@ impl Window {
 
     /// How many more requests may be written.
     pub fn free(&self) -> usize {
-        self.open.saturating_sub(self.outstanding.len() + self.held)
+        self.open.min(self.limit).saturating_sub(self.outstanding.len() + self.held)
+    }
+
+    /// No more than so many are to be outstanding, for the account's sake.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// How many more requests may be written, of `wanted`. Where that is none, the writer has to be woken when it changes.
@@ -76,22 +107,26 @@ impl Window {
 
     /// A request is about to be written.
     pub fn insert(&mut self, sent: Sent, now: Instant) {
-        self.outstanding.insert(sent.sequence_number, (sent, now));
+        let depth = self.outstanding.len() as u32 + 1;
+        self.outstanding.insert(sent.sequence_number, Waiting { sent, written_at: now, depth });
     }
 
     /// The request that an answer names, and how long it had waited; `None`: none, or it was answered before. Unless it was
     /// late its slot is held until it is [released](Self::release).
-    pub fn answered(&mut self, sequence_number: u32, now: Instant) -> Option<(Sent, Duration)> {
-        if let Some((sent, written_at)) = self.outstanding.remove(&sequence_number) {
+    pub fn answered(&mut self, sequence_number: u32, now: Instant) -> Option<Answered> {
+        if let Some(Waiting { sent, written_at, depth }) = self.outstanding.remove(&sequence_number) {
             self.held += 1;
             self.open = self.open.saturating_mul(2).min(self.size);
-            return Some((sent, now.saturating_duration_since(written_at)));
+            let waited = now.saturating_duration_since(written_at);
+            self.silence.note_answer(written_at, waited);
+            return Some(Answered { sent, waited, depth });
         }
         if crate::platform::sabotage::is("drop-late-answer") {
             return None;
         }
         let (sent, written_at) = self.late.remove(&sequence_number)?;
-        Some((Sent { late: true, ..sent }, now.saturating_duration_since(written_at)))
+        let sent = Sent { late: true, ..sent };
+        Some(Answered { sent, waited: now.saturating_duration_since(written_at), depth: 0 })
     }
 
     /// Slots of answered requests are free: their answers survive this process.
@@ -102,10 +137,16 @@ impl Window {
     /// Requests written `timeout` ago or earlier: their slots become free, a late answer still finds them.
     pub fn expire(&mut self, now: Instant, timeout: Duration) -> Vec<Sent> {
         let is_due = |written_at: Instant| now.saturating_duration_since(written_at) >= timeout;
-        let expired: Vec<(u32, (Sent, Instant))> =
-            self.outstanding.extract_if(|_, (_, written_at)| is_due(*written_at)).collect();
-        self.late.extend(expired.iter().copied());
-        expired.into_iter().map(|(_, (sent, _))| sent).collect()
+        let expired: Vec<(u32, Waiting)> =
+            self.outstanding.extract_if(|_, waiting| is_due(waiting.written_at)).collect();
+        self.late.extend(expired.iter().map(|(number, waiting)| (*number, (waiting.sent, waiting.written_at))));
+        expired.into_iter().map(|(_, waiting)| waiting.sent).collect()
+    }
+
+    /// What was written beyond a window is not answered, while what was written later is.
+    pub fn silence(&self, now: Instant) -> Option<Silence> {
+        let waiting = self.outstanding.values().map(|waiting| (waiting.written_at, waiting.depth));
+        self.silence.judge(now, waiting, self.free() == 0)
     }
 
     /// This attempt at a part of a longer message was refused for good, which the journal is [told](Self::told) next.
@@ -147,7 +188,7 @@ impl Window {
     /// Everything unanswered, when the session has ended. Those whose timer had expired were reported before.
     pub fn drain(&mut self) -> Vec<Sent> {
         self.late.clear();
-        self.outstanding.drain().map(|(_, (sent, _))| sent).collect()
+        self.outstanding.drain().map(|(_, waiting)| waiting.sent).collect()
     }
 }
 
@@ -202,14 +243,14 @@ mod tests {
             window.insert(sent(number), start);
         }
         assert_eq!(window.free(), 0);
-        assert_eq!(window.answered(3, start).unwrap().0.attempt, Attempt::new(3, 0));
+        assert_eq!(window.answered(3, start).unwrap().sent.attempt, Attempt::new(3, 0));
         assert!(window.answered(3, start).is_none());
         assert!(window.expire(start + Duration::from_secs(1), Duration::from_secs(2)).is_empty());
         assert_eq!(window.expire(start + Duration::from_secs(2), Duration::from_secs(2)).len(), 2);
         assert_eq!(window.free(), 2, "an answer that is not safe yet keeps its slot");
         window.release(1);
         assert_eq!(window.free(), 3);
-        let (late, _) = window.answered(1, start).unwrap();
+        let late = window.answered(1, start).unwrap().sent;
         assert!(late.late);
         assert_eq!(window.free(), 3);
         assert!(window.answered(1, start).is_none());

@@ -14,7 +14,8 @@ use crate::client::writer::queue::{advance, sent_of, without_barred};
 use crate::journal::files::write_marks::Mark;
 use crate::journal::model::events::{Acknowledge, Barred, Run, Sent, SessionFacts, ToJournal, ToSession};
 use crate::platform::failpoint::reach;
-use crate::policy::pacer::{HOLD_LOOK, Hold, LastSecond};
+use crate::policy::last_second::LastSecond;
+use crate::policy::pacer::{HOLD_LOOK, Hold};
 use crate::wire::tlv::Tag;
 use crate::wire::{
     BindKind, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp, patch_sequence_number,
@@ -37,6 +38,8 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 const AHEAD_MIN: usize = 32;
 /// When it is long until the sending hours begin: how long a session is kept after the last message or receipt.
 const HELD_IDLE: Duration = Duration::from_secs(60);
+/// How often a writer whose window is full looks whether the account allows more by now.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// enquire_link and unbind use these sequence numbers; 1 was the bind's.
 const CONTROL_NUMBERS: std::ops::Range<u32> = 2..crate::journal::model::sequence::FIRST;
 
@@ -232,6 +235,8 @@ impl<'a> Session<'a> {
             writer: to_writer,
             credits: credit,
             notes: shared.answers.begin(number.id, number.run),
+            paced: Vec::new(),
+            misses: false,
             owed: None,
         };
         let reader = std::thread::Builder::new()
@@ -337,17 +342,22 @@ impl<'a> Session<'a> {
             return Ok(look);
         }
         loop {
-            let free = self.window.lock().room(self.queued);
+            let free = {
+                let mut window = self.window.lock();
+                window.set_limit(self.shared.pacer.window());
+                window.room(self.queued)
+            };
             if free == 0 {
-                return Ok(idle);
+                let may_grow = self.queued > 0 && self.shared.pacer.look();
+                return Ok(if may_grow { LOOK_AGAIN } else { idle });
             }
-            let granted = self.shared.pacer.take(free);
+            let granted = self.shared.pacer.take_for(self.slot, free);
             if granted == 0 {
-                return Ok(self.shared.pacer.ready_in(free).max(Duration::from_micros(50)));
+                return Ok(self.shared.pacer.ready_for(self.slot, free).max(Duration::from_micros(50)));
             }
             let left = self.encode(granted)?;
             if left > 0 {
-                self.shared.pacer.give_back(left);
+                self.shared.pacer.give_back(self.slot, left);
             }
         }
     }
@@ -460,6 +470,12 @@ impl<'a> Session<'a> {
                     );
                     self.leaving.get_or_insert((Leaving::Peer { reason, unbind: None }, Instant::now()));
                 }
+                FromReader::Stuck => {
+                    let reason =
+                        "messages beyond a window of its own are never answered by the SMSC: bound anew".to_owned();
+                    let since = Instant::now().checked_sub(FAREWELL).unwrap_or_else(Instant::now);
+                    self.leaving.get_or_insert((Leaving::Peer { reason, unbind: None }, since));
+                }
                 FromReader::Reply(octets) => self.out.extend_from_slice(&octets),
                 FromReader::LastReply(octets) => {
                     self.out.extend_from_slice(&octets);
@@ -555,6 +571,7 @@ impl<'a> Session<'a> {
     /// Ends the session: the reader first, so that every answer that came is with the journal before what had none.
     fn close(mut self, end: End) -> End {
         self.link.shutdown();
+        let is_peers = matches!(end, End::Lost(_)) && self.leaving.is_none() && self.resting.is_none();
         // A reader that waits for a credit or for room sees that nobody is there any more.
         self.credits = never();
         self.from_reader = never();
@@ -589,6 +606,9 @@ impl<'a> Session<'a> {
         let mut unwritten = std::mem::take(&mut self.withheld);
         unwritten.extend(self.take_queue());
         let unanswered = self.window.lock().drain();
+        if is_peers {
+            self.shared.pacer.lost(unanswered.len());
+        }
         self.note_end();
         let closed = ToJournal::Closed { session: self.id, reason, unanswered, unwritten };
         match self.shared.journal.send(closed) {

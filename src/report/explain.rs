@@ -47,10 +47,14 @@ pub fn action(class: StatusClass) -> &'static str {
     match class {
         StatusClass::Accepted => "the message is accepted",
         StatusClass::Throttled => {
-            "the whole account slows down to what was accepted in the last second, and the message is sent again; it is \
-             tried as often as it takes, and none is lost"
+            "the whole account slows down to what was accepted in the last second, as long as less is refused then, or fewer \
+             messages are left outstanding where that is the reason; the message is sent again as often as it takes, and none \
+             is lost"
         }
-        StatusClass::Temporary => "it is tried again after 1 s, 5 s, 15 s and 60 s, and then rejected",
+        StatusClass::Temporary => {
+            "it is tried again after 1 s, 5 s, 15 s and 60 s, and then rejected; where less is refused the slower messages go, \
+             or the fewer are outstanding, it is taken for throttling"
+        }
         StatusClass::Session => {
             "in answer to a message it means that the SMSC forgot the session: it is left, the connection binds anew, and the \
              message is sent again; after 8 such sessions in a row sending stops. In answer to a bind: see below"

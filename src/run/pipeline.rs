@@ -16,13 +16,15 @@ use crate::journal::files::lock::SenderLock;
 use crate::journal::files::write_marks::Marks;
 use crate::journal::model::events::ToJournal;
 use crate::journal::model::key::State;
+use crate::journal::now_ms;
 use crate::journal::store::{account, runs};
 use crate::journal::writer::recovery;
 use crate::journal::writer::recovery::{Recovery, recover};
 use crate::journal::writer::{Board, Keeper, KeeperSettings, Status};
+use crate::policy::controller::Findings;
 use crate::policy::hours::{Hours, Verdict};
 use crate::policy::pacer::{Hold, Pacer, Rate};
-use crate::words::format::argument;
+use crate::words::format::{argument, rate};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -82,8 +84,8 @@ pub fn send(
     });
     let to_send = to_send.map(|book| book.name.clone()).collect();
     let needs_tlvs = needs_tlvs(&connection, settings.account.tlvs, path, to_send)?;
-    let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| found.parse().ok());
-    let found_before: Option<f64> = found_before.filter(|&found| settings.rate.exceeds(found));
+    let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| FoundRate::read(&found));
+    let found_before = found_before.filter(|found| settings.rate.exceeds(found.rate));
     let canaries = journal::store::restraint::begin(&connection, &books, &active, &settings.restraint)?;
     let said = canaries.iter().filter_map(|canary| {
         let name = &books.campaign(canary.campaign)?.name;
@@ -131,13 +133,13 @@ pub fn send(
         first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come);
     if let Some(why) = first.restrained.clone() {
         drop(keeper);
-        let (ended, sending, found_rate) = (Ended::Stopped(why), Duration::ZERO, None);
-        return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
+        let (ended, sending, found) = (Ended::Stopped(why), Duration::ZERO, Findings::default());
+        return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found });
     }
     if has_nothing && settings.listen.is_none() {
         drop(keeper);
-        let (ended, sending, found_rate) = (Ended::NothingToDo, Duration::ZERO, None);
-        return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found_rate });
+        let (ended, sending, found) = (Ended::NothingToDo, Duration::ZERO, Findings::default());
+        return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found });
     }
     let noted = match settings.listen {
         Some(_) => None,
@@ -151,8 +153,8 @@ pub fn send(
     run.unbound = Unbound::new(settings.connections, recovered.sessions > 0);
     run.words.extend(said);
     if let Some(found) = found_before {
-        run.pacer.start_from(found);
-        run.words.push(format!("the last run found that the SMSC takes {found:.0}/s: starting from there"));
+        run.pacer.start_from(found.rate);
+        run.words.push(format!("{}: starting from there", found.words(now_ms())));
     }
     if !receipts_may_come {
         run.words.push("bound to send only (--bind tx): receipts cannot come, and are not waited for".into());
@@ -160,7 +162,8 @@ pub fn send(
     let pacer = Arc::clone(&run.pacer);
     let ended = run.watch(settings, interrupt, receipts_may_come, show);
     let sending = run.sent_at.unwrap_or_else(Instant::now) - run.started;
-    let found_rate = pacer.found();
+    let found = pacer.findings();
+    let stands = found_before.filter(|before| pacer.is_within(before.rate));
     let status = run.end(show)?;
     settle_marks(path);
     if let Some(noted) = noted {
@@ -172,16 +175,51 @@ pub fn send(
     if let Err(error) = journal::open_existing(path).and_then(|connection| note_run(&connection, settings, false)) {
         log::debug!("the end of the run is not noted: {}", error.at(path));
     }
-    if found_rate.is_some() || found_before.is_some() {
-        // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent.
-        let found = found_rate.map(|rate| format!("{rate:.1}"));
+    if found.limit.is_some() || found_before.is_some() {
+        // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent. What was
+        // neither verified anew nor exceeded stays as old as it is.
+        let found = found.limit.map(|rate| FoundRate { rate, at_ms: now_ms() }).or(stands).map(FoundRate::written);
         let kept = journal::open_existing(path)
             .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()));
         if let Err(error) = kept {
             log::warn!("the rate found is not kept for the next run: {}", error.at(path));
         }
     }
-    Ok(Outcome { ended, status, recovered, campaigns, sending, found_rate })
+    Ok(Outcome { ended, status, recovered, campaigns, sending, found })
+}
+
+/// The rate that an earlier run had verified.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct FoundRate {
+    /// In PDUs a second.
+    rate: f64,
+    /// When; 0: nobody noted it.
+    at_ms: i64,
+}
+
+impl FoundRate {
+    /// As the journal keeps it: the rate, a space, the time in milliseconds.
+    fn read(text: &str) -> Option<Self> {
+        let (rate, at) = text.split_once(' ').unwrap_or((text, "0"));
+        let rate = rate.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0)?;
+        Some(Self { rate, at_ms: at.parse().ok()? })
+    }
+
+    fn written(self) -> String {
+        format!("{:.1} {}", self.rate, self.at_ms)
+    }
+
+    fn words(self, now_ms: i64) -> String {
+        let minutes = (now_ms - self.at_ms).max(0) / 60_000;
+        let age = match minutes {
+            _ if self.at_ms == 0 => String::new(),
+            0..=1 => " a moment ago".into(),
+            2..=119 => format!(" {minutes} minutes ago"),
+            120..=2_879 => format!(" {} hours ago", minutes / 60),
+            _ => format!(" {} days ago", minutes / 1_440),
+        };
+        format!("an earlier run found{age} that the SMSC takes {}/s", rate(self.rate))
+    }
 }
 
 /// Notes in the journal how this run sends these campaigns.
@@ -204,6 +242,11 @@ fn note_run(connection: &rusqlite::Connection, settings: &SendSettings, begins: 
     let account = settings.identity.all();
     let noted = journal::store::known::record(connection, &settings.journal, &notes, &account, Some(begins));
     noted.map_err(|error| error.at(&settings.journal))
+}
+
+/// Connections that send.
+fn senders(settings: &SendSettings) -> usize {
+    (0..settings.connections).filter(|&slot| settings.account.bind.kind(slot).can_submit()).count()
 }
 
 /// How many messages of campaigns of these sizes come after the first so many of each.
@@ -266,6 +309,8 @@ struct Run {
     /// The -wal grows: that was said.
     unfolded: bool,
     verdict: Verdict,
+    /// What was found of the SMSC's limits and said.
+    found: Findings,
 }
 
 /// How firmly the way is closed at `now`.
@@ -298,7 +343,7 @@ impl Run {
         let (finish, finished) = bounded(0);
         let shared = Shared {
             account: Arc::new(settings.account.clone()),
-            pacer: Arc::new(Pacer::new(settings.rate)),
+            pacer: Arc::new(Pacer::of_account(settings.rate, senders(settings), settings.rate_tolerance)),
             rules: Arc::clone(&settings.rules),
             marks,
             answers,
@@ -347,6 +392,7 @@ impl Run {
             decided: None,
             unfolded: false,
             verdict: Verdict::Open,
+            found: Findings::default(),
         })
     }
 
@@ -497,6 +543,11 @@ impl Run {
             },
             blocked: status.blocked.is_some(),
         };
+        let found = self.pacer.findings();
+        if found != self.found {
+            self.words.extend(found.news(&self.found));
+            self.found = found;
+        }
         if status.restraint != self.decided {
             self.decided.clone_from(&status.restraint);
             self.words.extend(status.restraint.clone());

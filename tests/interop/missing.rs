@@ -26,7 +26,7 @@ fn an_installer_says_what_is_missing_and_fails() {
         ("python", "there is no python3 here"),
         ("perl", "there is no perl here"),
         ("rust", "there is no cargo here"),
-        ("kannel", "there is no apt-get here"),
+        ("kannel", "there is no python3 here, in which what talks to Kannel is written"),
         ("tshark", "there is neither tshark nor apt-get here"),
     ] {
         let cache = tempfile::tempdir().unwrap();

@@ -71,6 +71,7 @@ impl Scene {
             identity: Identity { name: None, addresses: vec!["test".into()], receivers: Vec::new(), same: false },
             connections: 1,
             rate: Rate::Unlimited,
+            rate_tolerance: 0.0,
             rules: Arc::default(),
             hours: Default::default(),
             limit: None,

@@ -176,7 +176,8 @@ fn f19_a_silent_peer_is_found_by_enquire_link_and_the_timer_is_named() {
     says(&ended, "no answer to enquire_link within the response timeout (3s)");
     // The messages themselves may be settled since, by receipts that came over the second session.
     let in_doubt = one(&smppost.journal(), "SELECT count(*) FROM attempt_log WHERE state = 'in doubt'");
-    assert!((10..=20).contains(&in_doubt), "{in_doubt} in doubt");
+    // As many as are outstanding after twenty answers.
+    assert!((2..=20).contains(&in_doubt), "{in_doubt} in doubt");
     assert_agree(&smppost.journal(), &report.submits, Leeway::default());
 }
 

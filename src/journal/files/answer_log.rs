@@ -236,7 +236,7 @@ impl Notes {
             }
             let status = CommandStatus(answer.command_status);
             let class = rules.class(status);
-            let is_retried = rules.delay_ms(status, answer.sent.refused).is_some();
+            let is_retried = answer.excused || rules.delay_ms(status, answer.sent.refused).is_some();
             let flag = |is_set, flag| if is_set { flag } else { 0 };
             let mut fixed = [0; ANSWER];
             fixed[..8].copy_from_slice(&answer.sent.attempt.0.to_le_bytes());
@@ -456,7 +456,14 @@ mod tests {
                 destination: 0,
             };
             let command_status = if attempt % 3 == 0 { 0x14 } else { 0 };
-            batch.answers.push(Answer { sent, command_status, waited: Duration::from_millis(7), message_id, tlvs });
+            batch.answers.push(Answer {
+                sent,
+                command_status,
+                excused: false,
+                waited: Duration::from_millis(7),
+                message_id,
+                tlvs,
+            });
         }
         batch
     }

@@ -170,6 +170,8 @@ pub struct Answer {
     pub sent: Sent,
     /// Its command_status.
     pub command_status: u32,
+    /// It is a temporary refusal that is laid to the pace at which messages were sent: no try of its message.
+    pub excused: bool,
     /// How long after the request was written it came.
     pub waited: Duration,
     /// Where the message id stands in the batch's octets; empty: none.

@@ -180,9 +180,19 @@ impl Bench {
     }
 
     pub fn answer(&mut self, session: i64, sent: Sent, command_status: u32, id: &str) {
+        self.answer_with(session, (sent, false), command_status, id);
+    }
+
+    /// A temporary refusal that is laid to the pace.
+    pub fn answer_excused(&mut self, session: i64, sent: Sent, command_status: u32) {
+        self.answer_with(session, (sent, true), command_status, "");
+    }
+
+    fn answer_with(&mut self, session: i64, (sent, excused): (Sent, bool), command_status: u32, id: &str) {
         let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
         let message_id = batch.keep(id.as_bytes());
-        batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO, tlvs: 0..0 });
+        let waited = Duration::ZERO;
+        batch.answers.push(Answer { sent, command_status, excused, message_id, waited, tlvs: 0..0 });
         self.tell(ToJournal::Came { session, batch });
     }
 
@@ -194,7 +204,14 @@ impl Bench {
         for &(sent, command_status, id) in answers {
             let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
             let message_id = batch.keep(id.as_bytes());
-            batch.answers.push(Answer { sent, command_status, message_id, waited: Duration::ZERO, tlvs: 0..0 });
+            batch.answers.push(Answer {
+                sent,
+                command_status,
+                excused: false,
+                message_id,
+                waited: Duration::ZERO,
+                tlvs: 0..0,
+            });
             notes.note(&mut batch, &RetryRules::default()).unwrap();
         }
     }

@@ -9,7 +9,7 @@ use crate::journal::model::key::{Attempt, Outcome, RECEIPTS_MAX, State};
 use crate::journal::store::answer_tlvs;
 use crate::journal::store::history::receipts_of;
 use crate::journal::writer::Keeper;
-use crate::journal::writer::retry_queue::throttled_delay;
+use crate::journal::writer::retry_queue::{jittered, own_delay_ms, throttled_delay, throttled_delay_ms};
 use crate::message::address::Destination;
 use crate::wire::{CommandStatus, MessageState, StatusClass};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -82,6 +82,7 @@ impl Keeper {
         let retry_in = match class {
             StatusClass::Throttled => Some(0),
             StatusClass::Session => Some(0),
+            StatusClass::Temporary if answer.excused => Some(0),
             StatusClass::Temporary => self.rules.delay_ms(status, sent.refused),
             _ => None,
         };
@@ -100,6 +101,7 @@ impl Keeper {
         let status = CommandStatus(answer.command_status);
         let Meaning { class, retry_in, outcome } = self.meaning_of(answer);
         let plain = sent.plain && !sent.late;
+        self.crowd.note(outcome == Outcome::Accepted);
         if sent.late {
             // It was in doubt, and whatever the operator decided meanwhile, the answer beats it.
             self.let_go(session, sent.sequence_number);
@@ -128,9 +130,16 @@ impl Keeper {
             Outcome::Retry => {
                 self.books.touch(&self.connection, sent.attempt.part(), State::Sending)?;
                 let delay = retry_in.unwrap_or_default();
-                if class == StatusClass::Throttled {
+                if class == StatusClass::Throttled || answer.excused {
                     self.status.throttled += 1;
-                    self.again(sent, throttled_delay(&self.connection, &self.rules, sent.attempt)?)?;
+                    let delay = if self.crowd.accepts_most() {
+                        own_delay_ms(sent.attempt.tried())
+                    } else if answer.excused {
+                        throttled_delay_ms(u32::from(sent.attempt.tried()) + 1)
+                    } else {
+                        throttled_delay(&self.connection, &self.rules, sent.attempt)?
+                    };
+                    self.again(sent, jittered(delay))?;
                 } else if class == StatusClass::Session {
                     self.not_bound(session, status);
                     self.again(sent, 0)?;
@@ -138,7 +147,7 @@ impl Keeper {
                     crate::journal::writer::retry_queue::ban_reference(&self.connection, &self.references)?;
                     self.again(sent, 0)?;
                 } else {
-                    self.again(&Sent { refused: sent.refused.saturating_add(1), ..*sent }, delay)?;
+                    self.again(&Sent { refused: sent.refused.saturating_add(1), ..*sent }, jittered(delay))?;
                 }
             }
             Outcome::Rejected => {

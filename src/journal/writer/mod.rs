@@ -189,6 +189,8 @@ pub struct Keeper {
     pub(super) streak: (u32, u32),
     /// The last session on which the SMSC refused messages as not bound, and how many such in a row.
     pub(super) unbound: (i64, u32),
+    /// Whether most of the last answers accepted their messages.
+    crowd: retry_queue::Crowd,
     watch: Watch,
     wal: crate::journal::files::wal::Watch,
     /// Parts that the last claims passed by, since their time had passed.

@@ -41,7 +41,14 @@ pub fn take_in(
         let message_id = batch.keep(&noted.message_id);
         let waited = Duration::from_millis(noted.waited_ms.into());
         let tlvs = if noted.tlvs.is_empty() { 0..0 } else { batch.keep(&noted.tlvs) };
-        batch.answers.push(Answer { sent, command_status: noted.command_status, waited, message_id, tlvs });
+        batch.answers.push(Answer {
+            sent,
+            command_status: noted.command_status,
+            excused: false,
+            waited,
+            message_id,
+            tlvs,
+        });
         keeper.came(noted.session, &batch)?;
         count += 1;
         if count.is_multiple_of(at_a_time) {

@@ -32,10 +32,42 @@ const _: () = assert!(THROTTLED_LONG_MS << (THROTTLED_COUNTED - 3) >= THROTTLED_
 
 /// How long a part waits that was throttled so many times in a row. Where an account may send nothing more today, it is
 /// the rate's lower end that the same part would be tried at for hours.
-fn throttled_delay_ms(times: u32) -> i64 {
+pub(super) fn throttled_delay_ms(times: u32) -> i64 {
     match times {
         0..=2 => THROTTLED_DELAY_MS,
         times => (THROTTLED_LONG_MS << (times.min(THROTTLED_COUNTED) - 3)).min(THROTTLED_MAX_MS),
+    }
+}
+
+/// Delays of a part that is throttled while most others are accepted: it is the part, or its destination, that has to wait.
+const OWN_DELAYS_MS: [i64; 6] = [1_000, 6_000, 30_000, 60_000, 120_000, 300_000];
+
+/// How long a part waits that was throttled for the `tried`th time (from 0) while most others are accepted.
+pub(super) fn own_delay_ms(tried: u16) -> i64 {
+    OWN_DELAYS_MS.get(usize::from(tried)).copied().unwrap_or(THROTTLED_MAX_MS)
+}
+
+/// A delay with up to a quarter on top: what was refused together does not come back together.
+pub(super) fn jittered(delay_ms: i64) -> i64 {
+    delay_ms + fastrand::i64(0..=delay_ms / 4)
+}
+
+/// Whether most of the last answers accepted their messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Crowd {
+    /// Of 1,024, weighed by how late they came.
+    accepted: u32,
+}
+
+impl Crowd {
+    /// Another answer.
+    pub(super) fn note(&mut self, is_accepted: bool) {
+        self.accepted = self.accepted - self.accepted / 32 + if is_accepted { 32 } else { 0 };
+    }
+
+    /// Whether they did.
+    pub(super) fn accepts_most(self) -> bool {
+        self.accepted > 512
     }
 }
 
@@ -314,6 +346,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_throttled_while_others_are_accepted_waits_by_itself() {
+        let mut bench = Bench::new(&[("491700000001", 1), ("491700000002", 1)], InDoubtPolicy::Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, 1);
+        for _ in 0..40 {
+            bench.keeper().crowd.note(true);
+        }
+        for seconds in [1, 6, 30] {
+            let sent = if seconds == 1 { sent[0] } else { bench.send(session, 1)[0] };
+            bench.answer(session, sent, 0x58, "");
+            let due = bench.keeper().retries.due_in(steady_ms()).unwrap();
+            let whole = Duration::from_secs(seconds);
+            assert!(due > whole - Duration::from_millis(900) && due <= whole * 5 / 4, "{seconds} s: {due:?}");
+            bench.keeper().retries.hasten();
+        }
+    }
+
+    #[test]
+    fn what_is_laid_to_the_pace_spends_no_try_of_its_message() {
+        let mut bench = Bench::new(&[("491700000001", 1)], InDoubtPolicy::Hold);
+        let session = bench.open_session();
+        for _ in 0..12 {
+            let sent = bench.send(session, 1)[0];
+            assert_eq!(sent.refused, 0);
+            bench.answer_excused(session, sent, 0x45);
+            bench.keeper().retries.hasten();
+        }
+        assert_eq!(bench.states(), ["queued"]);
+        assert_eq!(bench.keeper().status.throttled, 12);
+    }
+
+    #[test]
     fn f24_only_throttling_in_a_row_counts() {
         let mut bench = Bench::new(&[("491700000001", 1)], InDoubtPolicy::Hold);
         let session = bench.open_session();
@@ -325,7 +389,7 @@ mod tests {
                 let found = throttled_delay(&keeper.connection, &keeper.rules, sent[0].attempt).unwrap();
                 assert_eq!(found, delay_ms, "try {}", sent[0].attempt.tried());
                 let due = keeper.retries.due_in(steady_ms()).unwrap();
-                assert!(due <= Duration::from_millis(delay_ms as u64), "{due:?}");
+                assert!(due <= Duration::from_millis(delay_ms as u64 * 5 / 4), "{due:?}");
             }
             // What is looked at here is when it would be due, not that it takes as long.
             keeper.retries.hasten();

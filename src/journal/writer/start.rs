@@ -175,6 +175,7 @@ impl Keeper {
             barred: Barred::default(),
             streak: (0, 0),
             unbound: (0, 0),
+            crowd: Default::default(),
             passed_by: 0,
             watch: Watch::default(),
             wal: crate::journal::files::wal::Watch::default(),

@@ -10,6 +10,7 @@ use crate::journal::writer::recovery::Recovered;
 use crate::journal::writer::retry_queue::RetryRules;
 use crate::journal::{JournalError, now_ms};
 use crate::message::text::DefaultAlphabet;
+use crate::policy::controller::Findings;
 use crate::policy::hours::Hours;
 use crate::policy::pacer::Rate;
 use crate::policy::restraint::Restraint;
@@ -31,6 +32,8 @@ pub struct SendSettings {
     pub connections: usize,
     /// PDUs a second, over all connections.
     pub rate: Rate,
+    /// So much of a percent more may a sliding second hold.
+    pub rate_tolerance: f64,
     /// Of each campaign, only the first so many messages.
     pub limit: Option<u64>,
     /// When the run stops by itself.
@@ -119,8 +122,8 @@ pub struct Outcome {
     pub campaigns: Vec<String>,
     /// How long it sent, from the first attempt to connect to the last answer.
     pub sending: Duration,
-    /// The rate that the SMSC was found to take, in PDUs a second, where it throttled until the end.
-    pub found_rate: Option<f64>,
+    /// What was found of the rate and the window that the SMSC allows.
+    pub found: Findings,
 }
 
 /// How a run stands: for the progress line.

@@ -28,6 +28,7 @@ fn run() -> (Run, Sender<Notice>) {
         blocked: false,
         decided: None,
         unfolded: false,
+        found: Findings::default(),
         verdict: Verdict::Open,
     };
     (run, notice)

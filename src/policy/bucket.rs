@@ -1,0 +1,209 @@
+//! The account's token bucket: how many PDUs may be written when. Pure: time is an argument, in seconds since any moment.
+//!
+//! No sliding second holds more than the rate (and what a tolerance adds), and on average at least 99.5% of it is used. What
+//! is spaced here may be bunched by 5 ms on its way and still not exceed the rate where the SMSC counts it: as many as the
+//! rate are spread over 1.005 s. A writer that wakes late catches up, and not at once: what is behind follows at gaps that are a
+//! little shorter.
+
+use std::collections::VecDeque;
+
+/// Over so many seconds as many are spread as a second may hold: 5 ms are for the way to the SMSC.
+const SPREAD_S: f64 = 1.005;
+/// No span of so many seconds holds more than that, however late a writer wakes.
+const STRICT_S: f64 = 1.0049;
+/// Tokens are given out for so many seconds at once: at 500/s four.
+const QUANTUM_S: f64 = 0.008;
+/// Two portions are at least this share of their usual gap apart; where several are behind, that one.
+const GAP: f64 = 0.93;
+const GAP_BEHIND: f64 = 0.8;
+/// So many portions are several.
+const BEHIND: f64 = 5.0;
+/// A writer that wakes late catches up on so many seconds.
+const CATCH_UP_S: f64 = 0.6;
+/// In its first seconds a run is not held up: its windows open.
+const OPENING_S: f64 = 2.0;
+const OPENING_CATCH_UP_S: f64 = 0.03;
+/// A connection that wanted something so many seconds ago has a share of what there is.
+const RIVAL_S: f64 = 0.25;
+/// What was taken within so many seconds is remembered as taken at its end.
+const MERGED_S: f64 = 0.001;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Bucket {
+    /// The rate at which something was wanted last.
+    rate: Option<f64>,
+    born: f64,
+    tokens: f64,
+    filled_at: f64,
+    /// Before then nothing more is given out.
+    next_at: f64,
+    /// What was taken within the last sliding second, oldest first: until when, and how much.
+    taken: VecDeque<Taken>,
+    in_second: usize,
+    shares: Vec<ShareOf>,
+    /// How much of a percent more a sliding second may hold.
+    tolerance: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    until: f64,
+    count: usize,
+    connection: usize,
+}
+
+/// A connection's share of the last sliding second.
+#[derive(Clone, Copy, Debug)]
+struct ShareOf {
+    in_second: usize,
+    /// When it wanted something last.
+    wanted_at: f64,
+}
+
+impl Bucket {
+    /// A bucket with one token in it, so that the first message need not wait.
+    pub fn new(now: f64, tolerance_percent: f64) -> Self {
+        let tolerance = tolerance_percent / 100.0;
+        Self {
+            rate: None,
+            born: now,
+            tokens: 1.0,
+            filled_at: now,
+            next_at: now,
+            taken: VecDeque::new(),
+            in_second: 0,
+            shares: Vec::new(),
+            tolerance,
+        }
+    }
+
+    /// Takes up to `want` tokens for a connection at this rate; `None`: as many as are wanted.
+    pub fn take(&mut self, now: f64, rate: Option<f64>, want: usize, connection: usize) -> usize {
+        self.forget(now);
+        self.share(connection).wanted_at = now;
+        let granted = match rate {
+            None => want,
+            Some(rate) => {
+                if self.rate.is_none_or(|before| rate < before) {
+                    // What was saved at another rate is not spent at this one.
+                    self.tokens = self.tokens.min(1.0);
+                    self.filled_at = now;
+                }
+                self.fill(now, rate);
+                if now < self.next_at {
+                    return 0;
+                }
+                let room = self.room(now, rate, connection);
+                // A hair below a whole token is one: sums of fractions are never exact.
+                ((self.tokens + 1e-9).floor() as usize).min(quantum(rate)).min(want).min(room)
+            }
+        };
+        self.rate = rate;
+        if granted > 0 {
+            self.note(now, granted, connection);
+            if let Some(rate) = rate {
+                let gap = if self.tokens >= BEHIND * quantum(rate) as f64 { GAP_BEHIND } else { GAP };
+                self.tokens -= granted as f64;
+                self.next_at = now + gap * granted as f64 * SPREAD_S / rate;
+            }
+        }
+        granted
+    }
+
+    /// Puts back tokens that the connection took last and did not use.
+    pub fn give_back(&mut self, now: f64, rate: Option<f64>, mut count: usize, connection: usize) {
+        if rate.is_some() {
+            self.tokens += count as f64;
+            self.next_at = now;
+        }
+        for taken in self.taken.iter_mut().rev().filter(|taken| taken.connection == connection) {
+            let back = count.min(taken.count);
+            taken.count -= back;
+            count -= back;
+            self.in_second -= back;
+            if let Some(share) = self.shares.get_mut(connection) {
+                share.in_second -= back;
+            }
+            if count == 0 {
+                break;
+            }
+        }
+    }
+
+    /// In how many seconds tokens are there: as many as are wanted, or as are given out at once.
+    pub fn ready_in(&mut self, now: f64, rate: Option<f64>, want: usize, connection: usize) -> f64 {
+        let Some(rate) = rate else { return 0.0 };
+        let there = self.tokens + rate / SPREAD_S * (now - self.filled_at).max(0.0);
+        let wait = ((want.min(quantum(rate)) as f64 - there) * SPREAD_S / rate).max(self.next_at - now).max(0.0);
+        if self.room(now, rate, connection) > 0 {
+            return wait;
+        }
+        let is_alone = self.in_second < self.second_holds(rate);
+        let leaves = self.taken.iter().find(|taken| taken.count > 0 && (!is_alone || taken.connection == connection));
+        leaves.map_or(wait, |taken| wait.max(taken.until + STRICT_S - now))
+    }
+
+    /// What the sliding second still has room for, and in it the connection's fair share among those that want some.
+    fn room(&mut self, now: f64, rate: f64, connection: usize) -> usize {
+        let holds = self.second_holds(rate);
+        let rivals = self.shares.iter().filter(|share| now - share.wanted_at < RIVAL_S).count().max(1);
+        let own = self.share(connection).in_second;
+        holds.saturating_sub(self.in_second).min(holds.div_ceil(rivals).saturating_sub(own))
+    }
+
+    fn share(&mut self, connection: usize) -> &mut ShareOf {
+        if self.shares.len() <= connection {
+            self.shares.resize(connection + 1, ShareOf { in_second: 0, wanted_at: f64::NEG_INFINITY });
+        }
+        &mut self.shares[connection]
+    }
+
+    /// How many were taken within the last second.
+    pub fn in_second(&mut self, now: f64) -> usize {
+        self.forget(now);
+        self.in_second
+    }
+
+    fn note(&mut self, now: f64, count: usize, connection: usize) {
+        self.in_second += count;
+        self.share(connection).in_second += count;
+        match self.taken.back_mut() {
+            Some(taken) if now - taken.until < MERGED_S && taken.connection == connection => {
+                taken.until = now;
+                taken.count += count;
+            }
+            _ => self.taken.push_back(Taken { until: now, count, connection }),
+        }
+    }
+
+    /// Leaves the sliding second behind.
+    fn forget(&mut self, now: f64) {
+        while let Some(taken) = self.taken.front().copied().filter(|taken| now - taken.until >= STRICT_S) {
+            self.in_second -= taken.count;
+            self.share(taken.connection).in_second -= taken.count;
+            self.taken.pop_front();
+        }
+    }
+
+    fn fill(&mut self, now: f64, rate: f64) {
+        let elapsed = (now - self.filled_at).max(0.0);
+        let catch_up = if now - self.born < OPENING_S { OPENING_CATCH_UP_S } else { CATCH_UP_S };
+        let capacity = quantum(rate) as f64 + rate * catch_up;
+        self.tokens = (self.tokens + rate / SPREAD_S * elapsed).min(capacity);
+        self.filled_at = self.filled_at.max(now);
+    }
+
+    /// How many a sliding second may hold. Below one a second the gaps alone count.
+    fn second_holds(&self, rate: f64) -> usize {
+        ((rate * (1.0 + self.tolerance) + 1e-9).floor() as usize).max(1)
+    }
+}
+
+/// Tokens that are given out at once.
+fn quantum(rate: f64) -> usize {
+    ((rate * QUANTUM_S) as usize).max(1)
+}
+
+#[cfg(test)]
+mod tests;

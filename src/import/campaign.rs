@@ -123,17 +123,22 @@ pub struct Reading {
 }
 
 /// What can go wrong with a campaign's file.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CampaignError {
     /// The file cannot be opened.
+    #[error("{}: {}", shown(.0), cannot_open(.1))]
     Open(PathBuf, io::Error),
     /// The file cannot be read as a campaign.
+    #[error("{a0}: {1}", a0 = shown(.0))]
     Import(PathBuf, ImportError),
     /// The journal.
+    #[error("{0}")]
     Journal(JournalError),
     /// A campaign of that name exists and differs.
+    #[error("{0}")]
     Differs(Box<Differs>),
     /// It was imported, and its file is wanted again and is not there.
+    #[error("{}: {}. Campaign {name:?} was imported and needs its file no more: `{resume}` goes on with it", shown(.path), cannot_open(.error))]
     Gone {
         /// Its name.
         name: String,
@@ -145,6 +150,7 @@ pub enum CampaignError {
         resume: String,
     },
     /// All rows of the file are bad.
+    #[error("{}: no row can be sent, so nothing was imported: {} refused, the first for this: line {line}: {}", shown(.path), count(*.rows, "row"), escape_terminal(.reason))]
     NothingGood {
         /// The file.
         path: PathBuf,
@@ -156,8 +162,11 @@ pub enum CampaignError {
         reason: String,
     },
     /// It is changed while it is read, or was a moment before.
+    #[error("{}: the file is being written: it was changed less than 2 s ago, or while it was read. Nothing was \
+                 imported. Run the same command again when it is whole", shown(.0))]
     Moving(PathBuf),
     /// Another campaign has brought, or will bring, the same message to everybody.
+    #[error(fmt = fmt_same)]
     Same {
         /// The file.
         path: PathBuf,
@@ -169,6 +178,7 @@ pub enum CampaignError {
         resume: String,
     },
     /// The options contradict themselves.
+    #[error("{0}")]
     Options(String),
 }
 
@@ -210,48 +220,18 @@ pub fn twin_words(twin: &Twin) -> String {
     )
 }
 
-impl fmt::Display for CampaignError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open(path, error) => write!(f, "{}: {}", shown(path), cannot_open(error)),
-            Self::Import(path, error) => write!(f, "{}: {error}", shown(path)),
-            Self::Journal(error) => error.fmt(f),
-            Self::Differs(differs) => differs.fmt(f),
-            Self::Gone { name, path, error, resume } => write!(
-                f,
-                "{}: {}. Campaign {name:?} was imported and needs its file no more: `{resume}` goes on with it",
-                shown(path),
-                cannot_open(error),
-            ),
-            Self::NothingGood { path, rows, line, reason } => write!(
-                f,
-                "{}: no row can be sent, so nothing was imported: {} refused, the first for this: line {line}: {}",
-                shown(path),
-                count(*rows, "row"),
-                escape_terminal(reason)
-            ),
-            Self::Moving(path) => write!(
-                f,
-                "{}: the file is being written: it was changed less than 2 s ago, or while it was read. Nothing was \
-                 imported. Run the same command again when it is whole",
-                shown(path)
-            ),
-            Self::Same { path, twin, asked, resume } => {
-                write!(
-                    f,
-                    "{}: these are the messages of {}: everybody would get the same message a second time. Nothing was \
+fn fmt_same(path: &Path, twin: &Twin, asked: &bool, resume: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(
+        f,
+        "{}: these are the messages of {}: everybody would get the same message a second time. Nothing was \
                      imported",
-                    shown(path),
-                    twin_words(twin)
-                )?;
-                match asked {
-                    true => Ok(()),
-                    false => {
-                        write!(f, ". To go on with that one: `{resume}`. To send all of it again: --allow-same-file")
-                    }
-                }
-            }
-            Self::Options(words) => f.write_str(words),
+        shown(path),
+        twin_words(twin)
+    )?;
+    match asked {
+        true => Ok(()),
+        false => {
+            write!(f, ". To go on with that one: `{resume}`. To send all of it again: --allow-same-file")
         }
     }
 }
@@ -304,8 +284,6 @@ fn standing(counts: &Counts) -> String {
     }
     words.join(", ")
 }
-
-impl std::error::Error for CampaignError {}
 
 impl From<JournalError> for CampaignError {
     fn from(error: JournalError) -> Self {

@@ -2,8 +2,6 @@
 //!
 //! A number is never guessed: what is not plainly one is refused in words that say what happened to it.
 
-use std::fmt;
-
 use crate::words::escape::name_character;
 
 pub mod dialled;
@@ -103,21 +101,30 @@ pub fn digits_of_key(key: u64) -> String {
 }
 
 /// Why a destination is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DestinationError {
     /// Nothing there.
+    #[error("the number is empty")]
     Empty,
     /// `4.47701E+11`: a spreadsheet rounded the number, and its digits are lost.
+    #[error(
+        "a spreadsheet rewrote the number in scientific notation and its digits are lost: export the column as text"
+    )]
     Spreadsheet,
     /// `447700900123.0`: a spreadsheet or a script took the number for an amount.
+    #[error("the number has a decimal point, as a spreadsheet or script writes amounts: export it as text")]
     Decimal,
     /// A digit that is not an ASCII one.
+    #[error("the number has a digit of another script ({}): write it as 0 to 9", name_character(*.0))]
     OtherScript(char),
     /// A character that no number has.
+    #[error("the number has {} in it: only digits after an optional + are allowed", name_character(*.0))]
     Character(char),
     /// Fewer than 4 digits; how many.
+    #[error("the number has {0} digits, at least 4 are needed")]
     TooShort(usize),
     /// More than 16 digits; how many.
+    #[error("the number has {0} digits, at most 16 are allowed")]
     TooLong(usize),
 }
 
@@ -154,30 +161,6 @@ impl DestinationError {
         }
     }
 }
-
-impl fmt::Display for DestinationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DestinationError::Empty => f.write_str("the number is empty"),
-            DestinationError::Spreadsheet => f.write_str(
-                "a spreadsheet rewrote the number in scientific notation and its digits are lost: export the column as text",
-            ),
-            DestinationError::Decimal => {
-                f.write_str("the number has a decimal point, as a spreadsheet or script writes amounts: export it as text")
-            }
-            DestinationError::OtherScript(c) => {
-                write!(f, "the number has a digit of another script ({}): write it as 0 to 9", name_character(*c))
-            }
-            DestinationError::Character(c) => {
-                write!(f, "the number has {} in it: only digits after an optional + are allowed", name_character(*c))
-            }
-            DestinationError::TooShort(digits) => write!(f, "the number has {digits} digits, at least 4 are needed"),
-            DestinationError::TooLong(digits) => write!(f, "the number has {digits} digits, at most 16 are allowed"),
-        }
-    }
-}
-
-impl std::error::Error for DestinationError {}
 
 /// What a sender is, which decides its TON and NPI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -259,9 +242,10 @@ impl<'a> Sender<'a> {
 }
 
 /// Why a sender is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SenderError {
     /// A name that is too long.
+    #[error("the sender has {found} characters, a name has at most {max}{}", longer(*.max))]
     TooManyCharacters {
         /// How many characters it has.
         found: usize,
@@ -269,6 +253,7 @@ pub enum SenderError {
         max: usize,
     },
     /// A number that is too long.
+    #[error("the sender has {found} digits, a number has at most {max}{}", longer(*.max))]
     TooManyDigits {
         /// How many digits it has.
         found: usize,
@@ -276,6 +261,7 @@ pub enum SenderError {
         max: usize,
     },
     /// A character that does not arrive as it was written.
+    #[error("the sender has {} in it: use letters A to Z, digits, blanks and common punctuation", name_character(*.0))]
     Character(char),
 }
 
@@ -289,30 +275,10 @@ impl SenderError {
     }
 }
 
-impl fmt::Display for SenderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SenderError::TooManyCharacters { found, max } => {
-                write!(f, "the sender has {found} characters, a name has at most {max}{}", longer(*max))
-            }
-            SenderError::TooManyDigits { found, max } => {
-                write!(f, "the sender has {found} digits, a number has at most {max}{}", longer(*max))
-            }
-            SenderError::Character(c) => write!(
-                f,
-                "the sender has {} in it: use letters A to Z, digits, blanks and common punctuation",
-                name_character(*c)
-            ),
-        }
-    }
-}
-
 /// How longer senders are had, where there is a way.
 fn longer(max: usize) -> &'static str {
     if max < SENDER_LENGTH_MAX { " (--max-sender-length allows more)" } else { "" }
 }
-
-impl std::error::Error for SenderError {}
 
 fn is_sender_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || " !\"#%&'()*+,-./:;<=>?_".contains(c)

@@ -68,17 +68,22 @@ impl fmt::Display for MissingValue {
 impl std::error::Error for MissingValue {}
 
 /// What is wrong with a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A `{` without its `}`; its place, in characters from 1.
+    #[error("the `{{` at character {0} of the text is never closed: close it, or write `{{{{` for a brace")]
     Unclosed(usize),
     /// A `}` without its `{`.
+    #[error("the `}}` at character {0} of the text closes nothing: write `}}}}` for a brace")]
     Unopened(usize),
     /// A `{` inside a placeholder.
+    #[error("the `{{` at character {0} of the text stands inside a placeholder: write `{{{{` for a brace")]
     Nested(usize),
     /// `{}`, or `{|default}`.
+    #[error("the placeholder at character {0} of the text names no column")]
     NoColumn(usize),
     /// The header has no such column.
+    #[error(fmt = fmt_unknown_column)]
     UnknownColumn {
         /// The column, as the template names it.
         column: String,
@@ -86,42 +91,14 @@ pub enum TemplateError {
         columns: Vec<String>,
     },
     /// The header has the column more than once.
+    #[error("the text names column `{0}`, which the file has more than once: rename one of them")]
     AmbiguousColumn(String),
 }
 
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TemplateError::Unclosed(at) => {
-                write!(
-                    f,
-                    "the `{{` at character {at} of the text is never closed: close it, or write `{{{{` for a brace"
-                )
-            }
-            TemplateError::Unopened(at) => {
-                write!(f, "the `}}` at character {at} of the text closes nothing: write `}}}}` for a brace")
-            }
-            TemplateError::Nested(at) => {
-                write!(
-                    f,
-                    "the `{{` at character {at} of the text stands inside a placeholder: write `{{{{` for a brace"
-                )
-            }
-            TemplateError::NoColumn(at) => {
-                write!(f, "the placeholder at character {at} of the text names no column")
-            }
-            TemplateError::UnknownColumn { column, columns } => {
-                let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
-                write!(f, "the text names column `{column}`, but the file has only: {}", columns.join(", "))
-            }
-            TemplateError::AmbiguousColumn(column) => {
-                write!(f, "the text names column `{column}`, which the file has more than once: rename one of them")
-            }
-        }
-    }
+fn fmt_unknown_column(column: &str, columns: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
+    write!(f, "the text names column `{column}`, but the file has only: {}", columns.join(", "))
 }
-
-impl std::error::Error for TemplateError {}
 
 impl Template {
     /// Reads a template.

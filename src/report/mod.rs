@@ -17,7 +17,6 @@ pub mod verify;
 
 use crate::journal::JournalError;
 use crate::journal::files::lock::SenderLock;
-use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -47,27 +46,18 @@ impl Exit {
 }
 
 /// Why nothing, or not all, was shown.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The journal cannot be read.
+    #[error("{0}")]
     Journal(JournalError),
     /// What was found could not be written out.
+    #[error("the output could not be written: {0}")]
     Output(io::Error),
     /// The arguments ask for something that there is not.
+    #[error("{0}")]
     Usage(String),
 }
-
-impl fmt::Display for ReportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Journal(error) => error.fmt(f),
-            Self::Output(error) => write!(f, "the output could not be written: {error}"),
-            Self::Usage(words) => f.write_str(words),
-        }
-    }
-}
-
-impl std::error::Error for ReportError {}
 
 impl From<JournalError> for ReportError {
     fn from(error: JournalError) -> Self {

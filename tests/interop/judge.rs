@@ -66,6 +66,7 @@ const WAYS: &[Way] = &[
     Way { options: &["--default-alphabet", "gsm7-packed"], reads: "GSM 7-bit (packed)", version: "52" },
     Way { options: &["--default-alphabet", "latin1"], reads: "ISO-8859-1", version: "52" },
     Way { options: &["--default-alphabet", "ascii"], reads: "ASCII", version: "52" },
+    Way { options: &["--default-alphabet", "utf8"], reads: "ASCII", version: "52" },
     Way { options: &["--bind", "tx+rx"], reads: "GSM 7-bit", version: "52" },
     Way { options: &["--bind", "tx"], reads: "GSM 7-bit", version: "52" },
     Way { options: &["--alphabet", "ucs2"], reads: "GSM 7-bit", version: "52" },

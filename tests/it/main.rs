@@ -16,6 +16,7 @@ mod lists;
 mod numbers;
 mod operations;
 mod over_tls;
+mod pace;
 mod patterns;
 mod place;
 mod presets;

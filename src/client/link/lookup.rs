@@ -4,7 +4,6 @@
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
@@ -15,17 +14,22 @@ const LOOKUPS_MAX: usize = 32;
 pub type Answer = Result<Vec<SocketAddr>, LookupError>;
 
 /// Why a name has no address.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LookupError {
     /// There is no such name.
+    #[error("there is no such name")]
     Unknown,
     /// The name is there, and has no address.
+    #[error("the name has no address")]
     NoAddress,
     /// Nobody could be asked; what that says of the resolver.
+    #[error("the name could not be looked up now ({})", .0.to_lowercase())]
     ResolverDown(String),
     /// The resolver did not answer in time.
+    #[error("the resolver did not answer in time")]
     Late,
     /// Anything else that the system says.
+    #[error("the name could not be looked up: {0}")]
     Other(String),
 }
 
@@ -57,20 +61,6 @@ impl LookupError {
         }
     }
 }
-
-impl fmt::Display for LookupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("there is no such name"),
-            Self::NoAddress => f.write_str("the name has no address"),
-            Self::ResolverDown(words) => write!(f, "the name could not be looked up now ({})", words.to_lowercase()),
-            Self::Late => f.write_str("the resolver did not answer in time"),
-            Self::Other(words) => write!(f, "the name could not be looked up: {words}"),
-        }
-    }
-}
-
-impl std::error::Error for LookupError {}
 
 /// Who waits for which name. Each has a thread that looks it up.
 static RUNNING: Mutex<BTreeMap<String, Vec<Sender<Answer>>>> = Mutex::new(BTreeMap::new());

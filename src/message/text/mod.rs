@@ -211,9 +211,10 @@ impl Segmentation {
 }
 
 /// Why a text cannot be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// An encoding was asked for and a character is not in it.
+    #[error(fmt = fmt_not_in_alphabet)]
     NotInAlphabet {
         /// The encoding.
         encoding: Encoding,
@@ -223,6 +224,7 @@ pub enum TextError {
         position: usize,
     },
     /// It would need more than 255 parts.
+    #[error("{units} {encoding} units need more than {MAX_PARTS} parts: shorten the text")]
     TooManyParts {
         /// Its length in septets or UCS2 units.
         units: usize,
@@ -231,26 +233,20 @@ pub enum TextError {
     },
 }
 
-impl fmt::Display for TextError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TextError::NotInAlphabet { encoding, character, position } => {
-                let alphabet = match encoding {
-                    Encoding::Ascii => "ASCII, which data_coding 1 means",
-                    Encoding::Latin1 => "Latin-1, which data_coding 3 means",
-                    Encoding::Gsm7 | Encoding::Ucs2 => "the GSM alphabet",
-                };
-                let named = crate::words::escape::name_character(*character);
-                write!(f, "character {position} ({named}) is not in {alphabet}")
-            }
-            TextError::TooManyParts { units, encoding } => {
-                write!(f, "{units} {encoding} units need more than {MAX_PARTS} parts: shorten the text")
-            }
-        }
-    }
+fn fmt_not_in_alphabet(
+    encoding: &Encoding,
+    character: &char,
+    position: &usize,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let alphabet = match encoding {
+        Encoding::Ascii => "ASCII, which data_coding 1 means",
+        Encoding::Latin1 => "Latin-1, which data_coding 3 means",
+        Encoding::Gsm7 | Encoding::Ucs2 => "the GSM alphabet",
+    };
+    let named = crate::words::escape::name_character(*character);
+    write!(f, "character {position} ({named}) is not in {alphabet}")
 }
-
-impl std::error::Error for TextError {}
 
 /// The encoding, length and parts of a text. Allocates nothing; an ASCII text is measured in one pass over its octets.
 ///

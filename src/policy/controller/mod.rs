@@ -575,6 +575,12 @@ impl Controller {
         self.since = since;
         self.mode = Mode::Steady;
         let lately = self.evidence.between(self.fresh.max(looked - LATELY_S), f64::INFINITY);
+        // Alone it was accepted: beyond a window it was not.
+        let clear = self.depths.clear_window().filter(|_| is_accepted && now >= self.no_window_before);
+        if let Some(window) = clear {
+            let before = self.trouble.map_or(1.0, |trouble| trouble.since.value());
+            return self.start_window(now, self.rate, window, 0, Causal::new(before, self.background()));
+        }
         // Where a second's count is exceeded, all is refused from the first on.
         let is_run = self.trouble.is_some_and(|trouble| trouble.since.value() >= 0.75);
         self.cut(now, lately, !is_accepted && is_run);

@@ -55,4 +55,11 @@ impl Depths {
         let explains = within >= 4 && refused_beyond * 10 >= (refused_beyond + beyond) * 8;
         explains.then_some(window)
     }
+
+    /// The window below which nothing was refused, and beyond which nothing was accepted.
+    pub fn clear_window(&self) -> Option<usize> {
+        let first = (1..=DEPTH_MAX).find(|&depth| self.refused[depth] > 0)?;
+        let is_clear = self.accepted[first..].iter().all(|&count| count == 0) && self.refused.iter().sum::<u32>() >= 3;
+        first.checked_sub(1).filter(|&window| window > 0 && first < DEPTH_MAX && is_clear)
+    }
 }

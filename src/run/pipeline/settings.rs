@@ -14,7 +14,6 @@ use crate::policy::controller::Findings;
 use crate::policy::hours::Hours;
 use crate::policy::pacer::Rate;
 use crate::policy::restraint::Restraint;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -161,32 +160,21 @@ pub struct Waits {
 }
 
 /// What can go wrong with a run.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The journal.
+    #[error("{0}")]
     Journal(JournalError),
     /// The settings do not go together with what is to be sent.
+    #[error("{0}")]
     Settings(String),
     /// A thread could not be started.
+    #[error("a thread could not be started: {}", crate::words::trouble::words(.0))]
     Thread(std::io::Error),
     /// A thread ended in a way that it must not.
+    #[error("the {0} thread died; this is a bug, the journal is as it was last committed")]
     Died(&'static str),
 }
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Journal(error) => error.fmt(f),
-            Self::Settings(words) => f.write_str(words),
-            Self::Thread(error) => write!(f, "a thread could not be started: {}", crate::words::trouble::words(error)),
-            Self::Died(which) => {
-                write!(f, "the {which} thread died; this is a bug, the journal is as it was last committed")
-            }
-        }
-    }
-}
-
-impl std::error::Error for SendError {}
 
 impl From<JournalError> for SendError {
     fn from(error: JournalError) -> Self {

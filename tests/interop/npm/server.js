@@ -6,6 +6,9 @@ const say = (event) => console.log(JSON.stringify(event));
 const BEFORE_UNBIND = 20;
 let submits = 0;
 let binds = 0;
+// Receipts for what came when this side had said that it unbinds: a request then would be one too many. They wait for the next bind.
+let leaving = false;
+const held = [];
 
 // The package gives the elements of a header without the octet that is its length.
 function header(udh) {
@@ -18,7 +21,10 @@ const server = smpp.createServer((session) => {
     binds += 1;
     say({ event: 'bind', mode: pdu.command, system_id: pdu.system_id });
     session.send(pdu.response({ system_id: 'npm' }));
-    if (binds === 2) inbound(session);
+    if (binds < 2) return;
+    leaving = false;
+    held.splice(0).forEach((receipt) => deliver(session, receipt));
+    inbound(session);
   };
   for (const mode of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) session.on(mode, bind);
   session.on('enquire_link', (pdu) => session.send(pdu.response()));
@@ -35,13 +41,16 @@ const server = smpp.createServer((session) => {
     });
     session.send(pdu.response({ message_id: id }));
     const text = `id:${id} sub:001 dlvrd:001 submit date:2611261200 done date:2611261201 stat:DELIVRD err:000 text:`;
-    session.deliver_sm({
+    const receipt = {
       source_addr: pdu.destination_addr, source_addr_ton: 1, source_addr_npi: 1,
       destination_addr: pdu.source_addr, esm_class: 4, short_message: text,
-    }, (answer) => say({ event: 'receipt_answered', status: answer.command_status }));
+    };
+    if (leaving) held.push(receipt);
+    else deliver(session, receipt);
     if (submits === BEFORE_UNBIND) {
       session.enquire_link({}, (answer) => {
         say({ event: 'enquire_link_answered', status: answer.command_status });
+        leaving = true;
         session.unbind({}, (last) => {
           say({ event: 'unbind_answered', status: last.command_status });
           session.close();
@@ -51,6 +60,10 @@ const server = smpp.createServer((session) => {
   });
   session.on('error', (error) => say({ event: 'error', words: String(error) }));
 });
+
+function deliver(session, receipt) {
+  session.deliver_sm(receipt, (answer) => say({ event: 'receipt_answered', status: answer.command_status }));
+}
 
 // What a handset sends: a short one, and one in two parts, each with its header.
 function inbound(session) {

@@ -75,7 +75,8 @@ async def main():
     server = smpp34.Server("127.0.0.1", port, system_id="smpp34")
     await server.start()
     say(event="listening", port=port)
-    sessions, submits, receipts = {}, 0, []
+    # Receipts for what comes when this side is about to unbind wait for the next bind.
+    sessions, submits, receipts, held = {}, 0, [], []
     while True:
         event = await server.next()
         if isinstance(event, smpp34.Esme):
@@ -83,6 +84,7 @@ async def main():
             say(event="bind", system_id=event.system_id)
             if len(sessions) == 2:
                 receipts.append(asyncio.create_task(inbound(event)))
+                receipts.extend(asyncio.create_task(receipt(event, *late)) for late in held)
         elif isinstance(event, smpp34.SubmitSmEvent):
             submits += 1
             message_id = f"py-{submits}"
@@ -90,6 +92,9 @@ async def main():
             say(event="submit", to=event.destination_addr, data_coding=event.data_coding, udh=udh, text=text)
             event.accept(message_id)
             esme = sessions[event.session_id]
+            if submits > BEFORE_UNBIND and len(sessions) == 1:
+                held.append((event, message_id))
+                continue
             receipts.append(asyncio.create_task(receipt(esme, event, message_id)))
             if submits == BEFORE_UNBIND:
                 asyncio.create_task(unbind(esme, list(receipts)))

@@ -21,6 +21,10 @@ struct Server {
     texts: Texts,
     binds: usize,
     submits: usize,
+    /// This side has said that it unbinds: no more requests.
+    leaving: bool,
+    /// Receipts that wait for the next bind.
+    held: Vec<DeliverSm>,
 }
 
 struct Session {
@@ -46,7 +50,7 @@ impl Session {
 pub async fn run() -> Anything<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     say(json!({"event": "listening", "port": listener.local_addr()?.port()}));
-    let mut server = Server { texts: Texts::new(), binds: 0, submits: 0 };
+    let mut server = Server { texts: Texts::new(), binds: 0, submits: 0, leaving: false, held: Vec::new() };
     // One session after the other is what the test has.
     loop {
         let (stream, _) = listener.accept().await?;
@@ -70,6 +74,10 @@ impl Server {
                 say(json!({"event": "bind", "system_id": bind.system_id.to_string()}));
                 let system_id = COctetString::from_str("rusmpp")?;
                 session.answer(&command, BindTransceiverResp::builder().system_id(system_id).build()).await?;
+                self.leaving = false;
+                for receipt in std::mem::take(&mut self.held) {
+                    session.ask("receipt", receipt).await?;
+                }
                 if self.binds == 2 {
                     inbound(session).await?;
                 }
@@ -86,6 +94,7 @@ impl Server {
                 let what = session.asked.remove(&command.sequence_number()).unwrap_or("nobody");
                 say(json!({"event": format!("{what}_answered"), "status": status, "id": u32::from(command.id())}));
                 if what == "enquire_link" {
+                    self.leaving = true;
                     session.ask("unbind", Pdu::Unbind).await?;
                 }
                 return Ok(what != "unbind");
@@ -118,6 +127,10 @@ impl Server {
             .push_tlv(MessageDeliveryRequestTlvValue::ReceiptedMessageId(COctetString::from_str(&id)?))
             .push_tlv(MessageDeliveryRequestTlvValue::MessageState(MessageState::Delivered))
             .build();
+        if self.leaving {
+            self.held.push(receipt);
+            return Ok(());
+        }
         session.ask("receipt", receipt).await?;
         if self.submits == BEFORE_UNBIND {
             session.ask("enquire_link", Pdu::EnquireLink).await?;

@@ -1,0 +1,113 @@
+//! SMSCs that allow less than is asked for, by what is unanswered and by counts, not by clocks.
+
+use crate::common::independent_smsc::pdu;
+use crate::common::{Smppost, expected, rows, states};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+const SUBMIT_SM_RESP: u32 = 0x8000_0004;
+
+/// What an SMSC says to a submit_sm, of which so many came before, while so many others are unanswered.
+type Verdict = fn(usize, usize) -> u32;
+
+/// An SMSC that accepts, a moment after nothing more comes, what its verdict is 0 for, and refuses the rest at once. Returns its
+/// port.
+fn smsc(verdict: Verdict) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || session(stream, verdict));
+        }
+    });
+    port
+}
+
+fn session(mut stream: TcpStream, verdict: Verdict) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_millis(4)))?;
+    let (mut octets, mut buffer) = (Vec::new(), vec![0; 32 * 1024]);
+    let (mut unanswered, mut seen) = (Vec::new(), 0);
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => octets.extend_from_slice(&buffer[..count]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                for number in unanswered.drain(..) {
+                    let id = format!("id-{number}\0");
+                    stream.write_all(&pdu(SUBMIT_SM_RESP, 0, number, id.as_bytes()))?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        while octets.len() >= 16 {
+            let word = |at: usize| u32::from_be_bytes(octets[at..at + 4].try_into().unwrap());
+            let (length, id, number) = (word(0) as usize, word(4), word(12));
+            if octets.len() < length {
+                break;
+            }
+            octets.drain(..length);
+            match id {
+                9 => stream.write_all(&pdu(0x8000_0009, 0, number, b"smsc\0\x02\x10\0\x01\x34"))?,
+                4 => {
+                    let status = verdict(seen, unanswered.len());
+                    seen += 1;
+                    if status == 0 {
+                        unanswered.push(number);
+                    } else {
+                        stream.write_all(&pdu(SUBMIT_SM_RESP, status, number, b""))?;
+                    }
+                }
+                6 | 0x15 => stream.write_all(&pdu(0x8000_0000 | id, 0, number, b""))?,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Sends so many messages; returns what was said.
+fn send(verdict: Verdict, count: usize, more: &[&str]) -> String {
+    let smppost = Smppost::new();
+    let options = [&["--receipts", "none", "--rate", "200", "--window", "10"], more].concat();
+    let ended = smppost.send(&rows(count), smsc(verdict), &options);
+    ended.assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("accepted", count as i64)]), "{}", ended.said());
+    ended.said()
+}
+
+#[test]
+fn beyond_a_window_of_one_or_two_nothing_is_rejected_and_the_window_is_named() {
+    let windows: [(usize, [Verdict; 3]); 2] = [
+        (
+            1,
+            [
+                |_, open| if open >= 1 { 0x45 } else { 0 },
+                |_, open| if open >= 1 { 0x14 } else { 0 },
+                |_, open| if open >= 1 { 0x58 } else { 0 },
+            ],
+        ),
+        (
+            2,
+            [
+                |_, open| if open >= 2 { 0x45 } else { 0 },
+                |_, open| if open >= 2 { 0x14 } else { 0 },
+                |_, open| if open >= 2 { 0x58 } else { 0 },
+            ],
+        ),
+    ];
+    for (window, verdicts) in windows {
+        for verdict in verdicts {
+            for connections in ["1", "2"] {
+                let said = send(verdict, 150, &["--connections", connections]);
+                assert!(window > 1 || connections != "1" || said.contains("--window 1"), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_now_and_then_rejects_and_starves_nobody() {
+    let said = send(|seen, _| if seen % 25 == 24 { 0x45 } else { 0 }, 300, &[]);
+    assert!(!said.contains("--status 0x45=throttled"), "{said}");
+}

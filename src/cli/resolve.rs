@@ -47,7 +47,15 @@ pub struct ResolveArgs {
     #[arg(long = "line", value_name = "N")]
     lines: Vec<u64>,
     /// With --receipt: the part of a long message
-    #[arg(long, requires = "receipt", default_value_t = 1, value_name = "N")]
+    // `requires` does not refuse it beside the other decisions: they conflict with --receipt, and clap asks for nothing that
+    // cannot be there.
+    #[arg(
+        long,
+        requires = "receipt",
+        conflicts_with_all = ["resend", "assume_sent", "abandon", "receipts_for"],
+        default_value_t = 1,
+        value_name = "N"
+    )]
     part: u8,
 }
 

@@ -2,6 +2,7 @@
 
 mod copies;
 mod journal;
+mod reader;
 mod settings;
 mod upgrade;
 

@@ -1,6 +1,7 @@
 //! Whose receipts are where SMSCs do not make it easy: two ids in one receipt, ids that contradict numbers, ids given again,
 //! one id for all parts, and a first part that fails while the others say nothing.
 
+mod operator;
 mod smsc;
 
 use crate::common::{Smppost, expected, number, open, rows, rows_with, states};

@@ -10,7 +10,8 @@ use rusqlite::Row;
 const COLUMNS: &str = "
     r.id, r.final, coalesce(r.message_id, (SELECT a.message_id FROM answer a WHERE a.attempt = r.id >> 8)), r.text_id,
     coalesce(r.source, (SELECT m.destination FROM message m WHERE m.id <= (r.id >> 20) ORDER BY m.id DESC LIMIT 1)),
-    r.destination, r.received_at, r.tlvs, x.id IS NOT NULL, x.attempt, x.rule";
+    r.destination, r.received_at, r.tlvs, x.id IS NOT NULL, x.attempt, x.rule,
+    r.state IS 2";
 
 /// A statement that gives the receipts of `from` (a FROM clause with receipt `r`), and `rest` after it.
 pub fn select(from: &str, rest: &str) -> String {
@@ -44,6 +45,7 @@ pub fn stray_of(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Stray> {
         id,
         marks: fingerprint(ids, text(2)?.as_bytes(), text(3)?.as_bytes(), [&text(4)?, &text(5)?], tlvs),
         is_final: row.get(1)?,
+        is_delivered: row.get(11)?,
         received_at: row.get(6)?,
         generation: 0,
         serial: None,

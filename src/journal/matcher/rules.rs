@@ -475,14 +475,21 @@ impl Keeper {
             return Ok(());
         }
         self.work.note(2);
-        if let Some(facts) = facts {
-            self.books.touch_with_facts(&facts);
-        }
+        // What was just read of the owner's message is all that is known of it, and this receipt.
+        let is_told = match (facts, owner) {
+            (Some(facts), Some(owner)) if stray.owner.is_none() => {
+                self.books.touch_with_facts(facts, owner, (stray.is_final, stray.is_delivered));
+                true
+            }
+            _ => false,
+        };
         // The ids with which other receipts may mean another attempt now.
         let mut keys = [Some(stray.marks.key), stray.marks.text_key, None, None];
         for (n, attempt) in [stray.owner, owner].into_iter().enumerate() {
             if let Some(attempt) = attempt {
-                self.books.touch_as_found(&self.connection, attempt.part())?;
+                if !is_told {
+                    self.books.touch_as_found(&self.connection, attempt.part())?;
+                }
                 keys[2 + n] = self.note_matched(attempt)?;
             }
         }

@@ -98,6 +98,8 @@ pub struct Stray {
     pub marks: Fingerprint,
     /// Whether nothing more is to come.
     pub is_final: bool,
+    /// Whether it says that the message was delivered.
+    pub is_delivered: bool,
     /// When it came.
     pub received_at: i64,
     /// Attempts of this generation and before may be meant.
@@ -148,7 +150,8 @@ pub struct Fingerprint {
 /// their numbers fall, so that minus the number stands in each key.
 #[derive(Debug, Default)]
 pub struct Strays {
-    all: HashMap<i64, Stray>,
+    /// In boxes: a table of what comes and goes doubles once, with all the room that is in it.
+    all: HashMap<i64, Box<Stray>>,
     by_spelling: BTreeSet<(u64, i64)>,
     waiting: VecDeque<(u32, i64)>,
     /// How many of `waiting` are not judged and not forgotten.
@@ -278,7 +281,7 @@ impl Strays {
         } else {
             self.waiting_count += 1;
         }
-        self.all.insert(stray.id, stray);
+        self.all.insert(stray.id, Box::new(stray));
         self.tidy();
     }
 
@@ -418,7 +421,7 @@ impl Strays {
 
     /// A receipt.
     pub fn get(&self, id: i64) -> Option<&Stray> {
-        self.all.get(&id)
+        self.all.get(&id).map(Box::as_ref)
     }
 
     /// Notes whose the receipt was found to be.
@@ -534,7 +537,7 @@ impl Strays {
 
     fn spelled(&self, hash: u64) -> impl Iterator<Item = &Stray> {
         let spelled = self.by_spelling.range((hash, i64::MIN)..=(hash, i64::MAX));
-        spelled.filter_map(|(_, at)| self.all.get(&-at))
+        spelled.filter_map(|(_, at)| self.get(-at))
     }
 }
 

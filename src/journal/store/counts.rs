@@ -4,10 +4,11 @@
 use crate::journal::error::JournalError;
 use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::campaign::{CampaignOptions, Receipts};
-use crate::journal::model::key::State;
+use crate::journal::model::key::{Attempt, State};
 use crate::journal::model::state::Awaited;
 use crate::journal::store::history::{MessageFacts, message_of, stored_state};
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use rusqlite::Connection;
 
 /// A campaign as the journal thread keeps it.
@@ -54,6 +55,8 @@ struct Touched {
     campaign: u32,
     parts: u8,
     before: State,
+    /// What is known of it now, where nothing but one receipt bore upon it.
+    facts: Option<MessageFacts>,
 }
 
 impl Books {
@@ -151,13 +154,20 @@ impl Books {
         })
     }
 
-    /// As [`touch_as_found`](Self::touch_as_found), where the facts have just been read.
-    pub fn touch_with_facts(&mut self, facts: &MessageFacts) {
+    /// As [`touch_as_found`](Self::touch_as_found), where the facts have just been read, and a receipt is about to be matched to
+    /// this attempt. If nothing else bears upon the message, they need not be read again.
+    pub fn touch_with_facts(&mut self, mut facts: MessageFacts, attempt: Attempt, receipt: (bool, bool)) {
         let Some(index) = self.campaign_of(facts.message) else { return };
         let Some(campaign) = self.campaigns.get(index as usize) else { return };
         let before = facts.stored.unwrap_or_else(|| facts.state(campaign.cancelled, campaign.awaited));
         let parts = facts.parts.len() as u8;
-        self.touched.entry(facts.message).or_insert(Touched { campaign: index, parts, before });
+        match self.touched.entry(facts.message) {
+            Entry::Occupied(mut touched) => touched.get_mut().facts = None,
+            Entry::Vacant(vacant) => {
+                let facts = facts.note_receipt(attempt, receipt).then_some(facts);
+                vacant.insert(Touched { campaign: index, parts, before, facts });
+            }
+        }
     }
 
     fn touch_with(
@@ -166,13 +176,15 @@ impl Books {
         part: i64,
         so_far: impl FnOnce(i64, u8, &CampaignBook) -> Result<State, JournalError>,
     ) -> Result<(), JournalError> {
-        if self.touched.contains_key(&part) {
+        if let Some(touched) = self.touched.get_mut(&part) {
+            touched.facts = None;
             return Ok(());
         }
         let Some((message, parts)) = message_of(connection, part)? else {
             return Err(JournalError::Inconsistent(format!("part {part} belongs to no message")));
         };
-        if self.touched.contains_key(&message) {
+        if let Some(touched) = self.touched.get_mut(&message) {
+            touched.facts = None;
             return Ok(());
         }
         let Some((campaign, book)) = self.campaign_of(message).and_then(|index| Some((index, self.campaign(index)?)))
@@ -183,7 +195,7 @@ impl Books {
             Some(state) => state,
             None => so_far(message, parts, book)?,
         };
-        self.touched.insert(message, Touched { campaign, parts, before });
+        self.touched.insert(message, Touched { campaign, parts, before, facts: None });
         Ok(())
     }
 
@@ -201,8 +213,11 @@ impl Books {
                     SET state = excluded.state, possible_duplicate = excluded.possible_duplicate",
             )?;
             let touched = std::mem::take(&mut self.touched);
-            for (message, touched) in &touched {
-                let facts = MessageFacts::load(connection, *message, touched.parts)?;
+            for (message, touched) in touched {
+                let facts = match touched.facts {
+                    Some(facts) => facts,
+                    None => MessageFacts::load(connection, message, touched.parts)?,
+                };
                 let Some(campaign) = self.campaign(touched.campaign) else { continue };
                 let mut state = facts.state(campaign.cancelled, campaign.awaited);
                 if state == State::Queued && touched.before == State::Suppressed {

@@ -71,10 +71,7 @@ impl MessageFacts {
             }
         }
         let receipted = |facts: &mut AttemptFacts, is_final: bool, state: Option<i64>| {
-            facts.noticed = true;
-            if is_final {
-                facts.receipt = Some(facts.receipt == Some(true) || state == Some(2));
-            }
+            note_receipt(facts, is_final, state == Some(2));
         };
         if there.has_receipt {
             // Receipts stored under the attempt, unless they were matched anew since.
@@ -104,6 +101,14 @@ impl MessageFacts {
         Ok(Self { message, parts: facts, cancelled: there.is_cancelled, stored: there.stored })
     }
 
+    /// Notes one more receipt of an attempt: whether it is final, and whether it says delivered. False: there is no such attempt.
+    pub fn note_receipt(&mut self, attempt: Attempt, (is_final, is_delivered): (bool, bool)) -> bool {
+        let part = usize::try_from(attempt.part() - self.message).ok();
+        let attempts = part.and_then(|part| self.parts.get_mut(part));
+        let facts = attempts.and_then(|attempts| attempts.get_mut(usize::from(attempt.tried())));
+        facts.map(|facts| note_receipt(facts, is_final, is_delivered)).is_some()
+    }
+
     /// The message's state; `cancelled`: its campaign is.
     pub fn state(&self, cancelled: bool, awaited: Awaited) -> State {
         message_state(self.parts.iter().map(Vec::as_slice), cancelled || self.cancelled, awaited)
@@ -117,6 +122,13 @@ impl MessageFacts {
     /// The attempt that would be next for part `n` (from 0).
     pub fn next_attempt(&self, n: usize) -> Attempt {
         Attempt::new(self.message + n as i64, self.parts[n].len() as u16)
+    }
+}
+
+fn note_receipt(facts: &mut AttemptFacts, is_final: bool, is_delivered: bool) {
+    facts.noticed = true;
+    if is_final {
+        facts.receipt = Some(facts.receipt == Some(true) || is_delivered);
     }
 }
 

@@ -418,6 +418,7 @@ impl Keeper {
                     id: number,
                     marks: fingerprint(&self.ids, id.as_bytes(), text_id.as_bytes(), addresses, tlvs),
                     is_final: receipt.is_final,
+                    is_delivered: receipt.state == Some(MessageState::Delivered),
                     received_at: now,
                     generation: self.generations.current(),
                     serial: Some(self.next_serial),

@@ -10,7 +10,7 @@ fn budget(pattern: Pattern) -> u64 {
     match pattern {
         Pattern::Plain | Pattern::Campaigns | Pattern::Senders => 200,
         Pattern::Suppressed => 400,
-        Pattern::Inbound | Pattern::Foreign | Pattern::Lost | Pattern::Decided => 1_000,
+        Pattern::Inbound | Pattern::Foreign | Pattern::Lost | Pattern::Decided | Pattern::Referenced => 1_000,
         Pattern::Strays | Pattern::Doubts | Pattern::Outstanding => 1_500,
         // Each try is written down, and what is known of the message read, some three times.
         Pattern::Retried => 3_500,
@@ -57,4 +57,5 @@ patterns! {
     parts_tried_four_times Retried
     decisions_about_another_campaign Decided
     sessions_lost_again_and_again Lost
+    receipts_with_a_reference_alone Referenced
 }

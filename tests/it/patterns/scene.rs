@@ -4,6 +4,7 @@ use super::flood::{self, Flood};
 use super::{ALARMS, alarms, mute_half, smppost};
 use crate::common::independent_smsc::{Fate, IndependentSmsc, Outcome, Settings};
 use crate::common::judge::Submit;
+use crate::common::scripted_smsc::{Said, ScriptedSmsc, tlv};
 use crate::common::{Running, Smppost};
 use std::sync::Arc;
 
@@ -21,10 +22,11 @@ pub enum Pattern {
     Retried,
     Decided,
     Lost,
+    Referenced,
 }
 
 impl Pattern {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Plain,
         Self::Doubts,
         Self::Strays,
@@ -37,12 +39,14 @@ impl Pattern {
         Self::Retried,
         Self::Decided,
         Self::Lost,
+        Self::Referenced,
     ];
 }
 
 enum Peer {
     Judge(IndependentSmsc),
     Flood(Flood),
+    Scripted(ScriptedSmsc),
 }
 
 /// A run in the middle of a pattern.
@@ -60,6 +64,7 @@ impl Scene {
         match &self.peer {
             Peer::Judge(smsc) => smsc.ledger().len() - self.before,
             Peer::Flood(flood) => flood.submits() as usize,
+            Peer::Scripted(smsc) => smsc.taken().len(),
         }
     }
 }
@@ -112,6 +117,7 @@ pub fn begin(pattern: Pattern, size: usize) -> Scene {
             let settings = Settings { fate: every(100, Fate::CloseAfter), ..Settings::default() };
             judged(settings, &rows(0, size), &["--in-doubt", "resend"], |_| ())
         }
+        Pattern::Referenced => referenced(size),
     }
 }
 
@@ -130,6 +136,19 @@ fn flooded(rows: &str, count: usize, body: flood::Body) -> Scene {
     let more = ["--allow-duplicates", "--wait-receipts", "2s"];
     let running = smppost.spawn_send(rows, flood.port.parse().unwrap(), &more);
     Scene { smppost, running, peer: Peer::Flood(flood), before: 0 }
+}
+
+/// Receipts name ids that no answer brought; what they echo tells whose they are.
+fn referenced(size: usize) -> Scene {
+    let smppost = smppost();
+    let smsc = ScriptedSmsc::start(|taken| {
+        let text =
+            format!("id:other{} submit date:2611282100 done date:2611282101 stat:DELIVRD err:000 text:", taken.nth);
+        let reference = tlv(0x0204, taken.tlv(0x0204).unwrap_or_default());
+        Said::taken(&format!("own{}", taken.nth), &[]).then(taken, &text, &reference)
+    });
+    let running = smppost.spawn_send(&rows(0, size), smsc.port(), &[]);
+    Scene { smppost, running, peer: Peer::Scripted(smsc), before: 0 }
 }
 
 /// Three times as many messages of another campaign await receipts; of this one no id of a receipt ever matches.

@@ -13,7 +13,7 @@ pub mod client {
     }
 }
 pub mod import {
-    pub use crate::import::{Event, FileEncoding, RowReader, Settings, Tally, TextSource, digest_of};
+    pub use crate::import::{Event, FileEncoding, ImportError, RowReader, Settings, Tally, TextSource, digest_of};
     pub mod campaign {
         pub use crate::import::campaign::{Again, CampaignFile, Reading, import};
     }
@@ -72,10 +72,18 @@ pub mod journal {
     }
 }
 pub mod message {
+    pub mod address {
+        pub mod dialled {
+            pub use crate::message::address::dialled::read;
+        }
+    }
+    pub mod template {
+        pub use crate::message::template::Template;
+    }
     pub mod text {
         pub use crate::message::text::{
-            Choice, DefaultAlphabet, ESM_CLASS_UDHI, Encoder, Encoding, Policy, Reference, concatenation, decode,
-            encode_part, segment, split_udh,
+            Choice, DefaultAlphabet, ESM_CLASS_UDHI, Encoder, Encoding, Policy, Reference, TextError, concatenation,
+            decode, encode_part, segment, split_udh,
         };
     }
 }
@@ -98,5 +106,10 @@ pub mod record {
 pub mod run {
     pub mod pipeline {
         pub use crate::run::pipeline::{Ended, Listen, NeverBound, Outcome, SendSettings, send};
+    }
+}
+pub mod words {
+    pub mod escape {
+        pub use crate::words::escape::escape_terminal;
     }
 }

@@ -217,15 +217,16 @@ impl Reader {
 
     /// Response timers: what has waited too long is in doubt, and its slot free.
     fn expire(&mut self, now: Instant) -> bool {
-        let (sent, silence, has_to_wake) = {
+        let (sent, silence, is_refuted, has_to_wake) = {
             let mut window = self.window.lock();
-            let silence = window.silence(now);
-            (window.expire(now, self.timers.response), silence, window.has_to_wake())
+            let (silence, is_refuted) = (window.silence(now), window.refutes_silence(now));
+            (window.expire(now, self.timers.response), silence, is_refuted, window.has_to_wake())
         };
-        if let Some(silence) = silence {
+        if is_refuted {
+            self.pacer.refute_silence();
+        } else if let Some(silence) = silence {
             self.misses = true;
-            self.pacer.silent(silence.window);
-            if silence.is_stuck {
+            if self.pacer.silent(silence.window) && silence.is_stuck {
                 let _ = self.writer.try_send(FromReader::Stuck);
             }
         }

@@ -58,6 +58,13 @@ impl Answering {
             youngest.is_some_and(|youngest| now.saturating_duration_since(youngest) >= STUCK.max(2 * patience));
         Some(Silence { window, is_stuck: is_full && is_old })
     }
+
+    /// Whether one that was the only one outstanding is missed: an SMSC that drops what exceeds its window would have answered
+    /// it, since it never has more outstanding than we have.
+    pub(super) fn is_refuted(&self, now: Instant, mut waiting: impl Iterator<Item = (Instant, u32)>) -> bool {
+        let patience = 2 * (self.slowest * PATIENCE).max(PATIENCE_MIN);
+        waiting.any(|(written_at, depth)| depth == 1 && now.saturating_duration_since(written_at) >= patience)
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +90,19 @@ mod tests {
         assert_eq!(judge(&answering, 500, &[(10, 1)], false), None, "it was the only one");
         assert_eq!(judge(&answering, 2_900, &[(10, 3), (20, 4)], true), found);
         assert_eq!(judge(&answering, 3_100, &[(10, 3), (20, 4)], true), Some(Silence { window: 2, is_stuck: true }));
+    }
+
+    #[test]
+    fn the_only_one_outstanding_exceeds_no_window() {
+        let start = Instant::now();
+        let mut answering = Answering::default();
+        answering.note_answer(start, MS(40));
+        let is_refuted = |at, list: &[(u64, u32)]| {
+            answering.is_refuted(start + MS(at), list.iter().map(|&(at, depth)| (start + MS(at), depth)))
+        };
+        assert!(!is_refuted(700, &[(0, 1), (0, 2)]), "it is early");
+        assert!(is_refuted(900, &[(0, 2), (50, 1)]));
+        assert!(!is_refuted(9_000, &[(0, 2), (10, 3)]));
     }
 
     #[test]

@@ -149,6 +149,11 @@ impl Window {
         self.silence.judge(now, waiting, self.free() == 0)
     }
 
+    /// What is not answered is not so for a window of the SMSC.
+    pub fn refutes_silence(&self, now: Instant) -> bool {
+        self.silence.is_refuted(now, self.outstanding.values().map(|waiting| (waiting.written_at, waiting.depth)))
+    }
+
     /// This attempt at a part of a longer message was refused for good, which the journal is [told](Self::told) next.
     pub fn refuse(&mut self, sent: &Sent) {
         if self.refused.len() >= REFUSED_MIN {

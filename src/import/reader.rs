@@ -142,7 +142,7 @@ type LeftOut = Box<dyn Fn(u64) -> Option<Reason> + Send>;
 /// Reads a campaign file row by row.
 ///
 /// ```
-/// use smppost::import::{Event, RowReader, Settings};
+/// # use smppost::testing::import::{Event, ImportError, RowReader, Settings};
 ///
 /// let file = "to,text\n+447700900123,Hello\n44,too short\n";
 /// let mut reader = RowReader::open(file.as_bytes(), Settings::default())?;
@@ -154,7 +154,7 @@ type LeftOut = Box<dyn Fn(u64) -> Option<Reason> + Send>;
 ///     }
 /// }
 /// assert!(reader.digest().is_some());
-/// # Ok::<(), smppost::import::ImportError>(())
+/// # Ok::<(), ImportError>(())
 /// ```
 pub struct RowReader<R> {
     records: Records<R>,

@@ -104,7 +104,7 @@ impl Template {
     /// Reads a template.
     ///
     /// ```
-    /// use smppost::template::Template;
+    /// # use smppost::testing::message::template::Template;
     ///
     /// let template = Template::parse("Hi {name|friend}, {code}")?.bind(&["to", "name", "code"])?;
     /// let mut text = String::new();

@@ -255,9 +255,15 @@ impl Pacer {
     }
 
     /// What was sent beyond a window is not answered, while what was sent after it is.
-    pub fn silent(&self, window: usize) {
+    /// Returns whether that is believed.
+    pub fn silent(&self, window: usize) -> bool {
         let now = self.now();
-        self.with(|core| core.controller.silent(now, window));
+        self.with(|core| core.controller.silent(now, window))
+    }
+
+    /// One that was the only one outstanding is not answered either.
+    pub fn refute_silence(&self) {
+        self.with(|core| core.controller.refute_silence());
     }
 
     /// What was thought to be lost was answered.

@@ -10,7 +10,8 @@ use std::fmt::Write;
 /// characters and tags. Newlines become `\n`, so that a text stays on its line.
 ///
 /// ```
-/// assert_eq!(smppost::escape::escape_terminal("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
+/// # use smppost::testing::words::escape::escape_terminal;
+/// assert_eq!(escape_terminal("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
 /// ```
 pub fn escape_terminal(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {

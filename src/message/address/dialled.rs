@@ -80,7 +80,7 @@ impl std::error::Error for DialledError {}
 /// Reads a number. `country`: where numbers without a country code are of.
 ///
 /// ```
-/// use smppost::address::dialled::read;
+/// # use smppost::testing::message::address::dialled::read;
 ///
 /// assert_eq!(read("(0044) 7700 900203", None).unwrap().digits, "447700900203");
 /// assert_eq!(read("07700-900202", "GB".parse().ok()).unwrap().digits, "447700900202");

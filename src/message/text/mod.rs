@@ -251,13 +251,13 @@ fn fmt_not_in_alphabet(
 /// The encoding, length and parts of a text. Allocates nothing; an ASCII text is measured in one pass over its octets.
 ///
 /// ```
-/// use smppost::text::{Encoding, Policy, segment};
+/// # use smppost::testing::message::text::{Encoding, Policy, TextError, segment};
 ///
 /// let long = segment(&"x".repeat(161), Policy::default())?;
 /// assert_eq!((long.encoding, long.parts), (Encoding::Gsm7, 2));
 /// let emoji = segment("Hello 👋", Policy::default())?;
 /// assert_eq!((emoji.encoding, emoji.units, emoji.forced_by), (Encoding::Ucs2, 8, Some('👋')));
-/// # Ok::<(), smppost::text::TextError>(())
+/// # Ok::<(), TextError>(())
 /// ```
 pub fn segment(text: &str, policy: Policy) -> Result<Segmentation, TextError> {
     let (encoding, units, forced_by) = measure(text, policy.choice, policy.alphabet)?;

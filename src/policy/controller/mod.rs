@@ -14,7 +14,7 @@
 //! | held | nothing, and one message after 1, 2, 4, 8.5 ... 60 s | that one accepted: steady, below what led there |
 //! | windowed | as asked for, with the window that explains the refusals | share fallen: steady. Not: a window of one less; then as before |
 //!
-//! The ramp: without a rate no more are outstanding than a few and a share of what was accepted so far. It doubles within a few
+//! The ramp: without a rate no more are outstanding than the default window of each connection, or a few and a share of what was accepted so far. It doubles within a few
 //! round trips, and still no more is on its way when the first is refused than a limit of that size forgives.
 
 mod evidence;
@@ -34,6 +34,12 @@ use window::Depths;
 const MARGIN: f64 = 0.985;
 /// Nothing is made slower than this, in PDUs a second, unless less was asked for.
 const RATE_MIN: f64 = 1.0;
+/// What a connection may have outstanding once ten times as much was accepted and nothing refused: the default window. A smaller
+/// one would hold up those who asked for no more.
+const RAMP_LEAST: u64 = 10;
+/// A window beyond which nothing is answered is tried for so long, and so many have to be accepted within it, before it is known.
+const SILENCE_TRIED_S: f64 = 1.0;
+const SILENCE_ACCEPTED: u64 = 10;
 /// The first test of a cut takes this long at least.
 const TEST_S: f64 = 1.05;
 /// And this long at most.
@@ -133,6 +139,19 @@ pub enum Pace {
     Pause(f64),
 }
 
+/// What is known of messages beyond a window that are never answered.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Silence {
+    /// Nothing.
+    Unseen,
+    /// A window is tried since then; so many had been accepted before.
+    Tried { since: f64, accepted: u64 },
+    /// Within the window everything is answered.
+    Known,
+    /// It has another reason.
+    Refuted,
+}
+
 /// What was found, for those who look on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
@@ -192,6 +211,7 @@ pub struct Controller {
     /// The shortest time that an answer took.
     round_trip: f64,
     ramping: bool,
+    silence: Silence,
     depths: Depths,
     pause: f64,
     probe_at: f64,
@@ -272,6 +292,7 @@ impl Controller {
             accepted: 0,
             round_trip: f64::INFINITY,
             ramping: asked.is_none(),
+            silence: Silence::Unseen,
             depths: Depths::default(),
             pause: PAUSE_S,
             probe_at: f64::INFINITY,
@@ -333,7 +354,9 @@ impl Controller {
             // One that answers nothing until it has more is given more.
             let stalled = (self.now - self.heard_at - STALL_S).max(0.0) / STALL_DOUBLES_S;
             let all = all * 2f64.powf(stalled.min(40.0));
-            (all / self.connections as f64).ceil().max(1.0) as usize
+            // The default window is open to those whose every tenth message it is.
+            let least = ((self.accepted - before) / 10).min(RAMP_LEAST) as usize;
+            ((all / self.connections as f64).ceil() as usize).max(least).max(1)
         });
         match (self.window, ramp) {
             (Some(window), Some(ramp)) => Some(window.min(ramp)),
@@ -389,6 +412,7 @@ impl Controller {
         for answer in answers {
             self.see(now, answer);
         }
+        self.confirm_silence(now);
         self.judge(now);
     }
 
@@ -951,21 +975,55 @@ impl Controller {
         }
     }
 
-    /// What was sent beyond a window is not answered.
-    pub fn silent(&mut self, now: f64, window: usize) {
+    /// What was sent beyond a window is not answered: the window is tried. Returns whether that is believed.
+    pub fn silent(&mut self, now: f64, window: usize) -> bool {
+        if self.silence == Silence::Refuted {
+            return false;
+        }
         if self.window.is_none_or(|before| window < before) {
+            self.forget_silence();
             self.window = Some(window.max(1));
-            self.found.window = self.window;
-            self.found.silent = true;
+            self.silence = Silence::Tried { since: now, accepted: self.accepted };
             self.since = now;
         }
+        true
     }
 
     /// What was thought to be lost was answered after all.
     pub fn not_silent(&mut self) {
-        if std::mem::take(&mut self.found.silent) {
+        if matches!(self.silence, Silence::Tried { .. } | Silence::Known) {
+            self.forget_silence();
+            self.silence = Silence::Unseen;
+        }
+    }
+
+    /// A message that was the only one outstanding is not answered either: whatever is lost, no window explains it. It is not
+    /// asked again in this run, since the same would be seen again.
+    pub fn refute_silence(&mut self) {
+        if matches!(self.silence, Silence::Tried { .. } | Silence::Known) {
+            self.forget_silence();
+            self.silence = Silence::Refuted;
+        }
+    }
+
+    fn forget_silence(&mut self) {
+        if matches!(self.silence, Silence::Tried { .. } | Silence::Known) {
             self.window = None;
+        }
+        if std::mem::take(&mut self.found.silent) {
             self.found.window = None;
+        }
+    }
+
+    /// A window that is tried for silence beyond it is known, and said, once within it everything was answered for a while.
+    fn confirm_silence(&mut self, now: f64) {
+        if let Silence::Tried { since, accepted } = self.silence
+            && now - since >= SILENCE_TRIED_S
+            && self.accepted - accepted >= SILENCE_ACCEPTED
+        {
+            self.silence = Silence::Known;
+            self.found.window = self.window;
+            self.found.silent = true;
         }
     }
 

@@ -173,11 +173,27 @@ fn limits_of_other_kinds_are_kept_to() {
 
 #[test]
 fn a_silence_that_was_none_is_forgotten() {
-    let mut controller = Controller::new(None, 1, 0.0);
-    controller.silent(1.0, 5);
+    let mut controller = Controller::new(Some(100.0), 1, 0.0);
+    let accepted = |controller: &mut Controller, from: f64| {
+        for n in 0..12 {
+            let sent = from + f64::from(n) * 0.1;
+            let answer = Answered { sent_at: sent, count: 1, depth: 1, said: Said::Accepted };
+            controller.answered(sent + 0.05, &[answer]);
+        }
+    };
+    assert!(controller.silent(1.0, 5));
+    assert_eq!((controller.window(), controller.findings().window), (Some(5), None), "tried, and not said yet");
+    accepted(&mut controller, 1.1);
     assert_eq!(controller.findings().window, Some(5));
     controller.not_silent();
-    assert_eq!(controller.findings().window, None);
+    assert_eq!((controller.window(), controller.findings().window), (None, None));
+    // One that was the only one outstanding is lost, too: no window explains it, and it is not tried again.
+    assert!(controller.silent(3.0, 1));
+    controller.refute_silence();
+    assert_eq!((controller.window(), controller.findings().window), (None, None));
+    assert!(!controller.silent(4.0, 1));
+    accepted(&mut controller, 4.1);
+    assert_eq!((controller.window(), controller.findings().window), (None, None));
 }
 
 proptest! {

@@ -359,6 +359,8 @@ impl Reader {
         let (mut accepted, mut is_refused, mut unknown) = (0, false, 0);
         let first = batch.answers.len();
         let attentive = self.pacer.is_attentive();
+        // How long the last had waited, if it was accepted.
+        let mut alike = None;
         let mut window = self.window.lock();
         for answer in found.drain(..) {
             let Some(answered) = window.answered(answer.sequence_number, now) else {
@@ -372,7 +374,16 @@ impl Reader {
             is_refused |= !is_accepted;
             if sent.late {
                 self.pacer.not_silent();
+            } else if is_accepted
+                && !attentive
+                && alike == Some(answered.waited)
+                && let Some(last) = self.paced.last_mut()
+            {
+                // Most were written together with the one before.
+                last.count += 1;
+                last.depth = last.depth.max(answered.depth);
             } else {
+                alike = is_accepted.then_some(answered.waited);
                 let class = self.rules.class(CommandStatus(answer.command_status));
                 tell(
                     &mut self.paced,

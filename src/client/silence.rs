@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 /// An answer is missed when it takes so many times as long as the slowest of late.
-const PATIENCE: u32 = 5;
+const PATIENCE: u64 = 5;
 /// And so long at least.
 const PATIENCE_MIN: Duration = Duration::from_millis(400);
 /// A session all of whose slots wait for what is missed is left after so long.
@@ -15,8 +15,8 @@ const STUCK: Duration = Duration::from_secs(3);
 pub(super) struct Answering {
     /// When the newest of those was written that are answered.
     newest: Option<Instant>,
-    /// The longest that an answer took of late.
-    slowest: Duration,
+    /// The longest that an answer took of late, in nanoseconds.
+    slowest: u64,
 }
 
 /// Requests that are missed.
@@ -33,7 +33,12 @@ impl Answering {
     pub(super) fn note_answer(&mut self, written_at: Instant, waited: Duration) {
         self.newest = self.newest.max(Some(written_at));
         // A thousand answers later half of it counts.
+        let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
         self.slowest = waited.max(self.slowest - self.slowest / 1_024);
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_nanos(self.slowest.saturating_mul(PATIENCE)).max(PATIENCE_MIN)
     }
 
     /// Looks at what waits: when it was written, and how many were outstanding then, itself among them.
@@ -44,7 +49,7 @@ impl Answering {
         is_full: bool,
     ) -> Option<Silence> {
         let newest = self.newest?;
-        let patience = (self.slowest * PATIENCE).max(PATIENCE_MIN);
+        let patience = self.patience();
         let (mut least, mut youngest) = (u32::MAX, None);
         for (written_at, depth) in waiting {
             youngest = youngest.max(Some(written_at));
@@ -62,7 +67,7 @@ impl Answering {
     /// Whether one that was the only one outstanding is missed: an SMSC that drops what exceeds its window would have answered
     /// it, since it never has more outstanding than we have.
     pub(super) fn is_refuted(&self, now: Instant, mut waiting: impl Iterator<Item = (Instant, u32)>) -> bool {
-        let patience = 2 * (self.slowest * PATIENCE).max(PATIENCE_MIN);
+        let patience = 2 * self.patience();
         waiting.any(|(written_at, depth)| depth == 1 && now.saturating_duration_since(written_at) >= patience)
     }
 }

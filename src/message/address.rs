@@ -41,7 +41,7 @@ pub struct Destination<'a> {
 }
 
 impl<'a> Destination<'a> {
-    /// Checks a number as it was typed: blanks around it and one leading `+` are dropped, nothing else is.
+    /// Checks a number as it was typed: spaces around it and one leading `+` are dropped, nothing else is.
     pub fn parse(typed: &'a str) -> Result<Destination<'a>, DestinationError> {
         let trimmed = typed.trim();
         let digits = trimmed.strip_prefix('+').unwrap_or(trimmed);
@@ -261,7 +261,7 @@ pub enum SenderError {
         max: usize,
     },
     /// A character that does not arrive as it was written.
-    #[error("the sender has {} in it: use letters A to Z, digits, blanks and common punctuation", name_character(*.0))]
+    #[error("the sender has {} in it: use letters A to Z, digits, spaces and common punctuation", name_character(*.0))]
     Character(char),
 }
 

@@ -47,10 +47,10 @@ pub fn mask_number(number: &str) -> String {
     number.chars().enumerate().map(|(i, c)| if i < shown && !is_unsafe(c) { c } else { '*' }).collect()
 }
 
-/// A character in words of a message: `'x', U+0078`, or only its number where it cannot be shown; a blank by name.
+/// A character in words of a message: `'x', U+0078`, or only its number where it cannot be shown; a space by name.
 pub(crate) fn name_character(c: char) -> String {
     if c == ' ' {
-        return "a blank".into();
+        return "a space".into();
     }
     let mut name = String::new();
     if !is_unsafe(c) && !c.is_whitespace() {

@@ -353,7 +353,7 @@ impl Controller {
             let all = first + (self.accepted - before) as f64 * if share.is_finite() { share } else { 0.25 };
             // One that answers nothing until it has more is given more.
             let stalled = (self.now - self.heard_at - STALL_S).max(0.0) / STALL_DOUBLES_S;
-            let all = all * 2f64.powf(stalled.min(40.0));
+            let all = if stalled > 0.0 { all * 2f64.powf(stalled.min(40.0)) } else { all };
             // The default window is open to those whose every tenth message it is.
             let least = ((self.accepted - before) / 10).min(RAMP_LEAST) as usize;
             ((all / self.connections as f64).ceil() as usize).max(least).max(1)

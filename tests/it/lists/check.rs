@@ -12,7 +12,7 @@ fn every_reason_has_its_own_words_lines_and_count() {
     table.assert_code(0);
     for words in [
         "6 rows will be refused:",
-        "2 (lines 3, 8): the number has a blank in it",
+        "2 (lines 3, 8): the number has a space in it",
         "1 (line 4): the number has '-', U+002D in it",
         "1 (line 5): the number has 2 digits",
         "1 (line 6): the number has 3 digits",

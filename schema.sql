@@ -44,6 +44,7 @@ CREATE TABLE campaign (
     duplicate_rows INTEGER NOT NULL DEFAULT 0,
     rejected_rows  INTEGER NOT NULL DEFAULT 0,
     header         TEXT,                        -- of the file, as it was written; NULL: an older program did not keep it
+    room           INTEGER NOT NULL DEFAULT 0,  -- numbers from first_id on that are its own, to which messages are added one by one
     CHECK (first_id <= end_id)
 ) STRICT;
 CREATE INDEX campaign_by_first_id ON campaign (first_id);
@@ -56,6 +57,18 @@ CREATE TABLE campaign_field (
     at          INTEGER NOT NULL,
     fields      TEXT NOT NULL                   -- JSON, as the options have them
 ) STRICT;
+
+-- What a campaign may cost at most, over all of its runs, from this moment on; the last one counts. What it has cost follows
+-- from its claims.
+CREATE TABLE budget (
+    id          INTEGER PRIMARY KEY,
+    campaign_id INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    max_cost    INTEGER,                        -- millionths of the currency; NULL: there is no limit any more
+    currency    TEXT NOT NULL,
+    prices      TEXT NOT NULL                   -- a line for each prefix: prefix, price of a part, currency
+) STRICT;
+CREATE INDEX budget_by_campaign ON budget (campaign_id);
 
 -- The messages of a campaign by state, kept in the transaction that changes them.
 CREATE TABLE campaign_count (
@@ -82,9 +95,11 @@ CREATE TABLE message (
     destination TEXT NOT NULL,                  -- digits, no plus sign
     source      TEXT,                           -- NULL: the campaign's
     text        TEXT NOT NULL,
-    encoding    INTEGER NOT NULL,               -- 0 GSM 7-bit, 1 UCS2, 2 ASCII, 3 Latin-1
+    encoding    INTEGER NOT NULL,               -- 0 GSM 7-bit, 1 UCS2, 2 ASCII, 3 Latin-1, 4 octets (text: in hex),
+                                                -- from 5 on GSM 7-bit with national language shift tables
     parts       INTEGER NOT NULL CHECK (parts BETWEEN 1 AND 255),
-    fields      TEXT                            -- JSON: submit_sm fields given in the row; NULL: none
+    fields      TEXT,                           -- JSON: submit_sm fields given in the row; NULL: none
+    typed       TEXT                            -- the number as the file has it; NULL: as it travels, with or without +
 ) STRICT;
 
 CREATE TABLE skipped_row (
@@ -96,6 +111,21 @@ CREATE TABLE skipped_row (
     row         TEXT NOT NULL
 ) STRICT;
 CREATE INDEX skipped_row_by_campaign ON skipped_row (campaign_id);
+
+-- Files whose rows were added to a campaign later. Their lines count on from last_line, and their messages are the last ones
+-- that the campaign had then.
+CREATE TABLE appended (
+    id             INTEGER PRIMARY KEY,
+    campaign_id    INTEGER NOT NULL,
+    at             INTEGER NOT NULL,
+    file           TEXT NOT NULL,
+    digest         TEXT NOT NULL,               -- SHA-256 of the file, in hex
+    last_line      INTEGER NOT NULL,
+    messages       INTEGER NOT NULL,
+    parts          INTEGER NOT NULL,
+    duplicate_rows INTEGER NOT NULL,
+    rejected_rows  INTEGER NOT NULL
+) STRICT;
 
 -- Numbers that are never sent to, as they stand now. Who put a number there (source): 0 not known (an older program),
 -- 1 the operator, 2 a file, 3 an opt-out word from its handset, 4 an opt-in word, 5 another journal of the account.
@@ -205,10 +235,12 @@ CREATE TABLE receipt_match (
     at         INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX receipt_match_by_receipt ON receipt_match (receipt_id);
--- Most of those that were looked at and have none belong to other clients of the account.
+-- Those that several messages fit, or that were taken back, have none.
 CREATE INDEX receipt_match_by_attempt ON receipt_match (attempt) WHERE attempt IS NOT NULL;
 
--- Receipts that have no owner, or one that was only inferred from its being in doubt: what may still change.
+-- Receipts that were judged and may be judged otherwise yet: with an owner that was only inferred, or assigned by hand to an
+-- attempt without an answer, or with none although several fit, or a late answer may bring their id. Those that wait to be
+-- judged first are not here: their numbers are below the one in meta, and neither are those that have no owner for good.
 CREATE TABLE stray (
     receipt INTEGER PRIMARY KEY
 ) STRICT;
@@ -354,7 +386,67 @@ CREATE TABLE restraint (
 ) STRICT;
 CREATE INDEX restraint_by_campaign ON restraint (campaign_id);
 
--- When a copy of a journal, or an older state of it, was said to be the one that is sent from now on.
+-- What commands ask of a running service (`smppost run`), one row each, written in one statement. The service answers in the
+-- row, in the transaction of what it brings about. The same key again is the same command, and does nothing twice.
+CREATE TABLE command (
+    id           INTEGER PRIMARY KEY,
+    key          TEXT NOT NULL UNIQUE,          -- the command's own name for it
+    what         TEXT NOT NULL,                 -- release, pause, resume, operate, status
+    who          TEXT NOT NULL,                 -- user and process, for people
+    at           INTEGER NOT NULL,
+    options      TEXT NOT NULL,                 -- JSON
+    taken_at     INTEGER,                       -- NULL: no service has taken it yet
+    withdrawn_at INTEGER,                       -- whoever wrote it gave up waiting: nothing comes of it
+    answered_at  INTEGER,
+    answer       TEXT                           -- JSON
+) STRICT;
+CREATE INDEX command_waiting ON command (id) WHERE answered_at IS NULL AND withdrawn_at IS NULL;
+
+-- Which campaigns a service sends. The order of release is that of the numbers of the newest `released`; `released` also
+-- lifts a pause. One that has no row is not sent by a service.
+CREATE TABLE release (
+    id          INTEGER PRIMARY KEY,
+    campaign_id INTEGER,                        -- NULL: all sending (paused and resumed only)
+    at          INTEGER NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('released', 'paused', 'resumed', 'held')),
+                -- held: the service itself has stopped sending it, until it is released anew
+    reason      TEXT NOT NULL,
+    who         TEXT NOT NULL,
+    end_id      INTEGER,                        -- of released: its messages from here on are not; NULL: also what is added later
+    terms       TEXT NOT NULL DEFAULT '{}',     -- of released: JSON, the options of its run
+    CHECK (campaign_id IS NOT NULL OR kind IN ('paused', 'resumed'))
+) STRICT;
+CREATE INDEX release_by_campaign ON release (campaign_id);
+
+-- Messages that were sent one by one with a name of their own (`send --to … --id KEY`): the same name to the same number is not
+-- sent again. Kept when the message is purged.
+CREATE TABLE alert (
+    name    BLOB PRIMARY KEY,                   -- a keyed hash of KEY and number, 16 octets
+    at      INTEGER NOT NULL,
+    message INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How a campaign shares the account with others that are sent with it: its last row counts. One without a row is of the class
+-- normal, and has no rate of its own.
+CREATE TABLE share (
+    id          INTEGER PRIMARY KEY,
+    campaign_id INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    priority    INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 3),  -- 1 urgent, 2 normal, 3 bulk
+    rate        REAL                            -- parts a second at most; NULL: as many as the account
+) STRICT;
+CREATE INDEX share_by_campaign ON share (campaign_id);
+
+-- When a campaign may be sent: its last row counts. One without a row may be sent at any time.
+CREATE TABLE campaign_hours (
+    id          INTEGER PRIMARY KEY,
+    campaign_id INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    hours       TEXT NOT NULL                   -- JSON: hours, days, time zone, first and last moment; {}: any time
+) STRICT;
+CREATE INDEX campaign_hours_by_campaign ON campaign_hours (campaign_id);
+
+-- When the operator declared a copy of a journal, or an older state of it, the one that is sent from.
 CREATE TABLE adoption (
     id       INTEGER PRIMARY KEY,
     at       INTEGER NOT NULL,
@@ -421,7 +513,7 @@ SELECT c.name AS campaign, n.messages, n.parts,
 -- delivery_latency are made of.
 CREATE VIEW message_fact AS
 SELECT c.id AS campaign_id, c.name AS campaign, m.id AS message, m.line, m.destination,
-       coalesce(m.source, c.source) AS source, m.text, m.encoding, m.parts,
+       coalesce(m.source, c.source) AS source, m.text, m.encoding, m.parts, m.typed,
        c.imported_at AS queued_at,
        -- The first write; of a first part that was never answered only the claim is known.
        CASE WHEN EXISTS (SELECT 1 FROM answer a WHERE a.attempt = (m.id << 12)) THEN
@@ -475,7 +567,9 @@ SELECT r.id, r.received_at, r.state, r.final, r.error, r.text, r.tlvs, r.message
 
 CREATE VIEW message_status AS
 SELECT f.campaign, f.line, f.destination, f.source, f.text,
-       CASE f.encoding WHEN 0 THEN 'gsm7' WHEN 1 THEN 'ucs2' WHEN 2 THEN 'ascii' WHEN 3 THEN 'latin1' ELSE f.encoding END AS encoding, f.parts,
+       CASE f.encoding WHEN 0 THEN 'gsm7' WHEN 1 THEN 'ucs2' WHEN 2 THEN 'ascii' WHEN 3 THEN 'latin1'
+            WHEN 4 THEN 'octets' WHEN 5 THEN 'gsm7-tr' WHEN 6 THEN 'gsm7-es' WHEN 7 THEN 'gsm7-pt' WHEN 8 THEN 'gsm7-tr-locking' WHEN 9 THEN 'gsm7-pt-locking' WHEN 10 THEN 'gsm7-tr-both' WHEN 11 THEN 'gsm7-pt-both'
+            ELSE f.encoding END AS encoding, f.parts,
        t.name AS state,
        (SELECT a.command_status FROM answer a
          WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
@@ -577,7 +671,9 @@ SELECT f.campaign, f.line, f.destination, f.source, f.text,
              WHERE a.attempt >= (f.message << 12) AND a.attempt < ((f.message + f.parts) << 12)
                AND NOT EXISTS (SELECT 1 FROM answer b
                                 WHERE b.attempt > a.attempt AND b.attempt < ((a.attempt >> 12) + 1) << 12)
-             ORDER BY a.outcome = 2 DESC, a.answered_at DESC, a.attempt DESC LIMIT 1)) AS reason
+             ORDER BY a.outcome = 2 DESC, a.answered_at DESC, a.attempt DESC LIMIT 1)) AS reason,
+       -- Where that is more than digits behind a plus sign.
+       f.typed AS number_in_file
   FROM message_fact f JOIN state t ON t.id = f.state;
 
 CREATE VIEW attempt_log AS
@@ -783,6 +879,17 @@ SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%M:%fZ', r.at / 1000.0, 'unixep
   FROM restraint r JOIN campaign c ON c.id = r.campaign_id
  ORDER BY r.id;
 
+CREATE VIEW release_log AS
+SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%M:%fZ', r.at / 1000.0, 'unixepoch') AS at, r.kind AS event, r.reason, r.who
+  FROM release r LEFT JOIN campaign c ON c.id = r.campaign_id
+ ORDER BY r.id;
+
+CREATE VIEW share_log AS
+SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%M:%fZ', s.at / 1000.0, 'unixepoch') AS at,
+       CASE s.priority WHEN 1 THEN 'urgent' WHEN 2 THEN 'normal' ELSE 'bulk' END AS priority, s.rate AS campaign_rate
+  FROM share s JOIN campaign c ON c.id = s.campaign_id
+ ORDER BY s.id;
+
 CREATE VIEW rejected_row AS
 SELECT c.name AS campaign, s.line, s.reason, s.row
   FROM skipped_row s JOIN campaign c ON c.id = s.campaign_id
@@ -792,6 +899,12 @@ CREATE VIEW duplicate_row AS
 SELECT c.name AS campaign, s.line, s.reason, s.row
   FROM skipped_row s JOIN campaign c ON c.id = s.campaign_id
  WHERE c.imported_at IS NOT NULL AND s.duplicate = 1;
+
+CREATE VIEW append_log AS
+SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%M:%fZ', a.at / 1000.0, 'unixepoch') AS at, a.file,
+       a.last_line + 1 AS first_line, a.messages, a.parts, a.duplicate_rows, a.rejected_rows
+  FROM appended a JOIN campaign c ON c.id = a.campaign_id
+ ORDER BY a.id;
 
 CREATE VIEW status_breakdown AS
 SELECT c.name AS campaign, a.command_status, coalesce(n.name, 'unknown') AS name, count(*) AS attempts

@@ -6,13 +6,13 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use smppost::testing::journal::files::lock::SenderLock;
 use smppost::testing::journal::model::campaign::CampaignOptions;
 use smppost::testing::journal::model::events::{Answer, Batch, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession};
+use smppost::testing::journal::model::retry_rules::RetryRules;
+use smppost::testing::journal::now_ms;
 use smppost::testing::journal::store::intake::{Intake, Kept, NewMessage};
-use smppost::testing::journal::writer::recovery::{Recovery, recover};
-use smppost::testing::journal::writer::retry_queue::RetryRules;
-use smppost::testing::journal::writer::{Board, Keeper, KeeperSettings};
-use smppost::testing::journal::{now_ms, open_existing};
+use smppost::testing::journal::writer::{Board, Campaigns, JournalThread, Takeover, WriterSettings, start};
 use smppost::wire::MessageState;
 use std::path::Path;
 use std::thread::JoinHandle;
@@ -46,11 +46,11 @@ fn journal() -> Journal {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().join("journal.db");
     import(&path);
-    let connection = open_existing(&path).unwrap();
-    let Recovery { connection, books, .. } = recover(connection, &path, &RetryRules::default()).unwrap();
-    let settings = KeeperSettings {
-        path,
-        active: vec![0],
+    let lock = SenderLock::take(&path).unwrap();
+    let rules = RetryRules::default();
+    let takeover = Takeover { path: &path, account: None, rules: &rules, campaigns: Campaigns::Unfinished };
+    let own = start(&lock, &takeover).unwrap().own;
+    let settings = WriterSettings {
         limit: None,
         ids_in_memory: 1_800_000,
         references: std::sync::Arc::default(),
@@ -59,13 +59,15 @@ fn journal() -> Journal {
         receipt_horizon: smppost::testing::journal::writer::RECEIPT_HORIZON,
         default_alphabet: smppost::testing::message::text::DefaultAlphabet::Gsm7,
         rules: std::sync::Arc::default(),
+        ignore_hours: false,
         stop_when: Vec::new(),
         canaries: Vec::new(),
         gather: Duration::ZERO,
+        service: None,
     };
-    let keeper = Keeper::start(connection, books, settings, Board::default()).unwrap();
+    let thread = JournalThread::new(own, settings, Board::default()).unwrap();
     let (events, inbox) = bounded(1_024);
-    let thread = std::thread::spawn(move || keeper.run(inbox).unwrap());
+    let thread = std::thread::spawn(move || thread.run(inbox).unwrap());
     let (to_session, session) = bounded(72);
     let (reply, number) = bounded(1);
     let facts = SessionFacts {
@@ -87,11 +89,14 @@ fn import(path: &Path) {
         Kept::Message(NewMessage {
             line: 2,
             destination,
+            // Its digits behind a 1.
+            number: format!("1{destination}").parse().unwrap_or(0),
             source: None,
             text: "Your parcel 0000000042 comes today between 10 and 12. Thank you.",
             encoding: 0,
             parts: 1,
             fields: None,
+            typed: None,
             suppressed: false,
         })
     });

@@ -139,7 +139,7 @@ fn bucket(c: &mut Criterion) {
         let mut bucket = Bucket::new(now, 0.0);
         group.bench_function(format!("take_at_{rate}"), |b| {
             b.iter(|| {
-                now += bucket.ready_in(now, Some(rate), 10, 0) + 1e-6;
+                now += bucket.ready_in(now, Some(rate), 0) + 1e-6;
                 bucket.take(now, Some(rate), 10, 0)
             });
         });

@@ -7,10 +7,10 @@
 //! ```text
 //! CSV --import--> JOURNAL: queued                                          import, message
 //!
-//! FEEDER   reads queued messages ahead and encodes them                    journal::writer::read_ahead
+//! FEEDER   reads ahead of each campaign that has a place, and encodes      journal::writer::{lanes, read_ahead}
 //!   | chunks of encoded parts
 //!   v
-//! JOURNAL  the one writing connection: claims parts for the sessions       journal::writer
+//! JOURNAL  the one writing connection: claims parts for the sessions       journal::writer, policy::shares
 //!   |      that want some, gives sequence numbers, COMMIT (fsync)
 //!   | claimed parts                                    ^ answers, receipts, inbound, ended sessions
 //!   v                                                  |
@@ -50,8 +50,8 @@
 //! - Work ends by channels being dropped, in the order connections, journal. A session says that it closes, sees the last
 //!   of what was meant for it, and then reports what was never answered and what was never written.
 //! - No lock is held over I/O. The threads of a run wait for events, and look at the clock besides: the run at how it stands
-//!   and at the sending hours, ten times a second; the journal thread at its file and at what other commands decided, every
-//!   half second; a reader at the response timers, every 10 to 500 ms, and every 5 ms while answers cannot be noted; a writer
+//!   and at the sending hours, ten times a second; the journal thread at its file, at what other commands decided and at the
+//!   hours of campaigns, every half second; a reader at the response timers, every 10 to 500 ms, and every 5 ms while answers cannot be noted; a writer
 //!   at a session that ends (50 ms) or waits for the sending hours (200 ms); one that is not bound yet at whether it is to
 //!   stop (50 ms); the screen's thread at the changing line (200 ms). None spins.
 //! - The thread that decides (hours, moments, signals, timers) shows nothing itself: words, log lines and progress go to the
@@ -69,11 +69,13 @@
 //!   ([`run::operations`]), the test messages of `probe` ([`run::probe`]).
 //! - [`client`]: the two threads of a session, its window, its timers; [`client::link`]: sockets and TLS.
 //! - [`import`]: a CSV file as rows, and those rows as a campaign ([`import::campaign`]), or counted only ([`import::preview`]).
-//! - [`journal`]: the one door to SQLite; its page has the table of its modules.
+//! - [`journal`]: the one door to SQLite; its page has the table of its modules. The rooms above hold a [`journal::Journal`] and
+//!   hand it back; whoever sends, cancels or decides comes to own one by [`journal::writer::start()`].
 //! - [`smsc`]: the simulator, with its faults and its ledger.
 //! - [`record`]: every PDU into a file, by a thread that nobody waits for.
 //! - [`message`]: from a row's words to the fields and parts of a submit_sm. Pure.
-//! - [`policy`]: sending hours, the account's tokens, when a run stops by itself. Pure.
+//! - [`policy`]: sending hours, the account's tokens, how campaigns share them, when a run stops by itself. Pure.
+//! - [`http`]: a small blocking door for HTTP, which knows nobody.
 //! - [`wire`]: SMPP as octets: frames, PDUs, TLVs, statuses, receipts. No I/O.
 //! - [`words`]: numbers, durations, lists and foreign text as people read them.
 //! - [`platform`]: signals, the terminal and the log; failpoints for tests of the promise, of which a release has nothing.
@@ -95,6 +97,8 @@ mod journal;
 pub mod smsc;
 
 mod record;
+
+mod http;
 
 mod message;
 

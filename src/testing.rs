@@ -15,7 +15,7 @@ pub mod client {
 pub mod import {
     pub use crate::import::{Event, FileEncoding, ImportError, RowReader, Settings, Tally, TextSource, digest_of};
     pub mod campaign {
-        pub use crate::import::campaign::{Again, CampaignFile, Reading, import};
+        pub use crate::import::campaign::{CampaignFile, Reading, Willing, import};
     }
 }
 pub mod journal {
@@ -36,6 +36,9 @@ pub mod journal {
         }
         pub mod key {
             pub use crate::journal::model::key::State;
+        }
+        pub mod retry_rules {
+            pub use crate::journal::model::retry_rules::RetryRules;
         }
         pub mod state {
             pub use crate::journal::model::state::ReceiptsFor;
@@ -62,13 +65,9 @@ pub mod journal {
         }
     }
     pub mod writer {
-        pub use crate::journal::writer::{Board, Keeper, KeeperSettings, RECEIPT_HORIZON};
-        pub mod recovery {
-            pub use crate::journal::writer::recovery::{Recovery, recover};
-        }
-        pub mod retry_queue {
-            pub use crate::journal::writer::retry_queue::RetryRules;
-        }
+        pub use crate::journal::writer::{
+            Board, Campaigns, JournalThread, RECEIPT_HORIZON, Takeover, WriterSettings, start,
+        };
     }
 }
 pub mod message {
@@ -82,14 +81,14 @@ pub mod message {
     }
     pub mod text {
         pub use crate::message::text::{
-            Choice, DefaultAlphabet, ESM_CLASS_UDHI, Encoder, Encoding, Policy, Reference, TextError, concatenation,
-            decode, encode_part, segment, split_udh,
+            Choice, DefaultAlphabet, ESM_CLASS_UDHI, Encoder, Encoding, Language, Policy, Reference, Shift, TextError,
+            concatenation, decode, encode_part, segment, split_udh,
         };
     }
 }
 pub mod platform {
     pub mod failpoint {
-        pub use crate::platform::failpoint::{POINTS, RECOVERY_POINT, UPGRADE_POINTS};
+        pub use crate::platform::failpoint::{POINTS, RECOVERY_POINT, SERVICE_POINTS, UPGRADE_POINTS};
     }
 }
 pub mod policy {

@@ -17,6 +17,7 @@
 mod make;
 
 use clap::Parser;
+use rusqlite::Connection;
 use smppost::testing::journal::open_existing;
 use smppost::testing::journal::store::lately::Lately;
 use smppost::testing::journal::store::number_index::{Numbers, upkeep};
@@ -152,12 +153,13 @@ impl Case<'_> {
     }
 
     fn look_ups(&self) {
-        let connection = open_existing(self.journal).unwrap();
+        let journal = open_existing(self.journal).unwrap();
+        let connection = Connection::open(self.journal).unwrap();
         row(
             self.messages,
             "runs of the look-up of messages that have none",
             once(|| {
-                upkeep::catch_up(&connection, i64::MAX).unwrap();
+                upkeep::catch_up(&journal, i64::MAX).unwrap();
             }),
         );
         let octets: i64 =
@@ -175,7 +177,7 @@ impl Case<'_> {
                 Ok(ControlFlow::Continue(()))
             };
             let took = once(|| {
-                let fresh = open_existing(self.journal).unwrap();
+                let fresh = Connection::open(self.journal).unwrap();
                 let look_up = Numbers::load(&fresh).unwrap();
                 look_up.messages_to(&fresh, number(n as i64 * 77), &(0..i64::MAX), &mut count).unwrap();
             });
@@ -183,12 +185,12 @@ impl Case<'_> {
             took
         });
         let numbers: Vec<u64> = (0..1_000_000.min(self.messages)).map(number).collect();
-        let lately = Lately::since(&connection, 0).unwrap().unwrap();
+        let lately = Lately::since(&journal, 0).unwrap().unwrap();
         row(
             self.messages,
             "who sent to a million numbers last, all of them sent to",
             once(|| {
-                let sent = lately.ask(&connection, numbers.clone()).unwrap();
+                let sent = lately.ask(&journal, numbers.clone()).unwrap();
                 assert!(sent.len() as i64 >= 1_000_000.min(self.messages) * 9 / 10, "{}", sent.len());
             }),
         );
@@ -197,14 +199,14 @@ impl Case<'_> {
             self.messages,
             "the same of a million that nobody sent to",
             once(|| {
-                assert!(lately.ask(&connection, strangers).unwrap().is_empty());
+                assert!(lately.ask(&journal, strangers).unwrap().is_empty());
             }),
         );
     }
 
     /// Deletes the rows of a campaign as a purge would, in ranges of 10,000 messages.
     fn purge(&self) {
-        let connection = open_existing(self.journal).unwrap();
+        let connection = Connection::open(self.journal).unwrap();
         let (first, end) = (1 + self.messages / 2 / CAMPAIGN * CAMPAIGN, CAMPAIGN);
         row(
             self.messages,

@@ -11,7 +11,8 @@ pub fn number(n: i64) -> u64 {
 
 /// A journal of so many messages, each sent, accepted and receipted, in campaigns of `size`.
 pub fn journal(path: &Path, messages: i64, size: i64) {
-    let connection = open_or_create(path).unwrap();
+    drop(open_or_create(path).unwrap());
+    let connection = Connection::open(path).unwrap();
     connection.execute_batch("PRAGMA synchronous = OFF").unwrap();
     let now = smppost::testing::journal::now_ms();
     connection

@@ -1,28 +1,32 @@
 //! Options that say what is sent to whom.
 
 use super::CliError;
-use super::connection::{duration, duration_text};
-use crate::import::campaign::{CampaignFile, Reading, no_file};
+use super::connection::duration;
+use crate::import::campaign::{CampaignFile, MAX_PARTS_DEFAULT, Reading, no_file};
 use crate::import::{FileEncoding, is_delimiter};
 use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::campaign::{CampaignOptions, Receipts, Via};
 use crate::journal::model::state::ReceiptsFor;
-use crate::message::address::{SENDER_CHARACTERS_MAX, SENDER_LENGTH_MAX, Sender};
+use crate::message::address::{Country, SENDER_CHARACTERS_MAX, SENDER_LENGTH_MAX, Sender};
 use crate::message::fields::{FIELD_NAMES, SubmitFields};
 use crate::message::template::Template;
 use crate::message::text::{Concat, DefaultAlphabet};
 use crate::words::trouble::shown;
+use crate::words::typed::duration_text;
+use crate::words::{BadValue, bad};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use jiff::tz::TimeZone;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What is sent to whom.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Campaign")]
 pub struct CampaignArgs {
-    /// The campaign's CSV file: a header, then one row a message
+    /// The campaign's file: CSV, also packed by gzip or zstd, .xlsx or .ods; a header, then one row a message; - is standard
+    /// input
     #[arg(value_name = "CSV")]
-    file: PathBuf,
+    pub(super) file: Option<PathBuf>,
     /// The campaign's name [default: the file's name without its ending]
     #[arg(long = "campaign", value_name = "NAME")]
     name: Option<String>,
@@ -33,13 +37,14 @@ pub struct CampaignArgs {
     /// [default: 11; a number has up to 15 digits in any case]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(11..=20))]
     max_sender_length: Option<u8>,
-    /// The column of the destinations
+    /// The column of the destinations; where there is no `to`, the only one that is called as such columns are (Phone, Mobile,
+    /// MSISDN, Telefon, Numéro, Номер …)
     #[arg(long, value_name = "COLUMN", default_value = "to")]
     to_column: String,
     /// The text of all messages; {column} is replaced by the row's value, {column|default} where it may be empty
     #[arg(long, value_name = "TEMPLATE", conflicts_with = "text_column", value_parser = template)]
     text: Option<String>,
-    /// The column of the texts, which are sent as they are [default: text]
+    /// The column of the texts, which are sent as they are [default: text, else the only one that is called as such are]
     #[arg(long, value_name = "COLUMN")]
     text_column: Option<String>,
     /// Which delivery receipts to ask for
@@ -54,6 +59,16 @@ pub struct CampaignArgs {
     /// Send to a number as often as it stands in the file
     #[arg(long)]
     allow_duplicates: bool,
+    /// Where numbers without a country code are of, as in GB or DE: then every spelling that people use is read
+    #[arg(long, value_name = "COUNTRY")]
+    country: Option<Country>,
+    /// Which numbers are taken: likely leaves out those that look national, or asks about them on a terminal; strict leaves
+    /// out fixed lines and services too; any takes whatever has 4 to 16 digits
+    #[arg(long, value_enum, default_value_t = NumbersArg::Likely)]
+    numbers: NumbersArg,
+    /// What to do with several numbers in one cell: refuse the row, send to the first, or to all of them
+    #[arg(long, value_enum, default_value_t = SeveralArg::Refuse)]
+    several_numbers: SeveralArg,
     /// Leave out the numbers that another campaign sent to in the time before this one is imported, as in 24h: their rows
     /// are kept with that reason
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -61,6 +76,20 @@ pub struct CampaignArgs {
     /// The alphabet of the texts: auto is GSM 7-bit where every character fits, else UCS2
     #[arg(long, value_enum, default_value_t = AlphabetArg::Auto)]
     alphabet: AlphabetArg,
+    /// Make texts GSM 7-bit where only such characters stand in the way: punctuation replaces quotes, dashes, dots and spaces
+    /// that look alike; all replaces letters too (ş by s)
+    #[arg(long, value_enum, default_value_t = TransliterateArg::Off)]
+    transliterate: TransliterateArg,
+    /// Write texts with national language shift tables (Turkish, Spanish, Portuguese) where that takes less than UCS2: for
+    /// SMSCs and networks that pass them on
+    #[arg(long, value_enum, default_value_t = ShiftTablesArg::Off)]
+    shift_tables: ShiftTablesArg,
+    /// Send flash messages (class 0): shown at once, and not kept
+    #[arg(long)]
+    flash: bool,
+    /// SMS that one text may come to; longer ones are refused
+    #[arg(long, value_name = "N", default_value_t = MAX_PARTS_DEFAULT, value_parser = clap::value_parser!(u8).range(1..))]
+    max_parts: u8,
     /// How a text that is too long for one SMS travels: in parts with a UDH of an 8-bit or a 16-bit reference, in parts
     /// numbered by SAR TLVs, or whole in message_payload (one PDU, split by the SMSC)
     #[arg(long, value_enum, default_value_t = ConcatArg::Udh8)]
@@ -78,12 +107,20 @@ pub struct CampaignArgs {
     /// The delimiter of the file: an ASCII character, or `tab` [default: as its header shows]
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     delimiter: Option<u8>,
-    /// The characters of the file: utf-8, latin1 or utf-16
-    #[arg(long, value_name = "NAME", default_value = "utf-8")]
-    encoding: FileEncoding,
+    /// The characters of the file, as in utf-8, windows-1252, windows-1251, utf-16, macintosh, shift_jis or any other name of
+    /// the web's encodings [default: found out, and said where it is a guess; refused where it is not sure]
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<FileEncoding>,
+    /// The sheet of a spreadsheet: its name, or its place from 1 [default: the first that is shown]
+    #[arg(long, value_name = "SHEET")]
+    sheet: Option<String>,
     /// Import the file although another campaign has brought, or will bring, the same messages to the same numbers
     #[arg(long)]
     pub allow_same_file: bool,
+    /// Take texts that look as if they were not meant to go out so: with placeholders that nothing fills, #N/A, NULL, escapes
+    /// or misread characters in them
+    #[arg(long)]
+    pub allow_placeholders: bool,
     /// Refuse the file if any row is bad, instead of keeping such rows aside
     #[arg(long)]
     strict: bool,
@@ -126,6 +163,40 @@ enum InDoubtArg {
     Resend,
     /// Count them as sent
     AssumeSent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum TransliterateArg {
+    Off,
+    Punctuation,
+    All,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum ShiftTablesArg {
+    Off,
+    /// Those of whichever language makes fewer parts
+    Auto,
+    /// Turkish
+    Tr,
+    /// Spanish
+    Es,
+    /// Portuguese
+    Pt,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum NumbersArg {
+    Likely,
+    Strict,
+    Any,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum SeveralArg {
+    Refuse,
+    First,
+    All,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -198,33 +269,79 @@ impl AlphabetArgs {
 }
 
 impl CampaignArgs {
-    /// The campaign as typed.
-    pub fn campaign(&self, alphabet: &AlphabetArgs) -> Result<CampaignFile, CliError> {
-        let name = match (&self.name, no_file(&self.file)) {
-            (Some(name), _) => name.clone(),
+    /// The campaign as typed. `zone`: where times without an offset are those of.
+    pub fn campaign(&self, alphabet: &AlphabetArgs, zone: Option<TimeZone>) -> Result<CampaignFile, CliError> {
+        self.campaign_as(None, alphabet, zone)
+    }
+
+    /// The campaign as typed, but for its name where that is said elsewhere.
+    pub fn campaign_as(
+        &self,
+        name: Option<&str>,
+        alphabet: &AlphabetArgs,
+        zone: Option<TimeZone>,
+    ) -> Result<CampaignFile, CliError> {
+        let Some(file) = &self.file else {
+            return Err(CliError::Usage("name the campaign's file".into()));
+        };
+        let name = match (name.map(str::to_owned).or_else(|| self.name.clone()), no_file(file)) {
+            (Some(name), _) => name,
             (None, Some(what)) => {
                 return Err(CliError::Usage(format!(
                     "{}: this is {what}, so that the campaign has no name that another run would find again: give \
                      --campaign NAME",
-                    shown(&self.file)
+                    shown(file)
                 )));
             }
-            (None, None) => self
-                .file
+            (None, None) => file
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())
-                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", shown(&self.file))))?,
+                .ok_or_else(|| CliError::Usage(format!("{} is not a file's name", shown(file))))?,
         };
+        self.campaign_of(file, name, alphabet, zone)
+    }
+
+    /// The campaign in which messages gather that are typed one by one; `day`: the name that it has unless another is typed.
+    /// Their text and sender stand with each of them.
+    pub fn gathering(
+        &self,
+        day: String,
+        alphabet: &AlphabetArgs,
+        zone: Option<TimeZone>,
+    ) -> Result<CampaignFile, CliError> {
+        let name = self.name.clone().unwrap_or(day);
+        let mut campaign = self.campaign_of(Path::new("--to"), name, alphabet, zone)?;
+        (campaign.options.text, campaign.options.text_column) = (None, Some("text".into()));
+        campaign.options.to_column = "to".into();
+        Ok(campaign)
+    }
+
+    /// The text that was typed.
+    pub fn typed_text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    fn campaign_of(
+        &self,
+        file: &Path,
+        name: String,
+        alphabet: &AlphabetArgs,
+        zone: Option<TimeZone>,
+    ) -> Result<CampaignFile, CliError> {
         if name.trim().is_empty() {
             return Err(CliError::Usage("--campaign: a name must not be empty".into()));
         }
-        let fields = fields_of(self.profile_field.iter().chain(&self.fields))?;
+        let fields = fields_of(self.profile_field.iter().chain(&self.fields), zone.as_ref())?;
+        if let Some(error) = fields.header_missing() {
+            return Err(CliError::Usage(format!("--field {error}")));
+        }
         let length = self.max_sender_length.map_or(SENDER_CHARACTERS_MAX, usize::from);
         Sender::parse_up_to(self.from.as_deref().unwrap_or_default(), length)
             .map_err(|error| CliError::Usage(format!("--from: {error}")))?;
         let fields = if fields.is_empty() { None } else { serde_json::to_value(&fields).ok() };
         let options = CampaignOptions {
             to_column: self.to_column.clone(),
+            sheet: self.sheet.clone(),
             text: self.text.clone(),
             text_column: if self.text.is_some() {
                 None
@@ -246,12 +363,37 @@ impl CampaignArgs {
                 InDoubtArg::AssumeSent => InDoubtPolicy::AssumeSent,
             },
             allow_duplicates: self.allow_duplicates,
+            country: self.country.map(Country::code),
+            numbers: match self.numbers {
+                NumbersArg::Likely => None,
+                NumbersArg::Strict => Some("strict".into()),
+                NumbersArg::Any => Some("any".into()),
+            },
+            several_numbers: match self.several_numbers {
+                SeveralArg::Refuse => None,
+                SeveralArg::First => Some("first".into()),
+                SeveralArg::All => Some("all".into()),
+            },
             skip_sent_within: self.skip_sent_within.map(duration_text),
             alphabet: match self.alphabet {
                 AlphabetArg::Auto => None,
                 AlphabetArg::Gsm7 => Some("gsm7".into()),
                 AlphabetArg::Ucs2 => Some("ucs2".into()),
             },
+            transliterate: match self.transliterate {
+                TransliterateArg::Off => None,
+                TransliterateArg::Punctuation => Some("punctuation".into()),
+                TransliterateArg::All => Some("all".into()),
+            },
+            shift_tables: match self.shift_tables {
+                ShiftTablesArg::Off => None,
+                ShiftTablesArg::Auto => Some("auto".into()),
+                ShiftTablesArg::Tr => Some("tr".into()),
+                ShiftTablesArg::Es => Some("es".into()),
+                ShiftTablesArg::Pt => Some("pt".into()),
+            },
+            flash: self.flash,
+            max_parts: Some(self.max_parts).filter(|parts| *parts != MAX_PARTS_DEFAULT),
             concat: self.concat.into(),
             via: match self.via {
                 ViaArg::SubmitSm => Via::SubmitSm,
@@ -260,21 +402,20 @@ impl CampaignArgs {
             default_alphabet: alphabet.alphabet(),
             fields,
         };
-        let reading = Reading {
-            delimiter: self.delimiter,
-            encoding: self.encoding,
-            strict: self.strict,
-            skip_sent_within: self.skip_sent_within,
-        };
-        Ok(CampaignFile { path: self.file.clone(), name, options, reading })
+        let reading =
+            Reading { delimiter: self.delimiter, encoding: self.encoding, strict: self.strict, zone, will_ask: false };
+        Ok(CampaignFile { path: file.to_owned(), name, options, reading })
     }
 }
 
 /// Fields as they were typed, the later over the earlier.
-pub fn fields_of<'a>(typed: impl IntoIterator<Item = &'a String>) -> Result<SubmitFields, CliError> {
+pub fn fields_of<'a>(
+    typed: impl IntoIterator<Item = &'a String>,
+    zone: Option<&TimeZone>,
+) -> Result<SubmitFields, CliError> {
     let mut fields = SubmitFields::default();
     for field in typed {
-        set_field(&mut fields, field).map_err(|words| {
+        set_field(&mut fields, field, zone).map_err(|words| {
             let name = field.split_once('=').map_or(field.as_str(), |(name, _)| name);
             CliError::Usage(format!("--field {}: {words}", name.trim()))
         })?;
@@ -283,35 +424,35 @@ pub fn fields_of<'a>(typed: impl IntoIterator<Item = &'a String>) -> Result<Subm
 }
 
 /// Sets a field as it was typed, NAME=VALUE. The error does not name it.
-fn set_field(fields: &mut SubmitFields, typed: &str) -> Result<(), String> {
+fn set_field(fields: &mut SubmitFields, typed: &str, zone: Option<&TimeZone>) -> Result<(), BadValue> {
     let (name, value) = typed.split_once('=').ok_or("write NAME=VALUE")?;
-    match fields.set(name.trim(), value) {
+    match fields.set_in(name.trim(), value, zone) {
         Ok(true) => Ok(()),
         Ok(false) => {
             let known: Vec<&str> = FIELD_NAMES.iter().map(|(name, _)| *name).collect();
-            Err(format!("no such field; there are {}, tlv:0xTAG", known.join(", ")))
+            Err(bad!("no such field; there are {}, tlv:0xTAG", known.join(", ")))
         }
-        Err(error) => Err(error.problem.to_string()),
+        Err(error) => Err(error.problem.to_string().into()),
     }
 }
 
 /// Checks a line of a profile's table where its file and line are known.
-fn profile_field(typed: &str) -> Result<String, String> {
-    set_field(&mut SubmitFields::default(), typed).map(|()| typed.to_owned())
+fn profile_field(typed: &str) -> Result<String, BadValue> {
+    set_field(&mut SubmitFields::default(), typed, Some(&TimeZone::UTC)).map(|()| typed.to_owned())
 }
 
 /// Checks a sender but for the length that it may have here. The empty one is the SMSC's default.
-fn sender(typed: &str) -> Result<String, String> {
-    Sender::parse_up_to(typed, SENDER_LENGTH_MAX).map(|_| typed.to_owned()).map_err(|error| error.to_string())
+fn sender(typed: &str) -> Result<String, BadValue> {
+    Sender::parse_up_to(typed, SENDER_LENGTH_MAX).map(|_| typed.to_owned()).map_err(|error| error.to_string().into())
 }
 
 /// Checks a text but for its columns, which only the file can tell.
-fn template(typed: &str) -> Result<String, String> {
-    Template::parse(typed).map(|_| typed.to_owned()).map_err(|error| error.to_string())
+fn template(typed: &str) -> Result<String, BadValue> {
+    Template::parse(typed).map(|_| typed.to_owned()).map_err(|error| error.to_string().into())
 }
 
 /// Reads a delimiter as it is typed.
-pub fn delimiter(typed: &str) -> Result<u8, String> {
+pub fn delimiter(typed: &str) -> Result<u8, BadValue> {
     match typed.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         &[octet] if is_delimiter(octet) => Ok(octet),

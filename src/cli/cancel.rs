@@ -4,12 +4,12 @@ use super::operations::{self, OperationArgs};
 use super::{CliError, ask, exit};
 use crate::journal::files::lock::SenderLock;
 use crate::journal::model::key::State;
+use crate::journal::model::retry_rules::RetryRules;
 use crate::journal::query::{self, CampaignSummary};
 use crate::journal::store::decisions::Decision;
 use crate::journal::store::operations::Operation;
-use crate::journal::writer::recovery::{Recovery, recover};
-use crate::journal::writer::retry_queue::RetryRules;
-use crate::journal::{self, JournalError};
+use crate::journal::writer::{Campaigns, Takeover, start};
+use crate::journal::{self, Journal, JournalError};
 use crate::report::progress::Display;
 use crate::words::escape::escape_terminal;
 use crate::words::format::{count, number};
@@ -37,10 +37,10 @@ pub struct CancelArgs {
 
 /// Cancels what is not sent yet, and what the SMSC has.
 pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
-    let connection = journal::open_existing(journal)?;
-    let summary = query::campaign(&connection, &args.campaign)?;
+    let opened = journal::open_existing(journal)?;
+    let summary = query::campaign(&opened, &args.campaign)?;
     if !args.lines.is_empty() {
-        refuse_unknown(&connection, &summary, &args.lines)?;
+        refuse_unknown(&opened, &summary, &args.lines)?;
     }
     let display = Display::new();
     let what = args.what(&summary);
@@ -52,7 +52,7 @@ pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<
             return Ok(exit::INTERRUPTED);
         }
     }
-    args.cancel_unsent(connection, &summary, journal, &display)?;
+    args.cancel_unsent(opened, &summary, journal, &display)?;
     if args.at_smsc {
         return operations::run(Operation::Cancel, &args.campaign, &args.lines, None, &args.how, journal, out);
     }
@@ -60,9 +60,9 @@ pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<
 }
 
 /// A line that the campaign does not have is a slip.
-fn refuse_unknown(connection: &rusqlite::Connection, summary: &CampaignSummary, lines: &[u64]) -> Result<(), CliError> {
+fn refuse_unknown(journal: &Journal, summary: &CampaignSummary, lines: &[u64]) -> Result<(), CliError> {
     for &line in lines {
-        if !query::has_line(connection, summary, line)? {
+        if !query::has_line(journal, summary, line)? {
             return Err(CliError::Words(format!(
                 "line {line}: campaign {} has no message of that line",
                 summary.campaign
@@ -96,20 +96,21 @@ impl CancelArgs {
 
     fn cancel_unsent(
         &self,
-        connection: rusqlite::Connection,
+        opened: Journal,
         before: &CampaignSummary,
         journal: &Path,
         display: &Display,
     ) -> Result<(), CliError> {
         let decision = Decision::Cancel { lines: self.lines.clone() };
-        journal::store::decisions::request(&connection, &self.campaign, &decision)
-            .map_err(|error| error.at(journal))?;
+        journal::store::decisions::request(&opened, &self.campaign, &decision).map_err(|error| error.at(journal))?;
         let before = before.counts.of(State::Cancelled);
         match SenderLock::take(journal) {
-            Ok(_lock) => {
-                let Recovery { connection, mut books, .. } = recover(connection, journal, &RetryRules::default())?;
-                crate::journal::store::decisions::apply_all(&connection, &mut books)?;
-                let book = books.campaigns.iter().find(|book| book.name == self.campaign);
+            Ok(lock) => {
+                drop(opened);
+                let rules = RetryRules::default();
+                let takeover = Takeover { path: journal, account: None, rules: &rules, campaigns: Campaigns::None };
+                let own = start(&lock, &takeover)?.own;
+                let book = own.counts.campaigns.iter().find(|book| book.name == self.campaign);
                 let in_all = book.map_or(0, |book| book.counts[State::Cancelled as usize]);
                 let sent = if self.at_smsc { "" } else { "; what was sent stays sent" };
                 let words = match (in_all - before, in_all) {

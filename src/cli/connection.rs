@@ -10,6 +10,8 @@ use crate::client::{
 };
 use crate::journal::store::account::Identity;
 use crate::journal::writer::{RECEIPT_HORIZON, stop_word};
+pub use crate::words::typed::duration;
+use crate::words::{BadValue, bad};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -126,13 +128,13 @@ struct TimerArgs {
 }
 
 /// Checks an address_range.
-fn address_range(typed: &str) -> Result<String, String> {
+fn address_range(typed: &str) -> Result<String, BadValue> {
     if !typed.bytes().all(|octet| (b' '..=b'~').contains(&octet)) {
         return Err("only ASCII characters are allowed".into());
     }
     match typed.len() {
         long if long > ADDRESS_RANGE_MAX => {
-            Err(format!("it has {long} octets, and SMPP takes at most {ADDRESS_RANGE_MAX}"))
+            Err(bad!("it has {long} octets, and SMPP takes at most {ADDRESS_RANGE_MAX}"))
         }
         _ => Ok(typed.to_owned()),
     }
@@ -275,8 +277,8 @@ impl ConnectionArgs {
         let system_id = self.named()?;
         // What can be wrong with the rest is said before a password is asked for.
         let mut account = self.account(&self.hosts, system_id, Secret::default())?;
-        account.tls = self.tls.settings().map_err(CliError::Usage)?;
-        self.check_local(&account).map_err(CliError::Usage)?;
+        account.tls = self.tls.settings().map_err(CliError::from)?;
+        self.check_local(&account).map_err(CliError::from)?;
         if !with_password {
             return Ok(account);
         }
@@ -285,11 +287,11 @@ impl ConnectionArgs {
         }
         let variable = self.password_env.as_deref().unwrap_or(PASSWORD_VARIABLE);
         account.password = crate::cli::config::password(self.password_file.as_deref(), variable, self.is_strict())
-            .map_err(CliError::Usage)?;
+            .map_err(CliError::from)?;
         Ok(account)
     }
 
-    /// How the account is named. `same`: the journal is said to be its own.
+    /// How the account is named. `same`: the user says that the journal is its own.
     pub fn identity(&self, account: &Account, same: bool) -> Identity {
         let names = |system_id: &str, hosts: &[String]| -> Vec<String> {
             hosts.iter().map(|host| name_of(system_id, host)).collect()
@@ -332,7 +334,7 @@ impl ConnectionArgs {
     pub fn check_to_send(&self) -> Result<Account, CliError> {
         self.refuse_receiver()?;
         self.named()?;
-        self.check().map_err(CliError::Usage)
+        self.check().map_err(CliError::from)
     }
 
     /// Checks what is typed, as far as it is; what is missing stands for anything.
@@ -340,7 +342,7 @@ impl ConnectionArgs {
         self.refuse_receiver()?;
         let hosts = if self.hosts.is_empty() { &["127.0.0.1".to_owned()][..] } else { &self.hosts };
         let account = self.account(hosts, self.system_id.as_deref().unwrap_or_default(), Secret::default())?;
-        self.tls.settings().map_err(CliError::Usage)?;
+        self.tls.settings().map_err(CliError::from)?;
         if let Some(path) = &self.password_file {
             crate::platform::private_files::check_private(path)
                 .map_err(|words| CliError::Usage(format!("--password-file {words}")))?;
@@ -349,7 +351,7 @@ impl ConnectionArgs {
     }
 
     /// The account as typed, without its password: all that can be checked without connecting.
-    pub fn check(&self) -> Result<Account, String> {
+    pub fn check(&self) -> Result<Account, BadValue> {
         if self.hosts.is_empty() {
             return Err("host is missing".into());
         }
@@ -358,7 +360,7 @@ impl ConnectionArgs {
         account.tls = self.tls.settings()?;
         self.check_local(&account)?;
         if let Some(path) = &self.password_file {
-            crate::platform::private_files::check_private(path).map_err(|words| format!("password_file {words}"))?;
+            crate::platform::private_files::check_private(path).map_err(|words| bad!("password_file {words}"))?;
         }
         Ok(account)
     }
@@ -368,15 +370,15 @@ impl ConnectionArgs {
     }
 
     /// Fails in words where no connection can go out from the address that was typed.
-    fn check_local(&self, account: &Account) -> Result<(), String> {
-        account.local.check().map_err(|words| format!("--local-address: {words}"))?;
+    fn check_local(&self, account: &Account) -> Result<(), BadValue> {
+        account.local.check().map_err(|words| bad!("--local-address: {words}"))?;
         // Names may have addresses of either family.
         let peers = account.hosts.iter().map(|host| host.parse().ok().map(|ip| SocketAddr::new(ip, 0)));
         let Some(peers) = peers.collect::<Option<Vec<SocketAddr>>>() else { return Ok(()) };
-        let misfits: Vec<String> = peers.iter().filter_map(|peer| account.local.for_peer(*peer).err()).collect();
+        let misfits: Vec<BadValue> = peers.iter().filter_map(|peer| account.local.for_peer(*peer).err()).collect();
         match misfits.first() {
             Some(words) if misfits.len() == peers.len() => {
-                Err(format!("--local-address: no connection from there goes to {}: {words}", account.hosts.join(", ")))
+                Err(bad!("--local-address: no connection from there goes to {}: {words}", account.hosts.join(", ")))
             }
             _ => Ok(()),
         }
@@ -516,7 +518,7 @@ impl TlsArgs {
     }
 
     /// As typed, where it is asked for.
-    pub fn settings(&self) -> Result<Option<Tls>, String> {
+    pub fn settings(&self) -> Result<Option<Tls>, BadValue> {
         if !self.is_on() {
             return Ok(None);
         }
@@ -554,7 +556,7 @@ pub fn warn_of_clear(hosts: &[String]) {
 }
 
 /// Reads a port.
-pub fn port(typed: &str) -> Result<u16, String> {
+pub fn port(typed: &str) -> Result<u16, BadValue> {
     match typed.parse() {
         Ok(0) | Err(_) => Err("a port is a number from 1 to 65535".into()),
         Ok(port) => Ok(port),
@@ -564,66 +566,15 @@ pub fn port(typed: &str) -> Result<u16, String> {
 /// Nobody waits for a receipt for longer than ten years.
 const HORIZON_DAYS_MAX: u64 = 3_650;
 
-/// Reads `500ms`, `3s`, `2m`, `1h`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("write a whole number and its unit: 500ms, 3s, 2m or 1h".into()),
-    };
-    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds)) {
-        Some(0) => Err("it is from 1ms to 720h".into()),
-        Some(total) if total <= 30 * 24 * 3_600_000 => Ok(Duration::from_millis(total)),
-        Some(_) => Err("it is from 1ms to 720h".into()),
-        None => Err("write a whole number and its unit: 500ms, 3s, 2m or 1h".into()),
-    }
-}
-
 /// As [`duration`], and in days: `7d`.
-fn horizon(text: &str) -> Result<Duration, String> {
+fn horizon(text: &str) -> Result<Duration, BadValue> {
     let Some(days) = text.strip_suffix('d') else { return duration(text) };
     match days.parse::<u64>() {
         Ok(days @ 1..=HORIZON_DAYS_MAX) => Ok(Duration::from_secs(days * 24 * 3_600)),
-        Ok(_) => Err(format!("it is from 1d to {HORIZON_DAYS_MAX}d")),
+        Ok(_) => Err(bad!("it is from 1d to {HORIZON_DAYS_MAX}d")),
         Err(_) => Err("write a whole number and its unit: 30m, 36h or 7d".into()),
     }
 }
 
-/// A duration as [`duration`] reads it, in the greatest unit that says it whole.
-pub fn duration_text(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    match units.into_iter().find(|(_, unit)| ms.is_multiple_of(*unit)) {
-        Some((name, unit)) => format!("{}{name}", ms / unit),
-        None => format!("{ms}ms"),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn f15_durations() {
-        for (text, milliseconds) in [("500ms", 500), ("3s", 3_000), ("2m", 120_000), ("1h", 3_600_000)] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)));
-        }
-        for text in ["", "3", "s", "0s", "-1s", "1.5s", "3 s", "99999999999h", "1d"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_horizon_can_be_in_days() {
-        for (text, hours) in [("7d", 168), ("36h", 36), ("3650d", 87_600)] {
-            assert_eq!(horizon(text), Ok(Duration::from_secs(hours * 3_600)), "{text}");
-        }
-        for text in ["0d", "d", "3651d", "-1d", "1.5d", "7", "7 d", "1w"] {
-            assert!(horizon(text).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

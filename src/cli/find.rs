@@ -3,7 +3,8 @@
 use super::report::buffered;
 use crate::journal::open_read_only;
 use crate::journal::query::{self, MessageRow};
-use crate::message::address::Destination;
+use crate::message::address::dialled::{self, DialledError};
+use crate::message::address::{Country, Destination};
 use crate::report::rows::{Format, Record, Rows};
 use crate::report::{Exit, ReportError};
 use crate::words::format;
@@ -14,9 +15,12 @@ use std::path::Path;
 /// Arguments of `smppost find`.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct FindArgs {
-    /// The number, with its country code; + or 00 in front, spaces and dashes do not matter
+    /// The number, with its country code or by --country, however it is written
     #[arg(value_name = "NUMBER", allow_hyphen_values = true)]
     pub number: String,
+    /// Where numbers without a country code are of, as in GB or DE [default: such a number is looked for as it is]
+    #[arg(long, value_name = "COUNTRY")]
+    pub country: Option<Country>,
     /// How to show it
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -46,14 +50,22 @@ impl Record for Found<'_> {
 impl FindArgs {
     /// Shows the messages to the number.
     pub fn run(&self, journal: &Path, out: &mut dyn Write) -> Result<Exit, ReportError> {
-        let digits: String = self.number.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
-        let number = Destination::parse(&digits)
-            .map_err(|error| ReportError::Usage(format!("{:?} is no number: {error}", self.number)))?;
+        let usage =
+            |error: &dyn std::fmt::Display| ReportError::Usage(format!("{:?} is no number: {error}", self.number));
+        let digits = match (dialled::read(&self.number, self.country), self.country) {
+            (Ok(read), _) => read.digits,
+            // With --numbers any it was sent to as it is.
+            (Err(DialledError::National), None) => dialled::digits(&self.number).map_err(|error| usage(&error))?,
+            (Err(error), _) => return Err(usage(&error)),
+        };
+        let number = Destination::parse(&digits).map_err(|error| usage(&error))?;
         buffered(out, |out| {
-            let connection = open_read_only(journal)?;
+            let opened = open_read_only(journal)?;
             let mut rows = Rows::begin::<Found<'_>>(out, self.format, self.raw, format::width())?;
-            query::messages_to(&connection, number.same_key(), |row| rows.add(&Found(row)))?;
-            let nothing = format!("no message to {} in this journal", number.international());
+            query::messages_to(&opened, number.same_key(), |row| rows.add(&Found(row)))?;
+            let is_national = self.country.is_none() && number.looks_national();
+            let cure = if is_national { "; --country, as in --country GB, reads it as that country's" } else { "" };
+            let nothing = format!("no message to {} in this journal{cure}", number.international());
             rows.end::<Found<'_>>(&nothing)?;
             Ok(Exit::Done)
         })

@@ -40,39 +40,39 @@ pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result
     if names != 1 || !is_begun(journal) {
         return Ok(());
     }
-    let connection = journal::open_untouched(journal)?;
+    let opened = journal::open_untouched(journal)?;
     let file = FileMark::of(journal)?;
-    let noted = identity::id_so_far(&connection)?.and_then(|id| notes.find(&id));
-    let Some(strange) = identity::standing(&connection, file, noted)? else {
+    let noted = identity::id_so_far(&opened)?.and_then(|id| notes.find(&id));
+    let Some(strange) = identity::standing(&opened, file, noted)? else {
         if let Some(code) = args.adopt.as_deref()
-            && !adopt::was_adopted(&connection, code)?
+            && !adopt::was_adopted(&opened, code)?
         {
             say(&format!("--adopt {code}: {} is the journal that it was; nothing was changed", journal.display()));
         }
         return Ok(());
     };
     if strange == Strange::Older {
-        // A damaged counter looks like an older state, and is to be told as what it is.
-        journal::verify::check_whole(&connection, journal)?;
+        // A damaged counter looks like an older state, and is to be reported as what it is.
+        journal::verify::check_whole(&opened, journal)?;
     }
-    let code = identity::code(&connection, file, noted)?;
-    drop(connection);
+    let code = identity::code(&opened, file, noted)?;
+    drop(opened);
     let original = noted.map(|noted| noted.path.as_path()).filter(|original| !is_same(original, journal));
     if args.adopt.as_deref() != Some(&code) {
         return Err(refusal(journal, strange, original, &code));
     }
     let _sender = SenderLock::take(journal)?;
     let _import = ImportLock::take(journal)?;
-    let connection = journal::open_existing(journal)?;
-    if identity::standing(&connection, file, noted)?.is_none() {
+    let opened = journal::open_existing(journal)?;
+    if identity::standing(&opened, file, noted)?.is_none() {
         return Ok(());
     }
     let queued = match args.nothing_sent_since {
         true => Queued::NothingSent,
-        false if identity::is_last_state(&connection, noted)? => Queued::LastState,
+        false if identity::is_last_state(&opened, noted)? => Queued::LastState,
         false => Queued::InDoubt,
     };
-    let doubts = adopt::adopt(connection, journal, &code, file, queued, noted)?;
+    let doubts = adopt::adopt(opened, journal, &code, file, queued, noted)?;
     say(&format!(
         "{} is the journal from now on: {}",
         journal.display(),
@@ -149,8 +149,8 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
         {
             continue;
         }
-        let connection = journal::open_or_create(journal)?;
-        let brought = suppression::bring_over(&connection, &other, &from).map_err(|error| error.at(journal))?;
+        let opened = journal::open_or_create(journal)?;
+        let brought = suppression::bring_over(&opened, &other, &from).map_err(|error| error.at(journal))?;
         if brought > 0 {
             let numbers = count(brought as i64, "number");
             say(&format!(
@@ -185,7 +185,7 @@ pub fn leave_nothing(journal: &Path) {
     // Whoever else has found it meanwhile keeps it.
     let Ok(sender) = SenderLock::take(journal) else { return };
     let Ok(import) = ImportLock::take(journal) else { return };
-    let is_used = journal::open_untouched(journal).and_then(|connection| journal::store::notes::is_used(&connection));
+    let is_used = journal::open_untouched(journal).and_then(|opened| journal::store::notes::is_used(&opened));
     if matches!(is_used, Ok(false) | Err(JournalError::Missing(_))) {
         for suffix in ["", "-wal", "-shm", "-lock", "-import-lock"] {
             let _ = std::fs::remove_file(journal::beside(journal, suffix));
@@ -194,14 +194,14 @@ pub fn leave_nothing(journal: &Path) {
     drop((sender, import));
 }
 
-/// Notes that a command changed the journal, which is told by an older state of it from then on.
+/// Notes that a command changed the journal, so that an older state of it is recognised from then on.
 pub fn after(journal: &Path, notes: &Notes, account: &[String]) {
     let record = || -> Result<(), JournalError> {
         if !journal.is_file() {
             return Ok(());
         }
-        let connection = journal::open_existing(journal)?;
-        known::record(&connection, journal, notes, account, None)
+        let opened = journal::open_existing(journal)?;
+        known::record(&opened, journal, notes, account, None)
     };
     if let Err(error) = record() {
         log::debug!("the journal is not noted: {}", error.at(journal));

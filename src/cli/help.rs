@@ -18,8 +18,20 @@ Exit codes:
   1    an error; `smppost resume` goes on
   2    typed wrong; nothing was done
   3    finished, but some messages were rejected, failed, partly delivered, or are in doubt
+  69   with --detach: no running service has taken it
   75   another process sends with this journal
   130  interrupted; `smppost resume` goes on";
+
+/// Below the options of `run`.
+pub const RUN: &str = "\
+Beside it `send` and `resume` hand over instead of sending by themselves, and show how it goes; `pause`, `cancel`, `suppress` and
+`resolve` are heard within half a second. It sends only what was released so: `import` releases nothing.
+
+Exit codes:
+  0    ended as it was told to, by SIGTERM or Ctrl-C
+  1    an error
+  2    typed wrong, or the journal that was named is not there (see --create)
+  75   another process sends with this journal";
 
 /// What most who send need: it stands before everything else.
 const MOST_USED: [&str; 9] =

@@ -5,8 +5,10 @@ use crate::cli::config::zone;
 use crate::cli::config::zone::Zone;
 use crate::policy::hours;
 use crate::policy::hours::{Between, Days, Hours};
+use crate::words::BadValue;
 use clap::Args;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 /// Openings that are shown of what is to come.
@@ -34,13 +36,37 @@ pub struct HoursArgs {
     stop_at: Option<String>,
 }
 
+/// Where times without an offset are those of; `None`: nobody can say, and they are refused.
+pub fn zone_of_times(named: Option<&str>) -> Option<TimeZone> {
+    let zone = match named {
+        Some(name) => zone::named(name, "--time-zone").ok(),
+        None => zone::of_system().ok(),
+    };
+    zone.map(|zone| zone.rules)
+}
+
+/// A time zone that is there.
+pub fn zone_name(typed: &str) -> Result<String, BadValue> {
+    zone::named(typed, "--time-zone").map(|_| typed.to_owned())
+}
+
 impl HoursArgs {
+    /// Where times of messages without an offset are those of.
+    pub fn zone_of_times(&self) -> Option<TimeZone> {
+        zone_of_times(self.time_zone.as_deref())
+    }
+
+    /// The zone as it was typed.
+    pub fn zone_name(&self) -> Option<&str> {
+        self.time_zone.as_deref()
+    }
+
     /// When messages may be sent. A zone of the system that cannot be read is refused where anything depends on it.
     pub fn hours(&self) -> Result<Hours, CliError> {
         let moments = [("--start-at", &self.start_at), ("--stop-at", &self.stop_at)];
         let is_local = |text: &Option<String>| text.as_deref().is_some_and(hours::is_local);
         let zone = match &self.time_zone {
-            Some(name) => zone::named(name, "--time-zone").map_err(CliError::Usage)?,
+            Some(name) => zone::named(name, "--time-zone").map_err(CliError::from)?,
             None => match zone::of_system() {
                 Ok(zone) => zone,
                 Err(words)

@@ -70,6 +70,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         rate_tolerance: 0.0,
         rules: Arc::default(),
         hours: Hours::default(),
+        ignore_hours: false,
         limit: None,
         wait_receipts: Duration::ZERO,
         campaigns: Vec::new(),
@@ -80,6 +81,7 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
         receipt_horizon: args.inbound.receipt_horizon(),
         never_bound: NeverBound::Wait,
         listen: Some(Listen { time: args.time }),
+        serves: false,
         account,
     };
     let interrupt = crate::platform::signals::interrupts()?;

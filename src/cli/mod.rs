@@ -1,21 +1,31 @@
 //! The command line: what can be typed, and what each command does with it. stdout is data, stderr is words.
 
+mod alert;
 pub mod ask;
+mod beside;
+mod budget;
 mod campaign;
 mod cancel;
+mod completions;
+mod conduct;
 pub mod config;
 mod connection;
 mod find;
+mod found;
 mod guard;
 mod help;
 mod hours;
+mod import;
 mod journals;
 mod listen;
+mod man;
 mod names;
 mod operations;
+mod pause;
 mod place;
 mod plan;
 mod prepare;
+mod priority;
 mod probe;
 mod profile;
 mod receiver;
@@ -23,9 +33,12 @@ pub mod record;
 pub mod report;
 mod resolve;
 mod restraint;
+mod resume;
 mod send;
+mod serve;
 mod sessions;
 pub mod smsc;
+mod status;
 mod suggest;
 mod suppress;
 mod trial;
@@ -41,12 +54,13 @@ use crate::report::ReportError;
 use crate::run::pipeline::SendError;
 use cancel::CancelArgs;
 use clap::{Parser, Subcommand};
+use import::{CheckArgs, ImportArgs};
 use place::{Folders, Use, Wanted};
 use probe::ProbeArgs;
 use profile::{Parsed, ProfileArgs};
-use send::{CheckArgs, ImportArgs, ResumeArgs, SendArgs};
-use std::fmt;
-use std::io;
+use resume::ResumeArgs;
+use send::SendArgs;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -73,6 +87,9 @@ pub struct Cli {
     /// The names of the account, as far as what is typed, the environment and the profile tell it.
     #[arg(skip)]
     known_account: Vec<String>,
+    /// The options of the command that were typed, by their names: not those of the environment or a profile.
+    #[arg(skip)]
+    typed: Vec<String>,
     /// What the profile says of its SMSC's numbers in words.
     #[arg(skip)]
     names: crate::journal::store::names::ProfileNames,
@@ -113,6 +130,13 @@ enum Command {
     Check(CheckArgs),
     /// Go on with what is not finished
     Resume(ResumeArgs),
+    /// The service: holds the account's connections, collects what comes, and sends what is released, until it is told to stop
+    #[command(after_help = help::RUN)]
+    Run(serve::ServeArgs),
+    /// Pause a campaign, or all sending: what comes is collected all the same
+    Pause(pause::PauseArgs),
+    /// How the service stands
+    Status(status::StatusArgs),
     /// Campaigns and how far they are
     List(ListArgs),
     /// What became of a campaign's messages
@@ -128,6 +152,8 @@ enum Command {
     Replace(operations::ReplaceArgs),
     /// Cancel what is not sent yet, and with --at-smsc what the SMSC has not delivered yet
     Cancel(CancelArgs),
+    /// How a campaign shares the account with those that are sent with it, also while it is sent
+    Priority(priority::PriorityArgs),
     /// Collect late receipts and messages from handsets
     Listen(listen::ListenArgs),
     /// Decide what becomes of messages in doubt, or say whose a receipt is
@@ -149,60 +175,42 @@ enum Command {
     Profile(ProfileArgs),
     /// Run the built-in SMSC simulator
     Smsc(SmscArgs),
+    /// A script for your shell, which then completes commands, options, campaigns and profiles
+    Completions(completions::CompletionsArgs),
+    /// The pages of the manual
+    Man(man::ManArgs),
 }
 
 /// What can go wrong with a command.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// Typed wrong.
+    #[error("{0}")]
     Usage(String),
     /// A campaign's file.
-    Campaign(CampaignError),
+    #[error(transparent)]
+    Campaign(#[from] CampaignError),
     /// Sending.
-    Send(SendError),
+    #[error(transparent)]
+    Send(#[from] SendError),
     /// The journal.
-    Journal(JournalError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A report.
-    Report(ReportError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// The simulator.
-    Smsc(crate::smsc::SmscError),
+    #[error(transparent)]
+    Smsc(#[from] crate::smsc::SmscError),
     /// A terminal or file.
-    Io(io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// Anything that ends a run and has words of its own.
+    #[error("{0}")]
     Words(String),
-}
-
-impl fmt::Display for CliError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usage(words) | Self::Words(words) => f.write_str(words),
-            Self::Campaign(error) => error.fmt(f),
-            Self::Send(error) => error.fmt(f),
-            Self::Journal(error) => error.fmt(f),
-            Self::Report(error) => error.fmt(f),
-            Self::Smsc(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
-        }
-    }
-}
-
-macro_rules! from {
-    ($($variant:ident($error:ty)),* $(,)?) => {
-        $(impl From<$error> for CliError {
-            fn from(error: $error) -> Self {
-                Self::$variant(error)
-            }
-        })*
-    };
-}
-
-from! {
-    Campaign(CampaignError),
-    Send(SendError),
-    Journal(JournalError),
-    Report(ReportError),
-    Smsc(crate::smsc::SmscError),
-    Io(io::Error),
+    /// No running service takes what was to be handed over.
+    #[error("{0}")]
+    NotTaken(String),
 }
 
 /// The documented exit codes.
@@ -215,10 +223,18 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// Finished, but some messages were rejected, failed, partly delivered, went out only in part or are in doubt.
     pub const INCOMPLETE: u8 = 3;
+    /// No service has taken the command in time (sysexits: EX_UNAVAILABLE).
+    pub const NOT_TAKEN: u8 = 69;
     /// Another sender holds the journal.
     pub const HELD: u8 = 75;
     /// Interrupted; to be resumed.
     pub const INTERRUPTED: u8 = 130;
+}
+
+impl From<crate::words::BadValue> for CliError {
+    fn from(error: crate::words::BadValue) -> Self {
+        Self::Usage(error.into())
+    }
 }
 
 impl CliError {
@@ -236,10 +252,16 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => exit::USAGE,
+            Self::NotTaken(_) => exit::NOT_TAKEN,
             Self::Journal(JournalError::Held(_) | JournalError::ImportHeld(_))
             | Self::Send(SendError::Journal(JournalError::Held(_)))
             | Self::Campaign(CampaignError::Journal(JournalError::ImportHeld(_))) => exit::HELD,
-            Self::Campaign(CampaignError::Options(_) | CampaignError::Same { asked: false, .. })
+            Self::Campaign(
+                CampaignError::Options(_)
+                | CampaignError::Same { asked: false, .. }
+                | CampaignError::ByChance { .. }
+                | CampaignError::Doubtful { asked: false, .. },
+            )
             | Self::Send(SendError::Journal(JournalError::Stopped { .. }))
             | Self::Report(ReportError::Usage(_)) => exit::USAGE,
             _ => exit::ERROR,
@@ -257,6 +279,7 @@ pub fn main() -> ExitCode {
 }
 
 fn until_shown() -> ExitCode {
+    completions::answer();
     // Before any thread is started.
     let signals = crate::platform::signals::start();
     crate::platform::logging::start();
@@ -307,7 +330,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         return args.run(&notes(), &mut io::stdout().lock());
     }
     let Some(to) = cli.command.use_of_journal() else { return command(cli, Path::new("")) };
-    let simulated = matches!(&cli.command, Command::Send(args) | Command::Check(send::CheckArgs { send: args, .. }) if args.simulate);
+    let simulated = matches!(&cli.command, Command::Send(args) | Command::Check(import::CheckArgs { send: args, .. }) if args.simulate);
     let account = if simulated { &[][..] } else { &cli.known_account };
     let named = cli.journal.as_deref().filter(|path| !path.as_os_str().is_empty());
     let path = place::find(
@@ -317,6 +340,9 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         &mut place::say,
     )?;
     let at = |error: CliError| error.at(&path);
+    if let Command::Run(args) = &cli.command {
+        args.refuse_missing(named, &path)?;
+    }
     // A rehearsal leaves a journal of real messages alone, and what is not upgraded is not noted.
     let writes = matches!(to, Use::Make | Use::Change) && !simulated && !cli.command.is_dry_run();
     if writes && !matches!(&cli.command, Command::Upgrade(_)) {
@@ -351,13 +377,15 @@ impl Command {
     fn use_of_journal(&self) -> Option<Use> {
         Some(match self {
             Self::Send(_) if self.is_dry_run() => Use::Change,
-            Self::Send(_) | Self::Import(_) => Use::Make,
+            Self::Send(_) | Self::Import(_) | Self::Run(_) => Use::Make,
+            Self::Pause(_) => Use::Change,
             Self::Resume(_) | Self::Query(_) | Self::Replace(_) | Self::Cancel(_) | Self::Listen(_) => Use::Change,
-            Self::Resolve(_) | Self::Upgrade(_) => Use::Change,
+            Self::Resolve(_) | Self::Upgrade(_) | Self::Priority(_) => Use::Change,
             Self::Suppress(args) => args.use_of_journal(),
-            Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) => Use::Read,
+            Self::Status(_) | Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) => Use::Read,
             Self::Check(_) => Use::Look,
             Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) | Self::Journals(_) => return None,
+            Self::Completions(_) | Self::Man(_) => return None,
         })
     }
 
@@ -371,6 +399,7 @@ impl Command {
             }
             Self::Cancel(args) => &mut args.how.connection,
             Self::Listen(args) => &mut args.connection,
+            Self::Run(args) => args.connection_mut(),
             _ => return None,
         })
     }
@@ -390,6 +419,7 @@ impl Command {
             Self::Send(args) => Some(&args.adopt),
             Self::Resume(args) => Some(&args.adopt),
             Self::Listen(args) => Some(&args.adopt),
+            Self::Run(args) => Some(&args.adopt),
             _ => None,
         }
     }
@@ -397,21 +427,31 @@ impl Command {
 
 fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
     // Before anything is made beside it, or waits for the other end of a pipe.
-    if !matches!(&cli.command, Command::Explain(_) | Command::Probe(_) | Command::Profile(_) | Command::Smsc(_)) {
+    if cli.command.use_of_journal().is_some() {
         crate::journal::files::regular::check(journal)?;
     }
     let mut out = crate::platform::screen::AfterWords::new(io::stdout().lock());
     match &cli.command {
-        Command::Send(args) => send::send(args, journal),
-        Command::Import(args) => send::import(&args.campaign()?, args.allows_same(), journal).map(|()| exit::OK),
-        Command::Check(args) => send::check(args, journal, &mut out),
-        Command::Resume(args) => send::resume(args, journal),
+        Command::Send(args) => send::send(args, journal, &cli.typed),
+        Command::Import(args) if args.is_append() => {
+            import::append(&args.campaign()?, args.allowed(), journal).map(|()| exit::OK)
+        }
+        Command::Import(args) => import::import(args, journal).map(|()| exit::OK),
+        Command::Check(args) => import::check(args, journal, &mut out),
+        Command::Resume(args) => resume::resume(args, journal, &cli.typed),
+        Command::Run(args) => serve::serve(args, journal),
+        Command::Pause(args) => pause::pause(args, journal),
+        Command::Status(args) => status::status(args, journal, &mut out),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
-        Command::Report(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Report(args) => {
+            args.refuse_terminal(io::stdout().is_terminal())?;
+            Ok(args.run(journal, &mut out)?.code())
+        }
         Command::Find(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Query(args) => operations::query(args, journal, &mut out),
         Command::Replace(args) => operations::replace(args, journal, &mut out),
         Command::Cancel(args) => cancel::cancel(args, journal, &mut out),
+        Command::Priority(args) => priority::priority(args, journal),
         Command::Listen(args) => listen::listen(args, journal),
         Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),
         Command::Suppress(args) => suppress::suppress(args, journal, &mut out),
@@ -421,6 +461,8 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Journals(_) => Ok(exit::OK),
         Command::Probe(args) => probe::run(args, cli.profile.as_deref(), &mut out),
         Command::Profile(args) => profile::run(args, cli.config.as_deref(), &mut out),
+        Command::Completions(args) => args.run(&mut out),
+        Command::Man(args) => args.run(&mut out),
         Command::Smsc(args) => {
             drop(out);
             crate::cli::smsc::run(args)?;

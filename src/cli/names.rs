@@ -6,6 +6,7 @@ use crate::journal::open_existing;
 use crate::journal::store::names::{ProfileNames, code_of};
 use crate::message::fields::Field;
 use crate::wire::Tag;
+use crate::words::{BadValue, bad};
 use std::path::Path;
 
 /// What the errors of receipts mean.
@@ -22,37 +23,37 @@ pub fn of(profile: &Profile) -> Result<ProfileNames, (usize, String)> {
     let mut names = ProfileNames::default();
     for entry in profile.entries.iter().filter(|entry| KEYS.contains(&entry.key.as_str())) {
         for value in &entry.values {
-            take(entry, value, &mut names).map_err(|words| (entry.line_of(value), words))?;
+            take(entry, value, &mut names).map_err(|error| (entry.line_of(value), error.into()))?;
         }
     }
     Ok(names)
 }
 
-fn take(entry: &Entry, value: &str, names: &mut ProfileNames) -> Result<(), String> {
+fn take(entry: &Entry, value: &str, names: &mut ProfileNames) -> Result<(), BadValue> {
     let key = &entry.key;
     let example = if key == ERRORS { "303 = \"no such route\"" } else { "\"0x1403\" = \"mcc_mnc\"" };
-    let (code, words) = value.split_once('=').ok_or_else(|| format!("{key}: write a table, as in {example}"))?;
+    let (code, words) = value.split_once('=').ok_or_else(|| bad!("{key}: write a table, as in {example}"))?;
     let (code, words) = (code.trim(), words.trim());
     if words.is_empty() || words.chars().count() > WORDS_MAX {
-        return Err(format!("{key} {code:?}: write from 1 to {WORDS_MAX} characters, as in {example}"));
+        return Err(bad!("{key} {code:?}: write from 1 to {WORDS_MAX} characters, as in {example}"));
     }
     if key == ERRORS {
         if code.is_empty() || code.contains(char::is_whitespace) {
-            return Err(format!("{key} {code:?}: a code is one word, as in {example}"));
+            return Err(bad!("{key} {code:?}: a code is one word, as in {example}"));
         }
         let (code, meaning) = (code_of(code), words.to_owned());
         if names.errors.iter().any(|(known, _)| *known == code) {
-            return Err(format!("{key}: code {code} is there twice (capitals and leading zeros do not count)"));
+            return Err(bad!("{key}: code {code} is there twice (capitals and leading zeros do not count)"));
         }
         names.errors.push((code, meaning));
         return Ok(());
     }
     let tag = match Field::from_name(&format!("tlv:{code}")) {
         Ok(Some(Field::Tlv(tag))) => Tag(tag),
-        _ => return Err(format!("{key} {code:?}: write the tag in hexadecimal, as in {example}")),
+        _ => return Err(bad!("{key} {code:?}: write the tag in hexadecimal, as in {example}")),
     };
     if let Some(name) = tag.name() {
-        return Err(format!("{key} {code}: this parameter is SMPP's {name}"));
+        return Err(bad!("{key} {code}: this parameter is SMPP's {name}"));
     }
     names.tags.push((tag, words.to_owned()));
     Ok(())
@@ -63,7 +64,7 @@ pub fn keep(names: &ProfileNames, journal: &Path) {
     if names.is_empty() || !journal.exists() {
         return;
     }
-    if let Err(error) = open_existing(journal).and_then(|connection| names.keep(&connection)) {
+    if let Err(error) = open_existing(journal).and_then(|opened| names.keep(&opened)) {
         log::warn!("the profile's words for errors and parameters are not kept: {}", error.at(journal));
     }
 }

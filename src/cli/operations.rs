@@ -9,7 +9,7 @@ use crate::journal::{JournalError, words};
 use crate::report::progress::Display;
 use crate::report::rows::{Format, Record, Rows};
 use crate::run::operations;
-use crate::run::operations::{Fate, Line, Order};
+use crate::run::operations::{Cut, Fate, Line, Order};
 use crate::wire::{BindKind, CommandStatus, MessageState};
 use crate::words::format::count;
 use clap::Args;
@@ -137,8 +137,8 @@ pub fn run(
     if let Some(why) = &broken {
         display.say(&format!("it ended early: {why}"));
     }
-    Ok(match broken.as_deref() {
-        Some(operations::INTERRUPTED) => exit::INTERRUPTED,
+    Ok(match broken {
+        Some(Cut::Interrupted) => exit::INTERRUPTED,
         Some(_) => exit::ERROR,
         None if shown.done < shown.all => exit::INCOMPLETE,
         None => exit::OK,

@@ -123,7 +123,7 @@ fn of_account(
     if let Some(default) = defaults.find(|default| folders::is_there(default)) {
         return Ok(default);
     }
-    // What was imported before the account was known is its own, or nobody's yet.
+    // What was imported before the account was known is its own, or of no account yet.
     if let Some(unclaimed) =
         folders.of_nobody().filter(|path| folders::is_there(path) && may_serve(path, wanted.account))
     {
@@ -209,7 +209,7 @@ fn default_or_none(
 
 /// Whether the journal is of this account, or of none yet. One that cannot be read says so when it is used.
 fn may_serve(path: &Path, account: &[String]) -> bool {
-    let recorded = journal::open_untouched(path).and_then(|connection| journal::store::account::names(&connection));
+    let recorded = journal::open_untouched(path).and_then(|opened| journal::store::account::names(&opened));
     recorded.map_or(true, |names| names.is_empty() || names.iter().any(|name| account.contains(name)))
 }
 

@@ -139,6 +139,8 @@ pub struct How<'a> {
     pub hours: &'a Hours,
     /// It is a rehearsal.
     pub simulated: bool,
+    /// Not this command sends it, but the running service, and which that is, in words.
+    pub service: Option<String>,
     /// What of this is so since the last run went so, or differs from it, in words.
     pub notes: Vec<String>,
 }
@@ -146,6 +148,10 @@ pub struct How<'a> {
 impl How<'_> {
     fn write(&self, out: &mut dyn Write, width: usize, parts: i64) -> std::io::Result<()> {
         let account = self.account;
+        if let Some(service) = &self.service {
+            wrapped(out, width, "By ", 2, &format!("the running service: {service}"))?;
+            return self.notes.iter().try_for_each(|note| wrapped(out, width, "", 2, note));
+        }
         let mut words = if self.simulated {
             "the built-in simulator, so that nobody gets anything".to_owned()
         } else {

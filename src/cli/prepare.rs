@@ -15,7 +15,7 @@ pub fn rehearsal_journal(named: &Path) -> Result<PathBuf, CliError> {
     let stem = named.file_stem().unwrap_or_default().to_string_lossy();
     let is_real = match journal::open_untouched(named) {
         // One that says in its name that it is for rehearsals, and was never sent from, is.
-        Ok(connection) => journal::is_real(&connection)?.unwrap_or_else(|| !stem.ends_with(REHEARSED)),
+        Ok(opened) => journal::is_real(&opened)?.unwrap_or_else(|| !stem.ends_with(REHEARSED)),
         Err(JournalError::Missing(_)) => false,
         // An empty file becomes a journal; what else it is, is said when it is opened.
         Err(_) => false,
@@ -35,11 +35,11 @@ pub fn rehearsal_journal(named: &Path) -> Result<PathBuf, CliError> {
 
 /// Refuses a journal that is another account's, or of the other kind (real, rehearsed), or older than what was sent.
 pub fn judge(journal: &Path, account: &Identity) -> Result<(), CliError> {
-    let connection = match journal::open_existing(journal) {
-        Ok(connection) => connection,
+    let opened = match journal::open_existing(journal) {
+        Ok(opened) => opened,
         Err(JournalError::Missing(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    judge_account(&connection, journal, account)?;
-    Ok(journal::writer::recovery::judge_marks(&connection, journal)?)
+    judge_account(&opened, journal, account)?;
+    Ok(journal::writer::recovery::judge_marks(&opened, journal)?)
 }

@@ -8,7 +8,7 @@ use super::trial::{self, TrialArgs};
 use super::{CliError, exit};
 use crate::client;
 use crate::client::link::{ConnectError, LookupError, TlsFacts};
-use crate::client::{Account, BindError, BindMode, Bound, Dialogue, TakesTlvs};
+use crate::client::{Account, BindError, BindMode, Bound, Dialogue, SessionEnd, TakesTlvs};
 use crate::record::Recorder;
 use crate::wire::{BindKind, CommandStatus, Foreign, FrameError, Header, decode_header, encode_enquire_link};
 use clap::Args;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// How often it is looked whether the program is to stop.
 const LOOK: Duration = Duration::from_millis(50);
+/// So long a session may count after it was unbound, and so often that is tried.
+const FREED: Duration = Duration::from_secs(5);
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// Round trips that are measured.
 const ROUND_TRIPS: u32 = 5;
 /// The bind is refused whatever its mode.
@@ -72,7 +75,25 @@ fn recorder(args: &ProbeArgs) -> Result<Option<Recorder>, CliError> {
     if !args.trial.sends() && !args.record.is_asked_for() {
         return args.record.start();
     }
-    Recorder::start(&args.record.certain(Path::new(trial::RECORD))).map(Some).map_err(CliError::Words)
+    Recorder::start(&args.record.certain(Path::new(trial::RECORD)))
+        .map(Some)
+        .map_err(|error| CliError::Words(error.into()))
+}
+
+/// Binds after an unbind. Some SMSCs count a session for a moment after its end: what they refuse for that is tried again.
+pub fn bind_again(account: &Account, kind: BindKind, stop: &dyn Fn() -> bool) -> Result<Bound, BindError> {
+    let until = Instant::now() + FREED;
+    loop {
+        match client::bind(account, kind, stop, &drop) {
+            Err(BindError::Refused(_, ALREADY_BOUND | CommandStatus::BIND_FAILED)) if Instant::now() < until => {
+                let next = Instant::now() + TRY_AGAIN;
+                while Instant::now() < next && !stop() {
+                    std::thread::sleep(LOOK);
+                }
+            }
+            bound => return bound,
+        }
+    }
 }
 
 /// Binds as is wanted and, where that is refused, in the other ways. Returns the first that works, or both ways out of a
@@ -88,7 +109,9 @@ fn find_mode(account: &Account, stop: &dyn Fn() -> bool, out: &mut dyn Write) ->
     let mut bound: Vec<BindKind> = Vec::new();
     let mut refused = None;
     for kind in order.into_iter().filter(|kind| account.version.allows(*kind)) {
-        match client::bind(account, kind, stop, &drop) {
+        let session =
+            if bound.is_empty() { client::bind(account, kind, stop, &drop) } else { bind_again(account, kind, stop) };
+        match session {
             Ok(session) if bound.is_empty() => {
                 report(account, kind, session, stop, out)?;
                 bound.push(kind);
@@ -244,13 +267,24 @@ fn show_tls(facts: &TlsFacts, is_checked: bool, out: &mut dyn Write) -> Result<(
     Ok(())
 }
 
+/// Why an enquire_link has no answer.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error("interrupted before its answer came")]
+    Interrupted,
+    #[error("no answer within the response timeout ({0:?})")]
+    Late(Duration),
+    #[error("{0}")]
+    Session(#[from] SessionEnd),
+}
+
 /// Adds the times of some enquire_links.
 fn measure(
     dialogue: &mut Dialogue,
     timeout: Duration,
     stop: &dyn Fn() -> bool,
     times: &mut Vec<Duration>,
-) -> Result<(), String> {
+) -> Result<(), NoAnswer> {
     for _ in 0..ROUND_TRIPS {
         let number = dialogue.number();
         let mut request = Vec::new();
@@ -269,19 +303,19 @@ fn await_answer(
     number: u32,
     timeout: Duration,
     stop: &dyn Fn() -> bool,
-) -> Result<(), String> {
+) -> Result<(), NoAnswer> {
     let deadline = Instant::now() + timeout;
     let is_it = |header: &Header| header.command_id.is_response() && header.sequence_number == number;
     while Instant::now() < deadline {
         if stop() {
-            return Err("interrupted before its answer came".into());
+            return Err(NoAnswer::Interrupted);
         }
         let frame = dialogue.receive(deadline.min(Instant::now() + LOOK))?;
         if frame.as_deref().and_then(decode_header).as_ref().is_some_and(is_it) {
             return Ok(());
         }
     }
-    Err(format!("no answer within the response timeout ({timeout:?})"))
+    Err(NoAnswer::Late(timeout))
 }
 
 /// What to check, in the order in which it is worth it.

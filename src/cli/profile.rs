@@ -6,6 +6,7 @@ use crate::cli::config::PASSWORD_VARIABLE;
 use crate::cli::config::file::ConfigError;
 use crate::cli::config::file::{Config, Entry, Profile, RECEIVER, places};
 use crate::client::link::parse_host;
+use crate::words::BadValue;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Subcommand};
@@ -17,7 +18,10 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 21] = [
+const NOT_KEYS: [&str; 27] = [
+    "to",
+    "id",
+    "detach",
     "rx_host",
     "rx_port",
     "rx_system_id",
@@ -33,6 +37,9 @@ const NOT_KEYS: [&str; 21] = [
     "nothing_sent_since",
     "yes",
     "dry_run",
+    "priority",
+    "campaign_rate",
+    "ignore_hours",
     "config",
     "profile",
     "help",
@@ -75,11 +82,28 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
     let (parsed, profile) = parse_with_profile(arguments)?;
     let Parsed::Cli(mut cli) = parsed else { return Ok(parsed) };
     cli.known_account = known_account(&cli, arguments, profile.as_ref());
+    cli.typed = typed_options(arguments);
     let name = cli.account.clone();
     if let Some(connection) = cli.command.connection_mut() {
         connection.account_name = name;
     }
     Ok(Parsed::Cli(cli))
+}
+
+/// The long options of the command that were typed, without the dashes.
+fn typed_options(arguments: &[OsString]) -> Vec<String> {
+    let root = Cli::command();
+    let Ok(matches) = root.clone().try_get_matches_from(arguments) else { return Vec::new() };
+    let Some((name, typed)) = matches.subcommand() else { return Vec::new() };
+    let options = root.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);
+    let is_typed = |id: &str| {
+        typed.try_contains_id(id).is_ok_and(|is_there| is_there)
+            && typed.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    options
+        .filter(|option| is_typed(option.get_id().as_str()))
+        .filter_map(|option| option.get_long().map(str::to_owned))
+        .collect()
 }
 
 /// The account's names, whatever the command: as it is named, then by system_id and host, each typed, in the environment, or
@@ -110,6 +134,9 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
         Ok(cli) => cli,
         Err(error) => return Ok((Parsed::Clap(error), None)),
     };
+    if let (Command::Smsc(_), Some((_, typed))) = (&cli.command, matches.subcommand()) {
+        super::smsc::refuse_idle(typed)?;
+    }
     let Some((name, typed)) = matches.subcommand().filter(|_| uses_profiles(&cli.command)) else {
         return Ok((Parsed::Cli(Box::new(cli)), None));
     };
@@ -150,6 +177,8 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
         // variable that is typed does so even where it is missing.
         let skipped = match entry.key.as_str() {
             "journal" => simulated,
+            // What an import keeps with a campaign is its own; the account's hours hold for each run anyway.
+            "between" | "days" | "start_at" | "stop_at" => name == "import",
             "password_file" => has_password,
             // Typed, one connection both ways or only out beats it.
             RECEIVER => is_typed("bind") && !receives_apart(typed),
@@ -220,7 +249,7 @@ fn refuse_foreign_host(
 
 fn uses_profiles(command: &Command) -> bool {
     match command {
-        Command::Smsc(_) | Command::Profile(_) => false,
+        Command::Smsc(_) | Command::Profile(_) | Command::Completions(_) | Command::Man(_) => false,
         // What a status means is the same everywhere.
         Command::Explain(args) => args.asks_errors(),
         _ => true,
@@ -228,7 +257,7 @@ fn uses_profiles(command: &Command) -> bool {
 }
 
 /// The keys that a profile may have.
-fn keys() -> Vec<String> {
+pub(super) fn keys() -> Vec<String> {
     let command = Cli::command();
     let send = command.find_subcommand("send").into_iter().flat_map(clap::Command::get_arguments);
     let mut keys = Vec::new();
@@ -360,7 +389,7 @@ pub fn run(args: &ProfileArgs, config: Option<&Path>, out: &mut dyn Write) -> Re
 }
 
 /// Everything that can be known of a profile without connecting: what `send` would refuse is refused.
-fn check(profile: &Profile, path: &Path) -> Result<String, String> {
+fn check(profile: &Profile, path: &Path) -> Result<String, BadValue> {
     names::of(profile).map_err(|(line, words)| located(Some(path), profile, Some(line), &words))?;
     let command = Cli::command();
     let send = command.find_subcommand("send").ok_or("there is no command send")?;

@@ -7,6 +7,7 @@ use super::connection::{ConnectionArgs, checked_login, port};
 use crate::cli::config::own_password;
 use crate::client::link::{parse_host, parse_pin};
 use crate::client::{Account, BindMode, Login, Secret};
+use crate::words::{BadValue, bad};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -70,7 +71,7 @@ enum Setting {
 }
 
 /// Reads `KEY=VALUE`. What fails repeats no value: it may be a password in the wrong place.
-fn setting(text: &str) -> Result<Setting, String> {
+fn setting(text: &str) -> Result<Setting, BadValue> {
     let (key, value) = text.split_once('=').ok_or("a receiver is a table of settings")?;
     let bool = || value.parse().map_err(|_| "it is true or false".to_owned());
     let text = value.to_owned();
@@ -95,7 +96,7 @@ fn setting(text: &str) -> Result<Setting, String> {
                     .into(),
             );
         }
-        _ => return Err(format!("a receiver has no such key: it has {}", KEYS.join(", "))),
+        _ => return Err(bad!("a receiver has no such key: it has {}", KEYS.join(", "))),
     })
 }
 

@@ -72,6 +72,8 @@ impl RecordArgs {
 
     /// Opens the record, if one was asked for.
     pub fn start(&self) -> Result<Option<Recorder>, CliError> {
-        self.options()?.map(|options| Recorder::start(&options).map_err(CliError::Words)).transpose()
+        self.options()?
+            .map(|options| Recorder::start(&options).map_err(|error| CliError::Words(error.into())))
+            .transpose()
     }
 }

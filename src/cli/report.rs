@@ -6,17 +6,18 @@ use crate::journal::query::{
     ReceiptRow, SkippedRow, Strays,
 };
 use crate::journal::store::names::ProfileNames;
-use crate::journal::{now_ms, open_read_only};
+use crate::journal::{Journal, now_ms, open_read_only};
 use crate::report::page;
 use crate::report::page::Surroundings;
 use crate::report::rows::{Format, Record, Rows, write_json};
 use crate::report::{Exit, ReportError, explain, explain_error, is_sender_running, quiet, verify};
 use crate::wire::CommandStatus;
+use crate::words::clock::Clock;
 use crate::words::escape::escape_terminal;
 use crate::words::format;
-use rusqlite::Connection;
+use crate::words::{BadValue, bad};
 use serde::Serialize;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 /// Octets gathered before they are written.
@@ -39,9 +40,14 @@ pub struct ReportArgs {
     /// The campaign; none: all of them
     pub campaign: Option<String>,
     /// How to show it. CSV of a campaign is one row per message; file: rows of the campaign's file as they came, below its
-    /// header (with --rejected-rows or --duplicates; in UTF-8)
+    /// header (with --rejected-rows or --duplicates; in UTF-8); html: a campaign's page for a browser, one file that needs
+    /// nothing else (> FILE.html; with --prices it tells what it cost)
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
+    /// Whose times a page for people shows, as in Europe/London or +02:00 [default: as this system is set: TZ, else
+    /// /etc/localtime; UTC where it goes to no terminal, but for html]. Lists, CSV and JSON are in UTC
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true, value_parser = crate::cli::hours::zone_name)]
+    pub time_zone: Option<String>,
     /// One row per message
     #[arg(long, group = "what")]
     pub messages: bool,
@@ -70,6 +76,9 @@ pub struct ReportArgs {
     /// Messages that came from handsets
     #[arg(long, group = "what", conflicts_with = "campaign")]
     pub inbound: bool,
+    /// What the campaign has cost, and what is left of it, by country: a CSV of prefix, price for each part, currency
+    #[arg(long, value_name = "FILE", group = "what", requires = "campaign")]
+    pub prices: Option<std::path::PathBuf>,
     /// CSV cells as they are, even if a spreadsheet would run them as formulas
     #[arg(long)]
     pub raw: bool,
@@ -87,13 +96,15 @@ pub enum ReportFormat {
     Csv,
     /// To be corrected and sent: the campaign's own file, with the rows in question only.
     File,
+    /// For a browser: the campaign's page.
+    Html,
 }
 
 impl ReportFormat {
     /// How lists are shown then.
     fn of_lists(self) -> Format {
         match self {
-            Self::Table | Self::File => Format::Table,
+            Self::Table | Self::File | Self::Html => Format::Table,
             Self::Json => Format::Json,
             Self::Csv => Format::Csv,
         }
@@ -164,14 +175,14 @@ impl ListArgs {
     /// Shows the campaigns.
     pub fn run(&self, journal: &Path, out: &mut dyn Write) -> Result<Exit, ReportError> {
         buffered(out, |out| {
-            let connection = open_read_only(journal)?;
-            let campaigns = query::campaigns(&connection)?;
+            let opened = open_read_only(journal)?;
+            let campaigns = query::campaigns(&opened)?;
             match self.format {
                 Format::Table => {
-                    let around = Surroundings::of(journal, &campaigns, Strays::default());
+                    let around = Surroundings::of(journal, &campaigns, Strays::default(), Clock::default());
                     page::write_list(out, &campaigns, &around)?;
                     for campaign in &campaigns {
-                        let in_part = query::sent_in_part(&connection, campaign)?;
+                        let in_part = query::sent_in_part(&opened, campaign)?;
                         if in_part > 0 {
                             let words = page::in_part(&campaign.campaign, in_part, &around.journal_option);
                             format::wrapped(out, around.width, "\n", 0, &words)?;
@@ -181,7 +192,7 @@ impl ListArgs {
                 Format::Json => {
                     let mut rows = Rows::begin::<Listed<'_>>(out, Format::Json, self.raw, 0)?;
                     for summary in &campaigns {
-                        rows.add(&Listed { summary, sent_in_part: query::sent_in_part(&connection, summary)? })?;
+                        rows.add(&Listed { summary, sent_in_part: query::sent_in_part(&opened, summary)? })?;
                     }
                     rows.end::<Listed<'_>>("")?;
                 }
@@ -211,12 +222,15 @@ impl ReportArgs {
                         .into(),
                 ));
             }
-            let connection = open_read_only(journal)?;
+            if self.format == ReportFormat::Html {
+                return page_file::write(self, journal, out).map(|()| Exit::Done);
+            }
+            let opened = open_read_only(journal)?;
             let campaigns = match &self.campaign {
-                Some(name) => vec![query::campaign(&connection, name)?],
-                None => query::campaigns(&connection)?,
+                Some(name) => vec![query::campaign(&opened, name)?],
+                None => query::campaigns(&opened)?,
             };
-            self.show(journal, &connection, &campaigns, out)?;
+            self.show(journal, &opened, &campaigns, out)?;
             Ok(Exit::Done)
         })
     }
@@ -224,26 +238,39 @@ impl ReportArgs {
     fn show(
         &self,
         journal: &Path,
-        connection: &Connection,
+        opened: &Journal,
         campaigns: &[CampaignSummary],
         out: &mut dyn Write,
     ) -> Result<(), ReportError> {
+        if let (Some(path), Some(of)) = (&self.prices, campaigns.first()) {
+            let prices = super::budget::read_prices(path).map_err(|error| ReportError::Usage(error.to_string()))?;
+            let costs = super::budget::Costs::of(journal, &of.campaign, &prices)?;
+            if self.format == ReportFormat::Json {
+                serde_json::to_writer_pretty(&mut *out, &costs.json()).map_err(std::io::Error::from)?;
+                writeln!(out)?;
+                return Ok(());
+            }
+            for line in costs.lines() {
+                writeln!(out, "{line}")?;
+            }
+            return Ok(());
+        }
         let messages =
             self.messages || !self.state.is_empty() || self.format == ReportFormat::Csv && self.campaign.is_some();
         if self.attempts {
             self.list::<AttemptRow>(out, "no attempts", |rows| {
-                campaigns.iter().try_for_each(|of| query::attempts(connection, &of.campaign, |row| rows.add(row)))
+                campaigns.iter().try_for_each(|of| query::attempts(opened, &of.campaign, |row| rows.add(row)))
             })
         } else if self.receipts {
             self.list::<ReceiptRow>(out, "no receipts", |rows| {
-                campaigns.iter().try_for_each(|of| query::receipts(connection, &of.campaign, |row| rows.add(row)))?;
-                if self.campaign.is_none() { query::unmatched(connection, |row| rows.add(row)) } else { Ok(()) }
+                campaigns.iter().try_for_each(|of| query::receipts(opened, &of.campaign, |row| rows.add(row)))?;
+                if self.campaign.is_none() { query::unmatched(opened, |row| rows.add(row)) } else { Ok(()) }
             })
         } else if self.unmatched {
             self.list::<ReceiptRow>(out, "every receipt belongs to a message", |rows| {
-                query::unmatched(connection, |row| rows.add(row))
+                query::unmatched(opened, |row| rows.add(row))
             })?;
-            let Strays { unmatched, ambiguous } = query::strays(connection)?;
+            let Strays { unmatched, ambiguous } = query::strays(opened)?;
             if self.format == ReportFormat::Table && unmatched + ambiguous > 0 {
                 let words = format!(
                     "To say whose one is, by its number: `smppost resolve CAMPAIGN --receipt=-N --line L{}`",
@@ -253,43 +280,38 @@ impl ReportArgs {
             }
             Ok(())
         } else if self.format == ReportFormat::File {
-            campaigns.iter().try_for_each(|campaign| self.as_file(connection, campaign, out))
+            campaigns.iter().try_for_each(|campaign| self.as_file(opened, campaign, out))
         } else if self.operations {
             self.list::<OperationRow>(out, "nothing was asked of the SMSC about its messages", |rows| {
-                query::operations(connection, self.campaign.as_deref(), |row| rows.add(row))
+                query::operations(opened, self.campaign.as_deref(), |row| rows.add(row))
             })
         } else if self.rejected_rows || self.duplicates {
             let nothing = if self.duplicates { "no row was left out" } else { "no row was refused" };
             self.list::<SkippedRow>(out, nothing, |rows| {
-                campaigns.iter().try_for_each(|of| {
-                    query::skipped_rows(connection, &of.campaign, self.duplicates, |row| rows.add(row))
-                })
+                campaigns
+                    .iter()
+                    .try_for_each(|of| query::skipped_rows(opened, &of.campaign, self.duplicates, |row| rows.add(row)))
             })
         } else if self.inbound {
             self.list::<InboundRow>(out, "nothing came from handsets", |rows| {
-                query::inbound(connection, |row| rows.add(row))
+                query::inbound(opened, |row| rows.add(row))
             })
         } else if messages {
             self.list::<MessageRow>(out, "no such messages", |rows| {
                 campaigns
                     .iter()
-                    .try_for_each(|of| query::messages(connection, &of.campaign, &self.state, |row| rows.add(row)))
+                    .try_for_each(|of| query::messages(opened, &of.campaign, &self.state, |row| rows.add(row)))
             })
         } else if self.format == ReportFormat::Csv {
             summaries(out, campaigns, self.raw)
         } else {
-            self.pages(journal, connection, campaigns, out)
+            self.pages(journal, opened, campaigns, out)
         }
     }
 
     /// The rows as they came, below their header: a campaign's file.
-    fn as_file(
-        &self,
-        connection: &Connection,
-        campaign: &CampaignSummary,
-        out: &mut dyn Write,
-    ) -> Result<(), ReportError> {
-        let Some(header) = query::header(connection, campaign)? else {
+    fn as_file(&self, opened: &Journal, campaign: &CampaignSummary, out: &mut dyn Write) -> Result<(), ReportError> {
+        let Some(header) = query::header(opened, campaign)? else {
             return Err(ReportError::Usage(format!(
                 "{:?} was imported by an older smppost, which did not keep the header of its file: take that from {}, and the \
                  rows from --rejected-rows --format csv --raw",
@@ -298,7 +320,7 @@ impl ReportArgs {
             )));
         };
         writeln!(out, "{header}")?;
-        query::skipped_rows(connection, &campaign.campaign, self.duplicates, |row| {
+        query::skipped_rows(opened, &campaign.campaign, self.duplicates, |row| {
             writeln!(out, "{}", row.row).map_err(ReportError::from)
         })
     }
@@ -317,11 +339,12 @@ impl ReportArgs {
     fn pages(
         &self,
         journal: &Path,
-        connection: &Connection,
+        opened: &Journal,
         campaigns: &[CampaignSummary],
         out: &mut dyn Write,
     ) -> Result<(), ReportError> {
-        let around = Surroundings::of(journal, campaigns, query::strays(connection)?);
+        let around =
+            Surroundings::of(journal, campaigns, query::strays(opened)?, self.clock(io::stdout().is_terminal())?);
         let json = self.format == ReportFormat::Json;
         let array = json && self.campaign.is_none();
         if campaigns.is_empty() && !json {
@@ -331,8 +354,8 @@ impl ReportArgs {
             out.write_all(b"[")?;
         }
         for (n, campaign) in campaigns.iter().enumerate() {
-            let report = query::campaign_report(connection, &campaign.campaign)?;
-            let operations = query::operation_counts(connection, campaign)?;
+            let report = query::campaign_report(opened, &campaign.campaign)?;
+            let operations = query::operation_counts(opened, campaign)?;
             if json {
                 if array {
                     out.write_all(if n > 0 { b",\n" } else { b"\n" })?;
@@ -422,8 +445,8 @@ impl VerifyArgs {
     /// Checks the journal and says what was checked.
     pub fn run(&self, journal: &Path, out: &mut dyn Write) -> Result<Exit, ReportError> {
         buffered(out, |out| {
-            let connection = open_read_only(journal)?;
-            let report = crate::journal::verify::verify(&connection).map_err(|error| error.at(journal))?;
+            let opened = open_read_only(journal)?;
+            let report = crate::journal::verify::verify(&opened).map_err(|error| error.at(journal))?;
             match self.format {
                 WordsOrJson::Table => verify::write_words(out, format::width(), journal, &report)?,
                 WordsOrJson::Json => {
@@ -437,13 +460,14 @@ impl VerifyArgs {
 }
 
 impl Surroundings {
-    fn of(journal: &Path, campaigns: &[CampaignSummary], strays: Strays) -> Self {
+    fn of(journal: &Path, campaigns: &[CampaignSummary], strays: Strays, clock: Clock) -> Self {
         // Asked only where it matters: the question takes the lock for an instant.
         let sending = campaigns.iter().any(|campaign| campaign.counts.of(State::Sending) > 0);
         Self {
             sender_running: if sending { is_sender_running(journal) } else { None },
             strays,
             now_ms: now_ms(),
+            clock,
             width: format::width(),
             journal_option: format::journal_option(journal),
             unfolded: crate::journal::files::wal::unfolded(journal),
@@ -474,13 +498,14 @@ pub(crate) fn buffered(
     quiet(result)
 }
 
-fn parse_state(text: &str) -> Result<State, String> {
+fn parse_state(text: &str) -> Result<State, BadValue> {
     let wanted = text.to_ascii_lowercase().replace('-', "_");
     State::ALL.into_iter().find(|state| state.name() == wanted).ok_or_else(|| {
         let names: Vec<_> = State::ALL.iter().map(|state| state.name()).collect();
-        format!("no such state; there are {}", names.join(", "))
+        bad!("no such state; there are {}", names.join(", "))
     })
 }
 
+mod page_file;
 #[cfg(test)]
 mod tests;

@@ -3,13 +3,13 @@
 use super::CliError;
 use super::campaign::ReceiptsForArg;
 use crate::journal::files::lock::SenderLock;
-use crate::journal::matcher::manual::Assignment;
 use crate::journal::model::key::State;
+use crate::journal::store::assignment::Assignment;
 use crate::journal::store::decisions::{Decision, request};
-use crate::journal::writer::recovery::{Recovery, recover};
-use crate::journal::writer::retry_queue::RetryRules;
-use crate::journal::{self, JournalError};
+use crate::journal::writer::recover_only;
+use crate::journal::{self, Journal, JournalError};
 use crate::report::progress::Display;
+use crate::words::BadValue;
 use crate::words::escape::escape_terminal;
 use crate::words::format::{command, count, journal_option};
 use clap::Args;
@@ -59,18 +59,18 @@ pub struct ResolveArgs {
     part: u8,
 }
 
-fn receipt(typed: &str) -> Result<i64, String> {
+fn receipt(typed: &str) -> Result<i64, BadValue> {
     typed.parse().map_err(|_| "it is a receipt's number, from report --unmatched".into())
 }
 
 impl ResolveArgs {
     /// The decision, once its sense is seen to: what an assignment names has to exist.
-    fn decision(&self, connection: &rusqlite::Connection, journal: &Path) -> Result<Decision, CliError> {
+    fn decision(&self, opened: &Journal, journal: &Path) -> Result<Decision, CliError> {
         let lines = self.lines.clone();
         if self.receipt.is_none() && self.receipts_for.is_none() {
-            let mut against = journal::store::decisions::against(connection, &self.campaign, &lines);
+            let mut against = journal::store::decisions::against(opened, &self.campaign, &lines);
             if self.resend && matches!(against, Ok(None)) {
-                against = journal::store::decisions::against_resending(connection, &self.campaign, &lines);
+                against = journal::store::decisions::against_resending(opened, &self.campaign, &lines);
             }
             if let Some(words) = against.map_err(|error| error.at(journal))? {
                 return Err(CliError::Words(format!("{words}; nothing was changed")));
@@ -83,7 +83,7 @@ impl ResolveArgs {
                 return Err(CliError::Usage("a receipt belongs to one message: name one --line".into()));
             };
             let assignment = Assignment { receipt, line, part: self.part };
-            assignment.attempt(connection, &self.campaign).map_err(|error| error.at(journal))?.map_err(|refusal| {
+            assignment.attempt(opened, &self.campaign).map_err(|error| error.at(journal))?.map_err(|refusal| {
                 CliError::Words(format!("receipt {receipt}, line {line}: {refusal}; nothing was changed"))
             })?;
             Decision::Assign(assignment)
@@ -102,19 +102,20 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
     let display = Display::new();
     let name = escape_terminal(&args.campaign);
     match SenderLock::take(journal) {
-        Ok(_lock) => {
+        Ok(lock) => {
             // First what a dead sender left: that is what is in doubt.
-            let Recovery { connection, mut books, .. } =
-                recover(journal::open_existing(journal)?, journal, &RetryRules::default())?;
-            let in_doubt = |books: &journal::store::counts::Books| {
-                let book = books.campaigns.iter().find(|book| book.name == args.campaign);
+            let mut own = recover_only(&lock, journal)?.own;
+            let in_doubt = |counts: &journal::store::counts::Counts| {
+                let book = counts.campaigns.iter().find(|book| book.name == args.campaign);
                 book.map_or(0, |book| book.counts[State::InDoubt as usize])
             };
-            let decision = args.decision(&connection, journal)?;
-            request(&connection, &args.campaign, &decision).map_err(|error| error.at(journal))?;
-            let before = in_doubt(&books);
-            crate::journal::store::decisions::apply_all(&connection, &mut books)?;
-            let left = in_doubt(&books);
+            // Then the receipts that it had not judged: whose they are is in doubt no more.
+            own.judge_what_is_left()?;
+            let decision = args.decision(&own.journal, journal)?;
+            request(&own.journal, &args.campaign, &decision).map_err(|error| error.at(journal))?;
+            let before = in_doubt(&own.counts);
+            own.apply_decisions()?;
+            let left = in_doubt(&own.counts);
             if let Some(receipt) = args.receipt {
                 display.say(&format!("{name}: receipt {receipt} counts for line {}", args.lines[0]));
                 return Ok(());
@@ -135,12 +136,35 @@ pub fn resolve(args: &ResolveArgs, journal: &Path) -> Result<(), CliError> {
             }
         }
         Err(JournalError::Held(_)) => {
-            let connection = journal::open_existing(journal)?;
-            let decision = args.decision(&connection, journal)?;
-            request(&connection, &args.campaign, &decision).map_err(|error| error.at(journal))?;
+            let opened = journal::open_existing(journal)?;
+            let decision = args.decision(&opened, journal)?;
+            request(&opened, &args.campaign, &decision).map_err(|error| error.at(journal))?;
             display.say(&format!("{name}: noted; the running sender applies it within a second"));
         }
         Err(error) => return Err(error.into()),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::testkit::kill_tests::killed_before_judging;
+
+    #[test]
+    fn a_message_whose_receipt_was_not_judged_yet_is_not_sent_again() {
+        let bench = killed_before_judging();
+        let args = ResolveArgs {
+            campaign: "test".into(),
+            resend: true,
+            assume_sent: false,
+            abandon: false,
+            receipts_for: None,
+            receipt: None,
+            lines: Vec::new(),
+            part: 1,
+        };
+        let outcome = resolve(&args, &bench.path).map_err(|error| error.to_string());
+        assert!(bench.states().iter().all(|state| state == "delivered"), "{outcome:?}");
+    }
 }

@@ -3,6 +3,7 @@
 use super::CliError;
 use crate::client::Account;
 use crate::journal::model::campaign::CampaignOptions;
+use crate::message::address::dialled;
 use crate::policy::restraint::{CANARY_MAX, Canary, GoOnWhen, Restraint, StopWhen};
 use crate::words::format::argument;
 use clap::Args;
@@ -30,7 +31,7 @@ pub struct RestraintArgs {
     override_stop: bool,
     /// Send the campaign's first message to this number, exactly as it will go, and nothing else. On a terminal it is asked
     /// then whether the campaign follows; without one, the same command without this option sends it
-    #[arg(long, value_name = "NUMBER", value_parser = number)]
+    #[arg(long, value_name = "NUMBER")]
     pub test_to: Option<String>,
     /// Of which line of the file the test message is [default: the first that can be sent]
     #[arg(long, value_name = "LINE", requires = "test_to")]
@@ -38,6 +39,15 @@ pub struct RestraintArgs {
 }
 
 impl RestraintArgs {
+    /// The digits of the number that gets the test message, read as the campaign reads its own.
+    pub fn test_number(&self, options: Option<&CampaignOptions>) -> Result<Option<String>, CliError> {
+        let Some(typed) = &self.test_to else { return Ok(None) };
+        let usage = |error: &dyn std::fmt::Display| CliError::Usage(format!("--test-to: {error}"));
+        let country = options.and_then(|options| options.country.as_deref()).map(str::parse).transpose();
+        let country = country.map_err(|error| usage(&error))?;
+        dialled::read(typed, country).map(|read| Some(read.digits)).map_err(|error| usage(&error))
+    }
+
     /// As typed.
     pub fn restraint(&self) -> Restraint {
         let canary = self.canary.zip(self.go_on_when);
@@ -70,10 +80,4 @@ pub fn refuse_unreceipted(
         ))),
         _ => Ok(()),
     }
-}
-
-/// Checks a number.
-fn number(typed: &str) -> Result<String, String> {
-    let digits = crate::message::address::Destination::parse(typed).map_err(|error| error.to_string())?;
-    Ok(digits.digits().to_owned())
 }

@@ -8,11 +8,12 @@ use crate::cli::config::presets;
 use crate::cli::config::presets::Preset;
 use crate::client::link::LocalAddresses;
 use crate::client::{Account, BindMode, Secret, Spread};
+use crate::journal::model::retry_rules::{CodeRule, RetryRules};
 use crate::journal::store::runs::RunRow;
-use crate::journal::writer::retry_queue::{CodeRule, RetryRules};
 use crate::policy::pacer::Rate;
 use crate::wire::{CommandStatus, StatusClass};
 use crate::words::escape::escape_terminal;
+use crate::words::{BadValue, bad};
 use clap::{Args, ValueEnum};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +105,7 @@ impl PaceArgs {
     }
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+fn percent(text: &str) -> Result<f64, BadValue> {
     let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>().ok();
     number.filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "a percentage from 0 to 100".into())
 }
@@ -312,7 +313,7 @@ impl SessionArgs {
     }
 
     /// Checks all that can be checked without connecting, and says what would be done.
-    pub fn describe(&self) -> Result<String, String> {
+    pub fn describe(&self) -> Result<String, BadValue> {
         let account = self.with_receiver(self.connection.check()?, false).map_err(|error| error.to_string())?;
         let account = self.complete(account);
         let connections = self.connections().map_err(|error| error.to_string())?;
@@ -345,10 +346,10 @@ fn shown(rate: Rate) -> String {
 }
 
 /// Reads `0x45=permanent` or `0x64=temporary:1s,10s`.
-fn code_rule(text: &str) -> Result<(u32, CodeRule), String> {
+fn code_rule(text: &str) -> Result<(u32, CodeRule), BadValue> {
     let form = || "write CODE=CLASS, such as 0x45=permanent or 0x64=temporary:1s,10s".to_owned();
     let (code, rule) = text.split_once('=').ok_or_else(form)?;
-    let code = CommandStatus::parse(code).ok_or_else(|| format!("{code:?} is no command_status"))?;
+    let code = CommandStatus::parse(code).ok_or_else(|| bad!("{code:?} is no command_status"))?;
     let (class, delays) = rule.split_once(':').map_or((rule, None), |(class, delays)| (class, Some(delays)));
     let class = match class.trim() {
         "throttled" => StatusClass::Throttled,
@@ -356,7 +357,7 @@ fn code_rule(text: &str) -> Result<(u32, CodeRule), String> {
         "session" => StatusClass::Session,
         "account" => StatusClass::Account,
         "permanent" => StatusClass::Permanent,
-        other => return Err(format!("{other:?} is none of throttled, temporary, session, account, permanent")),
+        other => return Err(bad!("{other:?} is none of throttled, temporary, session, account, permanent")),
     };
     if code == CommandStatus::OK {
         return Err("0 is no error".into());
@@ -364,7 +365,7 @@ fn code_rule(text: &str) -> Result<(u32, CodeRule), String> {
     if delays.is_some() && class != StatusClass::Temporary {
         return Err("only a temporary status has delays".into());
     }
-    let delays: Option<Result<Vec<i64>, String>> = delays.map(|delays| {
+    let delays: Option<Result<Vec<i64>, BadValue>> = delays.map(|delays| {
         delays.split(',').map(|delay| duration(delay.trim()).map(|delay| delay.as_millis() as i64)).collect()
     });
     Ok((code.0, CodeRule { class, delays_ms: delays.transpose()? }))

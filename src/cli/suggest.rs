@@ -4,7 +4,8 @@ use super::CliError;
 use super::probe::ProbeArgs;
 use crate::client::{Account, BindMode};
 use crate::policy::pacer::Rate;
-use crate::run::probe::{Findings, Pace, Parts};
+use crate::run::probe::measuring::{RateFound, Window, words as per_second};
+use crate::run::probe::{Findings, Parts};
 use std::fmt::Write as _;
 
 /// A profile that fits what was found.
@@ -50,15 +51,45 @@ pub fn suggest(findings: &Findings, probe: &ProbeArgs, account: &Account, name: 
     let connections = probe.count.connections(BindMode::Transceiver)?;
     let is_paired = account.bind == BindMode::Pairs;
     line(&format!("connections = {}", if is_paired { connections.next_multiple_of(2) } else { connections }));
-    line(&format!("window = {}", account.window));
-    match (probe.pace.rate(), findings.pace()) {
-        (_, Some(pace @ Pace { throttled: Some(number), .. })) => {
-            let words = format!("throttled at message {number}; so much was taken: ask the provider for the rate");
-            line(&format!("{:<27} # {words}", format!("rate = {}", pace.shown())));
+    let commented = |setting: String, words: &str| format!("{setting:<27} # {words}");
+    match findings.window {
+        Window::Is(window, _) => line(&commented(format!("window = {window}"), "one more is refused, or not answered")),
+        Window::Perhaps(window, _) => {
+            line(&commented(format!("window = {window}"), "more at once was refused; the rate may be why"))
         }
-        (Rate::PerSecond(rate), _) => line(&format!("rate = {rate}")),
-        (Rate::Unlimited, _) => line("rate = \"unlimited\""),
+        _ => line(&format!("window = {}", account.window)),
     }
+    // Only what was shown is set: what is written here is believed.
+    let asked = match probe.pace.rate() {
+        Rate::PerSecond(rate) => rate.to_string(),
+        Rate::Unlimited => quoted("unlimited"),
+    };
+    let rate = per_second;
+    line(&match findings.rate {
+        RateFound::Held { per_second } if probe.pace.rate() == Rate::PerSecond(per_second) => {
+            commented(format!("rate = {asked}"), "taken for three seconds; more was not tried")
+        }
+        RateFound::Held { per_second } => {
+            commented(format!("rate = {}", rate(per_second)), "taken for three seconds; more was not tried")
+        }
+        RateFound::Limit { per_second, .. } => {
+            commented(format!("rate = {}", rate(per_second)), "taken for three seconds; more was refused")
+        }
+        RateFound::Between { per_second, refused, .. } => commented(
+            format!("rate = {}", rate(per_second)),
+            &format!("taken for three seconds; {} was refused", rate(refused)),
+        ),
+        RateFound::Unverified { about, .. } | RateFound::Penalty { about, .. } => commented(
+            format!("# rate = {}", rate(about)),
+            "less than this: throttled at it; ask the provider for the rate",
+        ),
+        RateFound::HungUp { about } => {
+            commented(format!("# rate = {}", rate(about)), "less than this: the connection ended; ask the provider")
+        }
+        RateFound::Other { .. } | RateFound::Passed { .. } | RateFound::Untried => {
+            commented(format!("# rate = {asked}"), "not shown: as the provider says, else 30 is the default")
+        }
+    });
     if let Some(from) = &probe.trial.from {
         line(&format!("from = {}", quoted(from)));
     }

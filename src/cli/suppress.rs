@@ -6,7 +6,7 @@ use super::place::Use;
 use super::{CliError, exit};
 use crate::journal::store::suppression;
 use crate::journal::store::suppression::{Source, Suppressed, Why};
-use crate::journal::{self, open_or_create};
+use crate::journal::{self, Journal, open_or_create};
 use crate::message::address::{Country, Destination, dialled};
 use crate::report::progress::Display;
 use crate::words::escape::{csv_cell, escape_terminal};
@@ -28,7 +28,7 @@ pub struct SuppressArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Put numbers on the list; a running sender takes back what it has not written to them yet
+    /// Put numbers on the list; a running sender withdraws what it has not written to them yet
     Add {
         /// The numbers, with their country codes, however they are written
         #[arg(required = true)]
@@ -103,10 +103,10 @@ fn add(typed: &[String], country: Option<Country>, reason: &str, journal: &Path)
     let display = Display::new();
     let read = |number: &String| dialled::read(number, country).map_err(|error| refused(number, &error));
     let numbers = typed.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let connection = open_or_create(journal)?;
+    let opened = open_or_create(journal)?;
     let why = Why { source: Source::Operator, reason };
     let all = numbers.iter().filter_map(|number| Destination::parse(&number.digits).ok());
-    let added = suppression::add_all(&connection, all, why).map_err(|error| error.at(journal))?;
+    let added = suppression::add_all(&opened, all, why).map_err(|error| error.at(journal))?;
     let there = numbers.len() - added;
     let was = if there == 1 { "was" } else { "were" };
     display.say(&format!("{} added, {there} {was} there already", count(added as i64, "number")));
@@ -142,10 +142,10 @@ fn remove(typed: &[String], country: Option<Country>, reason: &str, journal: &Pa
             },
         }
     }
-    let connection = journal::open_existing(journal)?;
+    let opened = journal::open_existing(journal)?;
     let why = Why { source: Source::Operator, reason };
     let all = numbers.iter().filter_map(|number| Destination::parse(number).ok());
-    let removed = suppression::remove_all(&connection, all, why).map_err(|error| error.at(journal))?;
+    let removed = suppression::remove_all(&opened, all, why).map_err(|error| error.at(journal))?;
     let missing = numbers.len() - removed;
     let was = if missing == 1 { "was" } else { "were" };
     display.say(&format!("{} removed, {missing} {was} not there", count(removed as i64, "number")));
@@ -156,7 +156,7 @@ fn refused(number: &str, error: &dialled::DialledError) -> CliError {
     CliError::Usage(format!("{}: {error}; the list is as it was", escape_terminal(number)))
 }
 
-fn list(connection: &rusqlite::Connection, format: ListFormat, raw: bool, out: &mut dyn Write) -> Result<(), CliError> {
+fn list(opened: &Journal, format: ListFormat, raw: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let mut out = io::BufWriter::new(out);
     let mut csv = csv::Writer::from_writer(Vec::new());
     let mut rows = 0_u64;
@@ -165,7 +165,7 @@ fn list(connection: &rusqlite::Connection, format: ListFormat, raw: bool, out: &
         ListFormat::Csv => writeln!(out, "number,added_at,reason,source")?,
         ListFormat::Json => write!(out, "[")?,
     }
-    suppression::list(connection, |row: Suppressed| -> Result<(), CliError> {
+    suppression::list(opened, |row: Suppressed| -> Result<(), CliError> {
         let since =
             jiff::Timestamp::from_millisecond(row.added_at).map_or_else(|_| String::new(), |at| format!("{at:.3}"));
         match format {
@@ -227,12 +227,12 @@ mod tests {
         let run = |action| suppress(&SuppressArgs { action }, &journal, &mut Vec::new());
         let list = || {
             let mut all = Vec::new();
-            let connection = journal::open_read_only(&journal).unwrap();
+            let opened = journal::open_read_only(&journal).unwrap();
             let each = |row: Suppressed| -> Result<(), JournalError> {
                 all.push(row.number);
                 Ok(())
             };
-            suppression::list(&connection, each).unwrap();
+            suppression::list(&opened, each).unwrap();
             all
         };
         let add = |typed: &[&str], country: &str| {
@@ -248,7 +248,7 @@ mod tests {
         for typed in ["447700900001", "+447700900001", "00447700900001"] {
             assert!(set.contains(&Destination::parse(typed).unwrap().same_key()), "{typed}");
         }
-        let old = journal::open_existing(&journal).unwrap();
+        let old = rusqlite::Connection::open(&journal).unwrap();
         old.execute("INSERT INTO suppression (destination, added_at, reason) VALUES ('07700900001', 0, '')", [])
             .unwrap();
         for typed in ["+00447700900001", "07700900001", "447700900002"] {

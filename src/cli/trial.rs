@@ -1,16 +1,15 @@
 //! `probe --send-to`: test messages to a handset of the operator's, what came of them, and a profile that fits.
 
 use super::connection::{ConnectionArgs, duration};
-use super::probe::ProbeArgs;
+use super::probe::{ProbeArgs, bind_again};
 use super::{CliError, ask, exit, suggest};
-use crate::client;
 use crate::client::{Account, BindError, BindMode, Dialogue};
+use crate::message::address::dialled;
 use crate::message::address::{Destination, SENDER_LENGTH_MAX, Sender};
 use crate::message::text::{DefaultAlphabet, Encoder, Encoding, Reference, decode};
-use crate::policy::pacer::Pacer;
 use crate::report::progress::Display;
 use crate::run::probe;
-use crate::run::probe::{Findings, IdRule, Pace, Parts, Receipted, Sent, Trial};
+use crate::run::probe::{Findings, IdRule, Parts, Receipted, Sent, Trial};
 use crate::wire::ReceiptKind;
 use crate::words::escape::escape_terminal;
 use crate::words::trouble;
@@ -42,9 +41,10 @@ pub struct TrialArgs {
     /// Their sender [default: the SMSC's default sender]
     #[arg(long, value_name = "SENDER")]
     pub from: Option<String>,
-    /// So many more short messages, to see what rate and window the SMSC takes, within --rate and --window
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
-    measure: u8,
+    /// So many more short messages at most, to see what rate and window the SMSC takes, within --rate and --window. Twenty show
+    /// a small window; a rate is shown by three seconds of it, a limit by some twenty times what it allows in a second
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    measure: u32,
     /// How long to wait for receipts, counted from the last answer or receipt [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     wait_receipts: Option<Duration>,
@@ -63,7 +63,7 @@ impl TrialArgs {
     pub fn check(&self, connection: &ConnectionArgs) -> Result<(), CliError> {
         let Some(number) = &self.send_to else { return Ok(()) };
         let usage = |option: &str, error: &dyn std::fmt::Display| CliError::Usage(format!("{option}: {error}"));
-        Destination::parse(number).map_err(|error| usage("--send-to", &error))?;
+        dialled::read(number, None).map_err(|error| usage("--send-to", &error))?;
         Sender::parse_up_to(self.from.as_deref().unwrap_or_default(), SENDER_LENGTH_MAX)
             .map_err(|error| usage("--from", &error))?;
         if !connection.can_submit() {
@@ -97,11 +97,13 @@ pub fn run(
         return Ok(exit::ERROR);
     }
     let usage = |error: &dyn std::fmt::Display| CliError::Usage(error.to_string());
+    let read = dialled::read(number, None).map_err(|error| usage(&error))?;
     let mut trial = Trial {
-        destination: Destination::parse(number).map_err(|error| usage(&error))?,
+        destination: Destination::parse(&read.digits).map_err(|error| usage(&error))?,
         source: Sender::parse_up_to(args.from.as_deref().unwrap_or_default(), SENDER_LENGTH_MAX)
             .map_err(|error| usage(&error))?,
-        measured: usize::from(args.measure),
+        measured: args.measure as usize,
+        rate,
         window: account.window,
         response_timeout: account.timers.response,
         wait_receipts: args.wait_receipts.unwrap_or(WAIT_RECEIPTS),
@@ -109,8 +111,8 @@ pub fn run(
     };
     let display = Display::new();
     display.say(&format!(
-        "sending {} test messages to {number}: {TESTS} to see alphabets, ids and receipts, {} to measure (--measure), at most \
-         {} and {} outstanding; in no journal, recorded in {}",
+        "sending {} test messages to {number}: {TESTS} to see alphabets, ids and receipts, one a second, and at most {} to \
+         measure (--measure), at most {} and {} outstanding; in no journal, recorded in {}",
         TESTS + trial.measured,
         trial.measured,
         rate,
@@ -118,7 +120,7 @@ pub fn run(
         shown(probe.record.path(Path::new(RECORD)))
     ));
     let at = |path: &Path, error: io::Error| CliError::Words(format!("{}: {}", shown(path), trouble::words(&error)));
-    let bind = |slot| client::bind(account, account.bind.kind(slot), stop, &drop).map(Dialogue::new);
+    let bind = |slot| bind_again(account, account.bind.kind(slot), stop).map(Dialogue::new);
     let mut outward = match bind(0) {
         Err(BindError::Stopped) => return Ok(exit::INTERRUPTED),
         bound => bound.map_err(|error| CliError::Words(error.to_string()))?,
@@ -137,8 +139,8 @@ pub fn run(
         }
     }
     let references = account.tlvs.with(outward.bound().sc_interface_version);
-    let pacer = Pacer::new(rate);
-    let findings = probe::run(&trial, &mut outward, inward.as_mut(), &pacer, references, stop);
+    let say = |words: &str| display.say(words);
+    let findings = probe::run(&trial, &mut outward, inward.as_mut(), references, stop, &say);
     outward.unbind();
     if let Some(inward) = inward {
         inward.unbind();
@@ -155,7 +157,9 @@ pub fn run(
         }
     }
     let all_well = findings.broken.is_none()
-        && findings.sent.iter().all(|sent| sent.was_taken() && (!trial.receives || !sent.receipts.is_empty()));
+        && findings.sent.iter().take(TESTS).all(Sent::was_written)
+        // Not all that may be used to measure is needed each time.
+        && findings.sent.iter().filter(|sent| sent.was_written()).all(|sent| sent.was_taken() && (!trial.receives || !sent.receipts.is_empty()));
     Ok(if all_well { exit::OK } else { exit::INCOMPLETE })
 }
 
@@ -180,11 +184,18 @@ fn report(findings: &Findings, trial: &Trial<'_>, references: bool, out: &mut dy
         .filter_map(|sent| sent.answer.filter(|(_, status)| status.0 != 0).map(|(_, status)| (sent.number, status)))
         .map(|(number, status)| format!("{} ({})", crate::journal::words(status), what(number)))
         .collect();
+    let again = sent.iter().filter(|sent| !sent.throttled.is_empty()).count();
+    if again > 0 {
+        writeln!(
+            out,
+            "  of the first {TESTS}, one a second, {again} were throttled and sent again: the rate is below 1/s, or used up"
+        )?;
+    }
     for words in refused {
         writeln!(out, "  refused: {words}")?;
     }
     answers(findings, trial, out)?;
-    let forms: BTreeSet<String> = taken.iter().map(|sent| probe::form_of(&sent.message_id)).collect();
+    let forms = probe::forms_of(taken.iter().map(|sent| &sent.message_id[..]));
     if let Some(example) = taken.iter().find(|sent| !sent.message_id.is_empty()) {
         let example = escape_terminal(&String::from_utf8_lossy(&example.message_id)).into_owned();
         let forms: Vec<String> = forms.into_iter().collect();
@@ -215,21 +226,15 @@ fn answers(findings: &Findings, trial: &Trial<'_>, out: &mut dyn Write) -> io::R
     let (Some(least), Some(most)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
     let ms = |time: &Duration| time.as_secs_f64() * 1e3;
     writeln!(out, "answers: after {:.1} to {:.1} ms", ms(least), ms(most))?;
-    match findings.pace() {
-        Some(pace @ Pace { throttled: Some(number), .. }) => writeln!(
-            out,
-            "rate: throttled at message {number}; until then about {}/s were accepted, counted over the fullest second, or over \
-             all of it where that is less: set this rate, or ask the provider for it",
-            pace.shown()
-        )?,
-        Some(pace) => writeln!(out, "rate: at least {}/s, none throttled (more was not tried)", pace.shown())?,
-        None => {}
+    if let Some(words) = super::found::rate(&findings.rate) {
+        writeln!(out, "rate: {words}")?;
     }
-    writeln!(
-        out,
-        "window: at most {} was outstanding, of {} allowed (a larger one was not tried)",
-        findings.outstanding_most, trial.window
-    )
+    writeln!(out, "window: {}", super::found::window(&findings.window, findings.outstanding_most, trial.window))?;
+    if findings.unanswered > 0 {
+        let count = findings.unanswered;
+        writeln!(out, "{count} of them had no answer within the response timeout: they may have been sent")?;
+    }
+    Ok(())
 }
 
 fn receipts(findings: &Findings, references: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -252,7 +257,7 @@ fn receipts(findings: &Findings, references: bool, out: &mut dyn Write) -> io::R
         let early = if early > 0 { format!("; {early} before the answer") } else { String::new() };
         writeln!(out, "  {:.1} to {:.1} s after the answer{early}", least.as_secs_f64(), most.as_secs_f64())?;
     }
-    let forms: BTreeSet<String> = all.iter().map(|receipt| probe::form_of(&receipt.id)).collect();
+    let forms = probe::forms_of(all.iter().map(|receipt| &receipt.id[..]));
     let forms: Vec<String> = forms.into_iter().collect();
     let shown = escape_terminal(&String::from_utf8_lossy(&example.id)).into_owned();
     writeln!(out, "  ids: {} (such as {shown}); {}", forms.join("; "), match_words(&all))?;

@@ -36,7 +36,15 @@ pub fn upgrade(journal: &Path, with_backup: bool) -> Result<bool, CliError> {
     let name = shown(journal);
     let mut begin =
         |from| say(&format!("journal {name} was made by an older smppost: upgrading it, version {from} to {VERSION}"));
-    let Some(upgraded) = migrate::upgrade(journal, with_backup, &mut begin)? else { return Ok(false) };
+    let upgraded = migrate::upgrade(journal, with_backup, &mut begin).map_err(|error| match error {
+        JournalError::Held(held) if held.is_service => CliError::Words(format!(
+            "the service that holds the journal ({}) was started with an older program: restart it with this one, which \
+             brings the journal up to date",
+            held.by.as_deref().unwrap_or("smppost run")
+        )),
+        error => error.into(),
+    })?;
+    let Some(upgraded) = upgraded else { return Ok(false) };
     let Upgraded { backup, .. } = upgraded;
     say(&match backup {
         Some(backup) => format!("journal {name} is upgraded; as it was before: {}", shown(&backup)),

@@ -3,6 +3,7 @@
 use super::Account;
 use crate::client::link;
 use crate::client::link::dial::LOOK;
+use crate::client::link::with_colon;
 use crate::client::link::{
     ConnectError, Connected, Dial, LookupError, ReadHalf, Target, TlsError, TlsFacts, WriteHalf,
 };
@@ -12,7 +13,6 @@ use crate::wire::{
     encode_enquire_link_resp, encode_header_only,
 };
 use std::cell::RefCell;
-use std::fmt;
 use std::io;
 use std::time::Instant;
 
@@ -44,7 +44,8 @@ pub struct Bound {
 }
 
 /// Why a session did not come about. Each names the address, and what it did.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}{}", self.fact(), with_colon(self.advice()))]
 pub enum BindError {
     /// No connection.
     Connect(ConnectError),
@@ -166,15 +167,6 @@ impl BindError {
             Self::Refused(_, status) => status.advice(),
             Self::Each(_) => self.likeliest().advice(),
             _ => "",
-        }
-    }
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.advice() {
-            "" => f.write_str(&self.fact()),
-            advice => write!(f, "{}: {advice}", self.fact()),
         }
     }
 }

@@ -5,6 +5,7 @@ mod bind;
 pub mod link;
 mod reader;
 mod receipt_dialect;
+mod session_end;
 mod silence;
 mod sync_client;
 mod trust;
@@ -15,7 +16,7 @@ use crate::client::link::{LocalAddresses, Tls};
 use crate::journal::files::answer_log::Answers;
 use crate::journal::files::write_marks::Marks;
 use crate::journal::model::events::ToJournal;
-use crate::journal::writer::retry_queue::RetryRules;
+use crate::journal::model::retry_rules::RetryRules;
 use crate::policy::pacer::Pacer;
 use crate::record::Recorder;
 use crate::wire::{BindKind, CommandStatus};
@@ -26,9 +27,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-pub use crate::client::receipt_dialect::{ReceiptCodes, ReceiptReading, StateFrom, Told, last};
+pub use crate::client::receipt_dialect::{ReceiptCodes, ReceiptReading, ReceiptState, StateFrom, last};
 pub use crate::client::sync_client::Dialogue;
 pub use bind::{BindError, Bound, bind};
+pub use session_end::SessionEnd;
 pub use trust::Trust;
 pub use writer::run;
 

@@ -1,14 +1,16 @@
 //! The reading half of a session: frames and decodes, frees slots of the window, keeps the response timers, and hands to
 //! the journal whatever has to be on disk before it is answered.
 
-use super::{ReceiptReading, Timers, Told};
+mod frames;
+
+use super::{ReceiptReading, ReceiptState, SessionEnd, Timers};
 use crate::client::link::ReadHalf;
 use crate::client::window::Window;
 use crate::journal::files::answer_log::Notes;
 use crate::journal::model::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::journal::model::retry_rules::RetryRules;
 use crate::journal::model::sequence;
 use crate::journal::now_ms;
-use crate::journal::writer::retry_queue::RetryRules;
 use crate::platform::failpoint::reach;
 use crate::policy::controller;
 use crate::policy::pacer::{Hold, Pacer};
@@ -19,6 +21,7 @@ use crate::wire::{
 };
 use crate::words::format::count;
 use crossbeam_channel::Sender;
+use frames::{ForWriter, take, tell};
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
@@ -107,6 +110,7 @@ impl Pulse {
 }
 
 /// The reader's own.
+/// What a session hands to the thread of its reader.
 pub struct Reader {
     pub link: ReadHalf,
     pub frames: FrameBuffer,
@@ -147,11 +151,11 @@ struct Found {
 
 impl Reader {
     /// Reads until the connection ends; says why it did.
-    pub fn run(mut self) -> String {
+    pub fn run(mut self) -> SessionEnd {
         // Short enough for the response timers, long enough to cost nothing.
         let tick = (self.timers.response / 4).clamp(Duration::from_millis(10), Duration::from_millis(500));
         if let Err(error) = self.link.set_timeout(tick) {
-            return format!("the socket: {error}");
+            return SessionEnd::Socket(error);
         }
         let mut found = Vec::new();
         let mut partial_since: Option<Instant> = None;
@@ -173,7 +177,7 @@ impl Reader {
             if self.owed.is_some() != looks_often {
                 looks_often = self.owed.is_some();
                 if let Err(error) = self.link.set_timeout(if looks_often { OWED_LOOK } else { tick }) {
-                    return format!("the socket: {error}");
+                    return SessionEnd::Socket(error);
                 }
             }
             let now = Instant::now();
@@ -188,25 +192,25 @@ impl Reader {
             self.pulse.busy.store(false, Ordering::Relaxed);
             partial_since = self.frames.has_partial().then(|| partial_since.unwrap_or(now));
             if partial_since.is_some_and(|since| now - since >= self.timers.response) {
-                return format!("a PDU did not arrive whole within the response timeout ({:?})", self.timers.response);
+                return SessionEnd::HalfPdu(self.timers.response);
             }
             if now - checked >= tick {
                 checked = now;
                 if !self.expire(now) {
-                    return STOPPED.into();
+                    return SessionEnd::Stopped;
                 }
             }
             match self.link.read(self.frames.spare()) {
                 Ok(None) => {}
-                Ok(Some(0)) => return "the SMSC closed the connection".into(),
+                Ok(Some(0)) => return SessionEnd::Closed,
                 Ok(Some(count)) => {
                     self.frames.filled(count);
                     self.pulse.hear();
                 }
-                Err(error) => return format!("the connection broke: {error}"),
+                Err(error) => return SessionEnd::Broken(error),
             }
-            if reach("read").is_err() {
-                return "the connection broke: made to fail".into();
+            if let Err(failed) = reach("read") {
+                return SessionEnd::Broken(failed.into());
             }
             if self.link.owes_writing() {
                 // A wake-up: TLS has something to say that only the writer may write.
@@ -248,26 +252,26 @@ impl Reader {
 
     /// Takes what has arrived whole. Whatever ends the session, the answers that came before it go to the journal: the
     /// window has let go of them, so nobody else knows.
-    fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), String> {
+    fn take_frames(&mut self, found: &mut Vec<Found>) -> Result<(), SessionEnd> {
         let mut batch = Batch::default();
         let mut for_writer = ForWriter::default();
         let mut outcome = self.sort_frames(found, &mut batch, &mut for_writer);
         let (slots, refused) = self.attribute(found, &mut batch);
         let reply = if outcome.is_ok() { FromReader::Reply } else { FromReader::LastReply };
         if !for_writer.replies.is_empty() && self.writer.send(reply(for_writer.replies)).is_err() {
-            outcome = outcome.and(Err(STOPPED.into()));
+            outcome = outcome.and(Err(SessionEnd::Stopped));
         }
         if !batch.is_empty() {
             outcome = outcome.and(self.pass_on(batch, slots, refused));
         }
         match for_writer.unbind {
-            Some(number) => outcome.and(self.writer.send(FromReader::Unbind(number)).map_err(|_| STOPPED.to_owned())),
+            Some(number) => outcome.and(self.writer.send(FromReader::Unbind(number)).map_err(|_| SessionEnd::Stopped)),
             None => outcome,
         }
     }
 
     /// Gives what came to the journal.
-    fn pass_on(&mut self, mut batch: Batch, slots: usize, refused: usize) -> Result<(), String> {
+    fn pass_on(&mut self, mut batch: Batch, slots: usize, refused: usize) -> Result<(), SessionEnd> {
         let mut outcome = Ok(());
         batch.came_at = now_ms();
         if !batch.answers.is_empty() {
@@ -276,11 +280,11 @@ impl Reader {
         if !batch.acknowledge.is_empty() && self.credits.send(()).is_err() {
             // Nobody is there any more to answer the SMSC, which will say it again.
             batch.acknowledge = Acknowledge::default();
-            outcome = outcome.and(Err(STOPPED.into()));
+            outcome = outcome.and(Err(SessionEnd::Stopped));
         }
-        self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| STOPPED.to_owned())?;
+        self.journal.send(ToJournal::Came { session: self.session, batch }).map_err(|_| SessionEnd::Stopped)?;
         if refused > 0 {
-            self.window.lock().told(refused);
+            self.window.lock().note_recorded(refused);
             // A wake-up for what was withheld meanwhile.
             let _ = self.writer.try_send(FromReader::Freed);
         }
@@ -292,7 +296,7 @@ impl Reader {
         found: &mut Vec<Found>,
         batch: &mut Batch,
         for_writer: &mut ForWriter,
-    ) -> Result<(), String> {
+    ) -> Result<(), SessionEnd> {
         for frame in std::mem::take(&mut self.early) {
             take(&frame, &self.reading, batch, found, for_writer, &self.writer)?;
         }
@@ -302,7 +306,7 @@ impl Reader {
                 Ok(None) => return Ok(()),
                 Err(error) => {
                     encode_generic_nack(0, CommandStatus::INVALID_COMMAND_LENGTH, &mut for_writer.replies);
-                    return Err(format!("what the SMSC sends cannot be framed: {error}"));
+                    return Err(SessionEnd::Unframed(error));
                 }
             }
         }
@@ -457,199 +461,5 @@ impl Reader {
             }
         }
         (refused, not_bound)
-    }
-}
-
-/// Notes an answer for the pacer, which is told of those together that were written together, unless it looks at each.
-fn tell(
-    paced: &mut Vec<controller::Answered>,
-    attentive: bool,
-    sent_at: f64,
-    depth: u32,
-    class: StatusClass,
-    status: u32,
-) {
-    let said = match class {
-        StatusClass::Accepted => controller::Said::Accepted,
-        StatusClass::Throttled => controller::Said::Throttled(status),
-        StatusClass::Temporary => controller::Said::Temporary(status),
-        // They say nothing about a pace.
-        StatusClass::Session | StatusClass::Account | StatusClass::Permanent => return,
-    };
-    match paced.last_mut() {
-        Some(last)
-            if !attentive && said == controller::Said::Accepted && last.said == said && last.sent_at == sent_at =>
-        {
-            last.count += 1;
-            last.depth = last.depth.max(depth);
-        }
-        _ => paced.push(controller::Answered { sent_at, count: 1, depth, said }),
-    }
-}
-
-/// Why a reader ends when its writer or the journal thread is gone.
-const STOPPED: &str = "the program stops";
-
-/// What a read has for the writer.
-#[derive(Default)]
-struct ForWriter {
-    /// Octets to be written at once.
-    replies: Vec<u8>,
-    /// The sequence number of the SMSC's unbind: the writer hears of it when the journal has what came before it, so that
-    /// this is answered first.
-    unbind: Option<u32>,
-}
-
-/// Sorts one PDU.
-fn take(
-    frame: &[u8],
-    reading: &ReceiptReading,
-    batch: &mut Batch,
-    found: &mut Vec<Found>,
-    for_writer: &mut ForWriter,
-    writer: &Sender<FromReader>,
-) -> Result<(), String> {
-    let Some(header) = decode_header(frame) else { return Ok(()) };
-    match header.command_id {
-        CommandId::SUBMIT_SM_RESP | CommandId::DATA_SM_RESP => {
-            let (id, tlvs) = decode_answer(frame);
-            let (message_id, tlvs) = (batch.keep(id), if tlvs.is_empty() { 0..0 } else { batch.keep(tlvs) });
-            let (sequence_number, command_status) = (header.sequence_number, header.command_status.0);
-            found.push(Found { sequence_number, command_status, message_id, tlvs });
-        }
-        CommandId::DELIVER_SM => {
-            batch.acknowledge.deliver.push(header.sequence_number);
-            take_inbound(frame, reading, batch);
-        }
-        CommandId::DATA_SM => {
-            batch.acknowledge.data.push(header.sequence_number);
-            take_inbound(frame, reading, batch);
-        }
-        _ => rare(header, for_writer, found, writer)?,
-    }
-    Ok(())
-}
-
-/// Everything that is neither an answer to a submit_sm nor an inbound message.
-fn rare(
-    header: Header,
-    for_writer: &mut ForWriter,
-    found: &mut Vec<Found>,
-    writer: &Sender<FromReader>,
-) -> Result<(), String> {
-    let told = match header.command_id {
-        CommandId::ENQUIRE_LINK => {
-            encode_enquire_link_resp(header.sequence_number, &mut for_writer.replies);
-            return Ok(());
-        }
-        CommandId::GENERIC_NACK if (1..sequence::FIRST).contains(&header.sequence_number) => {
-            let _ = writer.try_send(FromReader::LinkNacked(header.command_status));
-            return Ok(());
-        }
-        CommandId::GENERIC_NACK if header.sequence_number != 0 => {
-            // As good as an answer: this request was not understood. Told as an error even where the status says none.
-            let command_status = match header.command_status {
-                CommandStatus::OK => CommandStatus::SYSTEM_ERROR.0,
-                status => status.0,
-            };
-            found.push(Found { sequence_number: header.sequence_number, command_status, message_id: 0..0, tlvs: 0..0 });
-            return Ok(());
-        }
-        CommandId::GENERIC_NACK => writer.send(FromReader::Nack(header.command_status)),
-        CommandId::UNBIND => {
-            for_writer.unbind = Some(header.sequence_number);
-            return Ok(());
-        }
-        CommandId::UNBIND_RESP => writer.send(FromReader::UnbindAnswered),
-        CommandId::ALERT_NOTIFICATION | CommandId::OUTBIND => return Ok(()),
-        CommandId::ENQUIRE_LINK_RESP => {
-            // The writer may be waiting for this sign of life; where it has not seen the last wake-up, that is as good.
-            let _ = writer.try_send(FromReader::LinkAnswered);
-            return Ok(());
-        }
-        id if id.is_response() => return Ok(()),
-        id => {
-            log::warn!("a request that an SMSC has no business sending ({}): refused", id.name());
-            encode_generic_nack(header.sequence_number, CommandStatus::INVALID_COMMAND_ID, &mut for_writer.replies);
-            return Ok(());
-        }
-    };
-    told.map_err(|_| STOPPED.to_owned())
-}
-
-/// A deliver_sm or data_sm: a receipt if it can be read as one, else inbound.
-fn take_inbound(frame: &[u8], reading: &ReceiptReading, batch: &mut Batch) {
-    let taken = match decode(frame) {
-        Ok((_, Pdu::DeliverSm(sm))) => {
-            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], reading, batch)
-        }
-        Ok((_, Pdu::DataSm(sm))) => {
-            take_receipt(sm.receipt(), sm.text(), sm.tlvs, [sm.source.addr, sm.destination.addr], reading, batch)
-        }
-        _ => false,
-    };
-    if !taken {
-        let pdu = batch.keep(frame);
-        batch.inbound.push(InboundEvent { pdu });
-    }
-}
-
-fn take_receipt(
-    receipt: Option<Receipt<'_>>,
-    text: &[u8],
-    tlvs: Tlvs<'_>,
-    [source, destination]: [&[u8]; 2],
-    reading: &ReceiptReading,
-    batch: &mut Batch,
-) -> bool {
-    let Some(receipt) = receipt else { return false };
-    // Without an id the reference that we gave the message names it as well.
-    let id = match receipt.id() {
-        Some(id) => id,
-        None if tlvs.get_u16(Tag::USER_MESSAGE_REFERENCE).is_some() => b"",
-        None => return false,
-    };
-    let told = reading.told(&receipt);
-    let error = error_of(&receipt, told.as_ref(), batch);
-    let text_id = receipt.text_id.as_deref().filter(|text_id| *text_id != id).unwrap_or_default();
-    let event = ReceiptEvent {
-        message_id: batch.keep(id),
-        text_id: batch.keep(text_id),
-        state: told.map(|told| told.state),
-        is_final: told.is_some_and(|told| told.is_final),
-        other: told.and_then(|told| told.other),
-        error,
-        text: batch.keep(text),
-        tlvs: batch.keep(tlvs.octets()),
-        source: batch.keep(source),
-        destination: batch.keep(destination),
-    };
-    batch.receipts.push(event);
-    true
-}
-
-/// The error that a receipt names. A word or code that is not SMPP's stands before it: it says more than the state that it
-/// comes to.
-fn error_of(receipt: &Receipt<'_>, told: Option<&Told>, batch: &mut Batch) -> Range<u32> {
-    let is_unknown = told.is_some_and(|told| told.state == MessageState::Unknown);
-    let strange = |code: u8| (is_unknown && MessageState::from_code(code).is_none()).then(|| code.to_string());
-    let code;
-    let word: &[u8] = match (&receipt.stat, receipt.tlv_state) {
-        (Some(Stat::Other(word)), _) => word,
-        (Some(Stat::Code(stat)), _) if is_unknown && MessageState::from_code(*stat).is_none() => {
-            receipt.stat_word.as_deref().unwrap_or_default()
-        }
-        (_, Some(state)) => {
-            code = strange(state).unwrap_or_default();
-            code.as_bytes()
-        }
-        _ => b"",
-    };
-    match (&receipt.err, receipt.network_error_code) {
-        (Some(error), _) if word.is_empty() => batch.keep(error),
-        (Some(error), _) => batch.keep(&[word, &b" "[..], error].concat()),
-        (None, _) if !word.is_empty() => batch.keep(word),
-        (None, Some(&[_, high, low])) => batch.keep(u16::from_be_bytes([high, low]).to_string().as_bytes()),
-        (None, _) => 0..0,
     }
 }

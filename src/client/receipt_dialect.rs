@@ -1,6 +1,7 @@
 //! What an account's receipts mean where its SMSC does not keep to the specification.
 
 use crate::wire::{MessageState, Receipt, Stat};
+use crate::words::{BadValue, bad};
 use std::str::FromStr;
 
 /// How receipts are read. By default as SMPP has it.
@@ -30,7 +31,7 @@ pub enum StateFrom {
 
 /// The state that a receipt tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ReceiptState {
     /// The state; UNKNOWN stands for codes and words that mean nothing to us, too.
     pub state: MessageState,
     /// Whether nothing more is to come.
@@ -41,7 +42,7 @@ pub struct Told {
 
 impl ReceiptReading {
     /// The state that a receipt tells; `None`: it tells none.
-    pub fn told(&self, receipt: &Receipt<'_>) -> Option<Told> {
+    pub fn state_of(&self, receipt: &Receipt<'_>) -> Option<ReceiptState> {
         let own = |code| self.codes.get(code).or_else(|| MessageState::from_code(code));
         let by_tlv = receipt.tlv_state.and_then(|code| self.message_state(code));
         let own_word = receipt.stat_word.as_deref().and_then(|word| self.codes.word(word));
@@ -69,7 +70,7 @@ impl ReceiptReading {
             (Some(tlv), Some(text)) if is_other(tlv, text) => Some(if lasting(state) == tlv { text } else { tlv }),
             _ => None,
         };
-        Some(Told { state: lasting(state), is_final, other })
+        Some(ReceiptState { state: lasting(state), is_final, other })
     }
 
     /// The meaning of a code in the TLV message_state; `None`: neither SMPP nor the operator says.
@@ -112,19 +113,19 @@ impl ReceiptCodes {
 }
 
 impl FromStr for ReceiptCodes {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, BadValue> {
         let mut codes = Self::default();
         for entry in text.split(',') {
             let (code, name) =
-                entry.split_once('=').ok_or_else(|| format!("{entry:?}: write CODE=STATE, as in 2=DELIVERED"))?;
+                entry.split_once('=').ok_or_else(|| bad!("{entry:?}: write CODE=STATE, as in 2=DELIVERED"))?;
             let code = code.trim();
             let number: Option<u8> = code.parse().ok();
             let is_word = code.starts_with(|c: char| c.is_ascii_alphabetic())
                 && code.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"_-.".contains(&octet));
             if number.is_none() && !is_word {
-                return Err(format!("{code:?} is neither a code of 0 to 255 nor a word"));
+                return Err(bad!("{code:?} is neither a code of 0 to 255 nor a word"));
             }
             let name = name.trim().to_ascii_uppercase();
             let states = (0..=u8::MAX).map_while(MessageState::from_code).chain([MessageState::Failed]);
@@ -135,7 +136,7 @@ impl FromStr for ReceiptCodes {
                 })?;
             let is_known = number.map_or_else(|| codes.word(code.as_bytes()), |number| codes.get(number)).is_some();
             if is_known {
-                return Err(format!("code {code} is there twice"));
+                return Err(bad!("code {code} is there twice"));
             }
             match number {
                 Some(number) => codes.numbers.push((number, state)),
@@ -152,7 +153,7 @@ mod tests {
     use crate::wire::Tlvs;
 
     fn read(reading: &ReceiptReading, text: &str, tlvs: &[u8]) -> Option<(MessageState, bool)> {
-        let told = reading.told(&Receipt::of(4, text.as_bytes(), Tlvs(tlvs)).unwrap());
+        let told = reading.state_of(&Receipt::of(4, text.as_bytes(), Tlvs(tlvs)).unwrap());
         told.map(|told| (told.state, told.is_final))
     }
 
@@ -241,15 +242,18 @@ mod tests {
             let tlvs = [0x04, 0x27, 0, 1, code];
             let receipt = Receipt::of(4, text_of_receipt.as_bytes(), Tlvs(&tlvs)).unwrap();
             for (reading, expected) in [(&by_tlv, tlv), (&by_text, text)] {
-                let told = reading.told(&receipt).unwrap();
+                let told = reading.state_of(&receipt).unwrap();
                 assert_eq!((told.state, told.is_final), expected, "{code} {stat}");
                 assert_eq!(told.other.is_some(), differ, "{code} {stat}");
                 assert_ne!(told.other, Some(told.state), "{code} {stat}");
             }
         }
         let receipt = Receipt::of(4, b"id:7 stat:DELIVRD", Tlvs(&[0x04, 0x27, 0, 1, 6])).unwrap();
-        assert_eq!(by_tlv.told(&receipt).unwrap(), Told { state: Accepted, is_final: false, other: Some(Delivered) });
-        assert_eq!(last.told(&receipt).unwrap(), Told { state: Delivered, is_final: true, other: None });
+        assert_eq!(
+            by_tlv.state_of(&receipt).unwrap(),
+            ReceiptState { state: Accepted, is_final: false, other: Some(Delivered) }
+        );
+        assert_eq!(last.state_of(&receipt).unwrap(), ReceiptState { state: Delivered, is_final: true, other: None });
     }
 
     #[test]

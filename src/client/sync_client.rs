@@ -1,6 +1,7 @@
 //! A session for a few requests, on one thread: what `probe` and the operations on messages at the SMSC speak over.
 
 use super::bind::Bound;
+use super::session_end::SessionEnd;
 use crate::wire::{
     CommandId, CommandStatus, decode_header, encode_data_sm_resp, encode_deliver_sm_resp, encode_enquire_link_resp,
     encode_header_only,
@@ -25,7 +26,7 @@ impl Dialogue {
         Self { bound, next_number: FIRST_NUMBER }
     }
 
-    /// What the bind told of the SMSC.
+    /// What the SMSC said of itself in its bind_resp.
     pub fn bound(&self) -> &Bound {
         &self.bound
     }
@@ -38,12 +39,12 @@ impl Dialogue {
     }
 
     /// Writes PDUs.
-    pub fn write(&mut self, octets: &[u8]) -> Result<(), String> {
-        self.bound.writer.write(octets).map_err(|error| format!("the connection broke: {error}"))
+    pub fn write(&mut self, octets: &[u8]) -> Result<(), SessionEnd> {
+        self.bound.writer.write(octets).map_err(SessionEnd::Broken)
     }
 
-    /// The next PDU that is not about the link itself; `None`: none came until `deadline`.
-    pub fn receive(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+    /// The next PDU that is not about the link itself; `None`: none came until `deadline`. What is there by then is seen.
+    pub fn receive(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, SessionEnd> {
         loop {
             while let Some(frame) = self.next_frame()? {
                 let Some(header) = decode_header(&frame) else { continue };
@@ -51,37 +52,37 @@ impl Dialogue {
                     CommandId::ENQUIRE_LINK => {
                         let mut answer = Vec::new();
                         encode_enquire_link_resp(header.sequence_number, &mut answer);
-                        self.bound.writer.write(&answer).map_err(|error| error.to_string())?;
+                        self.bound.writer.write(&answer).map_err(SessionEnd::Link)?;
                     }
-                    CommandId::UNBIND => return Err("the SMSC unbound".into()),
+                    CommandId::UNBIND => return Err(SessionEnd::Unbound),
                     _ => return Ok(Some(frame)),
                 }
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() && !self.bound.reader.has_news() {
                 return Ok(None);
             }
-            self.bound.reader.set_timeout(left).map_err(|error| error.to_string())?;
+            self.bound.reader.set_timeout(left).map_err(SessionEnd::Link)?;
             match self.bound.reader.read(self.bound.frames.spare()) {
-                Ok(Some(0)) => return Err("the SMSC closed the connection".into()),
+                Ok(Some(0)) => return Err(SessionEnd::Closed),
                 Ok(Some(count)) => self.bound.frames.filled(count),
                 Ok(None) => {}
-                Err(error) => return Err(format!("the connection broke: {error}")),
+                Err(error) => return Err(SessionEnd::Broken(error)),
             }
         }
     }
 
     /// What is there already, that which came before the answer to the bind first.
-    fn next_frame(&mut self) -> Result<Option<Vec<u8>>, String> {
+    fn next_frame(&mut self) -> Result<Option<Vec<u8>>, SessionEnd> {
         if !self.bound.early.is_empty() {
             return Ok(Some(self.bound.early.remove(0)));
         }
-        let frame = self.bound.frames.next_frame().map_err(|error| error.to_string())?;
+        let frame = self.bound.frames.next_frame().map_err(SessionEnd::Frame)?;
         Ok(frame.map(<[u8]>::to_vec))
     }
 
     /// Answers a deliver_sm or data_sm, and nothing else.
-    pub fn acknowledge(&mut self, frame: &[u8], status: CommandStatus) -> Result<(), String> {
+    pub fn acknowledge(&mut self, frame: &[u8], status: CommandStatus) -> Result<(), SessionEnd> {
         let mut answer = Vec::new();
         match decode_header(frame) {
             Some(header) if header.command_id == CommandId::DELIVER_SM => {

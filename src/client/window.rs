@@ -24,8 +24,8 @@ pub struct Window {
     refused: HashMap<i64, Refusal>,
     /// The same, of some time ago.
     refused_before: HashMap<i64, Refusal>,
-    /// Refusals of which the journal has not been told.
-    untold: usize,
+    /// Refusals that the journal has not got.
+    unrecorded: usize,
     /// The writer waits for a slot.
     starved: bool,
 }
@@ -73,7 +73,7 @@ impl Window {
             late: HashMap::new(),
             refused: HashMap::new(),
             refused_before: HashMap::new(),
-            untold: 0,
+            unrecorded: 0,
             starved: false,
         }
     }
@@ -154,24 +154,24 @@ impl Window {
         self.silence.is_refuted(now, self.outstanding.values().map(|waiting| (waiting.written_at, waiting.depth)))
     }
 
-    /// This attempt at a part of a longer message was refused for good, which the journal is [told](Self::told) next.
+    /// This attempt at a part of a longer message was refused for good, which the journal [records](Self::note_recorded) next.
     pub fn refuse(&mut self, sent: &Sent) {
         if self.refused.len() >= REFUSED_MIN {
             self.refused_before = std::mem::take(&mut self.refused);
         }
         self.refused_before.remove(&sent.message);
         self.refused.insert(sent.message, Refusal { attempt: sent.attempt, withheld: Vec::new() });
-        self.untold += 1;
+        self.unrecorded += 1;
     }
 
-    /// The journal was told of so many refusals.
-    pub fn told(&mut self, refusals: usize) {
-        self.untold = self.untold.saturating_sub(refusals);
+    /// The journal got so many refusals.
+    pub fn note_recorded(&mut self, refusals: usize) {
+        self.unrecorded = self.unrecorded.saturating_sub(refusals);
     }
 
-    /// Whether the journal was told of every refusal: it may hear of what was withheld for them.
-    pub fn is_all_told(&self) -> bool {
-        self.untold == 0
+    /// Whether the journal got every refusal: it may hear of what was withheld for them.
+    pub fn is_all_recorded(&self) -> bool {
+        self.unrecorded == 0
     }
 
     /// Whether a claimed part is not to be written, since another of its message was refused. Each part is withheld once:
@@ -222,9 +222,9 @@ mod tests {
         let part = |part, tried| Sent { message: 10, attempt: Attempt::new(part, tried), ..sent(1) };
         assert!(!window.withholds(&part(11, 0)));
         window.refuse(&part(11, 0));
-        assert!(!window.is_all_told());
-        window.told(1);
-        assert!(window.is_all_told());
+        assert!(!window.is_all_recorded());
+        window.note_recorded(1);
+        assert!(window.is_all_recorded());
         assert!(window.withholds(&part(12, 0)));
         assert!(!window.withholds(&Sent { message: 20, ..part(20, 0) }), "another message");
         // What is tried again of it was claimed by one who knows.

@@ -1,13 +1,17 @@
 //! The writing half of a session, and the life of its connection: bind, send, settle, reconnect.
 
+mod life;
 mod proof;
 mod queue;
 mod timers;
 
+pub use life::run;
+use life::with_streak;
+
 use super::bind::{BindError, Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::trust::WORTH_A_WORD;
-use super::{Backoff, Notice, Shared};
+use super::{Backoff, Notice, SessionEnd, Shared};
 use crate::client::link::WriteHalf;
 use crate::client::window::Window;
 use crate::client::writer::queue::{advance, sent_of, without_barred};
@@ -43,98 +47,23 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// enquire_link and unbind use these sequence numbers; 1 was the bind's.
 const CONTROL_NUMBERS: std::ops::Range<u32> = 2..crate::journal::model::sequence::FIRST;
 
-/// The life of connection number `slot`: binds, sends until it is told to finish, and comes back when it is cut off.
-pub fn run(slot: usize, shared: &Shared) {
-    let mut backoff = Backoff::default();
-    loop {
-        // Outside the sending hours nobody needs a connection.
-        while shared.pacer.hold() == Hold::Long {
-            if !matches!(shared.finish.recv_timeout(HOLD_LOOK), Err(RecvTimeoutError::Timeout)) {
-                let _ = shared.notices.send(Notice::Finished { slot });
-                return;
-            }
-        }
-        let mut refused = None;
-        let stop = || matches!(shared.finish.try_recv(), Err(TryRecvError::Disconnected));
-        let tell = |what: String| drop(shared.notices.try_send(Notice::Trying { slot, what }));
-        let reason = match bind(&shared.account.for_slot(slot), shared.account.bind.kind(slot), &stop, &tell) {
-            Ok(bound) => {
-                if let Some(reason) = lacks_tlvs(slot, shared, &bound) {
-                    bound.leave();
-                    let _ = shared.notices.send(Notice::Refused { slot, reason });
-                    return;
-                }
-                let warning = shared.account.for_kind(shared.account.bind.kind(slot)).danger();
-                let notice = Notice::Bound { slot, peer: bound.peer.clone(), smsc: bound.smsc.clone(), warning };
-                if shared.notices.send(notice).is_err() {
-                    return;
-                }
-                match Session::open(slot, shared, bound) {
-                    Ok(session) => {
-                        let bound_at = Instant::now();
-                        let (end, accepted) = session.run();
-                        // One that only receives, or has nothing to send, has proved itself by lasting.
-                        if accepted || bound_at.elapsed() >= Backoff::LONGEST {
-                            backoff.reset();
-                        }
-                        match end {
-                            End::Finished => break,
-                            End::JournalGone => return,
-                            End::Lost(reason) => reason,
-                        }
-                    }
-                    Err(reason) => reason,
-                }
-            }
-            Err(error) if error.is_final() => {
-                let _ = shared.notices.send(Notice::Refused { slot, reason: error.to_string() });
-                return;
-            }
-            Err(BindError::Stopped) => break,
-            Err(error) => {
-                refused = error.refusal();
-                error.to_string()
-            }
-        };
-        let retry_in = backoff.next(fastrand::f64());
-        if shared.notices.send(Notice::Lost { slot, reason, refused, retry_in }).is_err() {
-            return;
-        }
-        // Either the time passes, or the program ends.
-        if !matches!(shared.finish.recv_timeout(retry_in), Err(RecvTimeoutError::Timeout)) {
-            break;
-        }
-    }
-    let _ = shared.notices.send(Notice::Finished { slot });
-}
-
-/// Why nothing may be sent on a session: what is to go needs optional parameters, and the SMSC does not announce them.
-fn lacks_tlvs(slot: usize, shared: &Shared, bound: &Bound) -> Option<String> {
-    if !shared.account.bind.kind(slot).can_submit() || shared.account.tlvs.with(bound.sc_interface_version) {
-        return None;
-    }
-    let needs = shared.needs_tlvs.as_ref().as_ref()?;
-    Some(format!(
-        "{needs} optional parameters, which the SMSC does not announce: if the provider says that it \
-         takes them all the same, use --tlvs yes; nothing was sent"
-    ))
-}
-
-/// Says how often in a row that has happened.
-fn with_streak(end: End, fruitless: u32) -> End {
-    match end {
-        End::Lost(reason) if fruitless >= WORTH_A_WORD => End::Lost(format!(
-            "{reason}; {fruitless} sessions in a row ended without one answer: messages are tried one at a time, and seldom"
-        )),
-        end => end,
-    }
-}
-
 /// How a session ended.
 enum End {
     /// As it was told to.
     Finished,
     /// The connection is gone; there shall be another.
+    Lost(SessionEnd),
+    /// The same, and its reader knows why.
+    LostByReader,
+    /// Without a journal nothing can be done.
+    JournalGone,
+}
+
+/// What came of a session, when the journal knows of its end.
+enum Ended {
+    /// As it was asked to.
+    Finished,
+    /// There shall be another; why, in words.
     Lost(String),
     /// Without a journal nothing can be done.
     JournalGone,
@@ -145,9 +74,10 @@ enum Leaving {
     /// The program wants to end: unbind.
     Finish,
     /// The SMSC does: answer its unbind, if there was one.
-    Peer { reason: String, unbind: Option<u32> },
+    Peer { reason: SessionEnd, unbind: Option<u32> },
 }
 
+/// One thing: the writer of a session waits for all of it in one `select!`; timers, queue and proof have files of their own.
 struct Session<'a> {
     shared: &'a Shared,
     slot: usize,
@@ -161,11 +91,11 @@ struct Session<'a> {
     from_reader: Receiver<FromReader>,
     credits: Receiver<()>,
     /// Taken when it is joined.
-    reader: Option<std::thread::JoinHandle<String>>,
+    reader: Option<std::thread::JoinHandle<SessionEnd>>,
     /// Claimed parts, in the order in which they are to be written.
     queue: VecDeque<Run>,
     queued: usize,
-    /// Claimed parts that are not going to be written, of which the journal has not been told.
+    /// Claimed parts that are not going to be written, which the journal has not got back.
     withheld: Vec<Sent>,
     /// A request for parts is outstanding.
     wanted: bool,
@@ -183,13 +113,13 @@ struct Session<'a> {
     /// When the last message or receipt passed.
     active_at: Instant,
     /// Why the session is left for another.
-    resting: Option<String>,
+    resting: Option<SessionEnd>,
     proof: Proof,
 }
 
 impl<'a> Session<'a> {
     /// Enters the session in the journal and starts its reader.
-    fn open(slot: usize, shared: &'a Shared, bound: Bound) -> Result<Self, String> {
+    fn open(slot: usize, shared: &'a Shared, bound: Bound) -> Result<Self, SessionEnd> {
         let takes_references = shared.account.tlvs.with(bound.sc_interface_version);
         let kind = shared.account.bind.kind(slot);
         let (to_session, from_journal) = bounded(CREDITS + 8);
@@ -205,17 +135,18 @@ impl<'a> Session<'a> {
             smpp_version: shared.account.version.name(),
             sends_reference: takes_references && shared.references.load(Ordering::Relaxed),
         };
-        let gone = |_| "the journal is gone".to_owned();
+        let gone = |()| SessionEnd::JournalGone;
         shared.journal.send(ToJournal::Open { facts, session: to_session, reply }).map_err(|_| gone(()))?;
         let number = number.recv().map_err(|_| gone(()))?;
         // What ends here has never been used: the journal is to know that it ended.
-        let unused = |reason: String| {
+        let unused = |end: SessionEnd| {
             let (session, unanswered, unwritten) = (number.id, Vec::new(), Vec::new());
-            let _ = shared.journal.send(ToJournal::Closed { session, reason: reason.clone(), unanswered, unwritten });
-            reason
+            let closed = ToJournal::Closed { session, reason: end.to_string(), unanswered, unwritten };
+            let _ = shared.journal.send(closed);
+            end
         };
         let mark = shared.marks.begin(slot, number);
-        let mark = mark.map_err(|error| unused(format!("the file of write marks: {error}")))?;
+        let mark = mark.map_err(|error| unused(SessionEnd::WriteMarks(error)))?;
         let (to_writer, from_reader) = bounded(1_024);
         let (credit, credits) = bounded(CREDITS);
         let window = Arc::new(Mutex::new(Window::new(shared.account.window)));
@@ -242,7 +173,7 @@ impl<'a> Session<'a> {
         let reader = std::thread::Builder::new()
             .name(format!("reader-{slot}"))
             .spawn(move || reader.run())
-            .map_err(|error| unused(format!("no thread for the reader: {error}")))?;
+            .map_err(|error| unused(SessionEnd::NoThread(error)))?;
         Ok(Self {
             shared,
             slot,
@@ -273,7 +204,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn run(mut self) -> (End, bool) {
+    fn run(mut self) -> (Ended, bool) {
         self.ask_first();
         let end = loop {
             let next = match self.step() {
@@ -289,13 +220,13 @@ impl<'a> Session<'a> {
                     default(next) => Event::Tick,
                 }
             };
-            match self.heed(event) {
+            match self.handle(event) {
                 Ok(()) => {}
                 Err(end) => break end,
             }
             // Whatever else is there already goes into the same write.
             while let Ok(message) = self.from_journal.try_recv() {
-                self.heed_journal(message);
+                self.handle_journal(message);
             }
             if matches!(&self.leaving, Some((Leaving::Peer { .. }, _))) && self.has_settled() {
                 break self.farewell_to_peer();
@@ -308,7 +239,7 @@ impl<'a> Session<'a> {
     }
 
     /// One round: writes what may be written, asks for what is wanted. Returns how long nothing more is to be done.
-    fn step(&mut self) -> Result<Duration, String> {
+    fn step(&mut self) -> Result<Duration, SessionEnd> {
         let mut ready_in = self.write_parts()?;
         self.tell_withheld();
         if self.shared.pacer.hold() != Hold::No {
@@ -328,7 +259,7 @@ impl<'a> Session<'a> {
     }
 
     /// Encodes claimed parts as far as window and tokens allow.
-    fn write_parts(&mut self) -> Result<Duration, String> {
+    fn write_parts(&mut self) -> Result<Duration, SessionEnd> {
         let idle = Duration::from_secs(3_600);
         if self.leaving.is_some() {
             self.withdraw_queue("not written: the session was about to end");
@@ -353,7 +284,7 @@ impl<'a> Session<'a> {
             }
             let granted = self.shared.pacer.take_for(self.slot, free);
             if granted == 0 {
-                return Ok(self.shared.pacer.ready_for(self.slot, free).max(Duration::from_micros(50)));
+                return Ok(self.shared.pacer.ready_for(self.slot).max(Duration::from_micros(50)));
             }
             let left = self.encode(granted)?;
             if left > 0 {
@@ -363,7 +294,7 @@ impl<'a> Session<'a> {
     }
 
     /// Encodes and writes up to `granted` parts. Returns how many tokens were left over.
-    fn encode(&mut self, mut granted: usize) -> Result<usize, String> {
+    fn encode(&mut self, mut granted: usize) -> Result<usize, SessionEnd> {
         let now = Instant::now();
         let references = self.takes_references && self.shared.references.load(Ordering::Relaxed);
         let wanted = granted;
@@ -397,7 +328,7 @@ impl<'a> Session<'a> {
             if let Some(serial) = last {
                 // Noted before the octets go: the other way round a crash between the two would send them twice.
                 let noted = reach("mark").map_err(Into::into).and_then(|()| self.mark.note(serial));
-                noted.map_err(|error| format!("the file of write marks: {error}"))?;
+                noted.map_err(SessionEnd::WriteMarks)?;
             }
             if is_through {
                 self.queue.pop_front();
@@ -413,16 +344,16 @@ impl<'a> Session<'a> {
 
     /// Gives back what was withheld, once the journal knows why.
     fn tell_withheld(&mut self) {
-        if !self.withheld.is_empty() && self.window.lock().is_all_told() {
+        if !self.withheld.is_empty() && self.window.lock().is_all_recorded() {
             let sent = std::mem::take(&mut self.withheld);
             let _ = self.shared.journal.send(ToJournal::Withdrawn { session: self.id, sent, reason: WITHHELD });
         }
     }
 
-    fn flush(&mut self) -> Result<(), String> {
+    fn flush(&mut self) -> Result<(), SessionEnd> {
         let written = reach("write").map_err(Into::into).and_then(|()| self.link.write(&self.out));
         let written = written.and_then(|()| Ok(reach("written")?));
-        let outcome = written.map_err(|error| format!("the connection broke: {error}"));
+        let outcome = written.map_err(SessionEnd::Broken);
         self.out.clear();
         outcome
     }
@@ -440,14 +371,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn heed(&mut self, event: Event) -> Result<(), End> {
+    fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Tick => {}
             Event::Finish => self.leaving = Some((Leaving::Finish, Instant::now())),
             Event::Journal(None) => return Err(End::JournalGone),
-            Event::Journal(Some(message)) => self.heed_journal(message),
+            Event::Journal(Some(message)) => self.handle_journal(message),
             // The reader has ended; what it says when it is joined is why.
-            Event::Reader(None) => return Err(End::Lost(String::new())),
+            Event::Reader(None) => return Err(End::LostByReader),
             Event::Reader(Some(message)) => match message {
                 FromReader::Freed => {}
                 FromReader::LinkAnswered => self.proof.link_answered(),
@@ -464,15 +395,11 @@ impl<'a> Session<'a> {
                     }
                 }
                 FromReader::NotBound(status) => {
-                    let reason = format!(
-                        "the SMSC says that this session is not bound ({}): what it refused so is sent again on another",
-                        crate::journal::words(status)
-                    );
+                    let reason = SessionEnd::NotBound(status);
                     self.leaving.get_or_insert((Leaving::Peer { reason, unbind: None }, Instant::now()));
                 }
                 FromReader::Stuck => {
-                    let reason =
-                        "messages beyond a window of its own are never answered by the SMSC: bound anew".to_owned();
+                    let reason = SessionEnd::Stuck;
                     let since = Instant::now().checked_sub(FAREWELL).unwrap_or_else(Instant::now);
                     self.leaving.get_or_insert((Leaving::Peer { reason, unbind: None }, since));
                 }
@@ -481,14 +408,14 @@ impl<'a> Session<'a> {
                     self.out.extend_from_slice(&octets);
                     // Whether it arrives or not, it is over; the reader says why.
                     let _ = self.flush();
-                    return Err(End::Lost(String::new()));
+                    return Err(End::LostByReader);
                 }
                 FromReader::Unbind(number) => {
-                    let reason = "the SMSC unbound".to_owned();
+                    let reason = SessionEnd::Unbound;
                     self.leaving = Some((Leaving::Peer { reason, unbind: Some(number) }, Instant::now()));
                 }
                 FromReader::Nack(status) => {
-                    let reason = format!("the SMSC could not read what it got: {}", crate::journal::words(status));
+                    let reason = SessionEnd::Nack(status);
                     self.leaving = Some((Leaving::Peer { reason, unbind: None }, Instant::now()));
                 }
                 FromReader::UnbindAnswered if self.unbinding.is_some() => return Err(End::Finished),
@@ -498,7 +425,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn heed_journal(&mut self, message: ToSession) {
+    fn handle_journal(&mut self, message: ToSession) {
         match message {
             ToSession::Send(runs) => {
                 self.wanted = false;
@@ -569,38 +496,32 @@ impl<'a> Session<'a> {
     }
 
     /// Ends the session: the reader first, so that every answer that came is with the journal before what had none.
-    fn close(mut self, end: End) -> End {
+    fn close(mut self, end: End) -> Ended {
         self.link.shutdown();
-        let is_peers = matches!(end, End::Lost(_)) && self.leaving.is_none() && self.resting.is_none();
+        let is_peers =
+            matches!(end, End::Lost(_) | End::LostByReader) && self.leaving.is_none() && self.resting.is_none();
         // A reader that waits for a credit or for room sees that nobody is there any more.
         self.credits = never();
         self.from_reader = never();
-        let said = self
-            .reader
-            .take()
-            .map_or_else(String::new, |reader| reader.join().unwrap_or_else(|_| "the reader panicked".into()));
-        let end = match end {
-            End::Lost(reason) if reason.is_empty() && self.unbinding.is_some() => End::Finished,
-            End::Lost(reason) if reason == UNBOUND => End::Finished,
-            End::Lost(reason) if reason.is_empty() => End::Lost(said),
-            end => end,
+        let reader = self.reader.take().map(|reader| reader.join().unwrap_or(SessionEnd::ReaderPanicked));
+        let lost = match end {
+            End::JournalGone => return Ended::JournalGone,
+            End::LostByReader if self.unbinding.is_none() => reader,
+            End::Finished | End::LostByReader | End::Lost(SessionEnd::UnbindUnanswered) => self.resting.take(),
+            End::Lost(reason) => Some(reason),
         };
-        let end = match (end, self.resting.take()) {
-            (End::Finished, Some(reason)) => End::Lost(reason),
-            (end, _) => end,
-        };
-        let reason = match &end {
-            End::Lost(reason) => reason.clone(),
-            End::Finished => "unbound".into(),
-            End::JournalGone => return end,
+        let ended = lost.map_or(Ended::Finished, |reason| Ended::Lost(reason.to_string()));
+        let reason = match &ended {
+            Ended::Lost(reason) => reason.clone(),
+            _ => "unbound".into(),
         };
         // The journal drops its end, so that the last of what it had sent is seen.
         if self.shared.journal.send(ToJournal::Closing { session: self.id }).is_err() {
-            return End::JournalGone;
+            return Ended::JournalGone;
         }
         while let Ok(message) = self.from_journal.recv() {
             if let ToSession::Send(_) = &message {
-                self.heed_journal(message);
+                self.handle_journal(message);
             }
         }
         let mut unwritten = std::mem::take(&mut self.withheld);
@@ -612,8 +533,8 @@ impl<'a> Session<'a> {
         self.note_end();
         let closed = ToJournal::Closed { session: self.id, reason, unanswered, unwritten };
         match self.shared.journal.send(closed) {
-            Ok(()) => end,
-            Err(_) => End::JournalGone,
+            Ok(()) => ended,
+            Err(_) => Ended::JournalGone,
         }
     }
 }
@@ -629,9 +550,6 @@ impl Drop for Session<'_> {
 
 /// Why claimed parts are given back that would be of no use.
 const WITHHELD: &str = "an earlier part of the message was refused";
-/// The peer did not answer our unbind: no matter.
-const UNBOUND: &str = "unbound without an answer";
-
 enum Event {
     Tick,
     Finish,

@@ -3,62 +3,28 @@
 //! It is read as a campaign's file is, and more forgivingly, since each line that is passed over is somebody who asked for
 //! no more messages: whatever is not taken is an [`Entry::Refused`].
 
-use std::io::{self, Cursor, Read};
+use std::io::Read;
 
 use super::error::ImportError;
-use super::reader::{detect_delimiter, is_delimiter};
+use super::header;
+use super::header::{Kind, columns_of};
+use super::reader::is_delimiter;
 use super::records::Records;
-use super::source::{CHUNK_OCTETS, FileEncoding};
+use super::source::{Doubtful, FileEncoding, How};
 use crate::message::address::Country;
 use crate::message::address::dialled;
 use crate::message::address::dialled::{Dialled, DialledError, is_meant_as_number};
 use crate::message::template::{Found, find_column};
-
-/// Names of columns that hold numbers, as they are compared: letters alone, in lower case.
-const NUMBER_COLUMNS: [&str; 34] = [
-    "to",
-    "number",
-    "numbers",
-    "phone",
-    "phones",
-    "phoneno",
-    "phonenumber",
-    "phonenumbers",
-    "mobile",
-    "mobileno",
-    "mobilenumber",
-    "mobilephone",
-    "cell",
-    "cellphone",
-    "msisdn",
-    "telephone",
-    "telephonenumber",
-    "tel",
-    "telefon",
-    "telefonnummer",
-    "handy",
-    "handynummer",
-    "mobil",
-    "mobilnummer",
-    "mobiltelefon",
-    "rufnummer",
-    "nummer",
-    "destination",
-    "recipient",
-    "gsm",
-    "telefono",
-    "telephonemobile",
-    "numero",
-    "movil",
-];
 
 /// How a list is read.
 #[derive(Clone, Debug, Default)]
 pub struct ListSettings {
     /// Defaults to the one of `,` `;` tab `|` that the first line shows.
     pub delimiter: Option<u8>,
-    /// Defaults to UTF-16 where the file begins so, else UTF-8, and where that it is not, Windows-1252.
+    /// Defaults to what the file shows; where that cannot be told, of a number every encoding makes the same.
     pub encoding: Option<FileEncoding>,
+    /// The sheet of a spreadsheet: its name, or its place from 1. Defaults to the first.
+    pub sheet: Option<String>,
     /// The column of the numbers: its name, or its place from 1. Defaults to the one whose name or first value says so.
     pub column: Option<String>,
     /// Where numbers without a country code are of.
@@ -111,7 +77,7 @@ impl std::fmt::Display for Refusal {
 
 /// Reads a list line by line.
 pub struct ListReader<R> {
-    records: Records<Input<R>>,
+    records: Records<R>,
     header: Option<String>,
     column: usize,
     column_name: Option<String>,
@@ -127,25 +93,19 @@ impl<R: Read> ListReader<R> {
         if let Some(delimiter) = settings.delimiter.filter(|&delimiter| !is_delimiter(delimiter)) {
             return Err(ImportError::Delimiter(delimiter));
         }
-        let (input, encoding) = Input::begin(input, settings.encoding).map_err(ImportError::Io)?;
-        let mut records = Records::new(input, encoding, b',', CHUNK_OCTETS);
-        let named = records.take_sep_line()?;
-        let delimiter = match settings.delimiter.or(named) {
-            Some(delimiter) => delimiter,
-            None => {
-                let found;
-                let column = settings.column.as_deref().unwrap_or("to");
-                (found, records) = detect_delimiter(records, column).map_err(|error| match error {
-                    ImportError::Empty => ImportError::EmptyList,
-                    error => error,
-                })?;
-                found
-            }
+        let how = How {
+            encoding: settings.encoding,
+            doubtful: Doubtful::Take,
+            sheet: settings.sheet.clone(),
+            ..How::default()
         };
-        let mut records = records.again_with(delimiter);
-        if !records.advance()? {
-            return Err(ImportError::EmptyList);
-        }
+        let records = Records::new(input, how, b',');
+        let column = settings.column.as_deref().unwrap_or("to");
+        let first = header::first_of_list(records, settings.delimiter, column).map_err(|error| match error {
+            ImportError::Empty => ImportError::EmptyList,
+            error => error,
+        })?;
+        let Some(records) = first else { return Err(ImportError::EmptyList) };
         let cells: Vec<String> = (0..records.len()).map(|n| clean(records.field(n).unwrap_or_default())).collect();
         let (column, is_header) = find(&cells, settings)?;
         Ok(ListReader {
@@ -202,8 +162,7 @@ impl<R: Read> ListReader<R> {
 /// The column of the numbers, and whether the first line is a header.
 fn find(cells: &[String], settings: &ListSettings) -> Result<(usize, bool), ImportError> {
     let numbers: Vec<usize> = (0..cells.len()).filter(|&n| is_meant_as_number(&cells[n], settings.country)).collect();
-    let by_name: Vec<usize> =
-        (0..cells.len()).filter(|&n| NUMBER_COLUMNS.contains(&folded(&cells[n]).as_str())).collect();
+    let by_name = columns_of(Kind::Numbers, cells);
     if let Some(wanted) = &settings.column {
         let place = wanted.parse::<usize>().ok().filter(|place| (1..=cells.len()).contains(place));
         return match (find_column(cells, wanted), place) {
@@ -226,9 +185,7 @@ fn find(cells: &[String], settings: &ListSettings) -> Result<(usize, bool), Impo
 
 /// A single column whose first line has a digit in it: no header, whatever it is.
 fn is_lone_value(cells: &[String]) -> bool {
-    cells.len() == 1
-        && cells[0].contains(|c: char| c.is_numeric())
-        && !NUMBER_COLUMNS.contains(&folded(&cells[0]).as_str())
+    cells.len() == 1 && cells[0].contains(|c: char| c.is_numeric()) && columns_of(Kind::Numbers, cells).is_empty()
 }
 
 fn no_column(wanted: &str, cells: &[String], numbers: &[usize]) -> ImportError {
@@ -236,114 +193,15 @@ fn no_column(wanted: &str, cells: &[String], numbers: &[usize]) -> ImportError {
         column: wanted.to_owned(),
         cure: "name the one with the numbers by --column, or give its place, as in --column 2",
         columns: cells.to_vec(),
+        meant: None,
         looks_like_a_row: !numbers.is_empty(),
     }
-}
-
-/// A name of a column as it is compared.
-fn folded(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect()
 }
 
 /// A cell without what surrounds it and cannot be seen.
 fn clean(cell: &str) -> String {
     let is_seen = |c: &char| !c.is_control() && !matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}');
     cell.chars().filter(is_seen).collect::<String>().trim().to_owned()
-}
-
-/// The file's octets: as they are, or made UTF-8 where it is not said what they are.
-enum Input<R> {
-    Plain(io::Chain<Cursor<Vec<u8>>, R>),
-    Lenient(Lenient<io::Chain<Cursor<Vec<u8>>, R>>),
-}
-
-impl<R: Read> Input<R> {
-    fn begin(mut input: R, encoding: Option<FileEncoding>) -> io::Result<(Input<R>, FileEncoding)> {
-        let mut head = Vec::with_capacity(2);
-        input.by_ref().take(2).read_to_end(&mut head)?;
-        let is_utf16 = matches!(head[..], [0xFF, 0xFE] | [0xFE, 0xFF] | [0, _] | [_, 0]);
-        let whole = Cursor::new(head).chain(input);
-        Ok(match encoding {
-            Some(encoding) => (Input::Plain(whole), encoding),
-            None if is_utf16 => (Input::Plain(whole), FileEncoding::Utf16),
-            None => (Input::Lenient(Lenient::new(whole)), FileEncoding::Utf8),
-        })
-    }
-}
-
-impl<R: Read> Read for Input<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Input::Plain(input) => input.read(out),
-            Input::Lenient(input) => input.read(out),
-        }
-    }
-}
-
-/// UTF-8, with octets that are none read as Windows-1252: of a number every encoding there is makes the same, and a name
-/// that is misread keeps nobody off the list.
-struct Lenient<R> {
-    input: R,
-    raw: Vec<u8>,
-    made: Vec<u8>,
-    given: usize,
-    ended: bool,
-}
-
-impl<R: Read> Lenient<R> {
-    fn new(input: R) -> Lenient<R> {
-        Lenient { input, raw: Vec::new(), made: Vec::new(), given: 0, ended: false }
-    }
-
-    /// Makes the next piece. What may be the beginning of a character waits for its rest.
-    fn fill(&mut self) -> io::Result<()> {
-        self.made.clear();
-        self.given = 0;
-        let kept = self.raw.len();
-        self.raw.resize(kept + CHUNK_OCTETS, 0);
-        let read = loop {
-            match self.input.read(&mut self.raw[kept..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
-            }
-        };
-        self.raw.truncate(kept + read);
-        self.ended = read == 0;
-        let mut rest = &self.raw[..];
-        while !rest.is_empty() {
-            let Err(error) = std::str::from_utf8(rest) else {
-                self.made.extend_from_slice(rest);
-                rest = &[];
-                break;
-            };
-            let (valid, after) = rest.split_at(error.valid_up_to());
-            self.made.extend_from_slice(valid);
-            rest = after;
-            let odd = match error.error_len() {
-                Some(octets) => octets,
-                None if self.ended => rest.len(),
-                None => break,
-            };
-            let (text, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(&rest[..odd]);
-            self.made.extend_from_slice(text.as_bytes());
-            rest = &rest[odd..];
-        }
-        let left = self.raw.len() - rest.len();
-        self.raw.drain(..left);
-        Ok(())
-    }
-}
-
-impl<R: Read> Read for Lenient<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.given == self.made.len() && !self.ended {
-            self.fill()?;
-        }
-        let octets = out.len().min(self.made.len() - self.given);
-        out[..octets].copy_from_slice(&self.made[self.given..self.given + octets]);
-        self.given += octets;
-        Ok(octets)
-    }
 }
 
 #[cfg(test)]

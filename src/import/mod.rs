@@ -6,19 +6,27 @@
 //!
 //! Nothing here knows the journal: its side of the import calls this one.
 
+mod doubts;
 mod error;
+mod facts;
+mod header;
 mod list;
+mod numbers;
 mod reader;
 mod records;
+mod rows;
+mod shown;
 mod source;
 mod tally;
 
 pub use crate::journal::store::lately::SentBy;
 pub use error::{ImportError, Reason, SAR_BESIDE_UDH};
+pub use facts::Facts;
 pub use list::{Entry, ListReader, ListSettings};
+pub use numbers::{NumberCounts, NumberRules, Several, Strictness};
 pub use reader::{Event, FieldColumn, RowReader, Settings, TextSource, is_delimiter};
-pub use source::{FileEncoding, digest_of};
-pub use tally::Tally;
+pub use source::{FileEncoding, Format, digest_of};
+pub use tally::{Saving, Tally};
 
 pub mod campaign;
 pub mod preview;

@@ -1,7 +1,7 @@
 //! What `check` shows of a campaign that was not imported.
 
 use crate::import::campaign::Taken;
-use crate::import::{FieldColumn, SentBy, Tally};
+use crate::import::{Facts, FieldColumn, Format, Saving, SentBy, Tally};
 use crate::journal::model::campaign::{CampaignOptions, Via};
 use crate::journal::query::Stamp;
 use crate::message::fields::{FIELD_NAMES, Field, SubmitFields};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Names that are shown of what there may be many of.
 const SHOWN: usize = 5;
-/// Characters that are shown: whoever mends a text wants to see all of its own.
+/// Characters that are shown: whoever corrects a text wants to see all of its own.
 const CHARACTERS_SHOWN: usize = 20;
 const COLUMNS_SHOWN: usize = 20;
 
@@ -35,7 +35,10 @@ pub fn table(
         many(tally.messages, "message"),
         many(tally.parts, "part")
     )?;
-    for encoding in Encoding::ALL {
+    for line in tally.facts.taken() {
+        writeln!(out, "  {line}")?;
+    }
+    for encoding in Encoding::all() {
         let counted = tally.encoding(encoding);
         if counted.messages == 0 {
             continue;
@@ -69,11 +72,7 @@ pub fn table(
             longest.sms,
             if options.concat == Concat::Payload { "SMS" } else { "parts" },
             longest.units,
-            match longest.encoding {
-                Encoding::Gsm7 => "septets",
-                Encoding::Ucs2 => "UCS2 units",
-                Encoding::Ascii | Encoding::Latin1 => "octets",
-            }
+            longest.encoding.unit_name()
         )?;
     }
     let forcing = tally.forcing_characters();
@@ -94,6 +93,13 @@ pub fn table(
             words.join(", "),
             more(forcing.len(), CHARACTERS_SHOWN)
         )?;
+    }
+    for (saving, level) in tally.savings.iter().zip(["punctuation", "all"]) {
+        // `all` is told where it does more.
+        if saving.messages == 0 || level == "all" && saving.messages == tally.savings[0].messages {
+            continue;
+        }
+        writeln!(out, "  {}", saving_words(tally, saving, level))?;
     }
     let senders = tally.senders();
     let words: Vec<String> = senders
@@ -119,10 +125,11 @@ pub fn table(
     if !unused.is_empty() {
         writeln!(out, "  columns not used: {}", columns(unused))?;
     }
-    if tally.leading_zeros > 0 {
-        let starts = if tally.leading_zeros == 1 { "starts" } else { "start" };
-        let numbers = many(tally.leading_zeros, "number");
-        writeln!(out, "  {numbers} {starts} with 0: is the country code missing?")?;
+    if tally.messages > 0 {
+        writeln!(out, "  numbers: {}", tally.facts.numbers.words())?;
+    }
+    for warning in tally.facts.numbers.warnings() {
+        writeln!(out, "  {warning}")?;
     }
     if tally.suppressed > 0 {
         writeln!(out, "  {} to suppressed numbers will not be sent", many(tally.suppressed, "message"))?;
@@ -130,20 +137,26 @@ pub fn table(
     if !tally.sent_lately.is_empty() {
         writeln!(out, "  {}", sent_lately(&tally.sent_lately))?;
     }
-    if tally.duplicates > 0 {
+    if tally.duplicates.count > 0 {
         writeln!(
             out,
             "  {} will be left out ({}): --allow-duplicates sends them",
-            many(tally.duplicates, "duplicate row"),
-            lines(&tally.duplicate_lines, tally.duplicates)
+            many(tally.duplicates.count, "duplicate row"),
+            tally.duplicates.shown()
         )?;
     }
     if tally.rejected_rows() > 0 {
         writeln!(out, "  {} will be refused:", many(tally.rejected_rows(), "row"))?;
         for (_, words, rejections) in tally.rejections() {
-            let shown = lines(&rejections.lines, rejections.rows);
-            writeln!(out, "    {} ({shown}): {}", number(rejections.rows as i64), escape_terminal(words))?;
+            writeln!(out, "    {}: {}", rejections.words(), escape_terminal(words))?;
         }
+    }
+    let doubts = &tally.facts.doubts;
+    for line in doubts.said() {
+        writeln!(out, "  warning: {line}")?;
+    }
+    if doubts.asked_about() > 0 {
+        writeln!(out, "  `send` and `import` ask about that, or refuse it without --allow-placeholders")?;
     }
     match taken {
         Taken::No => {}
@@ -177,7 +190,7 @@ pub fn json(
     let is_shown = |encoding: &Encoding| {
         matches!(encoding, Encoding::Gsm7 | Encoding::Ucs2) || tally.encoding(*encoding).messages > 0
     };
-    let encodings = Encoding::ALL.into_iter().filter(is_shown).map(|encoding| {
+    let encodings = Encoding::all().filter(is_shown).map(|encoding| {
         let counted = tally.encoding(encoding);
         json!({ "encoding": encoding.name(), "messages": counted.messages, "parts": counted.parts })
     });
@@ -186,7 +199,7 @@ pub fn json(
         .rejections()
         .iter()
         .map(|(code, words, rejections)| {
-            json!({ "code": code, "reason": words, "rows": rejections.rows, "lines": rejections.lines })
+            json!({ "code": code, "reason": words, "rows": rejections.count, "lines": rejections.lines })
         })
         .collect();
     let in_journal = match taken {
@@ -210,16 +223,36 @@ pub fn json(
         "encodings": encodings,
         "messages_by_parts": tally.by_parts,
         "unused_columns": tally.unused_columns,
+        "read_as": reading_json(&tally.facts),
+        "doubtful": tally.facts.doubts.kinds().map(|(doubt, of)| json!({
+            "code": doubt.code(), "messages": of.rows.count, "lines": of.rows.lines, "sample": of.sample })).collect::<Vec<_>>(),
         "fields": travelling(options, tally).0.iter().map(|(name, value)| json!({
             "field": name, "value": value })).collect::<Vec<_>>(),
         "field_columns": tally.field_columns.iter().map(|of| json!({
             "field": of.field.to_string(), "messages": of.set, "empty": of.empty, "sample": of.sample })).collect::<Vec<_>>(),
         "forced_to_ucs2_by": tally.forcing_characters().iter().map(|(character, messages)| json!({
             "character": character, "messages": messages })).collect::<Vec<_>>(),
+        "transliterate": tally.savings.iter().zip(["punctuation", "all"]).map(|(saving, level)| json!({
+            "level": level, "messages": saving.messages, "parts_saved": saving.parts, "sms_saved": saving.sms,
+            "amount_saved": tally.prices.as_ref().map(|_| saving.amount.plain()),
+            "characters": saving.characters.iter().map(|(character, lines)| json!({
+                "character": character, "lines": lines })).collect::<Vec<_>>() })).collect::<Vec<_>>(),
+        "cost": tally.prices.as_ref().map(|prices| json!({
+            "currency": prices.currency, "amount": tally.bill.total.plain(),
+            "countries": tally.bill.by_country().iter().map(|line| json!({
+                "country": line.country, "messages": line.messages, "sms": line.sms,
+                "amount": line.amount.plain() })).collect::<Vec<_>>(),
+            "unpriced_messages": tally.bill.unpriced, "unpriced_numbers": tally.bill.unpriced_numbers })),
         "senders": tally.senders().iter().map(|(sender, messages)| json!({
             "sender": sender, "messages": messages })).collect::<Vec<_>>(),
-        "duplicate_rows": tally.duplicates,
-        "duplicate_lines": tally.duplicate_lines,
+        "numbers": tally.facts.numbers.groups().iter().map(|group| json!({
+            "beginning": group.beginning, "digits": group.digits, "numbers": group.numbers,
+            "looks_national": group.is_doubtful })).collect::<Vec<_>>(),
+        "fixed_lines": tally.facts.numbers.fixed.count,
+        "service_numbers": tally.facts.numbers.services.count,
+        "numbers_rewritten": tally.facts.numbers.rewritten,
+        "duplicate_rows": tally.duplicates.count,
+        "duplicate_lines": tally.duplicates.lines,
         "suppressed": tally.suppressed,
         "sent_lately": tally.sent_lately.iter().map(|sent| json!({
             "campaign": sent.campaign, "numbers": sent.numbers, "last": Stamp(sent.last).to_string() })).collect::<Vec<_>>(),
@@ -231,6 +264,47 @@ pub fn json(
     });
     serde_json::to_writer_pretty(&mut *out, &value)?;
     writeln!(out)
+}
+
+/// How the file was taken.
+fn reading_json(facts: &Facts) -> serde_json::Value {
+    json!({
+        "format": facts.format.map_or("text", Format::name),
+        "sheet": facts.sheet.as_ref().map(|sheet| &sheet.name),
+        "encoding": facts.guessed.as_ref().map(|reading| reading.encoding.name()),
+        "encoding_words": facts.guessed.as_ref().map(|reading| &reading.words),
+        "header_line": facts.header_line,
+        "to_column": facts.to_column,
+        "text_column": facts.text_column,
+        "mentioned_columns": facts.mentioned,
+        "short_rows": facts.short_rows.count,
+    })
+}
+
+/// What `--transliterate` would save, in words.
+fn saving_words(tally: &Tally, saving: &Saving, level: &str) -> String {
+    let price = match &tally.prices {
+        Some(prices) if saving.sms > 0 => format!(", {} {}", saving.amount, prices.currency),
+        _ => String::new(),
+    };
+    let characters: Vec<String> = saving
+        .characters
+        .iter()
+        .take(CHARACTERS_SHOWN)
+        .map(|(character, lines)| {
+            let s = if lines.len() == 1 { "" } else { "s" };
+            let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            format!("{} in line{s} {}", named(*character), lines.join(", "))
+        })
+        .collect();
+    format!(
+        "--transliterate {level} would make {} GSM 7-bit and save {} ({} SMS{price}): {}{}",
+        many(saving.messages, "message"),
+        many(saving.parts, "part"),
+        number(saving.sms as i64),
+        characters.join("; "),
+        more(saving.characters.len(), CHARACTERS_SHOWN)
+    )
 }
 
 /// The fields and TLVs that all messages of a campaign travel with, by name with their values, and the columns that set
@@ -247,10 +321,10 @@ fn set_to(name: &str, value: &str) -> String {
 /// What a column of a field's name sets, in words.
 fn column_words(of: &FieldColumn, general: &[(String, String)]) -> String {
     let name = of.field.to_string();
-    let sample = of
-        .sample
-        .as_deref()
-        .map_or_else(String::new, |value| format!(" (the first: {})", escape_terminal(&excerpt(value))));
+    let sample = of.sample.as_deref().map_or_else(String::new, |value| match &of.understood {
+        Some(understood) => format!(" (the first: {}, which is {understood})", escape_terminal(&excerpt(value))),
+        None => format!(" (the first: {})", escape_terminal(&excerpt(value))),
+    });
     let mut words = format!("{name} by its column: {}{sample}", many(of.set, "message"));
     if of.empty > 0 {
         let (have, go) = if of.empty == 1 { ("has", "goes") } else { ("have", "go") };
@@ -337,12 +411,6 @@ fn more(all: usize, shown: usize) -> String {
 
 fn many(n: u64, what: &str) -> String {
     count(n as i64, what)
-}
-
-fn lines(shown: &[u64], all: u64) -> String {
-    let words: Vec<String> = shown.iter().map(ToString::to_string).collect();
-    let more = if (shown.len() as u64) < all { ", …" } else { "" };
-    format!("line{} {}{more}", if all == 1 { "" } else { "s" }, words.join(", "))
 }
 
 /// A time span as a person says it.

@@ -3,20 +3,25 @@
 use crate::journal::store::lately::SentBy;
 use std::collections::{BTreeMap, HashMap};
 
+use super::facts::Facts;
 use super::reader::{Event, FieldColumn, Rejected, Row};
+use super::rows::Rows;
+use crate::message::prices::{Amount, Bill, PriceList};
 use crate::message::text;
-use crate::message::text::Encoding;
+use crate::message::text::transliterate::{self, Transliterate};
+use crate::message::text::{Encoding, Policy, ShiftTables};
 
-/// Lines that are kept for each reason of rejection.
-const LINES_SHOWN: usize = 10;
 /// Different reasons of rejection that are counted each; beyond them those of a kind are counted together.
 const REASONS_MAX: usize = 200;
 /// Different senders that are counted each; the rest are counted together.
 const SENDERS_MAX: usize = 1000;
+/// Lines that are kept of a character that would be replaced.
+const CHARACTER_LINES: usize = 5;
 /// Different characters that are counted each.
 const CHARACTERS_MAX: usize = 4096;
 
 /// Adds up the events of a file.
+/// The sums of one pass, which `check` shows.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Rows of any kind.
@@ -30,41 +35,55 @@ pub struct Tally {
     /// Messages that the suppression list holds back; not among `messages`.
     pub suppressed: u64,
     /// Rows whose number came before.
-    pub duplicates: u64,
-    /// Lines of the first of them.
-    pub duplicate_lines: Vec<u64>,
+    pub duplicates: Rows,
     /// Rows rejected, by the code of the reason and its words.
-    rejected: BTreeMap<(&'static str, String), Rejections>,
+    rejected: BTreeMap<(&'static str, String), Rows>,
     /// Messages of each number of parts.
     pub by_parts: BTreeMap<u8, u64>,
-    /// Messages whose number starts with 0, so that it hardly is international.
-    pub leading_zeros: u64,
     /// Messages of senders beyond the first thousand different ones.
     pub other_senders: u64,
     /// Columns of the file that nothing is taken from.
     pub unused_columns: Vec<String>,
+    /// How the file was taken, and what in it is doubtful.
+    pub facts: Facts,
     /// Columns that set fields, as far as messages would be sent.
     pub field_columns: Vec<FieldColumn>,
     /// Campaigns that sent to its numbers in the last 24 hours.
     pub sent_lately: Vec<SentBy>,
+    /// What a part costs, where that is known.
+    pub prices: Option<PriceList>,
+    /// What the messages come to by it.
+    pub bill: Bill,
+    /// What --transliterate would save, by level: where it is off, and texts are UCS2 for characters that it replaces.
+    pub savings: [Saving; 2],
     /// Destination and text of the first message that would be sent.
     pub first: Option<(String, String)>,
     /// By [`Encoding::stored`].
-    encodings: [EncodingTally; Encoding::ALL.len()],
+    encodings: [EncodingTally; Encoding::COUNT],
     senders: HashMap<String, u64>,
+    /// Messages of the SMSC's default sender. Not in the map: to compare the empty key with another costs a tenth of the whole
+    /// reading of a file, since it points nowhere and the processor has to find that out.
+    default_sender: u64,
     forced: HashMap<char, u64>,
     /// Those of the message at hand.
     forcing: Vec<char>,
+    transliterated: String,
     longest: Option<Longest>,
 }
 
-/// Rows that were rejected for one reason.
+/// What replacing characters would save.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rejections {
-    /// How many.
-    pub rows: u64,
-    /// The lines of the first ten.
-    pub lines: Vec<u64>,
+pub struct Saving {
+    /// Messages that would be GSM 7-bit.
+    pub messages: u64,
+    /// Parts fewer.
+    pub parts: u64,
+    /// SMS fewer.
+    pub sms: u64,
+    /// What these cost, where prices are known.
+    pub amount: Amount,
+    /// The characters, and the first lines that have them.
+    pub characters: BTreeMap<char, Vec<u64>>,
 }
 
 /// Messages of one encoding.
@@ -107,10 +126,7 @@ impl Tally {
             Event::Row(row) => self.note_row(row),
             Event::Rejected(rejected) => self.note_rejected(rejected),
             Event::Duplicate(duplicate) => {
-                self.duplicates += 1;
-                if self.duplicate_lines.len() < LINES_SHOWN {
-                    self.duplicate_lines.push(duplicate.line);
-                }
+                self.duplicates.note(duplicate.line);
             }
         }
     }
@@ -121,15 +137,15 @@ impl Tally {
     }
 
     /// The reasons of rejection, each as its code and in words, the most frequent first.
-    pub fn rejections(&self) -> Vec<(&'static str, &str, &Rejections)> {
+    pub fn rejections(&self) -> Vec<(&'static str, &str, &Rows)> {
         let mut all: Vec<_> = self.rejected.iter().map(|((code, words), rows)| (*code, words.as_str(), rows)).collect();
-        all.sort_by_key(|(_, _, rejections)| (std::cmp::Reverse(rejections.rows), rejections.lines.first().copied()));
+        all.sort_by_key(|(_, _, rejections)| (std::cmp::Reverse(rejections.count), rejections.lines.first().copied()));
         all
     }
 
     /// Rows rejected for any reason.
     pub fn rejected_rows(&self) -> u64 {
-        self.rejected.values().map(|rejections| rejections.rows).sum()
+        self.rejected.values().map(|rejections| rejections.count).sum()
     }
 
     /// Messages of one encoding.
@@ -139,7 +155,8 @@ impl Tally {
 
     /// Senders and their messages, the busiest first; the empty one is the SMSC's default.
     pub fn senders(&self) -> Vec<(&str, u64)> {
-        busiest(self.senders.iter().map(|(sender, &messages)| (sender.as_str(), messages)))
+        let default = Some(("", self.default_sender)).filter(|(_, messages)| *messages > 0);
+        busiest(self.senders.iter().map(|(sender, &messages)| (sender.as_str(), messages)).chain(default))
     }
 
     /// The characters that made messages UCS2, and of how many each, the busiest first: what to replace to save parts. A
@@ -165,16 +182,21 @@ impl Tally {
         self.parts += u64::from(segmentation.parts);
         self.sms += u64::from(segmentation.sms);
         *self.by_parts.entry(segmentation.parts).or_default() += 1;
-        self.leading_zeros += u64::from(row.destination.digits().starts_with('0'));
+        if let Some(prices) = &self.prices {
+            self.bill.note(prices, row.destination.digits(), segmentation.sms.into());
+        }
         let encoding = &mut self.encodings[usize::from(segmentation.encoding.stored())];
         encoding.messages += 1;
         encoding.parts += u64::from(segmentation.parts);
         encoding.sample.get_or_insert_with(|| (row.text.to_owned(), segmentation.forced_by));
         if segmentation.forced_by.is_some() {
             self.note_forcing(row);
+            self.note_savings(row);
         }
         let sender = row.source.unwrap_or_default();
-        if let Some(messages) = self.senders.get_mut(sender) {
+        if sender.is_empty() {
+            self.default_sender += 1;
+        } else if let Some(messages) = self.senders.get_mut(sender) {
             *messages += 1;
         } else if self.senders.len() < SENDERS_MAX {
             self.senders.insert(sender.to_owned(), 1);
@@ -200,16 +222,44 @@ impl Tally {
         }
     }
 
+    /// What would become of a text that is UCS2, if characters were replaced.
+    fn note_savings(&mut self, row: &Row<'_>) {
+        for (saving, level) in self.savings.iter_mut().zip([Transliterate::Punctuation, Transliterate::All]) {
+            if !transliterate::to_gsm(row.text, level, row.alphabet, ShiftTables::Off, &mut self.transliterated) {
+                continue;
+            }
+            let policy = Policy { alphabet: row.alphabet, concat: row.concat, ..Policy::default() };
+            let Ok(made) = text::segment(&self.transliterated, policy) else { continue };
+            let parts = u64::from(row.segmentation.parts.saturating_sub(made.parts));
+            let sms = u64::from(row.segmentation.sms.saturating_sub(made.sms));
+            saving.messages += 1;
+            saving.parts += parts;
+            saving.sms += sms;
+            if let Some(prices) = &self.prices {
+                saving.amount = saving.amount.plus(prices.of(row.destination.digits()).amount.times(sms));
+            }
+            for character in text::forcing_characters(row.text, row.alphabet) {
+                let known = saving.characters.len();
+                let Some(lines) = (match saving.characters.get_mut(&character) {
+                    Some(lines) => Some(lines),
+                    None if known < CHARACTERS_MAX => Some(saving.characters.entry(character).or_default()),
+                    None => None,
+                }) else {
+                    continue;
+                };
+                if lines.last() != Some(&row.line) && lines.len() < CHARACTER_LINES {
+                    lines.push(row.line);
+                }
+            }
+        }
+    }
+
     fn note_rejected(&mut self, rejected: &Rejected<'_>) {
         let mut reason = (rejected.reason.code(), rejected.reason.to_string());
         if self.rejected.len() >= REASONS_MAX && !self.rejected.contains_key(&reason) {
             reason.1 = "other reasons of this kind: import the file, and `report --rejected-rows` tells them".into();
         }
-        let rejections = self.rejected.entry(reason).or_default();
-        rejections.rows += 1;
-        if rejections.lines.len() < LINES_SHOWN {
-            rejections.lines.push(rejected.line);
-        }
+        self.rejected.entry(reason).or_default().note(rejected.line);
     }
 }
 

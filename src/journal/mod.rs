@@ -8,12 +8,14 @@
 //! | [`matcher`] | whose a receipt is | model, store |
 //! | [`writer`] | the journal thread, the only writer while it sends: recovery, claims, what came, retries | all of these |
 //! | [`query`], [`verify`] | what reports read; whether the journal agrees with itself | model, store |
+//! | [`handle`] | an open journal as the rooms outside hold it: no SQL can be run on it there | |
 //! | [`migrate`] | what brings the journal of an older program up to date | |
 //! | `testkit` | fixtures of tests | |
 
 pub mod beside;
 pub mod error;
 pub mod files;
+pub mod handle;
 pub mod matcher;
 pub mod migrate;
 pub mod model;
@@ -30,6 +32,6 @@ pub mod writer;
 pub use crate::platform::clock::now_ms;
 pub use beside::beside;
 pub use error::JournalError;
-pub use open::{open_existing, open_or_create, open_read_only, open_untouched};
+pub use handle::{Journal, open_existing, open_or_create, open_read_only, open_untouched};
 pub use store::notes::{campaign_id, is_real, note, set_note};
 pub use writer::incoming::words;

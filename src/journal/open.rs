@@ -31,7 +31,7 @@ pub(in crate::journal) const CHECKPOINT_PAGES: i64 = 8_000;
 pub(in crate::journal) const CACHE_KIB: i64 = 16_384;
 
 /// Opens the journal at `path` for writing, making it where there is none.
-pub fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
+pub(in crate::journal) fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
     crate::journal::files::regular::check(path)?;
     // Made by us, so that it is private from its first octet; SQLite gives its side files the same permissions.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -49,12 +49,12 @@ pub(in crate::journal) fn announce(path: &Path) {
 }
 
 /// Opens the journal at `path` for writing; it must be there.
-pub fn open_existing(path: &Path) -> Result<Connection, JournalError> {
+pub(in crate::journal) fn open_existing(path: &Path) -> Result<Connection, JournalError> {
     open_to_write(path).map_err(|error| error.at(path))
 }
 
 /// Opens the journal at `path` for reading only. One that an older program made is read from an upgraded copy.
-pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
+pub(in crate::journal) fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
     let connection = connect_to_read(path)?;
     let at = |error: JournalError| error.at(path);
     match migrate::age(&connection).map_err(at)? {
@@ -91,7 +91,7 @@ pub(in crate::journal) fn connect_to_read(path: &Path) -> Result<Connection, Jou
 
 /// Opens the journal at `path` for reading only, and leaves no file beside it that was not there: SQLite makes an index of
 /// the WAL even for a reader, and a reader cannot remove it.
-pub fn open_untouched(path: &Path) -> Result<Connection, JournalError> {
+pub(in crate::journal) fn open_untouched(path: &Path) -> Result<Connection, JournalError> {
     // One whose making was cut short holds nothing yet: it is made by the next that writes to it.
     if fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0) && !beside(path, "-wal").exists() {
         return Err(JournalError::Missing(path.into()));

@@ -1,6 +1,6 @@
+use super::JournalError;
 use super::model::VERSION;
-use super::open::is_folded;
-use super::*;
+use super::open::{is_folded, open_existing, open_or_create, open_read_only};
 use rusqlite::Connection;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

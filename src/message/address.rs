@@ -7,7 +7,7 @@ use crate::words::escape::name_character;
 pub mod dialled;
 mod plan;
 
-pub use plan::Country;
+pub use plan::{Country, Kind, calling_code, country_of, is_plausible};
 
 /// Digits that a destination has, at least and at most.
 pub const DESTINATION_DIGITS: std::ops::RangeInclusive<usize> = 4..=16;

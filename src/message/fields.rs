@@ -3,13 +3,19 @@
 //!
 //! They are kept in the journal as compact JSON that holds only what was set. Pure: nothing here does I/O.
 
+mod problem;
 mod time;
+mod tlvs;
+
+pub use problem::{FieldError, Problem};
+pub use time::words as time_words;
+pub use tlvs::Tlvs;
+use tlvs::{is_hex, parse_hex, shown_octets};
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::words::escape::name_value;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 /// What an operator set; everything else is as the program has it. Ranges are those of SMPP v3.4, 5.2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,38 +64,12 @@ pub struct SubmitFields {
     /// 0 to 254.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sm_default_msg_id: Option<u8>,
+    /// The elements of a user data header that the operator gave, in hexadecimal: only with octets, never with a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub udh: Option<String>,
     /// Optional parameters, in ascending order of their tags.
     #[serde(skip_serializing_if = "Tlvs::is_empty")]
     pub tlvs: Tlvs,
-}
-
-/// Optional parameters by tag, each tag once. In JSON an object: `{"0x1400":"6869"}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tlvs(Vec<(u16, Vec<u8>)>);
-
-impl Tlvs {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Tags and values, in ascending order of the tags.
-    pub fn iter(&self) -> impl Iterator<Item = (u16, &[u8])> {
-        self.0.iter().map(|(tag, value)| (*tag, value.as_slice()))
-    }
-
-    /// The value of a tag.
-    pub fn get(&self, tag: u16) -> Option<&[u8]> {
-        self.0.binary_search_by_key(&tag, |(tag, _)| *tag).ok().map(|i| self.0[i].1.as_slice())
-    }
-
-    /// Sets the value of a tag, in place of an earlier one.
-    pub fn set(&mut self, tag: u16, value: Vec<u8>) {
-        match self.0.binary_search_by_key(&tag, |(tag, _)| *tag) {
-            Ok(i) => self.0[i].1 = value,
-            Err(i) => self.0.insert(i, (tag, value)),
-        }
-    }
 }
 
 /// A field that can be set by name.
@@ -158,12 +138,14 @@ const CSTRING: &str = "cstring";
 const TLV_OCTETS_MAX: usize = 65_535;
 
 impl Field {
-    /// The field of this name, which for replace_if_present_flag may leave out the `_flag`; `None` for a name that is no
+    /// The field of this name, in whatever case, which for replace_if_present_flag may leave out the `_flag`; `None` for a name that is no
     /// field's, an error for a `tlv:` that cannot be set.
     pub fn from_name(name: &str) -> Result<Option<Field>, FieldError> {
-        let Some(tag) = name.strip_prefix("tlv:") else {
-            let name = if name == "replace_if_present" { "replace_if_present_flag" } else { name };
-            return Ok(FIELD_NAMES.iter().find(|(known, _)| *known == name).map(|&(_, field)| field));
+        let is_tlv = name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("tlv:"));
+        let Some(tag) = name.get(4..).filter(|_| is_tlv) else {
+            let is = |known: &str| known.eq_ignore_ascii_case(name);
+            let known = if is("replace_if_present") { "replace_if_present_flag" } else { name };
+            return Ok(FIELD_NAMES.iter().find(|(is, _)| is.eq_ignore_ascii_case(known)).map(|&(_, field)| field));
         };
         let (tag, is_string) = match tag.split_once(':') {
             Some((tag, form)) if form.eq_ignore_ascii_case(CSTRING) => (tag, true),
@@ -181,6 +163,11 @@ impl Field {
 }
 
 impl Field {
+    /// Whether its value is a time.
+    pub fn is_time(self) -> bool {
+        matches!(self, Field::ScheduleDeliveryTime | Field::ValidityPeriod)
+    }
+
     /// The tag of an optional parameter.
     pub fn tag(self) -> Option<u16> {
         match self {
@@ -218,122 +205,6 @@ impl fmt::Display for Field {
     }
 }
 
-/// A value that a field cannot take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
-    /// The field, as it was named.
-    pub field: String,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// What is wrong with a value or a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// A number out of the range, or no number at all.
-    Range {
-        /// As it was typed.
-        value: String,
-        /// The largest that is allowed; the smallest is 0.
-        max: u8,
-    },
-    /// A text that is too long.
-    Text {
-        /// How many characters it has.
-        found: usize,
-        /// The most that are allowed.
-        max: usize,
-    },
-    /// A text with other than ASCII characters.
-    NotAscii,
-    /// A time in no known form.
-    Time(String),
-    /// A duration that the relative form cannot hold.
-    Duration(String),
-    /// A time of no length.
-    Zero(String),
-    /// A moment that has come.
-    Passed {
-        /// As SMPP writes it.
-        value: String,
-        /// For people, in UTC.
-        moment: String,
-    },
-    /// A data_coding of binary data.
-    Binary(u8),
-    /// `0x` followed by other than pairs of hexadecimal digits.
-    Hex,
-    /// An optional parameter that is too long.
-    Length,
-    /// A `tlv:` without a tag of up to four hexadecimal digits.
-    Tag,
-    /// An optional parameter that the program sets by itself.
-    OwnTag,
-    /// `1.10716E+18`: a spreadsheet rounded the id, and its digits are lost.
-    Spreadsheet,
-    /// A C-octet string with a NUL within.
-    Nul,
-}
-
-impl FieldError {
-    fn new(field: &str, problem: Problem) -> FieldError {
-        FieldError { field: field.to_owned(), problem }
-    }
-}
-
-impl fmt::Display for FieldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", name_value(&self.field), self.problem)
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Problem::Range { value, max } => write!(f, "`{}` is not a number from 0 to {max}", name_value(value)),
-            Problem::Text { found, max } => write!(f, "it has {found} characters, and at most {max} are allowed"),
-            Problem::NotAscii => f.write_str("only ASCII characters are allowed"),
-            Problem::Time(value) => write!(
-                f,
-                "`{}` is not a time: write a duration such as 2h, 30m or 3d, a time with its offset such as \
-                 2026-12-24T09:00+01:00 (of a day that exists, 2000 to 2099), or SMPP's YYMMDDhhmmsstnnp (nn from 00 to \
-                 48) or YYMMDDhhmmss000R",
-                name_value(value)
-            ),
-            Problem::Duration(value) => {
-                write!(f, "`{}` is not between 1s and 31d: write SMPP's YYMMDDhhmmss000R for more", name_value(value))
-            }
-            Problem::Zero(value) => {
-                write!(f, "`{}` is no time at all: leave it out, or write a duration such as 2h", name_value(value))
-            }
-            Problem::Passed { value, moment } => {
-                write!(f, "`{}` has passed: it was at {moment}", name_value(value))
-            }
-            Problem::Binary(coding) => write!(
-                f,
-                "{coding} means binary data, and a text is none: use 1 (ASCII), 3 (Latin-1), 8 (UCS2), or leave it out"
-            ),
-            Problem::Hex => {
-                f.write_str("after 0x come pairs of hexadecimal digits; for a text that starts so, write it in hex")
-            }
-            Problem::Length => write!(f, "an optional parameter has at most {TLV_OCTETS_MAX} octets"),
-            Problem::Tag => f.write_str(
-                "name the tag as tlv:0x and up to four hexadecimal digits, for example tlv:0x1400, or tlv:0x1400:cstring \
-                 for a text that ends in a NUL",
-            ),
-            Problem::Spreadsheet => f.write_str(
-                "a spreadsheet rewrote the id in scientific notation and its digits are lost: export the column as text",
-            ),
-            Problem::Nul => f.write_str("there is a NUL within a text that a NUL ends"),
-            Problem::OwnTag => {
-                f.write_str("this parameter carries the text or its parts and is set by the program alone")
-            }
-        }
-    }
-}
-
-impl std::error::Error for FieldError {}
-
 impl SubmitFields {
     /// Whether the operator gave a user_message_reference among them.
     pub fn names_reference(&self) -> bool {
@@ -342,15 +213,38 @@ impl SubmitFields {
 
     /// Sets a field by name. `Ok(false)`: there is no field of that name. An empty value leaves the field as it was.
     pub fn set(&mut self, name: &str, value: &str) -> Result<bool, FieldError> {
+        self.set_in(name, value, None)
+    }
+
+    /// As [`set`](SubmitFields::set); times without an offset are those of `zone`.
+    pub fn set_in(&mut self, name: &str, value: &str, zone: Option<&TimeZone>) -> Result<bool, FieldError> {
         match Field::from_name(name)? {
-            Some(field) => self.set_field(field, value).map(|()| true),
+            Some(field) => self.set_field_in(field, value, zone).map(|()| true),
             None => Ok(false),
         }
+    }
+
+    /// Why no text can have this data_coding, unless somebody says what its octets are; `None`: it can.
+    pub fn no_text(data_coding: u8) -> Option<FieldError> {
+        let coding = Problem::Coding(data_coding);
+        let is_text = crate::message::text::Encoding::of_data_coding(data_coding).is_some();
+        (!is_text).then(|| FieldError::new("data_coding", coding))
+    }
+
+    /// Why these fields do not go with a text: they announce a user data header.
+    pub fn header_missing(&self) -> Option<FieldError> {
+        let announced = self.esm_class.is_some_and(crate::wire::values::esm_class::has_udh);
+        (announced && self.udh.is_none()).then(|| FieldError::new("esm_class", Problem::NoHeader))
     }
 
     /// Sets a field. Numbers are decimal or `0x` hexadecimal; an optional parameter is `0x` and pairs of hexadecimal
     /// digits, or else a text, in UTF-8. An empty value leaves the field as it was.
     pub fn set_field(&mut self, field: Field, value: &str) -> Result<(), FieldError> {
+        self.set_field_in(field, value, None)
+    }
+
+    /// As [`set_field`](SubmitFields::set_field); times without an offset are those of `zone`.
+    pub fn set_field_in(&mut self, field: Field, value: &str, zone: Option<&TimeZone>) -> Result<(), FieldError> {
         let value = value.trim();
         if value.is_empty() {
             return Ok(());
@@ -369,8 +263,8 @@ impl SubmitFields {
                 Field::EsmClass => self.esm_class = number(255)?,
                 Field::ProtocolId => self.protocol_id = number(255)?,
                 Field::PriorityFlag => self.priority_flag = number(3)?,
-                Field::ScheduleDeliveryTime => self.schedule_delivery_time = Some(time::parse(value)?),
-                Field::ValidityPeriod => self.validity_period = Some(time::parse(value)?),
+                Field::ScheduleDeliveryTime => self.schedule_delivery_time = Some(time::parse(value, zone)?),
+                Field::ValidityPeriod => self.validity_period = Some(time::parse(value, zone)?),
                 Field::RegisteredDelivery => self.registered_delivery = number(31)?,
                 Field::ReplaceIfPresentFlag => self.replace_if_present_flag = number(1)?,
                 Field::DataCoding => self.data_coding = text_coding(number(255)?)?,
@@ -405,6 +299,17 @@ impl SubmitFields {
         [scheduled, valid].into_iter().flatten().filter_map(time::passes_at).min()
     }
 
+    /// Sets the data_coding of a message of octets: whoever gives them says what they are.
+    pub fn set_coding_of_octets(&mut self, value: &str) -> Result<(), FieldError> {
+        let value = value.trim();
+        if !value.is_empty() {
+            let problem = Problem::Range { value: value.to_owned(), max: u8::MAX };
+            let coding = parse_number(value).ok_or_else(|| FieldError::new("data_coding", problem))?;
+            self.data_coding = Some(coding);
+        }
+        Ok(())
+    }
+
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         *self == SubmitFields::default()
@@ -417,7 +322,7 @@ impl SubmitFields {
         }
         take!(service_type source_addr_ton source_addr_npi dest_addr_ton dest_addr_npi esm_class protocol_id priority_flag
               schedule_delivery_time validity_period registered_delivery replace_if_present_flag data_coding
-              sm_default_msg_id);
+              sm_default_msg_id udh);
         for (tag, value) in other.tlvs.iter() {
             self.tlvs.set(tag, value.to_vec());
         }
@@ -553,181 +458,5 @@ fn is_rounded(value: &str) -> bool {
     }
 }
 
-/// The value of an optional parameter as people read it.
-fn shown_octets(value: &[u8]) -> String {
-    let text = value.strip_suffix(b"\0").unwrap_or(value);
-    match std::str::from_utf8(text) {
-        Ok(text) if !text.is_empty() && !text.contains(char::is_control) => text.to_owned(),
-        _ => format!("0x{}", crate::words::escape::hex(value)),
-    }
-}
-
-fn is_hex(digits: &str) -> bool {
-    !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_hexdigit())
-}
-
-fn parse_hex(digits: &str) -> Option<Vec<u8>> {
-    let (pairs, odd) = digits.as_bytes().as_chunks::<2>();
-    let nibble = |octet: u8| char::from(octet).to_digit(16).map(|nibble| nibble as u8);
-    let octet = |pair: &[u8; 2]| Some((nibble(pair[0])? << 4) | nibble(pair[1])?);
-    if odd.is_empty() { pairs.iter().map(octet).collect() } else { None }
-}
-
-impl Serialize for Tlvs {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter().map(|(tag, value)| {
-            let hex: String = value.iter().map(|octet| format!("{octet:02x}")).collect();
-            (format!("0x{tag:04X}"), hex)
-        }))
-    }
-}
-
-impl<'de> Deserialize<'de> for Tlvs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tlvs, D::Error> {
-        use serde::de::Error;
-        let map = std::collections::BTreeMap::<String, String>::deserialize(deserializer)?;
-        let mut tlvs = Tlvs::default();
-        for (tag, hex) in map {
-            let digits = tag.strip_prefix("0x").unwrap_or(&tag);
-            let tag = u16::from_str_radix(digits, 16).map_err(D::Error::custom)?;
-            tlvs.set(tag, parse_hex(&hex).ok_or_else(|| D::Error::custom("not hexadecimal"))?);
-        }
-        Ok(tlvs)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn what_is_set_is_kept_as_json() {
-        for (name, value, json) in [
-            ("service_type", "WAP", r#"{"service_type":"WAP"}"#),
-            ("source_addr_ton", "5", r#"{"source_addr_ton":5}"#),
-            ("source_addr_npi", "18", r#"{"source_addr_npi":18}"#),
-            ("dest_addr_ton", "0", r#"{"dest_addr_ton":0}"#),
-            ("dest_addr_npi", " 1 ", r#"{"dest_addr_npi":1}"#),
-            ("esm_class", "0x80", r#"{"esm_class":128}"#),
-            ("protocol_id", "0x41", r#"{"protocol_id":65}"#),
-            ("priority_flag", "3", r#"{"priority_flag":3}"#),
-            ("schedule_delivery_time", "261123120000004+", r#"{"schedule_delivery_time":"261123120000004+"}"#),
-            ("validity_period", "2h", r#"{"validity_period":"000000020000000R"}"#),
-            ("registered_delivery", "17", r#"{"registered_delivery":17}"#),
-            ("replace_if_present_flag", "1", r#"{"replace_if_present_flag":1}"#),
-            ("data_coding", "0x18", r#"{"data_coding":24}"#),
-            ("sm_default_msg_id", "254", r#"{"sm_default_msg_id":254}"#),
-            ("tlv:0x1400", "hi", r#"{"tlvs":{"0x1400":"6869"}}"#),
-            ("tlv:0x204", "0x00fF", r#"{"tlvs":{"0x0204":"00ff"}}"#),
-            ("tlv:0x204", "0x", r#"{"tlvs":{"0x0204":""}}"#),
-            ("tlv:0x1401:cstring", "1107", r#"{"tlvs":{"0x1401":"3131303700"}}"#),
-            ("tlv:0x1401:CString", "0x3100", r#"{"tlvs":{"0x1401":"3100"}}"#),
-            ("tlv:0x1401:cstring", "0x31", r#"{"tlvs":{"0x1401":"3100"}}"#),
-            ("tlv:0x1401:cstring", "0x", r#"{"tlvs":{"0x1401":"00"}}"#),
-            ("tlv:0x1401", "12E18", r#"{"tlvs":{"0x1401":"3132453138"}}"#),
-            ("tlv:0x1401", "1107160000000003213", r#"{"tlvs":{"0x1401":"31313037313630303030303030303033323133"}}"#),
-            ("priority_flag", "", "{}"),
-        ] {
-            let mut fields = SubmitFields::default();
-            assert_eq!(fields.set(name, value), Ok(true), "{name}");
-            assert_eq!(fields.to_json(), json);
-            assert_eq!(SubmitFields::from_json(json).unwrap(), fields);
-            assert_eq!(fields.is_empty(), json == "{}");
-        }
-        assert_eq!(SubmitFields::default().set("colour", "red"), Ok(false));
-        assert!(SubmitFields::from_json(r#"{"colour":"red"}"#).is_err());
-    }
-
-    #[test]
-    fn what_cannot_be_set() {
-        let range = |value: &str, max| Problem::Range { value: value.to_owned(), max };
-        for (name, value, problem) in [
-            ("priority_flag", "4", range("4", 3)),
-            ("priority_flag", "-1", range("-1", 3)),
-            ("priority_flag", "+1", range("+1", 3)),
-            ("data_coding", "256", range("256", 255)),
-            ("data_coding", "0x", range("0x", 255)),
-            ("data_coding", "0x+1", range("0x+1", 255)),
-            ("source_addr_ton", "7", range("7", 6)),
-            ("dest_addr_npi", "19", range("19", 18)),
-            ("replace_if_present_flag", "yes", range("yes", 1)),
-            ("service_type", "TOOLONG", Problem::Text { found: 7, max: 5 }),
-            ("service_type", "é", Problem::NotAscii),
-            ("validity_period", "tomorrow", Problem::Time("tomorrow".to_owned())),
-            ("data_coding", "4", Problem::Binary(4)),
-            ("data_coding", "0x02", Problem::Binary(2)),
-            ("tlv:0x1400", "0x123", Problem::Hex),
-            ("tlv:0x1400", "0xzz", Problem::Hex),
-            ("tlv:1400", "x", Problem::Tag),
-            ("tlv:0x1400:text", "x", Problem::Tag),
-            ("tlv:0x1400:", "x", Problem::Tag),
-            ("tlv:0x1401", "1.10716E+18", Problem::Spreadsheet),
-            ("tlv:0x1401", "1,10716E+18", Problem::Spreadsheet),
-            ("tlv:0x1401", " 1e+18 ", Problem::Spreadsheet),
-            ("tlv:0x1401", "1.10716E18", Problem::Spreadsheet),
-            ("tlv:0x1401:cstring", "1.10716E+18", Problem::Spreadsheet),
-            ("tlv:0x1401:cstring", "0x310032", Problem::Nul),
-            ("tlv:0x0424:cstring", "x", Problem::OwnTag),
-            ("tlv:0x14000", "x", Problem::Tag),
-            ("tlv:0x+12", "x", Problem::Tag),
-            ("tlv:0x0424", "x", Problem::OwnTag),
-        ] {
-            let mut fields = SubmitFields::default();
-            let error = fields.set(name, value).unwrap_err();
-            assert_eq!(error, FieldError::new(name, problem));
-            assert!(error.to_string().starts_with(name), "{error}");
-            assert!(fields.is_empty());
-        }
-    }
-
-    #[test]
-    fn what_is_set_can_be_read() {
-        let mut fields = SubmitFields::default();
-        for (name, value) in [
-            ("tlv:0x1401:cstring", "1107"),
-            ("tlv:0x0204", "0x0001"),
-            ("tlv:0x1400", "é"),
-            ("validity_period", "2h"),
-            ("priority_flag", "1"),
-        ] {
-            fields.set(name, value).unwrap();
-        }
-        let entries: Vec<String> = fields.entries().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let expected =
-            "priority_flag=1 validity_period=000000020000000R tlv:0x0204=0x0001 tlv:0x1400=é tlv:0x1401=1107";
-        assert_eq!(entries.join(" "), expected);
-    }
-
-    #[test]
-    fn optional_parameters_are_ordered_and_single() {
-        let mut fields = SubmitFields::default();
-        for (name, value) in [("tlv:0x1401", "b"), ("tlv:0x0204", "a"), ("tlv:0x1401", "c")] {
-            fields.set(name, value).unwrap();
-        }
-        assert_eq!(fields.tlvs.iter().collect::<Vec<_>>(), [(0x0204, &b"a"[..]), (0x1401, b"c")]);
-        assert_eq!((fields.tlvs.get(0x1401), fields.tlvs.get(1)), (Some(&b"c"[..]), None));
-    }
-
-    #[test]
-    fn names_are_those_of_the_fields() {
-        for (name, field) in FIELD_NAMES {
-            assert_eq!(field.to_string(), name);
-            assert_eq!(Field::from_name(name), Ok(Some(field)));
-        }
-        assert_eq!(Field::from_name("replace_if_present"), Ok(Some(Field::ReplaceIfPresentFlag)));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_set_panics(name in "(tlv:)?[0-9a-fx]{0,7}", value in any::<String>()) {
-            let mut fields = SubmitFields::default();
-            let _ = fields.set(&name, &value);
-            for (name, _) in FIELD_NAMES {
-                let _ = fields.set(name, &value).map_err(|error| error.to_string());
-            }
-            prop_assert_eq!(SubmitFields::from_json(&fields.to_json()).unwrap(), fields);
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod fields;
 pub mod number_set;
+pub mod prices;
 pub mod template;
 pub mod text;
 pub mod tlv_words;

@@ -1,12 +1,13 @@
 //! Texts with columns in them: `Hi {name}, your code is {code}`. Pure: nothing here does I/O.
 //!
 //! `{column}` is replaced by the row's value, `{column|default}` by the default where the row has none, `{{` and `}}`
-//! are the braces themselves. Values are put in as they are, without the blanks around them; braces in a value mean
+//! are the braces themselves. Values are put in as they are, without the spaces around them; braces in a value mean
 //! nothing.
 
 use std::fmt;
 
 use crate::words::escape::name_value;
+use crate::words::names;
 
 /// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,20 +53,12 @@ impl<S: AsRef<str>> Record for Vec<S> {
 }
 
 /// A row has no value for a column that the template needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column `{column}` is empty: fill it in, or give a default as in {{{column}|friend}}")]
 pub struct MissingValue {
     /// The column, as the template names it.
     pub column: String,
 }
-
-impl fmt::Display for MissingValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let column = &self.column;
-        write!(f, "column `{column}` is empty: fill it in, or give a default as in {{{column}|friend}}")
-    }
-}
-
-impl std::error::Error for MissingValue {}
 
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +90,9 @@ pub enum TemplateError {
 
 fn fmt_unknown_column(column: &str, columns: &[String], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let columns: Vec<_> = columns.iter().map(|name| name_value(name)).collect();
-    write!(f, "the text names column `{column}`, but the file has only: {}", columns.join(", "))
+    let meant = names::meant(column, columns.iter().map(|name| name.as_ref()));
+    let meant = meant.map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)"));
+    write!(f, "the text names column `{column}`, but the file has only: {}{meant}", columns.join(", "))
 }
 
 impl Template {
@@ -172,7 +167,24 @@ impl BoundTemplate {
         })
     }
 
-    /// Appends the text for one row to `out`. A value of blanks is no value.
+    /// The columns without which there is no text, by their places.
+    pub fn needed_columns(&self) -> impl Iterator<Item = usize> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Column { column, default: None } => Some(column.index),
+            _ => None,
+        })
+    }
+
+    /// What it has between the columns, a line for each piece.
+    pub fn literals(&self) -> String {
+        let literals = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Literal(literal) => Some(literal.as_str()),
+            Piece::Column { .. } => None,
+        });
+        literals.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Appends the text for one row to `out`. A value of spaces is no value.
     pub fn render<R: Record + ?Sized>(&self, record: &R, out: &mut String) -> Result<(), MissingValue> {
         for piece in &self.pieces {
             match piece {
@@ -199,7 +211,8 @@ pub enum Found {
     Several,
 }
 
-/// Finds a column by its exact name or, if there is none, without regard to ASCII case: exports write `To` and `Name`.
+/// Finds a column by its exact name or, if there is none, without regard to case, to the form of accents and to how words
+/// are parted: exports write `To`, `FIRST NAME` and, on a Mac, an accent as a character of its own.
 pub fn find_column<S: AsRef<str>>(headers: &[S], name: &str) -> Found {
     let places = |matches: &dyn Fn(&str) -> bool| {
         let mut places = (0..headers.len()).filter(|&i| matches(headers[i].as_ref()));
@@ -209,10 +222,17 @@ pub fn find_column<S: AsRef<str>>(headers: &[S], name: &str) -> Found {
             (Some(_), Some(_)) => Found::Several,
         }
     };
-    match places(&|header| header == name) {
-        Found::None => places(&|header| header.eq_ignore_ascii_case(name)),
-        found => found,
+    let same_when = |form: fn(&str) -> String| {
+        let name = form(name);
+        places(&|header| !name.is_empty() && form(header) == name)
+    };
+    let mut found = places(&|header| header == name);
+    for form in [names::folded, names::unspaced] {
+        if found == Found::None {
+            found = same_when(form);
+        }
     }
+    found
 }
 
 /// Reads a placeholder whose `{` stands at `opened`.
@@ -295,13 +315,24 @@ mod tests {
     fn f05_an_unknown_column_is_named_with_those_there_are() {
         let template = Template::parse("Hi {nmae}").unwrap();
         let words = template.bind(&["to", "name"]).unwrap_err().to_string();
-        assert_eq!(words, "the text names column `nmae`, but the file has only: to, name");
+        assert_eq!(words, "the text names column `nmae`, but the file has only: to, name (did you mean `name`?)");
         assert_eq!(Template::parse("{a} {b|x}").unwrap().columns().collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]
     fn columns_are_found_exactly_or_without_case() {
         let headers = ["to", "Name", "NAME", "Code", "dup", "dup"];
+        let others = ["Pr\u{e9}nom", "First  Name", "e\u{301}t\u{e9}", "last_name", "", ""];
+        for (name, found) in [
+            ("Pre\u{301}nom", Found::One(0)),
+            ("first name", Found::One(1)),
+            ("FirstName", Found::One(1)),
+            ("\u{e9}te\u{301}", Found::One(2)),
+            ("Prenom", Found::None),
+            ("last name", Found::None),
+        ] {
+            assert_eq!(find_column(&others, name), found, "{name}");
+        }
         for (name, found) in [
             ("to", Found::One(0)),
             ("TO", Found::One(0)),
@@ -310,6 +341,7 @@ mod tests {
             ("code", Found::One(3)),
             ("dup", Found::Several),
             ("nope", Found::None),
+            ("", Found::None),
         ] {
             assert_eq!(find_column(&headers, name), found, "{name}");
         }

@@ -18,7 +18,7 @@ pub enum TlvShape {
     Number,
     /// A network type and an error code (v3.4 section 5.3.2.31).
     NetworkError,
-    /// A text of which only the length is told.
+    /// A text of which only the length is shown.
     Length,
 }
 

@@ -4,7 +4,7 @@
 //! `delay` it for 200 ms (then and every n-th time after, twenty times at most: a run may be slow, but is to end).
 
 /// Every point that there is.
-pub const POINTS: [&str; 17] = [
+pub const POINTS: [&str; 18] = [
     "claim",
     "commit",
     "committed",
@@ -20,6 +20,7 @@ pub const POINTS: [&str; 17] = [
     "import-chunk",
     "import-finish",
     "import-finished",
+    "import-released",
     "recovery",
     "recovered",
 ];
@@ -30,6 +31,9 @@ pub const RECOVERY_POINT: &str = "recovering";
 /// Those of the upgrade of an older journal, apart since no run with a new one reaches them.
 pub const UPGRADE_POINTS: [&str; 5] =
     ["upgrade-backup", "upgrade-begin", "upgrade-range", "upgrade-index", "upgrade-finish"];
+
+/// Those of a service that carries out a command, and of the command that has written its row.
+pub const SERVICE_POINTS: [&str; 4] = ["command", "answered", "commanded", "gathered"];
 
 /// Reaches a point.
 ///

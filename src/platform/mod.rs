@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod failpoint;
 pub mod logging;
+pub mod notify;
 pub mod private_files;
 pub mod sabotage;
 pub mod screen;

@@ -2,13 +2,14 @@
 
 use crate::words::format::path_argument;
 use crate::words::trouble::{shown, words as cannot_open};
+use crate::words::{BadValue, bad};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Refuses a file that others can read or write, saying what to type. What the service manager has put into the folder of
 /// the service's credentials is taken as it is there: no other service can get at it, and the mode cannot be changed.
-pub fn check_private(path: &Path) -> Result<(), String> {
-    let at = |words: &dyn std::fmt::Display| format!("{}: {words}", shown(path));
+pub fn check_private(path: &Path) -> Result<(), BadValue> {
+    let at = |words: &dyn std::fmt::Display| bad!("{}: {words}", shown(path));
     if is_credential(path, std::env::var_os("CREDENTIALS_DIRECTORY").as_deref().map(Path::new)) {
         return std::fs::metadata(path).map(|_| ()).map_err(|error| at(&cannot_open(&error)));
     }

@@ -66,7 +66,7 @@ pub fn start() -> io::Result<()> {
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut has_ended = false;
         for signal in signals.forever() {
-            heed(signal, &mut has_ended);
+            handle(signal, &mut has_ended);
         }
     })?;
     Ok(())
@@ -99,7 +99,7 @@ pub fn standing(what: &'static str) {
     STANDING.lock().what = what;
 }
 
-fn heed(signal: i32, has_ended: &mut bool) {
+fn handle(signal: i32, has_ended: &mut bool) {
     match signal {
         SIGINT | SIGTERM | SIGHUP | SIGQUIT => {
             let orderly = ORDERLY.lock().clone();

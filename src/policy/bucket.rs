@@ -2,8 +2,8 @@
 //!
 //! No sliding second holds more than the rate (and what a tolerance adds), and on average at least 99.5% of it is used. What
 //! is spaced here may be bunched by 5 ms on its way and still not exceed the rate where the SMSC counts it: as many as the
-//! rate are spread over 1.005 s. A writer that wakes late catches up, and not at once: what is behind follows at gaps that are a
-//! little shorter.
+//! rate are spread over 1.005 s. Each has its moment; a writer that wakes late puts the next ones off by nothing, and where it is
+//! behind by several, these follow at gaps that are a little shorter: an SMSC that wants a gap between any two has it.
 
 use std::collections::VecDeque;
 
@@ -13,16 +13,16 @@ const SPREAD_S: f64 = 1.005;
 const STRICT_S: f64 = 1.0049;
 /// Tokens are given out for so many seconds at once: at 500/s four.
 const QUANTUM_S: f64 = 0.008;
-/// Two portions are at least this share of their usual gap apart; where several are behind, that one.
-const GAP: f64 = 0.93;
-const GAP_BEHIND: f64 = 0.8;
-/// So many portions are several.
-const BEHIND: f64 = 5.0;
+/// Two portions are at least this share of their usual gap apart; where so many are behind, that one.
+const GAP_LEAST: f64 = 0.97;
+const GAPS_BEHIND: [(f64, f64); 2] = [(10.0, 0.8), (3.0, 0.9)];
 /// A writer that wakes late catches up on so many seconds.
 const CATCH_UP_S: f64 = 0.6;
 /// In its first seconds a run is not held up: its windows open.
 const OPENING_S: f64 = 2.0;
 const OPENING_CATCH_UP_S: f64 = 0.03;
+/// Sums of fractions are never exact.
+const HAIR_S: f64 = 1e-9;
 /// A connection that wanted something so many seconds ago has a share of what there is.
 const RIVAL_S: f64 = 0.25;
 /// What was taken within so many seconds is remembered as taken at its end.
@@ -34,9 +34,9 @@ pub struct Bucket {
     /// The rate at which something was wanted last.
     rate: Option<f64>,
     born: f64,
-    tokens: f64,
-    filled_at: f64,
-    /// Before then nothing more is given out.
+    /// The moment of the next one.
+    due: f64,
+    /// Before then it is not given out, even where it is late.
     next_at: f64,
     /// What was taken within the last sliding second, oldest first: until when, and how much.
     taken: VecDeque<Taken>,
@@ -68,8 +68,7 @@ impl Bucket {
         Self {
             rate: None,
             born: now,
-            tokens: 1.0,
-            filled_at: now,
+            due: now,
             next_at: now,
             taken: VecDeque::new(),
             in_second: 0,
@@ -86,26 +85,26 @@ impl Bucket {
             None => want,
             Some(rate) => {
                 if self.rate.is_none_or(|before| rate < before) {
-                    // What was saved at another rate is not spent at this one.
-                    self.tokens = self.tokens.min(1.0);
-                    self.filled_at = now;
+                    // What was behind at another rate is not made good at this one.
+                    self.due = self.due.max(now);
                 }
-                self.fill(now, rate);
-                if now < self.next_at {
+                let catch_up = if now - self.born < OPENING_S { OPENING_CATCH_UP_S } else { CATCH_UP_S };
+                self.due = self.due.max(now - catch_up);
+                if now + HAIR_S < self.due.max(self.next_at) {
                     return 0;
                 }
-                let room = self.room(now, rate, connection);
-                // A hair below a whole token is one: sums of fractions are never exact.
-                ((self.tokens + 1e-9).floor() as usize).min(quantum(rate)).min(want).min(room)
+                quantum(rate).min(want).min(self.room(now, rate, connection))
             }
         };
         self.rate = rate;
         if granted > 0 {
             self.note(now, granted, connection);
             if let Some(rate) = rate {
-                let gap = if self.tokens >= BEHIND * quantum(rate) as f64 { GAP_BEHIND } else { GAP };
-                self.tokens -= granted as f64;
-                self.next_at = now + gap * granted as f64 * SPREAD_S / rate;
+                let gap = granted as f64 * SPREAD_S / rate;
+                let behind = (now - self.due) / gap;
+                let least = GAPS_BEHIND.iter().find(|(gaps, _)| behind >= *gaps).map_or(GAP_LEAST, |(_, least)| *least);
+                self.due += gap;
+                self.next_at = now + least * gap;
             }
         }
         granted
@@ -113,8 +112,8 @@ impl Bucket {
 
     /// Puts back tokens that the connection took last and did not use.
     pub fn give_back(&mut self, now: f64, rate: Option<f64>, mut count: usize, connection: usize) {
-        if rate.is_some() {
-            self.tokens += count as f64;
+        if let Some(rate) = rate {
+            self.due -= count as f64 * SPREAD_S / rate;
             self.next_at = now;
         }
         for taken in self.taken.iter_mut().rev().filter(|taken| taken.connection == connection) {
@@ -132,10 +131,9 @@ impl Bucket {
     }
 
     /// In how many seconds tokens are there: as many as are wanted, or as are given out at once.
-    pub fn ready_in(&mut self, now: f64, rate: Option<f64>, want: usize, connection: usize) -> f64 {
+    pub fn ready_in(&mut self, now: f64, rate: Option<f64>, connection: usize) -> f64 {
         let Some(rate) = rate else { return 0.0 };
-        let there = self.tokens + rate / SPREAD_S * (now - self.filled_at).max(0.0);
-        let wait = ((want.min(quantum(rate)) as f64 - there) * SPREAD_S / rate).max(self.next_at - now).max(0.0);
+        let wait = (self.due.max(self.next_at) - now).max(0.0);
         if self.room(now, rate, connection) > 0 {
             return wait;
         }
@@ -184,14 +182,6 @@ impl Bucket {
             self.share(taken.connection).in_second -= taken.count;
             self.taken.pop_front();
         }
-    }
-
-    fn fill(&mut self, now: f64, rate: f64) {
-        let elapsed = (now - self.filled_at).max(0.0);
-        let catch_up = if now - self.born < OPENING_S { OPENING_CATCH_UP_S } else { CATCH_UP_S };
-        let capacity = quantum(rate) as f64 + rate * catch_up;
-        self.tokens = (self.tokens + rate / SPREAD_S * elapsed).min(capacity);
-        self.filled_at = self.filled_at.max(now);
     }
 
     /// How many a sliding second may hold. Below one a second the gaps alone count.

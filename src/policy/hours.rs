@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::words::{BadValue, bad};
 use jiff::civil::{DateTime, Time, Weekday};
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -39,9 +40,9 @@ impl fmt::Display for Between {
 }
 
 impl FromStr for Between {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, BadValue> {
         let form = || "write two times of the day, such as 09:00-20:00".to_owned();
         let (from, to) = text.split_once('-').ok_or_else(form)?;
         let time = |text: &str| {
@@ -80,9 +81,9 @@ impl fmt::Display for Days {
 }
 
 impl FromStr for Days {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, BadValue> {
         let day = |text: &str| {
             NAMES
                 .iter()
@@ -268,6 +269,17 @@ impl Hours {
     }
 }
 
+/// The rules of a zone by a name that was kept: of tzdata, an offset such as `+02:00`, or a POSIX rule.
+pub fn zone_of(name: &str) -> Option<TimeZone> {
+    if name.starts_with(['+', '-']) {
+        let (hours, minutes) = name[1..].split_once(':').unwrap_or((&name[1..], "0"));
+        let seconds = hours.parse::<i32>().ok()? * 3_600 + minutes.parse::<i32>().ok()? * 60;
+        let offset = Offset::from_seconds(if name.starts_with('-') { -seconds } else { seconds }).ok()?;
+        return (offset.seconds().abs() <= OFFSET_MAX_SECONDS).then(|| TimeZone::fixed(offset));
+    }
+    TimeZone::get(name).or_else(|_| TimeZone::posix(name)).ok()
+}
+
 /// The first moment at which the clocks of a zone read this or later; `None`: out of range.
 pub fn first_at(zone: &TimeZone, wanted: DateTime) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(wanted);
@@ -296,10 +308,10 @@ pub fn is_local(text: &str) -> bool {
 pub fn moment(
     text: &str,
     zone: &TimeZone,
-    named: &dyn Fn(&str) -> Result<TimeZone, String>,
-) -> Result<Timestamp, String> {
+    named: &dyn Fn(&str) -> Result<TimeZone, BadValue>,
+) -> Result<Timestamp, BadValue> {
     let form = || {
-        format!(
+        bad!(
             "{text:?} is no moment: write 2026-12-24T09:00, with or without an offset or zone such as +01:00 or \
                  [Europe/Paris]"
         )
@@ -320,12 +332,12 @@ pub fn moment(
     let is_utc = matches!(offset, PiecesOffset::Zulu);
     let offset: Offset = offset.to_numeric_offset();
     if offset.seconds().abs() > OFFSET_MAX_SECONDS {
-        return Err(format!("{text:?}: offsets go from -14:00 to +14:00"));
+        return Err(bad!("{text:?}: offsets go from -14:00 to +14:00"));
     }
     let moment = offset.to_timestamp(wanted).map_err(|_| form())?;
     match own {
         Some((name, zone)) if !is_utc && zone.to_offset(moment) != offset => {
-            Err(format!("{text:?}: the offset of {name} is {} then: leave one of the two out", zone.to_offset(moment)))
+            Err(bad!("{text:?}: the offset of {name} is {} then: leave one of the two out", zone.to_offset(moment)))
         }
         _ => Ok(moment),
     }

@@ -6,3 +6,4 @@ pub mod hours;
 pub mod last_second;
 pub mod pacer;
 pub mod restraint;
+pub mod shares;

@@ -4,6 +4,7 @@
 
 use super::bucket::Bucket;
 use super::controller::{Answered, Controller, Findings, Pace};
+use crate::words::{BadValue, bad};
 use parking_lot::Mutex;
 use std::fmt;
 use std::str::FromStr;
@@ -35,15 +36,15 @@ impl Rate {
 }
 
 impl FromStr for Rate {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, BadValue> {
         if text.eq_ignore_ascii_case("unlimited") {
             return Ok(Self::Unlimited);
         }
         match text.parse::<f64>() {
             Ok(rate) if (ASKED_MIN..=1e9).contains(&rate) => Ok(Self::PerSecond(rate)),
-            _ => Err(format!("a number of messages a second from {ASKED_MIN} to 1000000000, or `unlimited`")),
+            _ => Err(bad!("a number of messages a second from {ASKED_MIN} to 1000000000, or `unlimited`")),
         }
     }
 }
@@ -203,17 +204,17 @@ impl Pacer {
     }
 
     /// How long until a token is there for the one connection.
-    pub fn ready_in(&self, want: usize) -> Duration {
-        self.ready_for(0, want)
+    pub fn ready_in(&self) -> Duration {
+        self.ready_for(0)
     }
 
-    /// How long until `want` tokens are there for a connection, or as many as are worth waking up for.
-    pub fn ready_for(&self, connection: usize, want: usize) -> Duration {
+    /// How long until tokens are there for a connection, as many as are given out at once.
+    pub fn ready_for(&self, connection: usize) -> Duration {
         let now = self.now();
         let mut core = self.core.lock();
         let seconds = match core.controller.pace() {
             Pace::Unlimited => 0.0,
-            Pace::PerSecond(rate) => core.bucket.ready_in(now, Some(rate), want, connection),
+            Pace::PerSecond(rate) => core.bucket.ready_in(now, Some(rate), connection),
             Pace::Pause(at) | Pace::Single(at) => (at - now).clamp(0.0, LOOK_S),
         };
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
@@ -306,7 +307,7 @@ mod tests {
         assert_eq!("0.001".parse(), Ok(slowest));
         let pacer = Pacer::new(slowest);
         assert_eq!(pacer.take(2), 1);
-        let wait = pacer.ready_in(1).as_secs();
+        let wait = pacer.ready_in().as_secs();
         assert!((990..=1_006).contains(&wait), "{wait}");
         assert_eq!("unlimited".parse(), Ok(Rate::Unlimited));
         assert_eq!("0.5".parse(), Ok(Rate::PerSecond(0.5)));

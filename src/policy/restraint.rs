@@ -1,6 +1,7 @@
 //! Rules by which a run stops itself: `--stop-when` and the canary's `--go-on-when`. Pure: they are read and asked here, and
 //! counted by the journal thread.
 
+use crate::words::{BadValue, bad};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -116,15 +117,15 @@ impl fmt::Display for StopWhen {
 }
 
 impl FromStr for StopWhen {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, BadValue> {
         let read = || {
             let (what, bound) = text.split_at(text.find('>')?);
             let bad = Bad::ALL.into_iter().find(|bad| bad.name() == what.trim().replace('_', "-"))?;
             Some(Self { bad, bound: Bound::read(bound)? })
         };
-        read().ok_or_else(|| format!("{STOP_GRAMMAR} (below 100%)"))
+        read().ok_or_else(|| bad!("{STOP_GRAMMAR} (below 100%)"))
     }
 }
 
@@ -165,9 +166,9 @@ impl fmt::Display for GoOnWhen {
 }
 
 impl FromStr for GoOnWhen {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, BadValue> {
         let read = || {
             let (what, rest) = text.split_at(text.find('>')?);
             let good = match what.trim() {
@@ -181,7 +182,7 @@ impl FromStr for GoOnWhen {
             })?;
             Some(Self { good, bound: Bound::read(bound)?, within: time(within.trim())? })
         };
-        read().ok_or_else(|| format!("{GO_ON_GRAMMAR} (up to 100%, and 720h)"))
+        read().ok_or_else(|| bad!("{GO_ON_GRAMMAR} (up to 100%, and 720h)"))
     }
 }
 

@@ -10,7 +10,7 @@ pub struct Cut {
     have: usize,
     /// Octets of the current PDU that are still to come.
     left: usize,
-    /// A command_length made no sense: nothing can be told any more.
+    /// A command_length made no sense: nothing after it can be framed.
     is_broken: bool,
 }
 

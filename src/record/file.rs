@@ -3,6 +3,7 @@
 use super::{Options, pcapng, text};
 use crate::words::trouble;
 use crate::words::trouble::shown;
+use crate::words::{BadValue, bad};
 use rustix::fs::OFlags;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -39,11 +40,11 @@ pub struct RecordFile {
 
 impl RecordFile {
     /// Opens the file. One that is there has to be a record, and becomes an earlier one of this when the first is written.
-    pub fn open(options: &Options) -> Result<Self, String> {
+    pub fn open(options: &Options) -> Result<Self, BadValue> {
         let path = &options.path;
         let is_pcapng = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pcapng"));
         let form = if is_pcapng { Form::Pcapng } else { Form::Text };
-        let fail = |error: &io::Error| format!("--record {}: {}", shown(path), trouble::words(error));
+        let fail = |error: &io::Error| bad!("--record {}: {}", shown(path), trouble::words(error));
         if path.as_os_str().is_empty() || path.as_os_str() == "-" {
             return Err(
                 "--record: name a file (stdout is for what the command prints; /dev/stderr is a file, too)".into()
@@ -53,7 +54,7 @@ impl RecordFile {
             .extension()
             .is_some_and(|extension| ["pcap", "cap"].iter().any(|other| extension.eq_ignore_ascii_case(other)))
         {
-            return Err(format!("--record {}: for Wireshark, let its name end in .pcapng", shown(path)));
+            return Err(bad!("--record {}: for Wireshark, let its name end in .pcapng", shown(path)));
         }
         let before = fs::metadata(path).ok();
         let is_new = before.is_none();
@@ -66,7 +67,7 @@ impl RecordFile {
         };
         let file = opened.map_err(|error| {
             match is_fifo && error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) {
-                true => format!("--record {}: nobody reads from this FIFO: start its reader first", shown(path)),
+                true => bad!("--record {}: nobody reads from this FIFO: start its reader first", shown(path)),
                 false => fail(&error),
             }
         })?;
@@ -78,7 +79,7 @@ impl RecordFile {
         let is_regular = metadata.is_file() && !is_device(path);
         let is_old = is_regular && metadata.len() > 0;
         if is_old && !is_record(path, form).map_err(|error| fail(&error))? {
-            return Err(format!(
+            return Err(bad!(
                 "--record {}: it is there already, and is no record of this kind: name another file",
                 shown(path)
             ));
@@ -165,10 +166,10 @@ impl RecordFile {
     }
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), String> {
+fn lock(file: &File, path: &Path) -> Result<(), BadValue> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            Err(format!("--record {}: another command records to this file now: name another", shown(path)))
+            Err(bad!("--record {}: another command records to this file now: name another", shown(path)))
         }
         // Some file systems have no locks.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
@@ -203,8 +204,8 @@ fn is_record(path: &Path, form: Form) -> io::Result<bool> {
 }
 
 /// Reads `500KB`, `100MB`, `2GB`.
-pub fn parse_size(text: &str) -> Result<u64, String> {
-    let form = || "write a whole number and its unit: 500KB, 100MB or 2GB".to_owned();
+pub fn parse_size(text: &str) -> Result<u64, BadValue> {
+    let form = || BadValue::from("write a whole number and its unit: 500KB, 100MB or 2GB");
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let octets: u64 = match unit.to_ascii_uppercase().as_str() {

@@ -20,7 +20,7 @@ struct Stream {
     flow: Flow,
     /// What came, and what was sent, of PDUs that are not whole.
     partial: [Vec<u8>; 2],
-    /// No PDU can be told from another any more.
+    /// PDUs can no longer be framed.
     is_broken: [bool; 2],
     open_ways: u8,
 }
@@ -66,7 +66,7 @@ impl Keeper {
                     {
                         self.fail(&error);
                     }
-                    let _ = reply.try_send(self.failure.clone().map_or(Ok(()), Err));
+                    let _ = reply.try_send(self.failure.clone().map_or(Ok(()), |why| Err(io::Error::other(why))));
                 }
                 event if self.failure.is_some() => self.lose(&event),
                 Event::Opened(line, at_ns) => self.open(line, at_ns),

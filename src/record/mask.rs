@@ -3,6 +3,7 @@
 //! Passwords are covered always. Texts (short_message, message_payload) and numbers are unless they are asked for. Of a
 //! receipt's text, what is labelled as id, counts, dates, stat and err stays; a UDH stays; senders of letters stay.
 
+use crate::wire::udh;
 use crate::wire::values::esm_class;
 use crate::wire::{CommandId, HEADER_OCTETS, Pdu, Receipt, Tag, decode, decode_header};
 use std::ops::Range;
@@ -191,11 +192,9 @@ impl Walk<'_> {
             return;
         }
         let mut text = &mut self.frame[text];
-        if self.esm_class & esm_class::UDHI != 0
-            && let Some(&length) = text.first()
-            && usize::from(length) < text.len()
-        {
-            text = &mut text[usize::from(length) + 1..];
+        if esm_class::has_udh(self.esm_class) {
+            let header = udh::split(text).map_or(0, |(header, _)| 1 + header.len());
+            text = &mut text[header..];
         }
         // UCS2: 00xx, of which the first octet has to stay 00 for it to be a character.
         let is_wide = self.data_coding & 0xCC == 0x08 || self.data_coding & 0xF0 == 0xE0;

@@ -14,6 +14,7 @@ mod pcapng;
 mod text;
 
 use crate::wire::{CommandId, decode_header};
+use crate::words::BadValue;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use cut::Cut;
 use keeper::Keeper;
@@ -76,7 +77,7 @@ pub struct Line {
     is_tls: bool,
 }
 
-/// What the thread is told.
+/// Messages to the thread.
 enum Event {
     Opened(Line, u64),
     Octets {
@@ -96,7 +97,7 @@ enum Event {
         is_said: bool,
     },
     /// All before it is to be on disk; the answer is why it is not.
-    Settle(Sender<Result<(), String>>),
+    Settle(Sender<io::Result<()>>),
     End,
 }
 
@@ -132,7 +133,7 @@ impl fmt::Debug for Recorder {
 impl Recorder {
     /// Opens the file, which shows whether it can be written, and starts the thread. Nothing is written before the first
     /// connection. Fails in words that say what to do.
-    pub fn start(options: &Options) -> Result<Self, String> {
+    pub fn start(options: &Options) -> Result<Self, BadValue> {
         let file = file::RecordFile::open(options)?;
         let (events, events_out) = bounded(WAITING_MAX);
         let (ending, ended) = bounded(1);
@@ -294,7 +295,7 @@ impl Tapped {
         let asked = self.events.send_timeout(Event::Settle(reply), CERTAIN).is_ok();
         match replied.recv_timeout(CERTAIN) {
             Ok(Ok(())) if asked => Ok(()),
-            Ok(Err(why)) => Err(io::Error::other(format!("the record: {why}"))),
+            Ok(Err(error)) => Err(io::Error::other(format!("the record: {error}"))),
             _ => Err(io::Error::other("the record cannot be written")),
         }
     }

@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn f25_what_is_done_is_what_the_retry_queue_does() {
-        let delays = crate::journal::writer::retry_queue::DELAYS_MS.map(|ms| format!("{} s", ms / 1_000));
+        let delays = crate::journal::model::retry_rules::DELAYS_MS.map(|ms| format!("{} s", ms / 1_000));
         let [one, two, three, four] = delays;
         let words = action(StatusClass::Temporary);
         assert!(words.contains(&format!("{one}, {two}, {three} and {four}")), "{words}");

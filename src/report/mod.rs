@@ -1,6 +1,6 @@
 //! What an operator reads: campaigns, messages, what went wrong and what to do about it.
 //!
-//! [`page`] the summary of a campaign in words, [`summary`] the words at the end of a
+//! [`page`] the summary of a campaign in words, [`html`] for a browser, [`summary`] the words at the end of a
 //! run; [`rows`] everything that is a list, as table, JSON or CSV; [`explain`] status codes; [`verify`] the journal's
 //! health.
 //!
@@ -10,7 +10,9 @@
 
 pub mod explain;
 pub mod explain_error;
+pub mod html;
 pub mod page;
+pub mod repeats;
 pub mod rows;
 pub mod summary;
 pub mod verify;

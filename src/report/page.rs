@@ -9,6 +9,7 @@ use crate::journal::query::{
     CampaignReport, CampaignSummary, Counts, Doubt, OperationCount, Percentiles, Rejection, Strays,
 };
 use crate::wire::CommandStatus;
+use crate::words::clock::Clock;
 use crate::words::escape::escape_terminal;
 use crate::words::format::{command, count, cut, duration, moment, number, percent, rate, wrapped};
 use std::io::{self, Write};
@@ -27,6 +28,8 @@ pub struct Surroundings {
     pub strays: Strays,
     /// The journal's clock.
     pub now_ms: i64,
+    /// Whose times are shown.
+    pub clock: Clock,
     /// Columns of the terminal.
     pub width: usize,
     /// What the commands that are suggested need to find the journal, such as ` --journal other.db`; empty: nothing.
@@ -41,7 +44,7 @@ pub fn write(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings
     let summary = &report.summary;
     let options = around.journal_option.as_str();
     writeln!(out, "Campaign {}", escape_terminal(&summary.campaign))?;
-    heading(out, report, width)?;
+    heading(out, report, around)?;
     writeln!(out)?;
     states(out, width, &summary.counts, summary.receipts_asked)?;
     if summary.counts.of(State::Sending) > 0 && around.sender_running == Some(false) {
@@ -73,9 +76,11 @@ fn grown(out: &mut dyn Write, around: &Surroundings) -> Result<(), ReportError> 
     }
 }
 
-fn heading(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Result<()> {
+fn heading(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings) -> io::Result<()> {
+    let Surroundings { width, clock, .. } = around;
+    let width = *width;
     let summary = &report.summary;
-    let file = format!("{}, imported {} UTC", escape_terminal(&summary.file), moment(summary.imported_at));
+    let file = format!("{}, imported {}", escape_terminal(&summary.file), clock.moment(summary.imported_at));
     wrapped(out, width, "  file      ", 12, &file)?;
     let mut messages = number(summary.messages);
     if summary.parts != summary.messages {
@@ -94,7 +99,7 @@ fn heading(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Re
     wrapped(out, width, "  messages  ", 12, &messages)?;
     if let (Some(first), Some(last)) = (summary.first_sent_at, summary.last_sent_at) {
         let throughput = &report.throughput;
-        let mut sent = format!("{} to {} UTC, {}", moment(first), moment(last), count(report.attempts, "attempt"));
+        let mut sent = format!("{}, {}", clock.span(first, last), count(report.attempts, "attempt"));
         if let Some(per_second) = throughput.parts_per_second {
             sent += &format!(", {}/s overall", rate(per_second));
         }
@@ -123,11 +128,12 @@ fn heading(out: &mut dyn Write, report: &CampaignReport, width: usize) -> io::Re
     }
     for added in &report.added_fields {
         let fields: Vec<String> = added.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let words = format!("{} for all that went after {} UTC", escape_terminal(&fields.join(", ")), moment(added.at));
+        let words =
+            format!("{} for all that went after {}", escape_terminal(&fields.join(", ")), clock.moment(added.at));
         wrapped(out, width, "  added     ", 12, &words)?;
     }
     if let Some(at) = summary.cancelled_at {
-        wrapped(out, width, "  cancelled ", 12, &format!("{} UTC", moment(at)))?;
+        wrapped(out, width, "  cancelled ", 12, &clock.moment(at))?;
     }
     Ok(())
 }
@@ -146,7 +152,8 @@ pub(super) fn states(out: &mut dyn Write, width: usize, counts: &Counts, receipt
     Ok(())
 }
 
-fn meaning(state: State, receipts: Receipts) -> &'static str {
+/// What a state means.
+pub(super) fn meaning(state: State, receipts: Receipts) -> &'static str {
     match state {
         State::Queued => "waiting to be sent",
         State::Sending => "on the way, or not wholly sent",

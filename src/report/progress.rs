@@ -6,6 +6,7 @@ use crate::platform::screen;
 use crate::platform::screen::Pieces;
 use crate::policy::hours::Verdict;
 use crate::policy::pacer::Rate;
+use crate::report::repeats::Repeats;
 use crate::run::pipeline::{Progress, Waits};
 use crate::words::format::{count, number, rate};
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +29,7 @@ pub struct Display {
     started: Instant,
     line_at: Cell<Option<Instant>>,
     seen: RefCell<VecDeque<(Instant, u64, i64)>>,
+    repeats: RefCell<Repeats>,
 }
 
 impl Default for Display {
@@ -41,7 +43,8 @@ impl Display {
     pub fn new() -> Self {
         let seen = RefCell::default();
         let redraws = screen::can_redraw() && !crate::platform::logging::is_quiet();
-        Self { redraws, started: Instant::now(), line_at: Cell::new(None), seen }
+        let started = Instant::now();
+        Self { redraws, started, line_at: Cell::new(None), seen, repeats: RefCell::new(Repeats::new(started)) }
     }
 
     /// Rows read by an import.
@@ -73,6 +76,38 @@ impl Display {
         waits(&mut line, &progress.waits, Instant::now(), progress.bound);
         line.add(1, format!("{} receipts ({} unmatched)", status.receipts, status.unmatched));
         line.add(1, format!("{} inbound messages", status.inbound));
+        self.show(line);
+    }
+
+    /// How a service stands: a changing line on a terminal, and elsewhere only what changes, for a log of months.
+    pub fn serving(&self, progress: &Progress) {
+        let (status, now) = (&progress.status, Instant::now());
+        if let Some(repeated) = self.repeats.borrow_mut().summary(now) {
+            self.say(&repeated);
+        }
+        for notice in &progress.notices {
+            if self.repeats.borrow_mut().is_news(notice) {
+                self.say(notice);
+            }
+        }
+        if !self.redraws {
+            return;
+        }
+        let count = |state: State| status.counts[state as usize];
+        let left = count(State::Queued) + count(State::Sending);
+        let all: i64 = status.counts.iter().sum();
+        let mut line = Pieces::default();
+        line.add(2, "serving");
+        let is_waiting = waits(&mut line, &progress.waits, now, progress.bound);
+        match left {
+            0 => line.add(1, "nothing to send"),
+            left => line.add(0, format!("{} to send", number(left))),
+        }
+        if let (true, Some((parts, _))) = (left > 0 && !is_waiting, self.pace(now, status.accepted, all - left)) {
+            line.add(1, format!("{}/s", rate(parts)));
+        }
+        line.add(3, format!("{} receipts ({} unmatched)", status.receipts, status.unmatched));
+        line.add(3, format!("{} inbound messages", status.inbound));
         self.show(line);
     }
 

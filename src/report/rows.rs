@@ -298,6 +298,7 @@ impl Record for MessageRow {
         "done_at",
         "possible_duplicate",
         "reason",
+        "number_in_file",
     ];
     const TABLE: &'static [usize] = &[1, 2, 7, 12, 10, 4];
 
@@ -319,7 +320,8 @@ impl Record for MessageRow {
             13 => put_some(to, self.answered_at),
             14 => put_some(to, self.done_at),
             15 => put(to, u8::from(self.possible_duplicate)),
-            _ => text_of(to, &self.reason),
+            16 => text_of(to, &self.reason),
+            _ => text_of(to, &self.number_in_file),
         }
     }
 

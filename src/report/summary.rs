@@ -5,15 +5,14 @@ use super::page::{
     what_to_do_in_doubt,
 };
 use super::{Exit, ReportError};
-use crate::journal::JournalError;
 use crate::journal::model::campaign::Receipts;
 use crate::journal::model::key::State;
 use crate::journal::model::state::ReceiptsFor;
 use crate::journal::query::receipt_pattern;
 use crate::journal::query::{CampaignSummary, Counts, Rejection, campaign, rejections, sent_in_part};
+use crate::journal::{Journal, JournalError};
 use crate::words::escape::escape_terminal;
 use crate::words::format::{command, count, duration, rate, times, wrapped};
-use rusqlite::Connection;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,24 +66,19 @@ pub fn exit_of(counts: &Counts, receipts_awaited: bool) -> Exit {
 
 impl SendSummary {
     /// Reads how `campaigns` stand.
-    pub fn gather(
-        connection: &Connection,
-        journal: &Path,
-        campaigns: &[String],
-        run: RunFacts,
-    ) -> Result<Self, JournalError> {
+    pub fn gather(opened: &Journal, journal: &Path, campaigns: &[String], run: RunFacts) -> Result<Self, JournalError> {
         let mut found = Vec::new();
         for name in campaigns {
-            let summary = campaign(connection, name)?;
+            let summary = campaign(opened, name)?;
             let reasons = match summary.counts.of(State::Rejected) {
                 0 => Vec::new(),
-                _ => rejections(connection, &summary)?,
+                _ => rejections(opened, &summary)?,
             };
             let (first, end) = (summary.first_id, summary.end_id);
             let hints = Hints {
-                receipts_only_for: receipt_pattern::receipts_only_for(connection, first, end)?,
-                possible_duplicates: receipt_pattern::possible_duplicates(connection, first, end)?,
-                sent_in_part: sent_in_part(connection, &summary)?,
+                receipts_only_for: receipt_pattern::receipts_only_for(opened, first, end)?,
+                possible_duplicates: receipt_pattern::possible_duplicates(opened, first, end)?,
+                sent_in_part: sent_in_part(opened, &summary)?,
             };
             found.push((summary, reasons, hints));
         }

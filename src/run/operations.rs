@@ -1,25 +1,25 @@
 //! query_sm, cancel_sm and replace_sm for messages that the SMSC has: under the sender's lock, over one session that only
 //! sends, a window at a time. What is asked is on disk before it is written; what is answered, after.
 
-use crate::client::{Account, BindError, Dialogue, bind};
+mod request;
+
+use crate::client::{Account, BindError, Dialogue, SessionEnd, bind};
 use crate::journal::files::lock::SenderLock;
 use crate::journal::model::id_spelling::{bare, in_other_radix};
+use crate::journal::model::retry_rules::RetryRules;
 use crate::journal::store::account::Identity;
-use crate::journal::store::counts::Books;
-use crate::journal::store::decisions::apply_all;
+use crate::journal::store::campaign_options::options;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::operations::{Answered, Omitted, Operation, Target, Targets, answered, intend};
-use crate::journal::writer::recovery::{Recovery, recover};
-use crate::journal::writer::retry_queue::RetryRules;
-use crate::journal::{self, JournalError};
-use crate::message::text::{DefaultAlphabet, Encoder, Encoding, Reference, TextError};
+use crate::journal::writer::{Campaigns, OwnJournal, Takeover, start};
+use crate::journal::{Journal, JournalError};
+use crate::message::text::DefaultAlphabet;
 use crate::policy::pacer::{Pacer, Rate};
 use crate::run::pipeline::SendError;
-use crate::wire::{
-    Address, BindKind, CancelSm, CommandId, CommandStatus, EncodeError, MessageState, Pdu, QuerySm, ReplaceSm, Sm,
-    StatusClass, decode, decode_header,
-};
+use crate::wire::{BindKind, CommandId, CommandStatus, MessageState, Pdu, StatusClass, decode, decode_header};
 use crossbeam_channel::Receiver;
-use rusqlite::Connection;
+pub use request::RequestError;
+use request::request;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,8 +29,23 @@ const THROTTLED_TRIES: usize = 5;
 const THROTTLED_DELAY: Duration = Duration::from_secs(1);
 /// How often it is looked whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
-/// Why a run ended that was told to.
-pub const INTERRUPTED: &str = "interrupted";
+
+/// Why an order ended before it was carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Cut {
+    /// By a signal.
+    #[error("interrupted")]
+    Interrupted,
+    /// The SMSC is silent.
+    #[error("no answer within the response timeout")]
+    Unanswered,
+    /// The session ended.
+    #[error("{0}")]
+    Session(#[from] SessionEnd),
+    /// There is no request about a part.
+    #[error("{0}")]
+    Request(#[from] RequestError),
+}
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -104,28 +119,27 @@ impl Line {
 /// They come page by page, in the order of their lines. Returns why it ended early.
 pub fn run<E: From<SendError>>(
     order: &Order,
-    _lock: &SenderLock,
+    lock: &SenderLock,
     interrupt: &Receiver<()>,
     tell: &mut dyn FnMut(Line) -> Result<(), E>,
-) -> Result<Option<String>, E> {
+) -> Result<Option<Cut>, E> {
     let path = &order.journal;
-    let connection = journal::open_existing(path).map_err(SendError::from)?;
     let at = |error: JournalError| SendError::from(error.at(path));
-    journal::store::account::claim_account(&connection, path, &order.identity).map_err(at)?;
-    let Recovery { connection, mut books, .. } = recover(connection, path, &RetryRules::default()).map_err(at)?;
-    apply_all(&connection, &mut books).map_err(at)?;
-    let mut targets = Targets::of(&connection, &books, &order.campaign, &order.lines).map_err(at)?;
-    let alphabet = journal::model::campaign::options(&connection, &order.campaign).map_err(at)?.default_alphabet;
+    let rules = RetryRules::default();
+    let takeover = Takeover { path, account: Some(&order.identity), rules: &rules, campaigns: Campaigns::None };
+    let OwnJournal { journal, mut counts, .. } = start(lock, &takeover).map_err(SendError::from)?.own;
+    let mut targets = Targets::of(&journal, &counts, &order.campaign, &order.lines).map_err(at)?;
+    let alphabet = options(&journal, &order.campaign).map_err(at)?.default_alphabet;
     let mut pacer = Pacer::new(order.rate);
     let mut dialogue = None;
     let mut outcome = Outcome::default();
-    while let Some((mut page, omitted)) = targets.page(&connection, &books).map_err(at)? {
+    while let Some((mut page, omitted)) = targets.page(&journal, &counts).map_err(at)? {
         outcome.lines.extend(omitted.into_iter().map(Line::omitted));
         // What cannot be asked is said before anything is.
         page.retain(|target| match request(order, alphabet, target, 1) {
             Ok(_) => true,
             Err(why) => {
-                outcome.lines.push(Line::of(target, Fate::NotAsked(why)));
+                outcome.lines.push(Line::of(target, Fate::NotAsked(why.to_string())));
                 false
             }
         });
@@ -135,20 +149,20 @@ pub fn run<E: From<SendError>>(
                 Err(BindError::Stopped) => {
                     let unasked = |target: &Target| Line::of(target, Fate::NotAsked("the run ended before".into()));
                     outcome.lines.extend(page.iter().map(unasked));
-                    outcome.broken = Some(INTERRUPTED.into());
+                    outcome.broken = Some(Cut::Interrupted);
                 }
                 Err(error) => return Err(SendError::Settings(error.to_string()).into()),
             }
         }
         if let Some(dialogue) = &mut dialogue {
-            let exchange = Exchange { order, alphabet, connection: &connection, books: &mut books, pacer: &mut pacer };
+            let exchange = Exchange { order, alphabet, journal: &journal, counts: &mut counts, pacer: &mut pacer };
             exchange.page(dialogue, &page, interrupt, &mut outcome)?;
         }
         outcome.lines.sort_by_key(|line| (line.line, line.part));
         outcome.lines.drain(..).try_for_each(&mut *tell)?;
     }
     if let Some(dialogue) = dialogue
-        && outcome.broken.as_deref().is_none_or(|why| why == INTERRUPTED)
+        && matches!(outcome.broken, None | Some(Cut::Interrupted))
     {
         dialogue.leave();
     }
@@ -161,15 +175,15 @@ struct Outcome {
     /// Part by part.
     lines: Vec<Line>,
     /// Why it ended early.
-    broken: Option<String>,
+    broken: Option<Cut>,
 }
 
 /// The requests of an order on their way.
 struct Exchange<'a> {
     order: &'a Order,
     alphabet: DefaultAlphabet,
-    connection: &'a Connection,
-    books: &'a mut Books,
+    journal: &'a Journal,
+    counts: &'a mut Counts,
     pacer: &'a mut Pacer,
 }
 
@@ -230,7 +244,7 @@ impl Exchange<'_> {
         let mut broken = None;
         while broken.is_none() && (!unasked.is_empty() || !open.waiting.is_empty()) {
             if !unasked.is_empty() && interrupt.try_recv().is_ok() {
-                outcome.broken = Some(INTERRUPTED.into());
+                outcome.broken = Some(Cut::Interrupted);
             }
             let stopped = outcome.broken.is_some();
             if stopped && open.waiting.is_empty() {
@@ -243,13 +257,12 @@ impl Exchange<'_> {
                 continue;
             }
             // While it waits for the next token the link has to be kept, and a signal to be seen.
-            let token =
-                Instant::now().max(not_before) + self.pacer.ready_in(unasked.len()).max(Duration::from_millis(1));
+            let token = Instant::now().max(not_before) + self.pacer.ready_in().max(Duration::from_millis(1));
             let is_asked = stopped || unasked.is_empty();
             let until = if is_asked { open.deadline } else { Some(token.min(Instant::now() + LOOK)) };
             broken = self.hear(dialogue, until.unwrap_or(token), is_asked, &mut open).err();
         }
-        answered(self.connection, self.books, &open.answers).map_err(|error| error.at(&self.order.journal))?;
+        answered(self.journal, self.counts, &open.answers).map_err(|error| error.at(&self.order.journal))?;
         outcome.broken = outcome.broken.take().or(broken);
         Ok(self.conclude(open, unasked, last, outcome))
     }
@@ -261,16 +274,17 @@ impl Exchange<'_> {
         granted: usize,
         unasked: &mut &[Wanted<'t>],
         open: &mut Open<'t>,
-    ) -> Result<Option<String>, SendError> {
+    ) -> Result<Option<Cut>, SendError> {
         let targets: Vec<&Target> = unasked[..granted].iter().map(|(target, _)| *target).collect();
-        let numbers = intend(self.connection, self.order.operation, &targets, self.order.text.as_deref())
+        let numbers = intend(self.journal, self.order.operation, &targets, self.order.text.as_deref())
             .map_err(|error| error.at(&self.order.journal))?;
         for (number, target) in numbers.into_iter().zip(targets) {
             *unasked = &unasked[1..];
             let sequence_number = dialogue.number();
             open.waiting.push((sequence_number, number, target));
             let written = request(self.order, self.alphabet, target, sequence_number)
-                .and_then(|request| dialogue.write(&request));
+                .map_err(Cut::from)
+                .and_then(|request| Ok(dialogue.write(&request)?));
             if let Err(why) = written {
                 return Ok(Some(why));
             }
@@ -280,7 +294,7 @@ impl Exchange<'_> {
     }
 
     /// Takes in what comes until then. Says why it cannot go on, which is so where `is_last` and nothing came.
-    fn hear(&self, dialogue: &mut Dialogue, until: Instant, is_last: bool, open: &mut Open<'_>) -> Result<(), String> {
+    fn hear(&self, dialogue: &mut Dialogue, until: Instant, is_last: bool, open: &mut Open<'_>) -> Result<(), Cut> {
         match dialogue.receive(until)? {
             Some(frame) => {
                 // A receipt, on a session that receives too: it is to come again, to a sender or `listen`.
@@ -291,7 +305,7 @@ impl Exchange<'_> {
                 }
                 Ok(())
             }
-            None if is_last => Err("no answer within the response timeout".into()),
+            None if is_last => Err(Cut::Unanswered),
             None => Ok(()),
         }
     }
@@ -305,7 +319,7 @@ impl Exchange<'_> {
         outcome: &mut Outcome,
     ) -> Vec<Wanted<'t>> {
         let is_over = last || outcome.broken.is_some();
-        let why = outcome.broken.clone().unwrap_or_default();
+        let why = outcome.broken.as_ref().map(Cut::to_string).unwrap_or_default();
         let mut throttled = Vec::new();
         for (_, target, answer, _) in open.answers {
             let class = self.order.rules.class(CommandStatus(answer.command_status));
@@ -325,7 +339,7 @@ impl Exchange<'_> {
         throttled
     }
 
-    /// The final state that a query told. UNKNOWN is none: the SMSC says only that it does not know.
+    /// The final state that a query was answered with. UNKNOWN is none: the SMSC says only that it does not know.
     fn final_state(&self, answer: &Answered) -> Option<MessageState> {
         let code = answer.state.filter(|_| answer.command_status == 0)?;
         let reading = &self.order.account.receipts;
@@ -366,83 +380,6 @@ fn names_another(told: &[u8], asked: &str) -> bool {
     !told.is_empty()
         && of(told) != of(asked.as_bytes())
         && others.into_iter().all(|other| of(other.as_bytes()) != of(told))
-}
-
-/// The request about a part; says why where there can be none.
-fn request(order: &Order, alphabet: DefaultAlphabet, target: &Target, sequence_number: u32) -> Result<Vec<u8>, String> {
-    let (sm, id) = (sent(&target.request), target.message_id.as_bytes());
-    let Some(sm) = sm else { return Err("what was sent cannot be read".into()) };
-    let mut text = Vec::new();
-    let pdu = match order.operation {
-        Operation::Query => Pdu::QuerySm(QuerySm { message_id: id, source: sm.source }),
-        // With a message_id the destination is left empty (SMPP v3.4, 4.9.1).
-        Operation::Cancel => Pdu::CancelSm(CancelSm {
-            service_type: sm.service_type,
-            message_id: id,
-            source: sm.source,
-            destination: Address::default(),
-        }),
-        Operation::Replace => {
-            replacement(order, alphabet, target, sm.data_coding, &mut text)?;
-            Pdu::ReplaceSm(ReplaceSm {
-                message_id: id,
-                source: sm.source,
-                registered_delivery: sm.registered_delivery,
-                short_message: &text,
-                ..ReplaceSm::default()
-            })
-        }
-    };
-    let mut out = Vec::new();
-    crate::wire::encode(&pdu, sequence_number, CommandStatus::OK, &mut out)
-        .map_err(|error: EncodeError| error.to_string())?;
-    Ok(out)
-}
-
-/// The request that the SMSC took.
-fn sent(request: &[u8]) -> Option<Sm<'_>> {
-    match decode(request) {
-        Ok((_, Pdu::SubmitSm(sm))) => Some(sm),
-        Ok((_, Pdu::DataSm(data))) => Some(Sm {
-            service_type: data.service_type,
-            source: data.source,
-            registered_delivery: data.registered_delivery,
-            data_coding: data.data_coding,
-            ..Sm::default()
-        }),
-        _ => None,
-    }
-}
-
-/// The octets of a new text. replace_sm says nothing of an alphabet, so that it has to be that of the text it replaces.
-fn replacement(
-    order: &Order,
-    alphabet: DefaultAlphabet,
-    target: &Target,
-    data_coding: u8,
-    out: &mut Vec<u8>,
-) -> Result<(), String> {
-    if target.parts > 1 {
-        return Err("a long message cannot be replaced part by part: cancel it and send another".into());
-    }
-    let encoding = Encoding::from_stored(target.encoding).ok_or("its encoding is unknown")?;
-    let text = order.text.as_deref().unwrap_or_default();
-    let alphabet = if data_coding == 0 { alphabet } else { DefaultAlphabet::Gsm7 };
-    let policy =
-        crate::message::text::Policy { choice: encoding.into(), alphabet, ..crate::message::text::Policy::default() };
-    let measured = crate::message::text::segment(text, policy).map_err(|error| {
-        let cure = match error {
-            TextError::NotInAlphabet { .. } => ": leave it out, or cancel the message and send another",
-            TextError::TooManyParts { .. } => "",
-        };
-        format!("replace_sm keeps the alphabet of the text that it replaces, which is {encoding}: {error}{cure}")
-    })?;
-    if measured.sms > 1 {
-        return Err(format!("the new text has {} {encoding} units, more than one SMS holds", measured.units));
-    }
-    let encoder = Encoder::new(text, encoding, Reference::Whole).map_err(|error| error.to_string())?;
-    encoder.with_alphabet(alphabet).next_into(out);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,29 +2,32 @@
 //! until everything is sent and receipted (or told to stop), and ends them in the order that loses nothing.
 
 mod choice;
+mod found_rate;
+mod service;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod unbound;
+mod watch;
 
 use crate::client;
 use crate::client::{NeedsTlvs, Notice, Shared, TakesTlvs};
 use crate::journal;
-use crate::journal::JournalError;
 use crate::journal::files::answer_log::Answers;
 use crate::journal::files::lock::SenderLock;
 use crate::journal::files::write_marks::Marks;
 use crate::journal::model::events::ToJournal;
 use crate::journal::model::key::State;
 use crate::journal::now_ms;
-use crate::journal::store::{account, runs};
+use crate::journal::store::runs;
 use crate::journal::writer::recovery;
-use crate::journal::writer::recovery::{Recovery, recover};
-use crate::journal::writer::{Board, Keeper, KeeperSettings, Status};
+use crate::journal::writer::service::{ServiceBoard, ServiceSettings};
+use crate::journal::writer::{Board, Campaigns, JournalThread, Started, Status, Takeover, WriterSettings};
+use crate::journal::{Journal, JournalError};
 use crate::policy::controller::Findings;
 use crate::policy::hours::{Hours, Verdict};
 use crate::policy::pacer::{Hold, Pacer, Rate};
-use crate::words::format::{argument, rate};
+use crate::words::format::argument;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -32,11 +35,13 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use choice::needs_tlvs;
 pub use choice::refuse_tlvs;
-use choice::{choose, needs_tlvs};
+use found_rate::FoundRate;
 pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings, Waits};
 pub use unbound::NeverBound;
 use unbound::Unbound;
+use watch::hold_of;
 
 /// Events that wait for the journal thread.
 const EVENTS: usize = 1_024;
@@ -61,42 +66,52 @@ pub fn send(
 ) -> Result<Outcome, SendError> {
     let path = &settings.journal;
     lock.hold_journal()?;
-    let connection = journal::open_existing(path)?;
     let at = |error: JournalError| error.at(path);
-    let said_same = account::claim_account(&connection, path, &settings.identity).map_err(at)?;
-    let Recovery { connection, mut books, recovered, marks, answers } =
-        recover(connection, path, &settings.rules).map_err(at)?;
-    journal::store::decisions::apply_all(&connection, &mut books).map_err(at)?;
-    note_run(&connection, settings, true)?;
-    let active = match settings.listen {
-        Some(_) => Vec::new(),
-        None => choose(&connection, &books, &settings.campaigns)?,
+    let takeover = Takeover {
+        path,
+        account: Some(&settings.identity),
+        rules: &settings.rules,
+        campaigns: match (settings.listen, settings.campaigns.as_slice()) {
+            (Some(_), _) => Campaigns::None,
+            // A service takes up by itself what is released.
+            _ if settings.serves => Campaigns::None,
+            (None, []) => Campaigns::Unfinished,
+            (None, names) => Campaigns::Named(names),
+        },
     };
-    let campaigns: Vec<String> =
-        active.iter().filter_map(|&index| books.campaign(index)).map(|campaign| campaign.name.clone()).collect();
+    let Started { recovered, said_same, marks, answers, own } = journal::writer::start(lock, &takeover)?;
+    note_run(&own.journal, settings, true)?;
+    let campaigns: Vec<String> = own.campaigns().map(|campaign| campaign.name.clone()).collect();
     if settings.account.tlvs == TakesTlvs::No {
-        refuse_tlvs(&connection, &campaigns)?;
+        refuse_tlvs(&own.journal, &campaigns)?;
     }
-    let per_campaign: Vec<i64> =
-        active.iter().filter_map(|&index| books.campaign(index)).map(|book| book.counts.iter().sum()).collect();
-    let to_send = active.iter().filter_map(|&index| books.campaign(index)).filter(|book| {
+    let per_campaign: Vec<i64> = own.campaigns().map(|book| book.counts.iter().sum()).collect();
+    let to_send = own.campaigns().filter(|book| {
         [State::Queued, State::Sending, State::InDoubt].iter().any(|state| book.counts[*state as usize] > 0)
     });
     let to_send = to_send.map(|book| book.name.clone()).collect();
-    let needs_tlvs = needs_tlvs(&connection, settings.account.tlvs, path, to_send)?;
-    let found_before = journal::note(&connection, FOUND_RATE).map_err(at)?.and_then(|found| FoundRate::read(&found));
+    let needs_tlvs = match settings.serves {
+        true => choice::unfinished_needs_tlvs(path),
+        false => needs_tlvs(&own.journal, settings.account.tlvs, path, to_send)?,
+    };
+    let found_before = journal::note(&own.journal, FOUND_RATE).map_err(at)?.and_then(|found| FoundRate::read(&found));
     let found_before = found_before.filter(|found| settings.rate.exceeds(found.rate));
-    let canaries = journal::store::restraint::begin(&connection, &books, &active, &settings.restraint)?;
+    let canaries = own.begin_canaries(&settings.restraint)?;
     let said = canaries.iter().filter_map(|canary| {
-        let name = &books.campaign(canary.campaign)?.name;
+        let name = &own.counts.campaign(canary.campaign)?.name;
         Some(format!("campaign {}: the first messages go before the others: {}", argument(name), canary.go_on))
     });
     let said: Vec<String> = said.collect();
     let board = Board::default();
+    let mut noted = None;
+    let mut service = None;
+    if settings.serves {
+        let run = note_settings(settings, &[])?;
+        noted = Some(run);
+        service = Some(ServiceSettings { run, board: service::board(settings) });
+    }
     let references = Arc::new(AtomicBool::new(true));
-    let keeper_settings = KeeperSettings {
-        path: path.clone(),
-        active: active.clone(),
+    let journal_settings = WriterSettings {
         limit: settings.limit,
         ids_in_memory: IDS_IN_MEMORY,
         references: Arc::clone(&references),
@@ -104,13 +119,15 @@ pub fn send(
         opt_in_words: settings.opt_in_words.clone(),
         default_alphabet: settings.default_alphabet,
         receipt_horizon: settings.receipt_horizon,
+        ignore_hours: settings.ignore_hours,
         rules: Arc::clone(&settings.rules),
         stop_when: settings.restraint.stop_when.clone(),
         canaries,
         gather: gather(settings.rate, settings.account.window * settings.connections),
+        service: service.clone(),
     };
-    let keeper = Keeper::start(connection, books, keeper_settings, Arc::clone(&board)).map_err(at)?;
-    let first = board.lock().clone();
+    let mut journal_thread = JournalThread::new(own, journal_settings, Arc::clone(&board))?;
+    let mut first = board.lock().clone();
     let held_back = held_back(settings.limit, &per_campaign);
     let mut notices = recovered.words();
     notices.extend(said_same);
@@ -129,24 +146,35 @@ pub fn send(
         show(&progress);
     }
     let receipts_may_come = settings.account.bind.can_receive();
-    let has_nothing =
-        first.all_sent && (first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come);
+    let has_nothing = |first: &Status| {
+        let awaits_none = first.awaiting_receipts == 0 || !settings.old_receipts_come || !receipts_may_come;
+        settings.listen.is_none() && !settings.serves && first.all_sent && awaits_none
+    };
+    if first.restrained.is_some() || has_nothing(&first) {
+        // Receipts that the last sender left unjudged: no connection will be made in which that goes on.
+        journal_thread.judge_all(&|| !interrupt.is_empty())?;
+        first = board.lock().clone();
+    }
     if let Some(why) = first.restrained.clone() {
-        drop(keeper);
+        drop(journal_thread);
         let (ended, sending, found) = (Ended::Stopped(why), Duration::ZERO, Findings::default());
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found });
     }
-    if has_nothing && settings.listen.is_none() {
-        drop(keeper);
+    if has_nothing(&first) {
+        drop(journal_thread);
         let (ended, sending, found) = (Ended::NothingToDo, Duration::ZERO, Findings::default());
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found });
     }
-    let noted = match settings.listen {
-        Some(_) => None,
-        None => Some(note_settings(settings, &campaigns)?),
-    };
-    let mut run = Run::start(settings, keeper, board, (marks, answers), references, needs_tlvs)?;
+    if settings.listen.is_none() && !settings.serves {
+        noted = Some(note_settings(settings, &campaigns)?);
+    }
+    let mut run = Run::start(settings, journal_thread, board, (marks, answers), references, needs_tlvs)?;
     run.held_back = held_back;
+    run.service = service.map(|service| service.board);
+    if settings.serves {
+        // From here on whatever is commanded is heard; whether the SMSC is there is another question.
+        crate::platform::notify::ready();
+    }
     if settings.hours.limit() {
         run.words.push(format!("sent only {}", settings.hours.words()));
     }
@@ -167,20 +195,20 @@ pub fn send(
     let status = run.end(show)?;
     settle_marks(path);
     if let Some(noted) = noted {
-        let ended = journal::open_existing(path).and_then(|connection| runs::end(&connection, noted));
+        let ended = journal::open_existing(path).and_then(|opened| runs::end(&opened, noted));
         if let Err(error) = ended {
             log::warn!("when this run ended is not kept: {}", error.at(path));
         }
     }
-    if let Err(error) = journal::open_existing(path).and_then(|connection| note_run(&connection, settings, false)) {
+    if let Err(error) = journal::open_existing(path).and_then(|opened| note_run(&opened, settings, false)) {
         log::debug!("the end of the run is not noted: {}", error.at(path));
     }
     if found.limit.is_some() || found_before.is_some() {
         // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent. What was
         // neither verified anew nor exceeded stays as old as it is.
         let found = found.limit.map(|rate| FoundRate { rate, at_ms: now_ms() }).or(stands).map(FoundRate::written);
-        let kept = journal::open_existing(path)
-            .and_then(|connection| journal::set_note(&connection, FOUND_RATE, found.as_deref()));
+        let kept =
+            journal::open_existing(path).and_then(|opened| journal::set_note(&opened, FOUND_RATE, found.as_deref()));
         if let Err(error) = kept {
             log::warn!("the rate found is not kept for the next run: {}", error.at(path));
         }
@@ -188,59 +216,25 @@ pub fn send(
     Ok(Outcome { ended, status, recovered, campaigns, sending, found })
 }
 
-/// The rate that an earlier run had verified.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct FoundRate {
-    /// In PDUs a second.
-    rate: f64,
-    /// When; 0: nobody noted it.
-    at_ms: i64,
-}
-
-impl FoundRate {
-    /// As the journal keeps it: the rate, a space, the time in milliseconds.
-    fn read(text: &str) -> Option<Self> {
-        let (rate, at) = text.split_once(' ').unwrap_or((text, "0"));
-        let rate = rate.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0)?;
-        Some(Self { rate, at_ms: at.parse().ok()? })
-    }
-
-    fn written(self) -> String {
-        format!("{:.1} {}", self.rate, self.at_ms)
-    }
-
-    fn words(self, now_ms: i64) -> String {
-        let minutes = (now_ms - self.at_ms).max(0) / 60_000;
-        let age = match minutes {
-            _ if self.at_ms == 0 => String::new(),
-            0..=1 => " a moment ago".into(),
-            2..=119 => format!(" {minutes} minutes ago"),
-            120..=2_879 => format!(" {} hours ago", minutes / 60),
-            _ => format!(" {} days ago", minutes / 1_440),
-        };
-        format!("an earlier run found{age} that the SMSC takes {}/s", rate(self.rate))
-    }
-}
-
 /// Notes in the journal how this run sends these campaigns.
 fn note_settings(settings: &SendSettings, campaigns: &[String]) -> Result<i64, JournalError> {
     let path = &settings.journal;
     let note = || -> Result<i64, JournalError> {
-        let connection = journal::open_existing(path)?;
-        let ids = campaigns.iter().map(|name| journal::campaign_id(&connection, name));
+        let opened = journal::open_existing(path)?;
+        let ids = campaigns.iter().map(|name| journal::campaign_id(&opened, name));
         let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
-        runs::begin(&connection, &settings.told(), &ids)
+        runs::begin(&opened, &settings.run_row(), &ids)
     };
     note().map_err(|error| error.at(path))
 }
 
-/// Notes that a run begins or ends with this journal; a rehearsal's is nobody's.
-fn note_run(connection: &rusqlite::Connection, settings: &SendSettings, begins: bool) -> Result<(), JournalError> {
+/// Notes that a run begins or ends with this journal; a rehearsal is not noted.
+fn note_run(opened: &Journal, settings: &SendSettings, begins: bool) -> Result<(), JournalError> {
     let (true, Some(notes)) = (settings.old_receipts_come, journal::store::known::Notes::of_run()) else {
         return Ok(());
     };
     let account = settings.identity.all();
-    let noted = journal::store::known::record(connection, &settings.journal, &notes, &account, Some(begins));
+    let noted = journal::store::known::record(opened, &settings.journal, &notes, &account, Some(begins));
     noted.map_err(|error| error.at(&settings.journal))
 }
 
@@ -274,6 +268,7 @@ fn gather(rate: Rate, slots: usize) -> Duration {
 }
 
 /// The threads of a run, and what keeps them going.
+/// One thing: it ends only as a whole, in one order.
 struct Run {
     started: Instant,
     /// When there was nothing left to send or to be answered.
@@ -283,9 +278,9 @@ struct Run {
     journal: Option<Sender<ToJournal>>,
     finish: Option<Sender<()>>,
     notices: Receiver<Notice>,
-    keeper_ended: Receiver<Result<(), JournalError>>,
-    keeper_result: Option<Result<(), JournalError>>,
-    keeper: Option<JoinHandle<()>>,
+    journal_ended: Receiver<Result<(), JournalError>>,
+    journal_result: Option<Result<(), JournalError>>,
+    journal_thread: Option<JoinHandle<()>>,
     connections: Vec<JoinHandle<()>>,
     bound: Vec<bool>,
     /// When each connection is tried again.
@@ -304,6 +299,8 @@ struct Run {
     unbound: Unbound,
     /// The journal cannot be written: that was said.
     blocked: bool,
+    /// What was said last of campaigns that wait for their hours.
+    waits: Option<String>,
     /// What was said of a canary last.
     decided: Option<String>,
     /// The -wal grows: that was said.
@@ -311,32 +308,27 @@ struct Run {
     verdict: Verdict,
     /// What was found of the SMSC's limits and said.
     found: Findings,
-}
-
-/// How firmly the way is closed at `now`.
-fn hold_of(verdict: Verdict, now: Timestamp) -> Hold {
-    match verdict {
-        Verdict::Open => Hold::No,
-        Verdict::Closed(until) if until.duration_since(now) < LONG_HOLD => Hold::Short,
-        Verdict::Closed(_) | Verdict::Over => Hold::Long,
-    }
+    /// What it and the journal thread tell each other, where it serves.
+    service: Option<ServiceBoard>,
+    /// What systemd was told last.
+    told_systemd: String,
 }
 
 impl Run {
     fn start(
         settings: &SendSettings,
-        keeper: Keeper,
+        journal_thread: JournalThread,
         board: Board,
         (marks, answers): (Marks, Answers),
         references: Arc<AtomicBool>,
         needs_tlvs: NeedsTlvs,
     ) -> Result<Self, SendError> {
         let (journal, events) = bounded(EVENTS);
-        let (ended, keeper_ended) = bounded(1);
-        let keeper = std::thread::Builder::new()
+        let (ended, journal_ended) = bounded(1);
+        let journal_thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || {
-                let _ = ended.send(keeper.run(events));
+                let _ = ended.send(journal_thread.run(events));
             })
             .map_err(SendError::Thread)?;
         let (notice, notices) = bounded(64);
@@ -372,9 +364,9 @@ impl Run {
             journal: Some(journal),
             finish: Some(finish),
             notices,
-            keeper_ended,
-            keeper_result: None,
-            keeper: Some(keeper),
+            journal_ended,
+            journal_result: None,
+            journal_thread: Some(journal_thread),
             connections,
             bound: vec![false; settings.connections],
             next_try: vec![None; settings.connections],
@@ -389,238 +381,14 @@ impl Run {
             warned: vec![None; settings.connections],
             unbound: Unbound::new(settings.connections, false),
             blocked: false,
+            waits: None,
             decided: None,
             unfolded: false,
             verdict: Verdict::Open,
             found: Findings::default(),
+            service: None,
+            told_systemd: String::new(),
         })
-    }
-
-    /// Waits for a reason to end.
-    fn watch(
-        &mut self,
-        settings: &SendSettings,
-        interrupt: &Receiver<()>,
-        receipts_may_come: bool,
-        show: &mut dyn FnMut(&Progress),
-    ) -> Ended {
-        let look = tick(LOOK);
-        let over = settings.listen.and_then(|listen| listen.time).map_or_else(never, after);
-        loop {
-            select! {
-                recv(interrupt) -> _ => {
-                    // The connections first: they write nothing more, however busy the journal thread is.
-                    self.finish = None;
-                    self.tell_journal(ToJournal::StopClaiming);
-                    self.words.push("interrupted: waiting for the answers that are outstanding (again to exit at once)".into());
-                    return Ended::Interrupted;
-                }
-                recv(over) -> _ => return Ended::Done,
-                recv(self.keeper_ended) -> result => {
-                    self.keeper_result = result.ok();
-                    return Ended::Done;
-                }
-                recv(self.notices) -> notice => {
-                    // No connection is left: the journal thread has halted them, or they died, as the end of the run says.
-                    let Ok(notice) = notice else {
-                        if let Some(why) = self.board.lock().restrained.clone() {
-                            return Ended::Stopped(why);
-                        }
-                        return self.board.lock().halted.clone().map_or(Ended::Done, Ended::Halted);
-                    };
-                    if let Some(refused) = self.heed(notice) {
-                        return Ended::Refused(refused);
-                    }
-                }
-                recv(look) -> _ => {
-                    if let Some(reason) = self.given_up(settings.account.timers.give_up_after, settings.never_bound) {
-                        return Ended::Refused(reason);
-                    }
-                    let status = self.show(show);
-                    if let Some(why) = status.restrained {
-                        return Ended::Stopped(why);
-                    }
-                    if self.hours_are_over(&settings.hours, &status) {
-                        self.tell_journal(ToJournal::StopClaiming);
-                        return Ended::Interrupted;
-                    }
-                    if let Some(why) = status.halted {
-                        return Ended::Halted(why);
-                    }
-                    if status.all_sent && settings.listen.is_none() {
-                        let since = *self.sent_at.get_or_insert_with(Instant::now);
-                        let news = status.last_news.map_or(since, |news| news.max(since));
-                        let waited = news.elapsed() >= settings.wait_receipts;
-                        let receipts = status.awaiting_receipts + status.doubts_awaiting_receipts;
-                        let is_open = status.late_answers > 0 || receipts > 0 && receipts_may_come;
-                        if waited || !is_open {
-                            return Ended::Done;
-                        }
-                    } else {
-                        self.sent_at = None;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Why the run gives up, if for so long no connection was bound, or none that sends where some should. Outside the
-    /// sending hours none is wanted.
-    fn given_up(&mut self, limit: Option<Duration>, never_bound: NeverBound) -> Option<String> {
-        let any = !self.can_submit.contains(&Some(true));
-        let mut bound = self.bound.iter().zip(&self.can_submit);
-        if bound.any(|(bound, can_submit)| *bound && (any || *can_submit == Some(true)))
-            || self.pacer.hold() == Hold::Long
-        {
-            self.unbound.reset();
-            return None;
-        }
-        match self.unbound.verdict(limit, never_bound)? {
-            unbound::Verdict::GiveUp(why) => Some(why),
-            unbound::Verdict::Say(words) => {
-                self.words.push(words);
-                None
-            }
-        }
-    }
-
-    /// Opens and closes the way by the clock, and says so. True when it will not open any more.
-    fn hours_are_over(&mut self, hours: &Hours, status: &Status) -> bool {
-        if !hours.limit() {
-            return false;
-        }
-        let now = Timestamp::now();
-        let verdict = hours.at(now);
-        if status.all_sent || status.canary_waits && verdict != Verdict::Over {
-            // Receipts are fetched at any hour: connections come about, and nothing is sent.
-            self.pacer.set_hold(hold_of(verdict, now).min(Hold::Short));
-            return false;
-        }
-        self.pacer.set_hold(hold_of(verdict, now));
-        if std::mem::replace(&mut self.verdict, verdict) != verdict {
-            match verdict {
-                // Where there are no hours it was --start-at that was waited for.
-                Verdict::Open if !hours.has_hours() => self.words.push("--start-at has come: sending".into()),
-                Verdict::Closed(until) if hours.start_at == Some(until) => {
-                    self.words.push(format!("waiting for --start-at until {}", hours.show(until)));
-                }
-                Verdict::Open => self.words.push("the sending hours have begun: going on".into()),
-                Verdict::Closed(until) => {
-                    self.words.push(format!("outside the sending hours: waiting until {}", hours.show(until)));
-                }
-                Verdict::Over => self.words.push("the last moment for sending has come: the rest stays queued".into()),
-            }
-        }
-        verdict == Verdict::Over
-    }
-
-    fn show(&mut self, show: &mut dyn FnMut(&Progress)) -> Status {
-        let status = self.board.lock().clone();
-        if std::mem::replace(&mut self.blocked, status.blocked.is_some()) != status.blocked.is_some() {
-            self.words.push(match &status.blocked {
-                Some(holder) => format!("waiting: another process keeps the journal from being written: {holder}"),
-                None => "the journal can be written again: going on".into(),
-            });
-        }
-        let bound = self.bound.iter().filter(|bound| **bound).count();
-        if bound > 0 {
-            self.alone_since = Instant::now();
-        }
-        let waits = Waits {
-            unbound_since: (bound == 0).then_some(self.alone_since),
-            // Where one is being tried, that is what is waited for.
-            next_try: self
-                .next_try
-                .iter()
-                .try_fold(None, |first: Option<Instant>, at| {
-                    let at = (*at)?;
-                    Some(Some(first.map_or(at, |first| first.min(at))))
-                })
-                .flatten(),
-            closed_until: match self.verdict {
-                Verdict::Closed(until) if !status.all_sent => Some(self.hours.show(until)),
-                _ => None,
-            },
-            blocked: status.blocked.is_some(),
-        };
-        let found = self.pacer.findings();
-        if found != self.found {
-            self.words.extend(found.news(&self.found));
-            self.found = found;
-        }
-        if status.restraint != self.decided {
-            self.decided.clone_from(&status.restraint);
-            self.words.extend(status.restraint.clone());
-        }
-        if std::mem::replace(&mut self.unfolded, status.unfolded.is_some()) != status.unfolded.is_some() {
-            self.words.push(match &status.unfolded {
-                Some(words) => words.clone(),
-                None => "the journal's -wal file is small again".into(),
-            });
-        }
-        let progress = Progress {
-            status,
-            bound,
-            rate: self.pacer.rate(),
-            notices: std::mem::take(&mut self.words),
-            waits,
-            limit: self.limit,
-            held_back: self.held_back,
-            hours: self.hours.clone(),
-        };
-        show(&progress);
-        progress.status
-    }
-
-    /// Notes what a connection says; returns why the run must end, if it must.
-    fn heed(&mut self, notice: Notice) -> Option<String> {
-        self.unbound.heed(&notice);
-        match notice {
-            Notice::Trying { .. } => None,
-            Notice::Bound { slot, peer, smsc, warning } => {
-                self.bound[slot] = true;
-                self.next_try[slot] = None;
-                self.warned[slot] = None;
-                let name = if smsc.is_empty() { String::new() } else { format!(" ({smsc})") };
-                self.words.push(format!("connection {}: bound to {peer}{name}", slot + 1));
-                if let Some(warning) = warning {
-                    self.words.push(format!("connection {}: warning: {warning}", slot + 1));
-                }
-                None
-            }
-            Notice::Lost { slot, reason, retry_in, .. } => {
-                self.bound[slot] = false;
-                self.next_try[slot] = Some(Instant::now() + retry_in);
-                // Said once, not at every try.
-                if self.warned[slot].as_deref() != Some(&reason) {
-                    let words = format!("connection {}: {reason}", slot + 1);
-                    // Outside the sending hours none is made until they begin.
-                    self.words.push(match self.pacer.hold() {
-                        Hold::Long => words,
-                        _ => format!("{words}; next try in {:.1} s", retry_in.as_secs_f64()),
-                    });
-                    self.warned[slot] = Some(reason);
-                }
-                None
-            }
-            Notice::Refused { slot, reason } => {
-                self.bound[slot] = false;
-                let own = self.can_submit[slot].take();
-                let others_send = self.can_submit.contains(&Some(true));
-                // A receiver that is refused before the sender is bound ends nothing, as it would not afterwards.
-                let goes_on = self.bound.contains(&true) || own == Some(false) && others_send;
-                let was_last_sender = own == Some(true) && !others_send;
-                if was_last_sender || !goes_on {
-                    return Some(reason);
-                }
-                self.words.push(format!("connection {}: {reason}; going on without it", slot + 1));
-                None
-            }
-            Notice::Finished { slot } => {
-                self.bound[slot] = false;
-                None
-            }
-        }
     }
 
     fn tell_journal(&self, event: ToJournal) {
@@ -638,7 +406,7 @@ impl Run {
         while !connections.iter().all(JoinHandle::is_finished) {
             match self.notices.recv_timeout(LOOK) {
                 Ok(notice) => {
-                    self.heed(notice);
+                    self.handle(notice);
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     self.show(show);
@@ -650,12 +418,12 @@ impl Run {
             died |= connection.join().is_err();
         }
         self.journal = None;
-        let result = match self.keeper_result.take() {
+        let result = match self.journal_result.take() {
             Some(result) => Some(result),
-            None => self.keeper_ended.recv().ok(),
+            None => self.journal_ended.recv().ok(),
         };
-        if let Some(keeper) = self.keeper.take() {
-            let _ = keeper.join();
+        if let Some(thread) = self.journal_thread.take() {
+            let _ = thread.join();
         }
         match result {
             Some(Ok(())) => {}

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use super::checks::status;
+use super::message::version_name;
 use super::reader::{Reader, kind_name};
-use super::receipts::{Fate, Party, Receipt};
+use super::receipts::{Delivery, Fate, Party, Receipt};
 use super::session::Bound;
 use crate::wire::{Bind, BindKind, BindResp, CommandStatus, Header, Pdu, Tag, TlvBuilder, encode};
 
@@ -15,6 +16,8 @@ use crate::wire::{Bind, BindKind, BindResp, CommandStatus, Header, Pdu, Tag, Tlv
 const SMSC_SYSTEM_ID: &[u8] = b"smppost-smsc";
 /// The highest interface_version of v3.3 and older.
 const V33: u8 = 0x33;
+const V34: u8 = 0x34;
+const V50: u8 = 0x50;
 /// Where the numbers of receipts for messages that never were begin.
 const FLOOD_NUMBERS: u64 = 1 << 62;
 
@@ -38,6 +41,13 @@ impl Reader {
                 .number("sequence_number", header.sequence_number)
                 .text("command", kind_name(bind.kind).as_bytes())
                 .number("status", command_status)
+                .text("status_name", CommandStatus(command_status).name().as_bytes())
+                .text("version", version_name(bind.interface_version).as_bytes())
+                .text("system_type", bind.system_type)
+                .number("addr_ton", bind.addr_ton)
+                .number("addr_npi", bind.addr_npi)
+                .text("address_range", bind.address_range)
+                .text("peer", self.session.peer_name.as_bytes())
                 .end();
             self.set_prefix();
         }
@@ -58,19 +68,31 @@ impl Reader {
         if v33 && bind.kind == BindKind::Transceiver {
             return Err(status::COMMAND_ID);
         }
-        let wanted = settings.system_id.as_ref().is_none_or(|wanted| wanted.as_bytes() == bind.system_id);
-        if bind.system_id.is_empty() || !wanted {
+        let known = settings.accounts.iter().find(|account| account.system_id.as_bytes() == bind.system_id);
+        if bind.system_id.is_empty() || !self.shared.may_bind(bind.system_id) {
             return Err(status::SYSTEM_ID);
         }
-        if settings.password.as_ref().is_some_and(|password| !password.is(bind.password)) {
+        let password = match known {
+            Some(account) => &account.password,
+            None => &settings.password,
+        };
+        if password.as_ref().is_some_and(|password| !password.is(bind.password)) {
             return Err(status::PASSWORD);
         }
+        let most = known.and_then(|account| account.max_connections).unwrap_or(settings.max_connections);
         let account = self.shared.account(bind.system_id);
-        if !account.join(&self.session, bind.kind, settings.max_connections) {
+        if !account.join(&self.session, bind.kind, most) {
             return Err(status::BIND_FAILED);
         }
-        let bound = Arc::new(Bound { account, kind: bind.kind, v33 });
+        let v50 = bind.interface_version >= V50 && settings.sc_interface_version.is_some_and(|ours| ours >= V50);
+        let long_service_type = self.shared.behaviours.of(bind.system_id).faults.long_service_type;
+        let interface_version = bind.interface_version;
+        let version_name = version_name(interface_version);
+        let kind = bind.kind;
+        let bound = Bound { account, kind, interface_version, version_name, v33, v50, long_service_type };
+        let bound = Arc::new(bound);
         self.bound = Some(Arc::clone(&bound));
+        self.look_up_behaviour();
         Ok(bound)
     }
 
@@ -80,7 +102,8 @@ impl Reader {
         if let Some(version) = version
             && command_status == status::OK
         {
-            tlvs.u8(Tag::SC_INTERFACE_VERSION, version);
+            // A session has the lower one of both versions.
+            tlvs.u8(Tag::SC_INTERFACE_VERSION, version.min(bind.interface_version.max(V34)));
         }
         let system_id = if command_status == status::OK { SMSC_SYSTEM_ID } else { b"" };
         let answer = Pdu::BindResp(BindResp { kind: bind.kind, system_id, tlvs: tlvs.tlvs() });
@@ -92,11 +115,10 @@ impl Reader {
 
     /// The fault of receipts for messages that never were.
     fn flood(&mut self) {
-        let count = u64::from(self.shared.settings.faults.receipt_flood);
+        let count = u64::from(self.behaviour.faults.receipt_flood);
         let (now, now_s) = (self.batch.now, (self.batch.now_us / 1_000_000) as u32);
         let nobody = Party::new(1, 1, b"10000");
-        self.batch
-            .scheduled
-            .extend((0..count).map(|n| (now, Receipt::new(FLOOD_NUMBERS + n, now_s, nobody, nobody, Fate::Delivered))));
+        let receipt = |n| Receipt::new(FLOOD_NUMBERS + n, now_s, nobody, nobody, Fate::Delivered);
+        self.batch.scheduled.extend((0..count).map(|n| (now, Delivery::Receipt(receipt(n)))));
     }
 }

@@ -1,4 +1,5 @@
 //! What the provider checks in a message, and the status that it answers.
+use crate::wire::udh;
 use crate::wire::values::{data_coding, esm_class};
 use crate::wire::{DataSm, Sm, Tag};
 
@@ -28,6 +29,12 @@ pub(super) mod status {
     pub const DESTINATION_TON: u32 = 0x50;
     pub const DESTINATION_NPI: u32 = 0x51;
     pub const REPLACE_FLAG: u32 = 0x54;
+    pub const SUBMIT_FAILED: u32 = 0x45;
+    pub const DESTINATION_COUNT: u32 = 0x33;
+    pub const LIST_NAME: u32 = 0x34;
+    pub const BROADCAST_FAILED: u32 = 0x10D;
+    pub const BROADCAST_QUERY_FAILED: u32 = 0x10E;
+    pub const BROADCAST_CANCEL_FAILED: u32 = 0x10F;
     pub const THROTTLED: u32 = 0x58;
     pub const SCHEDULE_TIME: u32 = 0x61;
     pub const VALIDITY_PERIOD: u32 = 0x62;
@@ -67,48 +74,51 @@ pub(super) fn submit_of<'a>(data: &DataSm<'a>) -> Sm<'a> {
     }
 }
 
-/// The status of the first thing that the provider would mind, or OK.
-pub(super) fn check(sm: &Sm<'_>) -> u32 {
+/// The status of the first thing that the provider would mind, and the field that it minds.
+pub(super) fn refusal(sm: &Sm<'_>) -> Option<(u32, &'static str)> {
     let (source, destination) = (&sm.source, &sm.destination);
     let default_sender = source.addr.is_empty() && source.ton == 0 && source.npi == 0;
-    let rules: [(bool, u32); 17] = [
-        (sm.service_type.is_empty(), SERVICE_TYPE),
-        (sm.sm_default_msg_id == 0, DEFAULT_MESSAGE),
-        (default_sender || matches!(source.ton, 1 | 3 | 5), SOURCE_TON),
-        (matches!(source.npi, 0 | 1), SOURCE_NPI),
-        (default_sender || source_is_valid(source.ton, source.addr), SOURCE_ADDRESS),
-        (matches!(destination.ton, 0 | 1), DESTINATION_TON),
-        (matches!(destination.npi, 0 | 1), DESTINATION_NPI),
-        (digits(destination.addr) && (4..=16).contains(&destination.addr.len()), DESTINATION_ADDRESS),
-        (sm.priority_flag <= 3, PRIORITY_FLAG),
-        (sm.registered_delivery & 0xE0 == 0, REGISTERED_DELIVERY),
-        (sm.replace_if_present <= 1, REPLACE_FLAG),
-        (time_is_valid(sm.schedule_delivery_time), SCHEDULE_TIME),
-        (time_is_valid(sm.validity_period), VALIDITY_PERIOD),
-        (sm.tlvs.is_empty() || sm.tlvs.is_well_formed(), OPTIONAL_PART),
-        (sm.short_message.is_empty() || sm.tlvs.get(Tag::MESSAGE_PAYLOAD).is_none(), OPTIONAL_PART),
-        (!esm_class::has_udh(sm.esm_class) || udh(sm).is_some(), ESM_CLASS),
-        (length_is_valid(sm), MESSAGE_LENGTH),
+    let rules: [(bool, u32, &str); 17] = [
+        (sm.service_type.is_empty(), SERVICE_TYPE, "service_type"),
+        (sm.sm_default_msg_id == 0, DEFAULT_MESSAGE, "sm_default_msg_id"),
+        (default_sender || matches!(source.ton, 1 | 3 | 5), SOURCE_TON, "source_addr_ton"),
+        (matches!(source.npi, 0 | 1), SOURCE_NPI, "source_addr_npi"),
+        (default_sender || source_is_valid(source.ton, source.addr), SOURCE_ADDRESS, "source_addr"),
+        (matches!(destination.ton, 0 | 1), DESTINATION_TON, "dest_addr_ton"),
+        (matches!(destination.npi, 0 | 1), DESTINATION_NPI, "dest_addr_npi"),
+        (
+            digits(destination.addr)
+                && (4..=16).contains(&destination.addr.len())
+                // No country code begins with 0: one with the TON international that does is not.
+                && !(destination.ton == 1 && destination.addr.starts_with(b"0")),
+            DESTINATION_ADDRESS,
+            "destination_addr",
+        ),
+        (sm.priority_flag <= 3, PRIORITY_FLAG, "priority_flag"),
+        (sm.registered_delivery & 0xE0 == 0, REGISTERED_DELIVERY, "registered_delivery"),
+        (sm.replace_if_present <= 1, REPLACE_FLAG, "replace_if_present_flag"),
+        (time_is_valid(sm.schedule_delivery_time), SCHEDULE_TIME, "schedule_delivery_time"),
+        (time_is_valid(sm.validity_period), VALIDITY_PERIOD, "validity_period"),
+        (sm.tlvs.is_empty() || sm.tlvs.is_well_formed(), OPTIONAL_PART, "the optional parameters"),
+        (
+            sm.short_message.is_empty() || sm.tlvs.get(Tag::MESSAGE_PAYLOAD).is_none(),
+            OPTIONAL_PART,
+            "short_message beside message_payload",
+        ),
+        (!esm_class::has_udh(sm.esm_class) || udh(sm).is_some(), ESM_CLASS, "esm_class"),
+        (length_is_valid(sm), MESSAGE_LENGTH, "short_message"),
     ];
-    rules.into_iter().find(|(holds, _)| !holds).map_or(OK, |(_, status)| status)
+    rules.into_iter().find(|(holds, ..)| !holds).map(|(_, status, field)| (status, field))
 }
 
 /// The part that a user data header or the SAR TLVs speak of; `None` for a message that stands alone.
 pub(super) fn part_of(sm: &Sm<'_>) -> Option<Part> {
-    if let Some(mut elements) = udh(sm) {
-        while let [id, length, rest @ ..] = elements {
-            let (value, after) = rest.split_at_checked(usize::from(*length))?;
-            match (id, value) {
-                (0x00, &[reference, total, part]) => {
-                    return Some(Part { reference: u16::from(reference), total, part });
-                }
-                (0x08, &[high, low, total, part]) => {
-                    return Some(Part { reference: u16::from_be_bytes([high, low]), total, part });
-                }
-                _ => elements = after,
-            }
-        }
-        return None;
+    if let Some(header) = udh(sm) {
+        return udh::elements(header).find_map(|element| match element {
+            (0x00, &[reference, total, part]) => Some(Part { reference: u16::from(reference), total, part }),
+            (0x08, &[high, low, total, part]) => Some(Part { reference: u16::from_be_bytes([high, low]), total, part }),
+            _ => None,
+        });
     }
     if sm.tlvs.is_empty() {
         return None;
@@ -134,11 +144,7 @@ pub(super) fn quotable<'a>(sm: &Sm<'a>) -> &'a [u8] {
 
 /// The information elements of the user data header, if esm_class announces one and it is whole.
 fn udh<'a>(sm: &Sm<'a>) -> Option<&'a [u8]> {
-    if !esm_class::has_udh(sm.esm_class) {
-        return None;
-    }
-    let (length, rest) = sm.text().split_first()?;
-    rest.get(..usize::from(*length))
+    udh::split(sm.text()).filter(|_| esm_class::has_udh(sm.esm_class)).map(|(header, _)| header)
 }
 
 fn length_is_valid(sm: &Sm<'_>) -> bool {
@@ -192,6 +198,10 @@ mod tests {
     use super::*;
     use crate::wire::{Address, TlvBuilder};
 
+    fn check(sm: &Sm<'_>) -> u32 {
+        refusal(sm).map_or(OK, |(status, _)| status)
+    }
+
     fn good<'a>() -> Sm<'a> {
         Sm {
             source: Address::new(5, 0, b"Sender"),
@@ -226,6 +236,8 @@ mod tests {
             (to(2, 1, "491700000001"), DESTINATION_TON),
             (to(1, 3, "491700000001"), DESTINATION_NPI),
             (to(1, 1, "491"), DESTINATION_ADDRESS),
+            (to(1, 1, "07700900123"), DESTINATION_ADDRESS),
+            (to(0, 1, "07700900123"), OK),
             (to(1, 1, "1234567890123456"), OK),
             (to(1, 1, "12345678901234567"), DESTINATION_ADDRESS),
             (to(1, 1, "+491700000001"), DESTINATION_ADDRESS),

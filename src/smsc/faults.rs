@@ -1,11 +1,15 @@
 //! What is to go wrong: every fault a field of one struct, every decision drawn from one seed.
+use std::str::FromStr;
 use std::time::Duration;
 
+use super::delay::Shown;
 use super::settings::{Every, parse_duration};
+use crate::wire::CommandStatus;
+use crate::words::{BadValue, bad};
 
 /// The faults of a simulator. All off by default.
 ///
-/// Those counted in [`Every`] befall about every N-th submit_sm or data_sm.
+/// Those counted in [`Every`] affect about every N-th submit_sm or data_sm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// The connection is cut after the message was recorded and before it is answered.
@@ -70,7 +74,7 @@ impl Faults {
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub fn set(&mut self, text: &str) -> Result<(), String> {
+    pub fn set(&mut self, text: &str) -> Result<(), BadValue> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
@@ -95,9 +99,35 @@ impl Faults {
             "slow-answers" => {
                 self.slow_answers = parse_duration(value.ok_or("slow-answers needs a duration: slow-answers=200ms")?)?;
             }
-            _ => return Err(format!("{name:?} is no fault; --list-faults shows them")),
+            _ => return Err(bad!("{name:?} is no fault; --list-faults shows them")),
         }
         Ok(())
+    }
+
+    /// As [`set`](Self::set) reads them.
+    pub fn to_words(&self) -> Vec<String> {
+        let every = |name: &str, every: Every| (every.0 > 0).then(|| format!("{name}={}", every.0));
+        let flag = |name: &str, is_on: bool| is_on.then(|| name.to_owned());
+        let words = [
+            every("drop-before-answer", self.drop_before_answer),
+            every("drop-after-answer", self.drop_after_answer),
+            every("silence", self.silence),
+            self.error.map(|(code, every)| format!("error=0x{code:02X}:{}", every.0)),
+            every("throttle-storm", self.throttle_storm),
+            every("nack", self.nack),
+            every("unbind", self.unbind),
+            every("junk", self.junk),
+            every("huge-length", self.huge_length),
+            every("stalled-reads", self.stalled_reads),
+            flag("reorder", self.reorder),
+            flag("octets", self.octets),
+            flag("http-banner", self.http_banner),
+            flag("bodyless-errors", self.bodyless_errors),
+            flag("long-service-type", self.long_service_type),
+            every("receipt-flood", Every(self.receipt_flood)),
+            (!self.slow_answers.is_zero()).then(|| format!("slow-answers={}", Shown(self.slow_answers))),
+        ];
+        words.into_iter().flatten().collect()
     }
 
     /// Whether any fault concerns single messages, so that the usual path can skip all draws at once.
@@ -114,26 +144,32 @@ impl Faults {
     }
 }
 
-fn every(name: &str, value: Option<&str>) -> Result<Every, String> {
-    let value = value.ok_or_else(|| format!("{name} needs a number: {name}=100"))?;
-    value.parse().map(Every).map_err(|_| format!("{name}={value:?} is not a whole number"))
+impl FromStr for Faults {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let mut faults = Faults::default();
+        faults.set(text).map(|()| faults)
+    }
 }
 
-fn flag(name: &str, value: Option<&str>) -> Result<bool, String> {
-    if value.is_some() { Err(format!("{name} takes no value")) } else { Ok(true) }
+fn every(name: &str, value: Option<&str>) -> Result<Every, BadValue> {
+    let value = value.ok_or_else(|| bad!("{name} needs a number: {name}=100"))?;
+    value.parse().map(Every).map_err(|_| bad!("{name}={value:?} is not a whole number"))
 }
 
-fn error(value: Option<&str>) -> Result<(u32, Every), String> {
+fn flag(name: &str, value: Option<&str>) -> Result<bool, BadValue> {
+    if value.is_some() { Err(bad!("{name} takes no value")) } else { Ok(true) }
+}
+
+fn error(value: Option<&str>) -> Result<(u32, Every), BadValue> {
     let value = value.ok_or("error needs a status: error=0x64 or error=0x64:10")?;
     let (code, often) = match value.split_once(':') {
         None => (value, Every::ALWAYS),
         Some((code, n)) => (code, every("error", Some(n))?),
     };
-    let parsed = match code.strip_prefix("0x").or_else(|| code.strip_prefix("0X")) {
-        Some(hex) => u32::from_str_radix(hex, 16),
-        None => code.parse(),
-    };
-    parsed.map(|code| (code, often)).map_err(|_| format!("{code:?} is not a status such as 0x64 or 100"))
+    let parsed = CommandStatus::parse(code).map(|status| (status.0, often));
+    parsed.ok_or_else(|| bad!("{code:?} is not a status such as 0x64, 100 or ESME_RX_T_APPN"))
 }
 
 #[cfg(test)]
@@ -147,6 +183,8 @@ mod tests {
             let mut faults = Faults::default();
             faults.set(&text).unwrap();
             assert_ne!(faults, Faults::default(), "{text}");
+            let words = faults.to_words();
+            assert_eq!((words.len(), words[0].parse()), (1, Ok(faults)), "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The simulator keeps only the number. Every shape can be turned back into it, so that query_sm, cancel_sm and
 //! replace_sm need no index over texts.
+use crate::words::BadValue;
 use std::fmt;
 use std::str::FromStr;
 
@@ -94,29 +95,29 @@ impl ReceiptIdForm {
 }
 
 impl FromStr for IdForm {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, BadValue> {
         match name {
             "hex" => Ok(IdForm::Hex),
             "dec" => Ok(IdForm::Dec),
             "padded" => Ok(IdForm::Padded),
             "uuid" => Ok(IdForm::Uuid),
             "random-hex" => Ok(IdForm::RandomHex),
-            _ => Err("not one of hex, dec, padded, uuid, random-hex".to_owned()),
+            _ => Err("not one of hex, dec, padded, uuid, random-hex".into()),
         }
     }
 }
 
 impl FromStr for ReceiptIdForm {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(name: &str) -> Result<Self, String> {
+    fn from_str(name: &str) -> Result<Self, BadValue> {
         match name {
             "upper" => Ok(ReceiptIdForm::Upper),
             "padded" => Ok(ReceiptIdForm::ZeroFilled),
             "hex" | "dec" | "uuid" | "random-hex" => name.parse().map(ReceiptIdForm::Form),
-            _ => Err("not one of hex, dec, upper, padded, uuid, random-hex".to_owned()),
+            _ => Err("not one of hex, dec, upper, padded, uuid, random-hex".into()),
         }
     }
 }

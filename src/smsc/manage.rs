@@ -1,6 +1,7 @@
 //! query_sm, cancel_sm and replace_sm, for the messages that are still kept.
 use super::checks::status;
 use super::clock::write_smpp_time;
+use super::history::key_of;
 use super::reader::Reader;
 use super::receipts::Fate;
 use crate::wire::{CancelSm, CommandStatus, Header, Pdu, QuerySm, QuerySmResp, ReplaceSm, encode};
@@ -14,7 +15,8 @@ impl Reader {
         let now = self.batch.now;
         let found = self.with_kept(|kept, form| {
             let message = kept.find(form.parse(query.message_id)?, query.source.addr)?;
-            Some((message.fate_at(now), now.saturating_sub(message.due)))
+            let (fate, since) = message.fate_at(now);
+            Some((fate, now.saturating_sub(since)))
         });
         let command_status = if found.is_some() { status::OK } else { status::QUERY_FAILED };
         self.record_operation(header, query.message_id, query.source.addr, command_status, None);
@@ -42,11 +44,17 @@ impl Reader {
         let now = self.batch.now;
         let done = self.with_kept(|kept, form| {
             if cancel.message_id.is_empty() {
-                return (kept.cancel_all(cancel.source.addr, cancel.destination.addr, now) > 0).then_some(());
+                let cancelled = kept.cancel_all(cancel.source.addr, cancel.destination.addr, now);
+                return (!cancelled.is_empty()).then_some(cancelled);
             }
-            let message = kept.find(form.parse(cancel.message_id)?, cancel.source.addr)?;
-            (now < message.due).then(|| message.cancel(now))
+            let number = form.parse(cancel.message_id)?;
+            let message = kept.find(number, cancel.source.addr)?;
+            let mut keys = Vec::new();
+            message.cancel(now, None, |to| keys.push(key_of(number, to))).then_some(keys)
         });
+        if let (Some(history), Some(keys)) = (&self.shared.history, &done) {
+            history.change(keys.iter().copied(), |entry| (entry.fate, entry.due) = (Fate::Deleted, now));
+        }
         let command_status = if done.is_some() { status::OK } else { status::CANCEL_FAILED };
         self.record_operation(header, cancel.message_id, cancel.source.addr, command_status, None);
         self.answer(header, command_status);
@@ -60,7 +68,7 @@ impl Reader {
         let now = self.batch.now;
         let done = self.with_kept(|kept, form| {
             let message = kept.find(form.parse(replace.message_id)?, replace.source.addr)?;
-            (now < message.due).then(|| message.replaced = Some(replace.short_message.to_vec()))
+            message.replace(now, replace.short_message).then_some(())
         });
         let command_status = if done.is_some() { status::OK } else { status::REPLACE_FAILED };
         let text = Some(replace.short_message);

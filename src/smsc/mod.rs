@@ -13,70 +13,128 @@
 //!   only by an answer, and goes back to the first when the session ends, when it stays unanswered, or when the answer
 //!   says "later".
 //! - Readers never stop reading because a peer does not read; see `session`.
-//! - Nothing is allocated for each message; locks are taken for each batch, but for that of a limited rate.
+//! - Without a ledger, and where nobody can ask what came, nothing is allocated for each message; locks are taken for each batch,
+//!   but for that of a limited rate.
 //! - Every decision comes from one seed and the number of the session, never from the clock.
+//! - What can be changed while it runs is in `behaviour`; a reader looks for a new version of it once for each read. Where nothing
+//!   in it concerns single messages, they take the usual path, which is as it was without any of it.
+//!
+//! # Testing a client in the same process
+//!
+//! This module is public besides [`wire`](crate::wire): a test starts an SMSC, has the client connect to it, and waits for what is to
+//! come, without sleeping and without another process. Here the client is a few lines of `wire`:
 //!
 //! ```
-//! use smppost::smsc::{Settings, Smsc};
-//! let listen = "127.0.0.1:0".parse()?;
-//! let smsc = Smsc::start(Settings { listen, rate: None, ..Settings::default() })?;
-//! std::net::TcpStream::connect(smsc.local_addr())?;
-//! assert_eq!(smsc.stop().binds, 0);
+//! use smppost::smsc::{Filter, Inbound, Pattern, Rule, Settings, Smsc};
+//! use smppost::wire::{Address, Bind, BindKind, CommandStatus, Pdu, Sm, encode};
+//! use std::io::Write;
+//! use std::time::Duration;
+//!
+//! let rules = vec!["to=*001: state=UNDELIV err=5".parse::<Rule>()?];
+//! let smsc = Smsc::start(Settings { rules, ..Settings::for_tests() })?;
+//!
+//! let mut client = std::net::TcpStream::connect(smsc.local_addr())?;
+//! let bind = Bind { kind: BindKind::Transceiver, system_id: b"acme", password: b"secret", system_type: b"", interface_version: 0x34,
+//!     addr_ton: 0, addr_npi: 0, address_range: b"" };
+//! let to = |number: &'static [u8]| Sm { source: Address::new(5, 0, b"Me"), destination: Address::new(1, 1, number),
+//!     short_message: b"Hello", ..Sm::default() };
+//! let mut octets = Vec::new();
+//! encode(&Pdu::Bind(bind), 1, CommandStatus::OK, &mut octets)?;
+//! encode(&Pdu::SubmitSm(to(b"447700900001")), 2, CommandStatus::OK, &mut octets)?;
+//! encode(&Pdu::SubmitSm(to(b"447700900002")), 3, CommandStatus::OK, &mut octets)?;
+//! client.write_all(&octets)?;
+//!
+//! let delivered = smsc.wait_for(&Filter::all().state("delivered"), 1, Duration::from_secs(30))?;
+//! assert_eq!((&*delivered[0].fields.destination, &*delivered[0].fields.text), ("447700900002", "Hello"));
+//! let failed: Pattern = "*001".parse()?;
+//! smsc.wait_for(&Filter::all().to(failed).state("undelivered"), 1, Duration::from_secs(30))?;
+//! assert_eq!(smsc.ledger().len(), 2);
+//!
+//! smsc.inbound(&Inbound { from: "447700900001".into(), to: "12345".into(), text: "STOP".into(), ..Inbound::default() })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+mod acceptor;
 mod account;
+mod behaviour;
 mod bind;
 mod checks;
 mod clock;
+mod control;
+mod delay;
 mod deliveries;
+mod desk;
+mod error;
 mod faults;
+mod history;
 mod ids;
+mod inbound;
 mod ledger;
+pub(crate) mod limits;
 mod manage;
+mod message;
 mod message_store;
+mod multi;
+mod pattern;
 mod rate;
 mod reader;
 mod reassembly;
 mod receipts;
+mod record_submit;
+mod rules;
+mod scenario;
 mod session;
 pub(crate) mod settings;
+mod shared;
 mod stats;
+mod steps;
 mod submit;
 mod writer;
 
 use crate::record::Recorder;
-use crate::words::trouble;
-use crate::words::trouble::shown;
-use std::fmt;
-use std::io::{self, Write};
+use crate::words::BadValue;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
+use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 
 use crate::smsc::message_store::Kept;
-use crate::wire::{CommandId, CommandStatus, encode_header_only};
-use account::Account;
+use acceptor::{accept, spawn};
+use behaviour::Behaviours;
+pub use behaviour::{Change, RateLimit};
+use control::Control;
+pub use delay::Delay;
+use desk::Desk;
+pub use error::SmscError;
 pub use faults::Faults;
+pub use history::Filter;
+use history::History;
 pub use ids::{IdForm, ReceiptIdForm};
+pub use inbound::{Inbound, InboundError, InboundFile, InboundMessage, InboundState, To};
 use ledger::Ledger;
-use reader::Reader;
-use receipts::{Receipt, ReceiptWriter};
-use session::Session;
-pub use settings::{DelayRange, Every, Outcomes, Password, Quirks, Settings};
+pub use limits::Limit;
+pub use message::{Fields, Message, Receipt, Tlv};
+pub use pattern::Pattern;
+pub use rules::Rule;
+pub use scenario::{ScenarioError, Version};
+pub use settings::{AccountSettings, Every, Outcomes, Password, Quirks, Settings};
+pub use shared::{Alert, OutbindTo, SessionInfo, Which};
+use shared::{Shared, number_from_clock};
 use stats::Counters;
 pub use stats::Stats;
-use writer::Writer;
+pub use steps::Step;
 
-/// Connections at a time, bound or not. It bounds the threads; one more is closed at once.
-const CONNECTIONS_MAX: usize = 512;
 /// How long sessions have to answer the unbind of a stopping simulator.
 const UNBIND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the end waits for threads that are cut off.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Messages that are remembered for the control, where nothing is said.
+const REMEMBER: usize = 10_000;
 
 /// A running simulator. Dropping it cuts all connections; [`stop`](Self::stop) says goodbye.
 #[derive(Debug)]
@@ -86,61 +144,87 @@ pub struct Smsc {
     /// Gives the threads of all sessions once it ends.
     acceptor: Option<JoinHandle<Vec<JoinHandle<()>>>>,
     threads: Vec<JoinHandle<()>>,
+    control: Option<Control>,
+    /// Dropped when it ends: what waits hears of it.
+    ends: Option<Sender<()>>,
 }
 
-/// What all threads of a simulator share.
-#[derive(Debug)]
-struct Shared {
-    settings: Settings,
-    started: Instant,
-    counters: Counters,
-    ledger: Option<Ledger>,
-    kept: Option<Mutex<Kept>>,
-    /// Whether a quirk asks which part of a long message a submit is.
-    wants_parts: bool,
-    next_number: AtomicU64,
-    accounts: Mutex<HashMap<Vec<u8>, Arc<Account>>>,
-    sessions: Mutex<HashMap<u64, Arc<Session>>>,
-    stopping: AtomicBool,
-    recorder: Option<Recorder>,
+/// Not so many messages came in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found} of {wanted} messages came in time")]
+pub struct TimedOut {
+    /// How many there were.
+    pub found: usize,
+    /// How many were waited for.
+    pub wanted: usize,
 }
 
 impl Smsc {
     /// Listens, and serves from threads of its own.
     ///
     /// # Errors
-    /// The address is not loopback and `expose_to_network` is not set; the port cannot be had; the ledger cannot be
-    /// opened; no thread can be started.
-    pub fn start(settings: Settings) -> Result<Smsc, SmscError> {
-        let listen = settings.listen;
-        if !listen.ip().is_loopback() && !settings.expose_to_network {
-            return Err(SmscError::NotLoopback(listen));
+    /// The address is not loopback and `expose_to_network` is not set; a port cannot be had; the ledger cannot be
+    /// opened; a step or a message from a handset is wrong; no thread can be started.
+    pub fn start(mut settings: Settings) -> Result<Smsc, SmscError> {
+        if settings.control.is_some() && settings.remember == 0 {
+            settings.remember = REMEMBER;
         }
-        let ledger = match &settings.ledger {
-            None => None,
-            Some(path) => Some(Ledger::open(path).map_err(|source| SmscError::Ledger { path: path.clone(), source })?),
+        let listen = settings.listen;
+        for address in [Some(listen), settings.control].into_iter().flatten() {
+            if !address.ip().is_loopback() && !settings.expose_to_network {
+                return Err(SmscError::NotLoopback(address));
+            }
+        }
+        for step in &settings.steps {
+            step.check().map_err(|error| SmscError::Scenario(error.into()))?;
+        }
+        let for_people = settings.ledger_for_people;
+        let open = |path: &std::path::PathBuf| {
+            Ledger::open(path, for_people).map_err(|source| SmscError::Ledger { path: path.clone(), source })
         };
+        let ledger = settings.ledger.as_ref().map(open).transpose()?;
         let listener = TcpListener::bind(listen).map_err(|source| SmscError::Listen { listen, source })?;
         let local_addr = listener.local_addr().map_err(|source| SmscError::Listen { listen, source })?;
-        let recorder = settings.record.as_ref().map(Recorder::start).transpose().map_err(SmscError::Record)?;
-        let quirks = &settings.quirks;
+        let recorder = settings.record.as_ref().map(Recorder::start).transpose();
+        let recorder = recorder.map_err(|error| SmscError::Record(error.into()))?;
         let first_number = settings.first_message_id.unwrap_or_else(number_from_clock);
         let shared = Arc::new(Shared {
             started: Instant::now(),
             counters: Counters::default(),
+            behaviours: Behaviours::new(&settings),
             ledger,
+            history: (settings.remember > 0).then(|| History::new(settings.remember)),
             kept: (settings.keep_messages > 0).then(|| Mutex::new(Kept::new(settings.keep_messages))),
-            wants_parts: quirks.first_part_only != Every(0) || quirks.last_part_only != Every(0),
+            desk: Desk::new(settings.inbound.as_ref()),
             next_number: AtomicU64::new(first_number),
+            next_session: AtomicU64::new(1),
             accounts: Mutex::default(),
             sessions: Mutex::default(),
+            threads: Mutex::default(),
             stopping: AtomicBool::new(false),
+            resets: AtomicU64::new(0),
             recorder,
             settings,
         });
+        let names = shared.settings.steps.iter().flat_map(Step::accounts);
+        let of_handsets = shared.settings.inbound.iter().flat_map(|file| &file.messages);
+        for name in names.chain(of_handsets.filter_map(|message| message.system_id.as_deref())) {
+            shared.check_account(Some(name)).map_err(|error| SmscError::Scenario(error.into()))?;
+        }
+        let control = match shared.settings.control {
+            None => None,
+            Some(listen) => Some(Control::start(&shared, listen, local_addr)?),
+        };
+        let (ends, ended) = bounded(0);
+        let mut threads = Vec::new();
+        if !shared.settings.steps.is_empty() {
+            let shared = Arc::clone(&shared);
+            let steps = spawn("smsc-steps", move || steps::run(&shared, &ended)).map_err(SmscError::Thread)?;
+            threads.push(steps);
+        }
         let for_acceptor = Arc::clone(&shared);
         let acceptor = spawn("smsc-accept", move || accept(&for_acceptor, &listener)).map_err(SmscError::Thread)?;
-        Ok(Smsc { shared, local_addr, acceptor: Some(acceptor), threads: Vec::new() })
+        Ok(Smsc { shared, local_addr, acceptor: Some(acceptor), threads, control, ends: Some(ends) })
     }
 
     /// Where it listens.
@@ -150,25 +234,96 @@ impl Smsc {
 
     /// What it has done so far.
     pub fn stats(&self) -> Stats {
-        let waiting = self.shared.accounts.lock().values().map(|account| account.waiting() as u64).sum();
-        Stats { receipts_waiting: waiting, ..self.shared.counters.snapshot() }
+        self.shared.stats()
     }
 
-    /// Cuts all connections as a dying SMSC would, without a word; new ones are welcome.
+    /// Cuts all connections as a dying SMSC would, without an unbind; new ones are welcome.
     pub fn cut_connections(&self) {
-        self.sessions().iter().for_each(|session| session.end());
+        self.shared.cut(&Which::All);
     }
 
     /// Sends unbind on all bound sessions, as an SMSC before its maintenance does.
     pub fn unbind_all(&self) {
-        for session in self.sessions() {
-            if session.state.lock().bound.is_some() {
-                let sequence_number = session.deliveries.lock().next_sequence();
-                let mut unbind = Vec::new();
-                encode_header_only(CommandId::UNBIND, CommandStatus::OK, sequence_number, &mut unbind);
-                session.send(&mut unbind);
-            }
+        self.shared.unbind(&Which::All);
+    }
+
+    /// Where the control over HTTP listens, if it was asked for.
+    pub fn control_addr(&self) -> Option<SocketAddr> {
+        self.control.as_ref().map(Control::local_addr)
+    }
+
+    /// The sessions as they stand.
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.shared.session_infos()
+    }
+
+    /// The messages that came and fit, in their order; none unless [`Settings::remember`] is set.
+    pub fn messages(&self, filter: &Filter) -> Vec<Message> {
+        let history = self.shared.history.as_ref();
+        history.map_or_else(Vec::new, |history| history.find(filter, usize::MAX, self.shared.started.elapsed()))
+    }
+
+    /// All messages that came and are remembered, in their order; see [`messages`](Self::messages).
+    pub fn ledger(&self) -> Vec<Message> {
+        self.messages(&Filter::all())
+    }
+
+    /// Waits until so many messages fit, and gives them.
+    ///
+    /// # Errors
+    /// The time is over; how many there were.
+    pub fn wait_for(&self, filter: &Filter, count: usize, timeout: Duration) -> Result<Vec<Message>, TimedOut> {
+        let until = moment(timeout);
+        let Some(history) = &self.shared.history else { return Err(TimedOut { found: 0, wanted: count }) };
+        match history.wait(filter, count, until, self.shared.started, &|| false) {
+            (_, true) => Ok(self.messages(filter)),
+            (found, false) => Err(TimedOut { found, wanted: count }),
         }
+    }
+
+    /// Has a handset send a message, and gives the numbers of the messages that come of it (several with `count`). Without a
+    /// session that receives, it waits for the first one.
+    ///
+    /// # Errors
+    /// What cannot be sent, and why.
+    pub fn inbound(&self, inbound: &Inbound) -> Result<Vec<u64>, BadValue> {
+        self.shared.inbound(inbound)
+    }
+
+    /// The messages from handsets, and what became of them, in their order.
+    pub fn inbound_messages(&self) -> Vec<InboundMessage> {
+        self.shared.desk.messages(None, None, usize::MAX)
+    }
+
+    /// Changes how all accounts, or one, are treated from now on: faults, limits, rules, outcomes, delays.
+    pub fn change(&self, system_id: Option<&str>, change: &Change) {
+        self.shared.change(system_id, change);
+    }
+
+    /// Cuts connections without an unbind, and says how many.
+    pub fn cut(&self, which: &Which) -> usize {
+        self.shared.cut(which)
+    }
+
+    /// Connects to a client that waits for an outbind.
+    ///
+    /// # Errors
+    /// No connection, or to an address that is not of this machine without `expose_to_network`.
+    pub fn outbind(&self, to: &OutbindTo) -> Result<(), BadValue> {
+        self.shared.outbind(to)
+    }
+
+    /// Tells sessions that a handset can be reached again, and says how many.
+    ///
+    /// # Errors
+    /// What cannot be sent.
+    pub fn alert(&self, alert: &Alert) -> Result<usize, BadValue> {
+        self.shared.alert(alert)
+    }
+
+    /// Goes back to how it was started, and forgets all that came.
+    pub fn reset(&self) {
+        self.shared.reset();
     }
 
     /// Takes no more connections, unbinds the sessions, waits a second for them, and ends. Returns the last counts.
@@ -187,6 +342,9 @@ impl Smsc {
     fn close_door(&mut self) {
         let Some(acceptor) = self.acceptor.take() else { return };
         self.shared.stopping.store(true, Ordering::SeqCst);
+        // Steps and requests end, so that nothing begins any more.
+        self.ends = None;
+        self.control = None;
         // The acceptor waits in accept: a connection wakes it, and it sees that all is over.
         let mut address = self.local_addr;
         if address.ip().is_unspecified() {
@@ -194,7 +352,7 @@ impl Smsc {
         }
         let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
         match acceptor.join() {
-            Ok(threads) => self.threads = threads,
+            Ok(mut threads) => self.threads.append(&mut threads),
             Err(_) => log::error!("smsc: the acceptor panicked"),
         }
     }
@@ -202,204 +360,33 @@ impl Smsc {
     fn end(&mut self) {
         self.close_door();
         self.cut_connections();
+        self.threads.append(&mut self.shared.threads.lock());
+        // One that writes the ledger to a pipe that nobody reads would never end; it is left behind.
+        let until = Instant::now() + FAREWELL;
         for thread in self.threads.drain(..) {
+            while !thread.is_finished() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if !thread.is_finished() {
+                log::error!("smsc: a session does not end: its ledger is written to something that is not read");
+                continue;
+            }
             if thread.join().is_err() {
                 log::error!("smsc: a session panicked");
             }
         }
     }
+}
 
-    fn sessions(&self) -> Vec<Arc<Session>> {
-        self.shared.sessions.lock().values().cloned().collect()
-    }
+/// The time so long from now; of one that no clock holds, the end of a year.
+fn moment(after: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    let now = Instant::now();
+    now.checked_add(after).unwrap_or(now + YEAR)
 }
 
 impl Drop for Smsc {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-impl Shared {
-    fn account(&self, system_id: &[u8]) -> Arc<Account> {
-        let mut accounts = self.accounts.lock();
-        if let Some(account) = accounts.get(system_id) {
-            return Arc::clone(account);
-        }
-        let account = Arc::new(Account::new(system_id, &self.settings));
-        accounts.insert(system_id.to_vec(), Arc::clone(&account));
-        account
-    }
-
-    fn next_number(&self) -> u64 {
-        self.next_number.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn receipt_writer(&self, v33: bool) -> ReceiptWriter {
-        let settings = &self.settings;
-        let form = writer::answer_form(settings.message_id, v33);
-        ReceiptWriter::new(form, settings.receipt_id, v33, settings.faults.long_service_type)
-    }
-
-    /// Gives the receipt of a message that was cancelled or replaced meanwhile its new fate and text.
-    fn apply_cancellation(&self, receipt: &mut Receipt) {
-        if let Some(kept) = &self.kept
-            && receipt.fate != receipts::Fate::Enroute
-        {
-            kept.lock().bring_up_to_date(receipt);
-        }
-    }
-}
-
-/// Takes connections until the simulator stops, and gives the threads of those that are left.
-fn accept(shared: &Arc<Shared>, listener: &TcpListener) -> Vec<JoinHandle<()>> {
-    let mut threads: Vec<JoinHandle<()>> = Vec::new();
-    let mut next_id = 1;
-    while !shared.stopping.load(Ordering::SeqCst) {
-        let (stream, peer) = match listener.accept() {
-            Ok(accepted) => accepted,
-            Err(e) => {
-                // Out of file descriptors, as a rule: it passes when connections end.
-                log::warn!("smsc: accept: {e}");
-                thread::sleep(Duration::from_millis(50));
-                continue;
-            }
-        };
-        if shared.stopping.load(Ordering::SeqCst) {
-            break;
-        }
-        threads.retain(|thread| !thread.is_finished());
-        if threads.len() >= CONNECTIONS_MAX {
-            log::warn!("smsc: {peer} is turned away: {CONNECTIONS_MAX} connections already");
-            continue;
-        }
-        log::info!("smsc: session {next_id} from {peer}");
-        shared.counters.connections.add(1);
-        match open(shared, next_id, stream) {
-            Ok(thread) => threads.push(thread),
-            Err(e) => {
-                log::warn!("smsc: session {next_id}: {e}");
-                if let Some(session) = shared.sessions.lock().remove(&next_id) {
-                    session.end();
-                }
-            }
-        }
-        next_id += 1;
-    }
-    threads
-}
-
-/// Starts the threads of a connection.
-fn open(shared: &Arc<Shared>, id: u64, stream: TcpStream) -> io::Result<JoinHandle<()>> {
-    let settings = &shared.settings;
-    if settings.faults.http_banner {
-        (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")?;
-    }
-    let (came, sent) = match (&shared.recorder, stream.local_addr(), stream.peer_addr()) {
-        (Some(recorder), Ok(own), Ok(peer)) => recorder.taps(own, peer, true, false),
-        _ => Default::default(),
-    };
-    let session = Arc::new(Session::new(id, stream, settings.deliver_window, settings.faults.octets, sent)?);
-    shared.sessions.lock().insert(id, Arc::clone(&session));
-    let writer = Writer::new(Arc::clone(shared), Arc::clone(&session));
-    let writer = spawn(&format!("smsc-write-{id}"), move || writer.run())?;
-    let mut reader = Reader::new(Arc::clone(shared), Arc::clone(&session), came);
-    let shared = Arc::clone(shared);
-    spawn(&format!("smsc-read-{id}"), move || {
-        reader.run();
-        reader.retire();
-        if writer.join().is_err() {
-            log::error!("smsc: the writer of session {id} panicked");
-        }
-        reader.leave();
-        session.linger();
-        session.end();
-        shared.sessions.lock().remove(&id);
-        log::info!("smsc: session {id} ended");
-    })
-}
-
-fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
-    thread::Builder::new().name(name.to_owned()).spawn(run)
-}
-
-/// A first message number that a simulator started later is unlikely to use: eight hexadecimal digits, a million
-/// numbers for each second, around once an hour.
-fn number_from_clock() -> u64 {
-    0x1000_0000 + clock::unix_us() % 0xE000_0000
-}
-
-/// Why a simulator cannot start or run.
-#[derive(Debug)]
-pub enum SmscError {
-    /// The address is reachable from outside, and nobody said that this is wanted.
-    NotLoopback(SocketAddr),
-    /// The port cannot be had.
-    Listen {
-        /// Where it was to listen.
-        listen: SocketAddr,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The ledger cannot be opened.
-    Ledger {
-        /// Its file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The record cannot be written.
-    Record(String),
-    /// The file with the password cannot be used.
-    PasswordFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not, and what to do.
-        reason: String,
-    },
-    /// An option of the command has a value that cannot be used.
-    Option {
-        /// Which.
-        option: &'static str,
-        /// Why not.
-        reason: String,
-    },
-    /// No thread can be started.
-    Thread(io::Error),
-    /// Signals cannot be caught.
-    Signals(io::Error),
-    /// stdout cannot be written.
-    Output(io::Error),
-}
-
-impl fmt::Display for SmscError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotLoopback(listen) => write!(
-                f,
-                "{listen} is reachable from outside, and anybody could bind there; listen on 127.0.0.1 or add \
-                 --expose-to-network"
-            ),
-            Self::Listen { listen, source } => {
-                write!(f, "cannot listen on {listen}: {source} (another --port, or 0 for any free one)")
-            }
-            Self::Ledger { path, source } => write!(f, "the ledger {}: {}", shown(path), trouble::words(source)),
-            Self::Record(reason) => f.write_str(reason),
-            Self::PasswordFile { path, reason } => write!(f, "the password file {}: {reason}", shown(path)),
-            Self::Option { option, reason } => write!(f, "{option}: {reason}"),
-            Self::Thread(source) => write!(f, "cannot start a thread: {source}"),
-            Self::Signals(source) => write!(f, "cannot catch signals: {source}"),
-            Self::Output(source) => write!(f, "cannot write to stdout: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for SmscError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NotLoopback(_) | Self::Record(_) | Self::PasswordFile { .. } | Self::Option { .. } => None,
-            Self::Listen { source, .. } | Self::Ledger { source, .. } => Some(source),
-            Self::Thread(source) | Self::Signals(source) | Self::Output(source) => Some(source),
-        }
     }
 }

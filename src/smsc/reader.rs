@@ -5,15 +5,23 @@
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Shared;
+use super::behaviour::Behaviour;
 use super::checks::status;
 use super::clock::unix_us;
+use super::history::{Entry, key_of};
 use super::ids::{IdForm, mix};
+use super::inbound::Inbound;
 use super::ledger::LinePrefix;
-use super::receipts::{Receipt, ReceiptWriter};
+use super::message::Receipt;
+use super::receipts::{Delivery, Fate, ReceiptWriter};
 use super::session::{Bound, Session};
+use super::settings::Every;
+use super::shared::Shared;
+use super::submit::Refusal;
+use super::writer::note_inbound_answer;
 use crate::record::Tap;
 use crate::wire::{
     BindKind, CommandId, CommandStatus, FrameBuffer, Header, Pdu, Sm, decode, decode_header, encode_enquire_link_resp,
@@ -33,24 +41,42 @@ pub(super) struct Reader {
     pub(super) early: Option<ReceiptWriter>,
     /// Until when everything is throttled, by a fault.
     pub(super) storm_until: Duration,
-    /// Whether any fault concerns single messages.
-    pub(super) faulty: bool,
+    /// How the account is treated, of this version.
+    pub(super) behaviour: Arc<Behaviour>,
+    behaviour_version: u64,
+    /// Whether something asks which part of a long message a submit is.
+    pub(super) wants_parts: bool,
     /// Records what comes.
     tap: Tap,
 }
 
 /// What one read brought about.
+/// One thing: what one lock of the shared state is taken for.
 #[derive(Default)]
 pub(super) struct Batch {
     /// Since the simulator's start.
     pub(super) now: Duration,
     pub(super) now_us: u64,
+    /// How often there had been a reset when it began.
+    resets: u64,
     pub(super) out: Vec<u8>,
     /// Where answers stand in `out`, if they are to be shuffled.
     pub(super) answers: Vec<Range<usize>>,
     pub(super) lines: Vec<u8>,
     pub(super) prefix: LinePrefix,
-    pub(super) scheduled: Vec<(Duration, Receipt)>,
+    pub(super) scheduled: Vec<(Duration, Delivery)>,
+    /// What goes over this session again, and over no other.
+    own: Vec<(Duration, Delivery)>,
+    /// Messages for those who ask.
+    pub(super) remembered: Vec<Entry>,
+    /// Messages that handsets send back: from, to and text.
+    pub(super) replies: Vec<(String, String, String)>,
+    /// Answers that wait, how long, and for how many messages.
+    held: Vec<(Duration, Vec<u8>, u64)>,
+    /// Messages whose answer goes out with this batch, where a limiter may want to know.
+    answered_now: u64,
+    /// Deliveries that come again: they count as outstanding until they wait.
+    come_again: u64,
     /// Sequence numbers and statuses of answers to receipts.
     answered: Vec<(u32, u32)>,
     pub(super) submits: u64,
@@ -59,6 +85,18 @@ pub(super) struct Batch {
     pub(super) refused: u64,
     pub(super) stall: bool,
     pub(super) end: End,
+}
+
+impl Batch {
+    /// Holds back what was written from `start` on, the answer to one message, where it is to wait.
+    pub(super) fn hold(&mut self, start: usize, after: Duration) {
+        if after.is_zero() {
+            self.answered_now += 1;
+        } else {
+            let octets = self.out.split_off(start);
+            self.held.push((after, octets, 1));
+        }
+    }
 }
 
 /// How a session goes on after a batch.
@@ -77,10 +115,35 @@ impl Reader {
     /// A reader for a session that just began.
     pub(super) fn new(shared: Arc<Shared>, session: Arc<Session>, tap: Tap) -> Reader {
         let random = fastrand::Rng::with_seed(mix(shared.settings.seed ^ mix(session.id)));
-        let faulty = shared.settings.faults.any_on_submit();
-        let (batch, storm_until) = (Batch::default(), Duration::ZERO);
-        let newly_bound = None;
-        Reader { shared, session, bound: None, newly_bound, random, batch, early: None, storm_until, faulty, tap }
+        let behaviour_version = shared.behaviours.version();
+        let behaviour = shared.behaviours.of(b"");
+        let wants_parts = shared.wants_parts(&behaviour);
+        Reader {
+            shared,
+            session,
+            bound: None,
+            newly_bound: None,
+            random,
+            batch: Batch::default(),
+            early: None,
+            storm_until: Duration::ZERO,
+            behaviour,
+            behaviour_version,
+            wants_parts,
+            tap,
+        }
+    }
+
+    /// Looks up how the account is treated now.
+    pub(super) fn look_up_behaviour(&mut self) {
+        self.behaviour_version = self.shared.behaviours.version();
+        let system_id: &[u8] = self.bound.as_ref().map_or(b"", |bound| &bound.account.system_id);
+        self.behaviour = self.shared.behaviours.of(system_id);
+        self.wants_parts = self.shared.wants_parts(&self.behaviour);
+        self.early = None;
+        if self.behaviour.faults.throttle_storm == Every(0) {
+            self.storm_until = Duration::ZERO;
+        }
     }
 
     /// Runs until the session ends, by either side.
@@ -133,10 +196,18 @@ impl Reader {
         let Some(bound) = self.bound.take() else { return };
         bound.account.leave(&self.session);
         let outstanding = self.session.deliveries.lock().take_sent_until(Duration::MAX);
-        self.shared.counters.deliver_outstanding.subtract(outstanding.len() as u64);
         self.shared.counters.bound.subtract(1);
         let now = self.batch.now;
-        bound.account.schedule(outstanding.into_iter().map(|receipt| (now, receipt)));
+        // What was for this session alone goes over any other, too: better than never.
+        let (mut own, mut count) = (Vec::new(), outstanding.len() as u64);
+        {
+            let mut waiting = self.session.own.lock();
+            self.shared.counters.deliver_outstanding.add(waiting.len() as u64);
+            count += waiting.len() as u64;
+            waiting.take_all(&mut own);
+        }
+        bound.account.schedule(outstanding.into_iter().chain(own).map(|delivery| (now, delivery)));
+        self.shared.counters.deliver_outstanding.subtract(count);
         if let Some(ledger) = &self.shared.ledger {
             self.batch.prefix.begin("closed", &mut self.batch.lines).end();
             if let Err(e) = ledger.append(&mut self.batch.lines) {
@@ -148,6 +219,10 @@ impl Reader {
     fn begin_batch(&mut self) {
         self.batch.now = self.shared.started.elapsed();
         self.batch.now_us = unix_us();
+        self.batch.resets = self.shared.resets.load(Ordering::SeqCst);
+        if self.shared.behaviours.version() != self.behaviour_version {
+            self.look_up_behaviour();
+        }
         if self.shared.ledger.is_some() {
             self.set_prefix();
         }
@@ -162,6 +237,9 @@ impl Reader {
     fn finish_batch(&mut self) -> bool {
         let batch = &mut self.batch;
         let counters = &self.shared.counters;
+        if batch.submits > 0 {
+            self.session.submits.fetch_add(batch.submits, Ordering::Relaxed);
+        }
         counters.submits.add(std::mem::take(&mut batch.submits));
         counters.accepted.add(std::mem::take(&mut batch.accepted));
         counters.throttled.add(std::mem::take(&mut batch.throttled));
@@ -172,25 +250,49 @@ impl Reader {
         {
             // An oracle with gaps is worse than none: what is not recorded is not answered either.
             log::error!("smsc: the ledger cannot be written, session {} ends: {e}", self.session.id);
+            self.shared.counters.deliver_outstanding.subtract(std::mem::take(&mut self.batch.come_again));
             return false;
         }
+        if let Some(history) = &self.shared.history
+            && !self.batch.remembered.is_empty()
+        {
+            history.add(&mut self.batch.remembered);
+        }
         self.shuffle_answers();
-        let delay = self.shared.settings.faults.slow_answers;
+        if let Some(bound) = &self.newly_bound {
+            // Whoever has the answer to a bind finds the session bound.
+            let _ = self.session.known.set(Arc::clone(bound));
+        }
+        let sent = self.send_answers();
         let batch = &mut self.batch;
-        let sent = if delay.is_zero() {
-            self.session.send(&mut batch.out)
-        } else {
-            self.session.send_later(&mut batch.out, delay)
-        };
         if let Some(bound) = self.newly_bound.take() {
+            let (receives, account) = (bound.kind.can_receive(), Arc::clone(&bound.account));
             self.session.state.lock().bound = Some(bound);
             self.session.wake();
+            if receives {
+                self.shared.deliver_waiting(&account);
+            }
         }
         if let Some(bound) = &self.bound
             && !batch.scheduled.is_empty()
         {
-            bound.account.schedule(batch.scheduled.drain(..));
+            let (shared, resets) = (&self.shared, batch.resets);
+            let is_forgotten = || shared.resets.load(Ordering::SeqCst) != resets;
+            bound.account.schedule_unless(is_forgotten, batch.scheduled.drain(..));
+            batch.scheduled.clear();
         }
+        if self.shared.resets.load(Ordering::SeqCst) != batch.resets {
+            batch.own.clear();
+            batch.replies.clear();
+        }
+        if !batch.own.is_empty() {
+            self.session.schedule(batch.own.drain(..));
+        }
+        self.shared.counters.deliver_outstanding.subtract(std::mem::take(&mut batch.come_again));
+        if !batch.replies.is_empty() {
+            self.send_replies();
+        }
+        let batch = &mut self.batch;
         if std::mem::take(&mut batch.stall) {
             std::thread::sleep(Duration::from_secs(1));
         }
@@ -204,15 +306,47 @@ impl Reader {
         }
     }
 
+    /// Sends what is to go out now, and holds back what is to wait. False when the session is over.
+    fn send_answers(&mut self) -> bool {
+        let slow = self.behaviour.faults.slow_answers;
+        let batch = &mut self.batch;
+        let answered = std::mem::take(&mut batch.answered_now);
+        if !batch.held.is_empty() {
+            self.session.send_later(batch.held.drain(..).map(|(delay, octets, count)| (delay + slow, octets, count)));
+        }
+        if !slow.is_zero() {
+            if !batch.out.is_empty() {
+                self.session.send_later([(slow, std::mem::take(&mut batch.out), answered)]);
+            }
+            return true;
+        }
+        let sent = self.session.send(&mut batch.out);
+        self.session.note_answered(answered);
+        sent
+    }
+
+    /// Has handsets send back what rules say.
+    fn send_replies(&mut self) {
+        let Some(bound) = &self.bound else { return };
+        for (from, to, text) in self.batch.replies.drain(..) {
+            let system_id = Some(String::from_utf8_lossy(&bound.account.system_id).into_owned());
+            let inbound = Inbound { from, to, text, system_id, ..Inbound::default() };
+            if let Err(reason) = self.shared.inbound(&inbound) {
+                log::warn!("smsc: session {}: a handset cannot reply: {reason}", self.session.id);
+            }
+        }
+    }
+
     fn handle(&mut self, frame: &[u8]) {
         let start = self.batch.out.len();
         match decode(frame) {
-            Ok((header, pdu)) => self.handle_pdu(header, &pdu),
+            Ok((header, pdu)) => self.handle_pdu(header, &pdu, frame),
             Err(e) => {
                 log::info!("smsc: session {}: {e}", self.session.id);
                 let Some(header) = decode_header(frame) else { return };
                 if matches!(header.command_id, CommandId::SUBMIT_SM | CommandId::DATA_SM) {
-                    return self.refuse_submit(header, &Sm::default(), status::COMMAND_LENGTH);
+                    let refusal = Refusal::new(status::COMMAND_LENGTH, format!("it cannot be read: {e}"));
+                    return self.refuse_submit(header, &Sm::default(), frame, &refusal);
                 }
                 if header.command_id.response().is_known() {
                     return self.answer(header, status::COMMAND_LENGTH);
@@ -221,16 +355,17 @@ impl Reader {
                 encode_generic_nack(header.sequence_number, CommandStatus(status::COMMAND_ID), &mut self.batch.out);
             }
         }
-        if self.shared.settings.faults.reorder && self.batch.out.len() > start {
+        if self.behaviour.faults.reorder && self.batch.out.len() > start {
             self.batch.answers.push(start..self.batch.out.len());
         }
     }
 
-    fn handle_pdu(&mut self, header: Header, pdu: &Pdu<'_>) {
+    fn handle_pdu(&mut self, header: Header, pdu: &Pdu<'_>, frame: &[u8]) {
         let sequence_number = header.sequence_number;
         match pdu {
-            Pdu::SubmitSm(sm) => self.handle_submit(header, sm),
-            Pdu::DataSm(data) => self.handle_submit(header, &super::checks::submit_of(data)),
+            Pdu::SubmitSm(sm) => self.handle_submit(header, sm, frame),
+            Pdu::DataSm(data) => self.handle_submit(header, &super::checks::submit_of(data), frame),
+            Pdu::SubmitMulti(multi) => self.handle_submit_multi(header, multi),
             Pdu::DeliverSmResp(_) | Pdu::DataSmResp(_) | Pdu::GenericNack => {
                 self.batch.answered.push((sequence_number, header.command_status.0));
             }
@@ -246,7 +381,7 @@ impl Reader {
             Pdu::CancelSm(cancel) => self.handle_cancel(header, cancel),
             Pdu::ReplaceSm(replace) => self.handle_replace(header, replace),
             _ if header.command_id.is_response() => {}
-            // submit_multi among them: the provider has no distribution lists.
+            _ if self.refuse_broadcast(header) => {}
             _ => encode_generic_nack(sequence_number, CommandStatus(status::COMMAND_ID), &mut self.batch.out),
         }
     }
@@ -276,38 +411,76 @@ impl Reader {
         let Some(bound) = &self.bound else { return self.batch.answered.clear() };
         let form = self.id_form();
         let batch = &mut self.batch;
-        let (mut settled, mut good) = (0, 0);
+        let (mut settled, mut come_again, mut good, mut bad) = (0, 0, 0, 0);
+        let (mut inbound_good, mut inbound_bad) = (0, 0);
         let mut deliveries = self.session.deliveries.lock();
+        let mut answered = Vec::new();
         for (sequence_number, command_status) in batch.answered.drain(..) {
-            let Some(receipt) = deliveries.settle(sequence_number) else { continue };
+            let Some(delivery) = deliveries.settle(sequence_number) else { continue };
             settled += 1;
-            good += u64::from(command_status == status::OK);
-            if self.shared.ledger.is_some() {
-                let id = |out: &mut Vec<u8>| match self.shared.settings.receipt_id {
-                    Some(receipt_form) => receipt_form.write(receipt.number, form, out),
-                    None => form.write(receipt.number, out),
-                };
-                batch
-                    .prefix
-                    .begin("receipt_answered", &mut batch.lines)
-                    .number("sequence_number", sequence_number)
-                    .number("status", command_status)
-                    .maybe_with("message_id", Some(id))
-                    .end();
-            }
-            if is_temporary(command_status) {
-                batch.scheduled.push((batch.now + self.shared.settings.redelivery_delay, receipt));
+            let is_temporary = is_temporary(command_status);
+            let again = match &delivery {
+                Delivery::Inbound(part) => {
+                    match command_status {
+                        status::OK => inbound_good += 1,
+                        _ => inbound_bad += 1,
+                    }
+                    if self.shared.ledger.is_some() {
+                        note_inbound_answer(&batch.prefix, part, sequence_number, command_status, &mut batch.lines);
+                    }
+                    part.note_answer(command_status, is_temporary)
+                }
+                Delivery::Receipt(receipt) => {
+                    match command_status {
+                        status::OK => good += 1,
+                        _ => bad += 1,
+                    }
+                    if self.shared.history.is_some() && receipt.fate != Fate::Enroute {
+                        answered.push((key_of(receipt.number, receipt.destination.address()), command_status));
+                    }
+                    if self.shared.ledger.is_some() {
+                        let id = |out: &mut Vec<u8>| match self.shared.settings.receipt_id {
+                            Some(receipt_form) => receipt_form.write(receipt.number, form, out),
+                            None => form.write(receipt.number, out),
+                        };
+                        batch
+                            .prefix
+                            .begin("receipt_answered", &mut batch.lines)
+                            .number("sequence_number", sequence_number)
+                            .number("status", command_status)
+                            .maybe_with("message_id", Some(id))
+                            .end();
+                    }
+                    is_temporary
+                }
+            };
+            if again {
+                come_again += 1;
+                let due = batch.now + self.shared.settings.redelivery_delay;
+                let own = delivery.is_for_one();
+                if own { &mut batch.own } else { &mut batch.scheduled }.push((due, delivery));
             }
         }
         let starved = std::mem::take(&mut deliveries.starved);
         drop(deliveries);
+        batch.come_again += come_again;
         if starved && settled > 0 {
             self.session.wake();
         }
         let counters = &self.shared.counters;
-        counters.deliver_outstanding.subtract(settled);
+        counters.deliver_outstanding.subtract(settled - come_again);
         counters.receipts_answered.add(good);
-        counters.receipts_refused.add(settled - good);
+        counters.receipts_refused.add(bad);
+        counters.inbound_answered.add(inbound_good);
+        counters.inbound_refused.add(inbound_bad);
+        if let Some(history) = &self.shared.history
+            && !answered.is_empty()
+        {
+            let (good, bad): (Vec<_>, Vec<_>) = answered.into_iter().partition(|(_, status)| *status == status::OK);
+            for (answered, receipt) in [(good, Receipt::Answered), (bad, Receipt::Refused)] {
+                history.change(answered.into_iter().map(|(key, _)| key), |entry| entry.receipt = receipt);
+            }
+        }
         if !bound.kind.can_receive() {
             log::debug!("smsc: session {}: an answer to a receipt on a transmitter", self.session.id);
         }
@@ -318,9 +491,12 @@ impl Reader {
             return;
         }
         let batch = &mut self.batch;
+        // What answers no request stands behind them: the last word to one that sent what is no frame.
+        let end = batch.answers.last().map_or(0, |range| range.end);
         self.random.shuffle(&mut batch.answers);
         let mut shuffled = Vec::with_capacity(batch.out.len());
         batch.answers.drain(..).for_each(|range| shuffled.extend_from_slice(&batch.out[range]));
+        shuffled.extend_from_slice(&batch.out[end..]);
         batch.out = shuffled;
     }
 }

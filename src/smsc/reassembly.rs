@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::checks::Part;
-use crate::message::text::{DefaultAlphabet, decode_with_header};
+use crate::message::text::{DefaultAlphabet, decode, split_udh};
 use crate::wire::Sm;
 use crate::wire::values::esm_class;
 
@@ -13,11 +13,13 @@ const WAITING_MAX: usize = 10_000;
 
 /// Source, destination, reference, total.
 type Key = (Vec<u8>, Vec<u8>, u16, u8);
+/// The data_coding of a part, and its octets without their header.
+type Piece = (u8, Vec<u8>);
 
 /// The parts of long messages, by message.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
-    waiting: HashMap<Key, Vec<Option<String>>>,
+    waiting: HashMap<Key, Vec<Option<Piece>>>,
     order: VecDeque<Key>,
 }
 
@@ -27,8 +29,7 @@ impl Joined {
         if part.part == 0 || part.part > part.total {
             return None;
         }
-        let has_header = esm_class::has_udh(sm.esm_class);
-        let (_, text) = decode_with_header(sm.data_coding, sm.text(), has_header, DefaultAlphabet::default());
+        let body = if esm_class::has_udh(sm.esm_class) { split_udh(sm.text()).1 } else { sm.text() };
         let key = (sm.source.addr.to_vec(), sm.destination.addr.to_vec(), part.reference, part.total);
         if !self.waiting.contains_key(&key) {
             if self.order.len() >= WAITING_MAX
@@ -40,7 +41,7 @@ impl Joined {
         }
         let parts = self.waiting.entry(key.clone()).or_insert_with(|| vec![None; usize::from(part.total)]);
         if let Some(place) = parts.get_mut(usize::from(part.part) - 1) {
-            *place = Some(text);
+            *place = Some((sm.data_coding, body.to_vec()));
         }
         if parts.iter().any(Option::is_none) {
             return None;
@@ -50,7 +51,15 @@ impl Joined {
         if let Some(at) = self.order.iter().rposition(|other| *other == key) {
             self.order.remove(at);
         }
-        Some(parts.into_iter().flatten().collect())
+        // There are clients that cut inside a character: parts of one alphabet are read together.
+        let mut runs: Vec<Piece> = Vec::new();
+        for (data_coding, octets) in parts.into_iter().flatten() {
+            match runs.last_mut() {
+                Some((coding, run)) if *coding == data_coding => run.extend_from_slice(&octets),
+                _ => runs.push((data_coding, octets)),
+            }
+        }
+        Some(runs.iter().map(|(coding, octets)| decode(*coding, octets, DefaultAlphabet::default())).collect())
     }
 }
 
@@ -70,6 +79,9 @@ mod tests {
         assert_eq!(take(b"2", 7, 1, b"other "), None);
         assert_eq!(take(b"1", 8, 1, b"other "), None);
         assert_eq!(take(b"1", 7, 1, b"hello ").as_deref(), Some("hello world"));
+        // Cut between an escape and its character.
+        assert_eq!(take(b"1", 9, 1, b"5 \x1B"), None);
+        assert_eq!(take(b"1", 9, 2, b"e"), Some("5 €".to_owned()));
         // The reference comes again.
         assert_eq!(take(b"1", 7, 1, b"again "), None);
         assert_eq!(take(b"1", 7, 3, b"beyond"), None);

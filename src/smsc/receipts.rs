@@ -3,13 +3,16 @@
 //! Millions may wait, so a receipt is one flat value of under 100 octets that holds no allocation. The PDU is written by
 //! hand and not by the codec, because a simulator must be able to send what the codec rightly refuses to.
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::MinuteText;
-use super::ids::{IdForm, ReceiptIdForm};
+use super::ids::{IdForm, ReceiptIdForm, write_dec};
+use super::inbound::InboundPart;
 use super::settings::Outcomes;
 use crate::wire::values::esm_class;
 use crate::wire::{CommandId, Tag};
+use crate::words::{BadValue, bad};
 
 /// Octets of an address that are kept (the limit of a v3.4 address without its NUL).
 const ADDRESS_OCTETS: usize = 20;
@@ -29,6 +32,8 @@ pub(super) enum Fate {
     Expired,
     Deleted,
     Undelivered,
+    Accepted,
+    Unknown,
     Rejected,
 }
 
@@ -59,6 +64,8 @@ impl Fate {
             Fate::Expired => 3,
             Fate::Deleted => 4,
             Fate::Undelivered => 5,
+            Fate::Accepted => 6,
+            Fate::Unknown => 7,
             Fate::Rejected => 8,
         }
     }
@@ -71,6 +78,8 @@ impl Fate {
             Fate::Expired => "EXPIRED",
             Fate::Deleted => "DELETED",
             Fate::Undelivered => "UNDELIV",
+            Fate::Accepted => "ACCEPTD",
+            Fate::Unknown => "UNKNOWN",
             Fate::Rejected => "REJECTD",
         }
     }
@@ -78,21 +87,55 @@ impl Fate {
     /// The reference provider's code.
     fn provider_code(self) -> u8 {
         match self {
-            Fate::Enroute => 0,
+            Fate::Enroute | Fate::Accepted => 0,
             Fate::Delivered => 2,
             Fate::Rejected => 5,
-            Fate::Expired | Fate::Deleted | Fate::Undelivered => 1,
+            Fate::Expired | Fate::Deleted | Fate::Undelivered | Fate::Unknown => 1,
         }
     }
 
     /// The three digits after `err:`. They are this simulator's own, as they are every SMSC's own.
-    fn error(self) -> &'static [u8; 3] {
+    fn error(self) -> u16 {
         match self {
-            Fate::Enroute | Fate::Delivered => b"000",
-            Fate::Expired => b"027",
-            Fate::Deleted => b"030",
-            Fate::Undelivered => b"001",
-            Fate::Rejected => b"008",
+            Fate::Enroute | Fate::Delivered | Fate::Accepted => 0,
+            Fate::Expired => 27,
+            Fate::Deleted => 30,
+            Fate::Undelivered => 1,
+            Fate::Unknown => 255,
+            Fate::Rejected => 8,
+        }
+    }
+
+    /// The fate of a name: the word in a receipt, or the one of [`Outcomes`], in any case.
+    pub(super) fn from_word(word: &str) -> Result<Fate, BadValue> {
+        const ALL: [Fate; 8] = [
+            Fate::Enroute,
+            Fate::Delivered,
+            Fate::Expired,
+            Fate::Deleted,
+            Fate::Undelivered,
+            Fate::Accepted,
+            Fate::Unknown,
+            Fate::Rejected,
+        ];
+        let is_it = |fate: &Fate| word.eq_ignore_ascii_case(fate.word()) || word.eq_ignore_ascii_case(fate.name());
+        ALL.into_iter().find(is_it).ok_or_else(|| {
+            let words = ALL.map(Fate::word).join(", ");
+            bad!("{word:?} is no state; there are {words}")
+        })
+    }
+
+    /// The state's name, as reports and the control have it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Fate::Enroute => "enroute",
+            Fate::Delivered => "delivered",
+            Fate::Expired => "expired",
+            Fate::Deleted => "deleted",
+            Fate::Undelivered => "undelivered",
+            Fate::Accepted => "accepted",
+            Fate::Unknown => "unknown",
+            Fate::Rejected => "rejected",
         }
     }
 }
@@ -128,6 +171,7 @@ impl Party {
 }
 
 /// A receipt that is due some time. `source` and `destination` are those of the message; the receipt swaps them.
+/// The fields of the deliver_sm that it becomes.
 #[derive(Clone, Debug)]
 pub(super) struct Receipt {
     pub(super) number: u64,
@@ -136,6 +180,8 @@ pub(super) struct Receipt {
     pub(super) source: Party,
     pub(super) destination: Party,
     pub(super) fate: Fate,
+    /// What stands after `err:`, where it is not what goes with the fate.
+    pub(super) error: Option<u16>,
     pub(super) without_text: bool,
     pub(super) without_tlvs: bool,
     pub(super) as_data_sm: bool,
@@ -154,6 +200,7 @@ impl Receipt {
             source,
             destination,
             fate,
+            error: None,
             without_text: false,
             without_tlvs: false,
             as_data_sm: false,
@@ -175,21 +222,41 @@ impl Receipt {
     }
 }
 
-/// Receipts in the order in which they are due. Times are since the simulator's start.
+/// What is delivered to a client: a receipt, or a message from a handset.
+#[derive(Clone, Debug)]
+pub(super) enum Delivery {
+    Receipt(Receipt),
+    Inbound(Arc<InboundPart>),
+}
+
+// Millions may wait.
+const _: () = assert!(size_of::<Delivery>() <= 96);
+
+impl Delivery {
+    /// Whether it is for one session, and stays with it as long as that is there.
+    pub(super) fn is_for_one(&self) -> bool {
+        match self {
+            Delivery::Receipt(_) => false,
+            Delivery::Inbound(part) => part.message.is_for_one(),
+        }
+    }
+}
+
+/// Deliveries in the order in which they are due. Times are since the simulator's start.
 #[derive(Debug, Default)]
-pub(super) struct ReceiptQueue {
-    ticks: BTreeMap<u64, VecDeque<Receipt>>,
-    spare: Vec<VecDeque<Receipt>>,
+pub(super) struct DeliveryQueue {
+    ticks: BTreeMap<u64, VecDeque<Delivery>>,
+    spare: Vec<VecDeque<Delivery>>,
     length: usize,
 }
 
-impl ReceiptQueue {
-    /// Adds a receipt and says whether it is due before everything that was there.
-    pub(super) fn push(&mut self, due: Duration, receipt: Receipt) -> bool {
+impl DeliveryQueue {
+    /// Adds a delivery and says whether it is due before everything that was there.
+    pub(super) fn push(&mut self, due: Duration, delivery: Delivery) -> bool {
         let tick = due.as_nanos().div_ceil(TICK.as_nanos()) as u64;
         let first = self.ticks.first_key_value().is_none_or(|(first, _)| tick < *first);
         let spare = &mut self.spare;
-        self.ticks.entry(tick).or_insert_with(|| spare.pop().unwrap_or_default()).push_back(receipt);
+        self.ticks.entry(tick).or_insert_with(|| spare.pop().unwrap_or_default()).push_back(delivery);
         self.length += 1;
         first
     }
@@ -199,8 +266,8 @@ impl ReceiptQueue {
         self.ticks.first_key_value().map(|(tick, _)| TICK * u32::try_from(*tick).unwrap_or(u32::MAX))
     }
 
-    /// Moves up to `most` receipts that are due at `now` to `taken`, the longest due first.
-    pub(super) fn take_due(&mut self, now: Duration, most: usize, taken: &mut Vec<Receipt>) {
+    /// Moves up to `most` deliveries that are due at `now` to `taken`, the longest due first.
+    pub(super) fn take_due(&mut self, now: Duration, most: usize, taken: &mut Vec<Delivery>) {
         let now = (now.as_nanos() / TICK.as_nanos()) as u64;
         let mut room = most;
         while room > 0 {
@@ -220,6 +287,18 @@ impl ReceiptQueue {
                 }
             }
         }
+    }
+
+    /// Moves all of them to `taken`, due or not.
+    pub(super) fn take_all(&mut self, taken: &mut Vec<Delivery>) {
+        std::mem::take(&mut self.ticks).into_values().for_each(|queue| taken.extend(queue));
+        self.length = 0;
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        self.ticks.clear();
+        self.length = 0;
     }
 
     /// How many wait.
@@ -326,7 +405,7 @@ impl ReceiptWriter {
             out.extend_from_slice(receipt.fate.word().as_bytes());
         }
         out.extend_from_slice(b" err:");
-        out.extend_from_slice(receipt.fate.error());
+        write_dec(u64::from(receipt.error.unwrap_or_else(|| receipt.fate.error())), 3, out);
         out.extend_from_slice(b" text:");
         out.extend_from_slice(&receipt.text[..usize::from(receipt.text_length)]);
     }
@@ -355,25 +434,30 @@ mod tests {
 
     #[test]
     fn the_queue_gives_what_is_due_in_order() {
-        let mut queue = ReceiptQueue::default();
-        assert!(queue.push(ms(20), receipt(2, Fate::Delivered)));
-        assert!(queue.push(ms(10), receipt(1, Fate::Delivered)));
-        assert!(!queue.push(ms(20), receipt(3, Fate::Delivered)));
-        assert!(!queue.push(ms(30), receipt(4, Fate::Delivered)));
+        let mut queue = DeliveryQueue::default();
+        let receipt = |number| Delivery::Receipt(receipt(number, Fate::Delivered));
+        assert!(queue.push(ms(20), receipt(2)));
+        assert!(queue.push(ms(10), receipt(1)));
+        assert!(!queue.push(ms(20), receipt(3)));
+        assert!(!queue.push(ms(30), receipt(4)));
         assert_eq!((queue.next_due(), queue.len()), (Some(ms(10)), 4));
         let mut taken = Vec::new();
         queue.take_due(ms(9), 10, &mut taken);
         assert!(taken.is_empty());
         queue.take_due(ms(29), 2, &mut taken);
         queue.take_due(ms(29), 10, &mut taken);
-        assert_eq!(taken.iter().map(|r| r.number).collect::<Vec<_>>(), [1, 2, 3]);
+        let number = |delivery: &Delivery| match delivery {
+            Delivery::Receipt(receipt) => receipt.number,
+            Delivery::Inbound(_) => 0,
+        };
+        assert_eq!(taken.iter().map(number).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!((queue.next_due(), queue.len()), (Some(ms(30)), 1));
     }
 
     #[test]
     fn due_times_are_rounded_up_to_a_tick() {
-        let mut queue = ReceiptQueue::default();
-        queue.push(Duration::from_micros(1), receipt(1, Fate::Delivered));
+        let mut queue = DeliveryQueue::default();
+        queue.push(Duration::from_micros(1), Delivery::Receipt(receipt(1, Fate::Delivered)));
         assert_eq!(queue.next_due(), Some(ms(1)));
     }
 

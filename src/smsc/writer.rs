@@ -2,12 +2,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::clock::unix_us;
+use super::history::key_of;
 use super::ids::IdForm;
+use super::inbound::InboundPart;
 use super::ledger::LinePrefix;
-use super::receipts::{Receipt, ReceiptWriter};
+use super::message::Receipt as ReceiptState;
+use super::receipts::{Delivery, Fate, Receipt, ReceiptWriter};
 use super::session::{Bound, Outbox, Session};
+use super::shared::Shared;
 use crate::wire::encode_enquire_link;
 
 /// Receipts in one write, at most. More would only make the reader's answers wait longer.
@@ -23,7 +26,7 @@ pub(super) struct Writer {
     bound: Option<(Arc<Bound>, ReceiptWriter)>,
     /// Octets on their way out.
     out: Vec<u8>,
-    taken: Vec<Receipt>,
+    taken: Vec<Delivery>,
     lines: Vec<u8>,
     prefix: LinePrefix,
     enquire_at: Option<Instant>,
@@ -73,7 +76,7 @@ impl Writer {
             if state.ended {
                 return false;
             }
-            if let Some(due) = release_delayed(&mut state) {
+            if let Some(due) = release_delayed(&session, &mut state) {
                 wake_at = wake_at.min(due);
             }
             let something = !state.pending.is_empty() || !self.out.is_empty();
@@ -110,7 +113,7 @@ impl Writer {
         if self.bound.is_none()
             && let Some(bound) = bound
         {
-            let writer = self.shared.receipt_writer(bound.v33);
+            let writer = self.shared.receipt_writer(bound.v33, bound.long_service_type);
             self.bound = Some((bound, writer));
         }
     }
@@ -159,31 +162,79 @@ impl Writer {
         if room == 0 {
             return None;
         }
-        let next_due = bound.account.take_due(now, room, &mut self.taken);
+        let outstanding = &self.shared.counters.deliver_outstanding;
+        let own_due = {
+            let mut own = self.session.own.lock();
+            own.take_due(now, room, &mut self.taken);
+            outstanding.add(self.taken.len() as u64);
+            own.next_due()
+        };
+        let next_due = bound.account.take_due(now, room - self.taken.len(), &mut self.taken, outstanding);
+        let next_due = [own_due, next_due].into_iter().flatten().min();
         if self.taken.is_empty() {
             return next_due.map(|due| self.shared.started + due);
         }
         let now_us = unix_us();
         let ledger = self.shared.ledger.as_ref();
         self.prefix.set(now_us, self.session.id, &bound.account.system_id);
-        let count = self.taken.len() as u64;
+        let (mut receipts, mut inbound) = (0, 0);
+        let mut sent = Vec::new();
         let mut deliveries = self.session.deliveries.lock();
-        for mut receipt in self.taken.drain(..) {
-            self.shared.apply_cancellation(&mut receipt);
+        for mut delivery in self.taken.drain(..) {
+            if let Delivery::Receipt(receipt) = &mut delivery {
+                self.shared.apply_cancellation(receipt);
+            }
             // There is room: only this thread and the quirk "early" add to the window, and that one checks too.
-            match deliveries.insert(now, receipt.clone()) {
-                Ok(sequence_number) => {
-                    writer.write(&receipt, sequence_number, now_us / 1_000_000, &mut self.out);
+            let sequence_number = match deliveries.insert(now, delivery.clone()) {
+                Ok(sequence_number) => sequence_number,
+                Err(delivery) => {
+                    bound.account.schedule([(now, delivery)]);
+                    outstanding.subtract(1);
+                    continue;
+                }
+            };
+            match &delivery {
+                Delivery::Receipt(receipt) => {
+                    receipts += 1;
+                    writer.write(receipt, sequence_number, now_us / 1_000_000, &mut self.out);
                     if ledger.is_some() {
-                        note_receipt(&self.prefix, writer, &receipt, sequence_number, &mut self.lines);
+                        note_receipt(&self.prefix, writer, receipt, sequence_number, &mut self.lines);
+                    }
+                    if self.shared.history.is_some() && receipt.fate != Fate::Enroute {
+                        sent.push(key_of(receipt.number, receipt.destination.address()));
                     }
                 }
-                Err(receipt) => bound.account.schedule([(now, receipt)]),
+                Delivery::Inbound(part) => match part.write(sequence_number, bound.v33, &mut self.out) {
+                    Ok(()) => {
+                        inbound += 1;
+                        part.note_sent();
+                        if ledger.is_some() {
+                            note_inbound(&self.prefix, part, sequence_number, &mut self.lines);
+                        }
+                    }
+                    Err(reason) => {
+                        log::warn!("smsc: session {}: a message from a handset: {reason}", self.session.id);
+                        deliveries.settle(sequence_number);
+                        outstanding.subtract(1);
+                        part.give_up();
+                        if ledger.is_some() {
+                            note_not_sent(&self.prefix, part, &reason, &mut self.lines);
+                        }
+                    }
+                },
             }
         }
         drop(deliveries);
-        self.shared.counters.receipts_sent.add(count);
-        self.shared.counters.deliver_outstanding.add(count);
+        if let Some(history) = &self.shared.history {
+            history.change(sent, |entry| {
+                if entry.receipt == ReceiptState::Waiting {
+                    entry.receipt = ReceiptState::Sent;
+                }
+            });
+        }
+        let counters = &self.shared.counters;
+        counters.receipts_sent.add(receipts);
+        counters.inbound_sent.add(inbound);
         if let Some(ledger) = ledger
             && let Err(e) = ledger.append(&mut self.lines)
         {
@@ -232,27 +283,84 @@ impl Writer {
         let unanswered = deliveries.take_sent_until(limit);
         drop(deliveries);
         if !unanswered.is_empty() {
-            self.shared.counters.deliver_outstanding.subtract(unanswered.len() as u64);
-            bound.account.schedule(unanswered.into_iter().map(|receipt| (now, receipt)));
+            let count = unanswered.len() as u64;
+            let (own, others): (Vec<_>, Vec<_>) =
+                unanswered.into_iter().map(|delivery| (now, delivery)).partition(|(_, delivery)| delivery.is_for_one());
+            bound.account.schedule(others);
+            if !own.is_empty() {
+                self.session.schedule(own);
+            }
+            self.shared.counters.deliver_outstanding.subtract(count);
         }
     }
 }
 
 /// Moves held-back answers whose time has come to `pending`, and tells when the next one's is.
-fn release_delayed(state: &mut Outbox) -> Option<Instant> {
+fn release_delayed(session: &Session, state: &mut Outbox) -> Option<Instant> {
     if state.delayed.is_empty() {
         return None;
     }
     let now = Instant::now();
-    while let Some((due, _)) = state.delayed.front() {
-        if *due > now {
-            return Some(*due);
+    while let Some(entry) = state.delayed.first_entry() {
+        let (due, _) = *entry.key();
+        if due > now {
+            return Some(due);
         }
-        if let Some((_, mut octets)) = state.delayed.pop_front() {
-            state.pending.append(&mut octets);
-        }
+        let (mut octets, messages) = entry.remove();
+        state.pending.append(&mut octets);
+        session.note_answered(messages);
     }
     None
+}
+
+/// The ledger's line for a message from a handset about to be sent.
+fn note_inbound(prefix: &LinePrefix, part: &InboundPart, sequence_number: u32, lines: &mut Vec<u8>) {
+    let total = part.total();
+    prefix
+        .begin("inbound", lines)
+        .number("sequence_number", sequence_number)
+        .number("inbound_id", part.message.id)
+        .text("source", &part.source.addr)
+        .number("source_ton", part.source.ton)
+        .number("source_npi", part.source.npi)
+        .text("destination", &part.destination.addr)
+        .number("dest_ton", part.destination.ton)
+        .number("dest_npi", part.destination.npi)
+        .number("esm_class", part.esm_class)
+        .number("data_coding", part.data_coding)
+        .maybe("reference", part.reference)
+        .maybe("total", (total > 1).then_some(total))
+        .maybe("part", (total > 1).then_some(part.number))
+        .hex("short_message", &part.octets)
+        .json("text", &part.text())
+        .end();
+}
+
+/// The ledger's line for the answer to it.
+pub(super) fn note_inbound_answer(
+    prefix: &LinePrefix,
+    part: &InboundPart,
+    sequence_number: u32,
+    status: u32,
+    lines: &mut Vec<u8>,
+) {
+    prefix
+        .begin("inbound_answered", lines)
+        .number("sequence_number", sequence_number)
+        .number("status", status)
+        .number("inbound_id", part.message.id)
+        .number("part", part.number)
+        .end();
+}
+
+/// The ledger's line for one that cannot be sent over this session.
+fn note_not_sent(prefix: &LinePrefix, part: &InboundPart, reason: &str, lines: &mut Vec<u8>) {
+    prefix
+        .begin("inbound_given_up", lines)
+        .number("inbound_id", part.message.id)
+        .number("part", part.number)
+        .json("reason", reason)
+        .end();
 }
 
 /// The ledger's line for a receipt about to be sent.

@@ -21,6 +21,7 @@ pub mod receipt;
 pub mod status;
 pub mod time;
 pub mod tlv;
+pub mod udh;
 pub mod values;
 
 pub use decode::{DecodeError, decode, decode_answer, decode_message_id};

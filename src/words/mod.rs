@@ -1,7 +1,14 @@
 //! Numbers, durations, lists, paths and foreign text, as people read them.
 
+mod bad_value;
+pub mod clock;
 pub mod escape;
 pub mod format;
+pub mod names;
 pub mod near;
 pub mod stamp;
 pub mod trouble;
+pub mod typed;
+
+pub use bad_value::BadValue;
+pub(crate) use bad_value::bad;

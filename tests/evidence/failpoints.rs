@@ -57,7 +57,8 @@ fn whatever_fails_wherever_the_promises_hold() {
     for _ in 0..seeds {
         for point in POINTS {
             let most = match point {
-                "recovery" | "recovered" | "checkpoint" | "import-chunk" | "import-finish" | "import-finished" => 1,
+                "recovery" | "recovered" | "checkpoint" => 1,
+                "import-chunk" | "import-finish" | "import-finished" | "import-released" => 1,
                 "receipt" => 20,
                 "claim" => 3,
                 _ => 8,

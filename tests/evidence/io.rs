@@ -1,6 +1,6 @@
 //! A disk of which any call fails: each write, sync, truncation, opening, read and removal of the journal and of the files
 //! beside it, once or from then on, at import, at sending and at going on after a death. The run ends, in words; then the
-//! disk is mended, the run is resumed, and the promises must hold.
+//! disk is repaired, the run is resumed, and the promises must hold.
 //!
 //! `SMPPOST_IO=all cargo test --test evidence io:: -- --nocapture` goes through every call, in hours; `SMPPOST_IO=sync,open`
 //! through every call of those kinds; the plain run takes a sample.

@@ -8,6 +8,7 @@
 mod common;
 
 mod clients;
+mod control;
 mod judge;
 mod missing;
 mod peers;

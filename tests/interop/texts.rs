@@ -1,9 +1,10 @@
-//! Alphabets, parts and packed septets against encoders that others wrote. There are no national language tables to compare:
-//! the program has none.
+//! Alphabets, parts, packed septets and national language tables against encoders that others wrote.
 
 use crate::clients::octets;
 use crate::peers::{arguments, install, node, python};
-use smppost::testing::message::text::{DefaultAlphabet, Encoder, Encoding, Policy, Reference, decode, segment};
+use smppost::testing::message::text::{
+    DefaultAlphabet, Encoder, Encoding, Language, Policy, Reference, Shift, decode, segment,
+};
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -129,3 +130,108 @@ fn as_pypi_gsmcodecs_and_gsmmodem_and_aiosmpplib_have_them() {
     };
     compare("PyPI", |input, output| arguments(python(&packages, "oracle.py"), [input.into(), output.into()]));
 }
+
+/// What the tables of Turkish, Spanish and Portuguese have besides.
+const NATIONAL: [&str; 3] = ["ĞğŞşİıç€", "çÁÍÓÚáíóú€", "êçÔôÁáÊÀÍÓÚÃÕÂíóúãõâ∞ªº`€"];
+
+fn number_of(language: Option<Language>) -> u8 {
+    language.map_or(0, |language| language as u8)
+}
+
+/// A text of one language for each time that it can be written with one of the tables: the tables, the text, and its parts as the
+/// program writes them, with their headers.
+fn national(random: &mut fastrand::Rng) -> (Shift, String, Option<Vec<Vec<u8>>>) {
+    let shift = Shift::ALL[random.usize(..Shift::ALL.len())];
+    let language = shift.single.or(shift.locking).unwrap();
+    let letters: Vec<char> = NATIONAL[language as usize - 1].chars().collect();
+    let (plain, extended): (Vec<char>, Vec<char>) = (PLAIN.chars().collect(), EXTENDED.chars().collect());
+    let length = if random.bool() { random.usize(1..80) } else { random.usize(1..400) };
+    let spice = random.u8(3..40);
+    let text: String = (0..length)
+        .map(|_| match random.u8(..spice) {
+            0 | 1 => letters[random.usize(..letters.len())],
+            2 if spice > 20 => extended[random.usize(..extended.len())],
+            _ if shift.locking.is_some() => char::from(random.u8(b'a'..=b'z')),
+            _ => plain[random.usize(..plain.len())],
+        })
+        .collect();
+    let made = Encoder::new(&text, Encoding::Shifted(shift), Reference::Bits8(7)).ok().map(|mut encoder| {
+        let mut parts = Vec::new();
+        let mut out = Vec::new();
+        while encoder.next_into(&mut out).is_some() {
+            parts.push(std::mem::take(&mut out));
+        }
+        parts
+    });
+    (shift, text, made)
+}
+
+type National = (Shift, String, Option<Vec<Vec<u8>>>);
+
+fn compare_tables(
+    what: &str,
+    is_known: impl Fn(&National) -> bool,
+    oracle: impl Fn(&std::path::Path, &std::path::Path) -> Command,
+    agrees: impl Fn(&National, &str) -> bool,
+) {
+    let seed = std::env::var("SMPPOST_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    let mut random = fastrand::Rng::with_seed(seed);
+    let texts: Vec<National> = (0..count()).map(|_| national(&mut random)).filter(|text| is_known(text)).collect();
+    assert!(texts.len() > count() / 20, "{what}: {} texts", texts.len());
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (folder.path().join("texts.json"), folder.path().join("lines"));
+    let asked: Vec<_> = texts
+        .iter()
+        .map(|(shift, text, made)| {
+            let first = made.as_ref().and_then(|parts| parts.first()).map(|part| hex(part)).unwrap_or_default();
+            (number_of(shift.locking), number_of(shift.single), text, first)
+        })
+        .collect();
+    std::fs::write(&input, serde_json::to_string(&asked).unwrap()).unwrap();
+    let ended = oracle(&input, &output).output().unwrap();
+    assert!(ended.status.success(), "{what}: {}", String::from_utf8_lossy(&ended.stderr));
+    let lines = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(lines.lines().count(), texts.len(), "{what}");
+    for (text, theirs) in texts.iter().zip(lines.lines()) {
+        assert!(agrees(text, theirs), "{what}, seed {seed}: {text:?}: {theirs}");
+    }
+}
+
+#[test]
+fn national_tables_as_pypi_gsmcodecs_has_them() {
+    let Some(packages) = install("national tables, by PyPI gsmcodecs", "python") else { return };
+    compare_tables(
+        "PyPI gsmcodecs",
+        |_| true,
+        |input, output| arguments(python(&packages, "tables.py"), [input.into(), output.into()]),
+        |(_, _, made), theirs| match made {
+            // The septets of all parts, without their headers, are those of the whole.
+            Some(parts) => {
+                let septets = parts.iter().map(|part| hex(&part[usize::from(part[0]) + 1..]));
+                septets.collect::<String>() == theirs
+            }
+            None => theirs == "-",
+        },
+    );
+}
+
+#[test]
+fn national_tables_as_npm_smpp_reads_them() {
+    let Some(packages) = install("national tables, by npm smpp", "npm") else { return };
+    compare_tables(
+        "npm smpp",
+        // It takes one language's both tables to be meant, whichever of them the header names, and reads whole messages.
+        |(shift, text, made)| {
+            let both = shift.locking.is_some() && shift.single == shift.locking;
+            let is_spanish = shift.locking.is_none() && shift.single == Some(Language::Spanish);
+            // Behind an escape it knows neither of these.
+            let is_read = !text.contains(NOT_READ_BY_SMPP);
+            (both || is_spanish) && is_read && made.as_ref().is_some_and(|parts| parts.len() == 1)
+        },
+        |input, output| arguments(node(&packages, "tables.js"), [input.into(), output.into()]),
+        |(_, text, _), theirs| serde_json::from_str::<String>(theirs).is_ok_and(|theirs| theirs == *text),
+    );
+}
+
+/// Characters of the tables that npm smpp reads as others.
+const NOT_READ_BY_SMPP: [char; 1] = ['\\'];

@@ -278,7 +278,7 @@ fn a_resolver_that_is_down_is_no_misspelt_name_and_is_left_alone_when_told_to_st
     smppost.file("resolv.conf", "nameserver 10.9.9.9\noptions timeout:20 attempts:2\n");
     smppost.file("hosts", "127.0.0.1 localhost\n");
     let place = "mount --bind resolv.conf /etc/resolv.conf && mount --bind hosts /etc/hosts";
-    // What goes to the resolver comes back, is nobody's, and is dropped without a word: 40 s, were it waited for.
+    // What goes to the resolver comes back, belongs to no request, and is dropped: 40 s, were it waited for.
     let mute = "ip link set lo up && ip addr add 10.9.9.8/32 dev lo && ip route add 10.9.9.9/32 dev lo src 10.9.9.8";
     let (said, code, _) = within(&format!("{place} && {mute}"));
     if code != Some(0) {

@@ -167,7 +167,7 @@ fn fields_that_do_not_go_with_it_are_refused_before_anything_is_written() {
     for (arguments, code, words) in [
         (&["c.csv", "--via", "data_sm", "--field", "priority_flag=1"][..], 2, "data_sm has no field priority_flag"),
         (&["columns.csv", "--via", "data_sm"], 1, "a column `validity_period`"),
-        (&["c.csv", "--concat", "sar", "--field", "esm_class=0x40"], 2, "--concat sar excludes"),
+        (&["c.csv", "--concat", "sar", "--field", "esm_class=0x40"], 2, "announces a user data header"),
     ] {
         let ended = smppost.run(&[&["import"][..], arguments].concat());
         ended.assert_code(code);

@@ -2,7 +2,7 @@
 //! against one that looks into the journal before it answers.
 use crate::common::{Ended, Smppost, expected, long_rows, one, open, rows, states};
 use serde_json::Value;
-use smppost::smsc::{DelayRange, Settings, Smsc};
+use smppost::smsc::{Delay, Settings, Smsc};
 use smppost::wire::{BindResp, CommandStatus, FrameBuffer, MessageId, Pdu, QuerySmResp, Tlvs, decode, encode};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 fn smsc(smppost: &Smppost) -> Smsc {
     let listen = "127.0.0.1:0".parse().unwrap();
     let ledger = Some(smppost.path("ledger.jsonl"));
-    let receipt_delay = DelayRange::constant(Duration::from_secs(60));
+    let receipt_delay = Delay::constant(Duration::from_secs(60));
     Smsc::start(Settings { listen, rate: None, ledger, receipt_delay, keep_messages: 1_000, ..Settings::default() })
         .unwrap()
 }
@@ -90,7 +90,7 @@ fn a_message_is_cancelled_at_the_smsc_and_the_query_after_it_is_as_good_as_its_r
 fn the_receipt_of_a_cancelled_message_says_deleted() {
     let smppost = Smppost::new();
     let listen = "127.0.0.1:0".parse().unwrap();
-    let receipt_delay = DelayRange::constant(Duration::from_secs(12));
+    let receipt_delay = Delay::constant(Duration::from_secs(12));
     let settings = Settings { listen, rate: None, receipt_delay, keep_messages: 10, ..Settings::default() };
     let smsc = Smsc::start(settings).unwrap();
     sent(&smppost, &smsc, &rows(2), &[]);

@@ -129,7 +129,8 @@ fn story(seed: u64) {
     };
     let messages = csv.lines().count() as i64 - 1;
     let smsc = IndependentSmsc::start(settings(&mut dice, seed, window));
-    let smppost = Smppost::new();
+    // One part in a thousand is refused three times in a row, and waits longer each time.
+    let smppost = Smppost::new().deadline(Duration::from_secs(300));
     let window = window.to_string();
     let more = [
         "--window",

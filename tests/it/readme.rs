@@ -1,17 +1,15 @@
-//! The README does as it says: its files and commands are run as they stand there, against the simulator.
+//! What the documents name is there: commands, options, views and their columns.
 
-use crate::common::Smppost;
-use crate::simulator::Simulator;
+use crate::pages::{Desk, all_pages};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Output};
 
-fn document(name: &str) -> String {
+pub fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
 
 /// The blocks of code in a language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
+pub fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let (mut found, mut rest) = (Vec::new(), text);
     while let Some(at) = rest.find(&fence) {
@@ -21,119 +19,6 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
         rest = &block[end..];
     }
     found
-}
-
-/// The commands of the README's blocks that call the program, in order.
-fn commands() -> Vec<String> {
-    let blocks = blocks(&document("README.md"), "sh");
-    let lines = blocks.iter().flat_map(|block| block.lines());
-    // A comment stands behind at least two spaces.
-    let commands = lines.map(|line| line.split("   #").next().unwrap().trim_end().to_owned());
-    commands.filter(|line| line.starts_with("smppost ")).collect()
-}
-
-/// A folder in which `smppost` is on the PATH, with the README's file and a simulator's account in the environment.
-struct Desk {
-    smppost: Smppost,
-    simulator: Simulator,
-}
-
-impl Desk {
-    fn new(simulator: &[&str]) -> Self {
-        let smppost = Smppost::new();
-        let simulator = Simulator::start(&smppost, simulator);
-        std::fs::create_dir(smppost.path("bin")).unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_smppost"), smppost.path("bin/smppost")).unwrap();
-        let csv = blocks(&document("README.md"), "csv");
-        smppost.file("spring.csv", &csv[0]);
-        Self { smppost, simulator }
-    }
-
-    fn shell(&self, line: &str) -> Output {
-        let path = format!("{}:{}", self.smppost.path("bin").display(), std::env::var("PATH").unwrap());
-        Command::new("sh")
-            .args(["-c", line])
-            .current_dir(self.smppost.path(""))
-            .env_clear()
-            .envs([
-                ("PATH", &*path),
-                ("HOME", &*self.smppost.path("home").display().to_string()),
-                ("SMPPOST_HOST", "127.0.0.1"),
-                ("SMPPOST_PORT", &*self.simulator.port),
-                ("SMPPOST_SYSTEM_ID", "acme"),
-                ("SMPPOST_PASSWORD", "secret"),
-            ])
-            .output()
-            .unwrap()
-    }
-
-    /// Runs it, and wants this exit code.
-    fn run(&self, line: &str, code: i32) -> String {
-        let output = self.shell(line);
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{line}: {said}");
-        said
-    }
-}
-
-#[test]
-fn a_real_campaign_goes_as_the_readme_has_it() {
-    let commands = commands();
-    let at = |start: &str| {
-        let found = commands.iter().position(|line| line.starts_with(start));
-        found.unwrap_or_else(|| panic!("the README has no `{start}`"))
-    };
-    // From the first look to the reports.
-    let (first, last) = (at("smppost check spring.csv"), at("smppost explain 0x58"));
-    let desk = Desk::new(&["--receipt-delay", "0s..100ms"]);
-    for line in &commands[first..=last] {
-        desk.run(line, 0);
-    }
-    let list = desk.run("smppost list", 0);
-    assert!(list.contains("spring"), "{list}");
-    let result = desk.smppost.path("spring-result.csv");
-    assert_eq!(std::fs::read_to_string(result).unwrap().lines().count(), 3, "a header and a row for each message");
-    // The queries of the stable views, as they stand there.
-    let journal = desk.run("smppost journals", 0);
-    let file = journal.split_whitespace().find(|word| word.ends_with(".db")).unwrap_or_else(|| panic!("{journal}"));
-    let file = file.replacen('~', &desk.smppost.path("home").display().to_string(), 1);
-    let connection = crate::common::open(Path::new(&file));
-    for sql in blocks(&document("README.md"), "sql").iter().flat_map(|block| block.split_inclusive(';')) {
-        if !sql.trim().is_empty() {
-            let mut statement = connection.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-            let mut rows = statement.query([]).unwrap();
-            while rows.next().unwrap_or_else(|error| panic!("{sql}: {error}")).is_some() {}
-        }
-    }
-}
-
-#[test]
-fn what_the_smsc_still_has_is_asked_for_cancelled_and_replaced_as_the_readme_has_it() {
-    let desk = Desk::new(&["--receipt-delay", "1h"]);
-    desk.run("smppost send spring.csv --text 'Hi {name}' --wait-receipts 10ms", 0);
-    let commands = commands();
-    for start in ["smppost query spring", "smppost cancel spring --at-smsc", "smppost replace spring"] {
-        desk.run(commands.iter().find(|line| line.starts_with(start)).unwrap(), 0);
-    }
-    let said = desk.run("smppost report spring --operations", 0);
-    for operation in ["query_sm", "cancel_sm", "replace_sm"] {
-        assert!(said.contains(operation), "{said}");
-    }
-}
-
-#[test]
-fn the_rehearsal_and_the_simulator_start_as_the_readme_has_them() {
-    let desk = Desk::new(&[]);
-    let all = blocks(&document("README.md"), "sh").concat();
-    let rehearsal = all.lines().find(|line| line.contains("samples/welcome.csv")).unwrap();
-    let rehearsal = rehearsal.replace("cargo run --release --", "smppost").replace("samples/", "");
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/welcome.csv");
-    desk.smppost.file("welcome.csv", std::fs::read(sample).unwrap());
-    desk.run(&rehearsal, 0);
-    let commands = commands();
-    let simulator = commands.iter().find(|line| line.starts_with("smppost smsc")).unwrap();
-    desk.run(&format!("{simulator} --port 0 --for 100ms"), 0);
-    assert!(desk.smppost.path("ledger.jsonl").is_file());
 }
 
 /// All long options that some command's help shows.
@@ -162,9 +47,18 @@ fn options_of(desk: &Desk) -> (BTreeSet<String>, BTreeSet<String>) {
     (commands, options)
 }
 
+/// Files with options in them besides the pages.
+const FILES: [&str; 5] = [
+    "samples/smppost.toml",
+    "packaging/smppost.toml",
+    "packaging/systemd/smppost@.service",
+    "packaging/examples/smppost-campaign@.service",
+    "SECURITY.md",
+];
+
 #[test]
 fn every_option_that_the_documents_name_is_there_and_every_command_is_named() {
-    let desk = Desk::new(&[]);
+    let desk = Desk::new(true);
     let (commands, options) = options_of(&desk);
     assert!(commands.contains("send") && options.contains("--campaign"), "{commands:?} {options:?}");
     let readme = document("README.md");
@@ -173,24 +67,44 @@ fn every_option_that_the_documents_name_is_there_and_every_command_is_named() {
     }
     // Those of other programs.
     let others: BTreeSet<&str> = [
-        "--release",
-        "--open",
+        // cargo and its tests
         "--bench",
-        "--locked",
-        "--test",
-        "--nocapture",
-        "--ignored",
-        "--path",
-        "--features",
-        "--lib",
+        "--bin",
         "--document-private-items",
-        "--test-threads",
-        "--smoke",
+        "--lib",
+        "--locked",
+        "--no-default-features",
+        "--nocapture",
+        "--open",
+        "--path",
+        "--release",
+        "--test",
+        "--timings",
+        // benchmarks
+        "--around",
+        "--before",
+        "--fsyncs",
+        "--ids",
+        "--only",
+        "--runs",
+        "--short",
+        // systemd, podman, adduser, curl, datasette
+        "--immutable",
+        "--now",
+        "--retry",
+        "--retry-all-errors",
+        "--retry-delay",
+        "--rm",
+        "--system",
+        "--unit",
+        "--user",
+        // an arrow
+        "--import--",
     ]
     .into();
     let mut unknown = Vec::new();
-    for name in ["README.md", "docs/journals.md", "samples/smppost.toml"] {
-        let text = document(name);
+    for name in all_pages().into_iter().chain(FILES.map(str::to_owned)) {
+        let text = document(&name);
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
         for word in words.filter(|word| word.starts_with("--") && word.len() > 3) {
             // `--tls-…` stands for all that begin so.
@@ -202,15 +116,23 @@ fn every_option_that_the_documents_name_is_there_and_every_command_is_named() {
         }
     }
     assert!(unknown.is_empty(), "no command has these: {unknown:#?}");
+    let pages: String = all_pages().iter().map(|page| document(page)).collect();
+    let words: BTreeSet<&str> =
+        pages.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| word.starts_with("--")).collect();
+    let unnamed: Vec<&String> = options
+        .iter()
+        .filter(|option| !words.contains(option.as_str()) && !["--help", "--version"].contains(&&***option))
+        .collect();
+    assert!(unnamed.is_empty(), "no page names these: {unnamed:?}");
 }
 
 #[test]
-fn the_views_of_the_readme_have_the_columns_that_it_names() {
+fn the_views_have_the_columns_that_the_page_on_the_journal_names() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("j.db");
     drop(smppost::testing::journal::open_or_create(&journal).unwrap());
     let connection = crate::common::open(&journal);
-    let readme = document("README.md");
+    let readme = document("docs/journal.md");
     let mut views = 0;
     for row in readme.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
@@ -229,5 +151,5 @@ fn the_views_of_the_readme_have_the_columns_that_it_names() {
             }
         }
     }
-    assert!(views >= 8, "{views} views are in the README's table");
+    assert!(views >= 8, "{views} views are in the table of docs/journal.md");
 }

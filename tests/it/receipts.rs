@@ -1,20 +1,17 @@
 //! Receipts end to end: the real threads and sockets against the simulator, with a restart in between, for every shape
 //! in which SMSCs send receipts. No setting of ours is changed for any of them.
 use crossbeam_channel::never;
-use smppost::smsc::{DelayRange, Every, Faults, IdForm, Quirks, ReceiptIdForm, Settings, Smsc};
-use smppost::testing::client::{Account, BindMode, ReceiptReading, Secret, Timers, Version};
+use smppost::smsc::{Delay, Every, Faults, IdForm, Quirks, ReceiptIdForm, Settings, Smsc};
+use smppost::testing::client::BindMode;
 use smppost::testing::import::campaign::{CampaignFile, Reading, import};
 use smppost::testing::journal::files::lock::SenderLock;
 use smppost::testing::journal::model::campaign::CampaignOptions;
 use smppost::testing::journal::model::key::State;
-use smppost::testing::journal::store::account::Identity;
+use smppost::testing::journal::open_existing;
 use smppost::testing::journal::store::decisions::{Decision, request};
-use smppost::testing::journal::{open_existing, open_read_only};
-use smppost::testing::policy::pacer::Rate;
 use smppost::testing::run::pipeline::{Ended, Listen, Outcome, SendSettings, send};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 const MESSAGES: usize = 500;
@@ -39,52 +36,14 @@ impl Scene {
         let options =
             CampaignOptions { to_column: "to".into(), text: Some(text.into()), from: "Acme".into(), ..options };
         let campaign = CampaignFile { path: csv, name: "test".into(), options, reading: Reading::default() };
-        import(&campaign, &journal, &mut |_, _| (), &mut |_| smppost::testing::import::campaign::Again::GoOn).unwrap();
+        import(&campaign, &journal, &mut smppost::testing::import::campaign::Willing).unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
         let smsc = Smsc::start(Settings { listen, rate: None, ..settings }).unwrap();
         Self { _folder: folder, journal, smsc }
     }
 
     fn settings(&self) -> SendSettings {
-        SendSettings {
-            restraint: Default::default(),
-            journal: self.journal.clone(),
-            account: Account {
-                hosts: vec!["127.0.0.1".into()],
-                tls: None,
-                port: self.smsc.local_addr().port(),
-                system_id: "test".into(),
-                password: Secret::default(),
-                system_type: String::new(),
-                addresses: Default::default(),
-                bind: BindMode::Transceiver,
-                version: Version::V34,
-                tlvs: smppost::testing::client::TakesTlvs::default(),
-                window: 50,
-                timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
-                receipts: ReceiptReading::default(),
-                spread: Default::default(),
-                local: Default::default(),
-                recorder: None,
-                receiver: None,
-            },
-            identity: Identity { name: None, addresses: vec!["test".into()], receivers: Vec::new(), same: false },
-            connections: 1,
-            rate: Rate::Unlimited,
-            rate_tolerance: 0.0,
-            rules: Arc::default(),
-            hours: Default::default(),
-            limit: None,
-            wait_receipts: Duration::from_secs(10),
-            campaigns: vec!["test".into()],
-            old_receipts_come: true,
-            opt_out_words: Vec::new(),
-            opt_in_words: Vec::new(),
-            receipt_horizon: smppost::testing::journal::writer::RECEIPT_HORIZON,
-            default_alphabet: smppost::testing::message::text::DefaultAlphabet::Gsm7,
-            never_bound: smppost::testing::run::pipeline::NeverBound::Wait,
-            listen: None,
-        }
+        SendSettings::for_tests(&self.journal, self.smsc.local_addr().port())
     }
 
     fn run(&self, settings: &SendSettings) -> Outcome {
@@ -98,12 +57,12 @@ impl Scene {
 }
 
 fn number(journal: &Path, sql: &str) -> i64 {
-    open_read_only(journal).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+    rusqlite::Connection::open(journal).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 /// 500 messages, the first half in a run that ends before their receipts come: all delivered, no receipt left over.
 fn check(settings: Settings, rule: Option<&str>) {
-    let receipt_delay = DelayRange::constant(Duration::from_millis(300));
+    let receipt_delay = Delay::constant(Duration::from_millis(300));
     let scene = Scene::new(Settings { receipt_delay, ..settings }, MESSAGES, "Hello", CampaignOptions::default());
     let half =
         SendSettings { limit: Some(MESSAGES as u64 / 2), wait_receipts: Duration::from_millis(1), ..scene.settings() };
@@ -212,7 +171,7 @@ fn f37_receipts_for_the_first_part_only() {
 
 #[test]
 fn f32_late_receipts_are_collected_by_listening() {
-    let receipt_delay = DelayRange::constant(Duration::from_secs(6));
+    let receipt_delay = Delay::constant(Duration::from_secs(6));
     let scene = Scene::new(Settings { receipt_delay, ..Settings::default() }, 50, "Hello", CampaignOptions::default());
     scene.run(&SendSettings { wait_receipts: Duration::from_millis(1), ..scene.settings() });
     assert_eq!(scene.number("SELECT accepted FROM campaign_summary"), 50);
@@ -230,7 +189,7 @@ fn f27_what_is_never_answered_is_in_doubt_until_its_receipt_or_a_decision() {
     // Every tenth message is taken, and neither answered nor receipted.
     let faults = Faults { silence: Every(10), ..Faults::default() };
     let scene = Scene::new(
-        Settings { faults, receipt_delay: DelayRange::constant(Duration::from_secs(60)), ..Settings::default() },
+        Settings { faults, receipt_delay: Delay::constant(Duration::from_secs(60)), ..Settings::default() },
         100,
         "Hello",
         CampaignOptions::default(),

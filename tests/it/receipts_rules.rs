@@ -26,7 +26,7 @@ fn delivered(smppost: &Smppost) -> Vec<String> {
 }
 
 #[test]
-fn the_id_in_the_text_counts_where_that_of_the_tlv_is_nobodys() {
+fn the_id_in_the_text_counts_where_that_of_the_tlv_is_ownerless() {
     for mangled in [|id: &str| id.replace('-', ""), |_: &str| "0".to_owned(), |id: &str| format!("{id}.1")] {
         let port = smsc::start(move |submit| {
             let id = format!("5f0c-{}-{}", submit.session, submit.nth);

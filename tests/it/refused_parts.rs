@@ -98,7 +98,7 @@ fn f18_what_was_withheld_when_the_connection_broke_is_not_lost() {
     let smppost = Smppost::new();
     // Of some 200 parts each.
     let csv = rows_with(90, |row| format!("{row} {}", "all is well and so on. ".repeat(1_300)));
-    let more = ["--window", "1000", "--rate", "unlimited", "--wait-receipts", "100ms"];
+    let more = ["--window", "1000", "--rate", "unlimited", "--wait-receipts", "100ms", "--max-parts", "250"];
     let ended = smppost.spawn_send(&csv, port, &more).wait();
     let found = states(&smppost.journal(), "c");
     assert_eq!(found.get("sending"), None, "{found:?}\n{}", ended.said());
@@ -249,4 +249,31 @@ fn f27_an_operator_decides_line_by_line() {
     smppost.run(&[&resume[..], &only].concat());
     assert_eq!(found(), expected([("accepted", 3), ("failed", 1), ("rejected", 1)]));
     smppost.run(&["verify"]).assert_code(0);
+}
+
+#[test]
+fn f53_a_budget_leaves_no_message_in_pieces() {
+    // Throttles every second part the first time.
+    let mut seen = std::collections::HashSet::new();
+    let port = smsc(Box::new(move |stream, _, submits| {
+        for (number, body) in submits {
+            let is_new = part_of(&body) == 2 && seen.insert(body.clone());
+            match is_new {
+                true => stream.write_all(&pdu(SUBMIT_SM_RESP, 0x58, number, b""))?,
+                false => stream.write_all(&accepted(number))?,
+            }
+        }
+        Ok(true)
+    }));
+    let smppost = Smppost::new();
+    smppost.file("prices.csv", "44,0.01,EUR\n");
+    let csv = rows_with(6, |row| format!("{row} {}", "long ".repeat(80)));
+    // Each has three parts; three can be paid for, each part once.
+    let more = ["--prices", "prices.csv", "--max-cost", "0.09", "--wait-receipts", "100ms", "--receipts", "none"];
+    let ended = smppost.send(&csv, port, &more);
+    ended.assert_code(3);
+    let found = states(&smppost.journal(), "c");
+    let accepted = found.get("accepted").copied().unwrap_or(0);
+    assert!((2..=3).contains(&accepted), "{found:?}\n{}", ended.said());
+    assert_eq!(found.get("queued").copied().unwrap_or(0), 6 - accepted, "{found:?}\n{}", ended.said());
 }

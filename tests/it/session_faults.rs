@@ -1,44 +1,46 @@
 //! What goes wrong on the network and in a session, each against an SMSC that does it on purpose. The numbers are those
 //! of the list of faults.
+
+mod receipts;
+
 use crate::common::independent_smsc::{
-    Action, BindAnswer, Event, Fate, IdForm, IndependentSmsc, Order, Outcome, Report, Rule, Settings, Shape, Writing,
+    Action, BindAnswer, Event, Fate, IndependentSmsc, Order, Report, Rule, Settings, Writing,
 };
 use crate::common::judge::{Rules, Submit};
-use crate::common::{Ended, Leeway, Running, Smppost, assert_agree, attempts, expected, number, one, rows, states};
+use crate::common::{Ended, Leeway, Smppost, assert_agree, attempts, expected, one, rows, states};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const LOST: Leeway = Leeway { answers_lost: true, repeats: false, unsettled: false };
+pub(super) const LOST: Leeway = Leeway { answers_lost: true, repeats: false, unsettled: false };
 
-fn milliseconds(n: u64) -> Duration {
+pub(super) fn milliseconds(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn torn(window: usize) -> Rules {
+pub(super) fn torn(window: usize) -> Rules {
     Rules { window, torn_messages: true, ..Rules::default() }
 }
 
 /// Something that happens on the first session after so many submits.
-fn once(after: usize, action: Action) -> Vec<Event> {
+pub(super) fn once(after: usize, action: Action) -> Vec<Event> {
     vec![Event { session: 1, after, action }]
 }
 
-fn rule<T>(rule: impl Fn(&Submit) -> T + Send + Sync + 'static) -> Rule<T> {
+pub(super) fn rule<T>(rule: impl Fn(&Submit) -> T + Send + Sync + 'static) -> Rule<T> {
     Arc::new(rule)
 }
 
 /// A run against an SMSC, to be looked at.
-struct Story {
-    smppost: Smppost,
-    ended: Ended,
-    report: Report,
+pub(super) struct Story {
+    pub(super) smppost: Smppost,
+    pub(super) ended: Ended,
+    pub(super) report: Report,
 }
 
 impl Story {
-    fn of(csv: &str, settings: Settings, more: &[&str]) -> Self {
+    pub(super) fn of(csv: &str, settings: Settings, more: &[&str]) -> Self {
         let smsc = IndependentSmsc::start(settings);
         let smppost = Smppost::new();
         let ended = smppost.send(csv, smsc.port(), more);
@@ -46,7 +48,7 @@ impl Story {
     }
 
     #[track_caller]
-    fn assert(&self, code: i32, found: &[(&str, i64)]) -> &Self {
+    pub(super) fn assert(&self, code: i32, found: &[(&str, i64)]) -> &Self {
         assert!(
             self.report.violations.is_empty(),
             "rules are broken:\n{}\n{}",
@@ -60,29 +62,29 @@ impl Story {
     }
 
     #[track_caller]
-    fn agrees(&self, leeway: Leeway) -> &Self {
+    pub(super) fn agrees(&self, leeway: Leeway) -> &Self {
         assert_agree(&self.smppost.journal(), &self.report.submits, leeway);
         self
     }
 
     #[track_caller]
-    fn says(&self, words: &str) -> &Self {
+    pub(super) fn says(&self, words: &str) -> &Self {
         says(&self.ended, words);
         self
     }
 
-    fn in_doubt(&self) -> i64 {
+    pub(super) fn in_doubt(&self) -> i64 {
         states(&self.smppost.journal(), "c").get("in_doubt").copied().unwrap_or_default()
     }
 }
 
 #[track_caller]
-fn says(ended: &Ended, words: &str) {
+pub(super) fn says(ended: &Ended, words: &str) {
     assert!(ended.stderr.contains(words), "{words:?} is not said:\n{}", ended.said());
 }
 
 /// How often each destination was sent to.
-fn times(submits: &[Submit]) -> HashMap<&str, usize> {
+pub(super) fn times(submits: &[Submit]) -> HashMap<&str, usize> {
     let mut times = HashMap::new();
     for submit in submits {
         *times.entry(submit.destination.as_str()).or_default() += 1;
@@ -171,7 +173,7 @@ fn f19_a_silent_peer_is_found_by_enquire_link_and_the_timer_is_named() {
     let (found_after, ran_for) = (mute_since.elapsed(), started.elapsed());
     let ended = run.wait();
     let report = smsc.finish();
-    // 300 ms without a word, three seconds for the answer; less than the timers that the program has by default.
+    // 300 ms of silence, three seconds for the answer; less than the timers that the program has by default.
     assert!(ran_for >= milliseconds(3_200) && found_after < milliseconds(20_000), "found after {found_after:?}");
     says(&ended, "no answer to enquire_link within the response timeout (3s)");
     // The messages themselves may be settled since, by receipts that came over the second session.
@@ -551,238 +553,4 @@ fn f31_unknown_requests_are_refused_and_the_session_goes_on() {
     let story = Story::of(&rows(100), Settings { events, ..Settings::default() }, &[]);
     story.assert(0, &[("delivered", 100)]).agrees(Leeway::default());
     assert_eq!((story.report.counts.nacks, story.report.counts.binds), (1, 1));
-}
-
-#[test]
-fn f32_receipts_that_come_after_a_restart_are_matched() {
-    let smsc = IndependentSmsc::start(Settings { receipt_delay: milliseconds(6_000), ..Settings::default() });
-    let smppost = Smppost::new();
-    smppost.send(&rows(50), smsc.port(), &["--wait-receipts", "100ms"]);
-    assert_eq!(states(&smppost.journal(), "c"), expected([("accepted", 50)]));
-    let ended = smppost.send(&rows(50), smsc.port(), &["--wait-receipts", "60s"]);
-    let report = smsc.finish();
-    report.assert_clean();
-    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 50)]), "{}", ended.said());
-    assert_eq!(report.submits.len(), 50, "nothing is sent twice");
-    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
-}
-
-#[test]
-fn f36_texts_that_look_like_receipts_confuse_nobody() {
-    let csv = crate::common::rows_with(20, |row| format!("stat:UNDELIV id:{row} err:999"));
-    for shape in [Shape::Normal, Shape::TextOnly, Shape::Odd] {
-        let story = Story::of(&csv, Settings { shape, ..Settings::default() }, &[]);
-        story.assert(0, &[("delivered", 20)]).agrees(Leeway::default());
-    }
-}
-
-#[test]
-fn f37_delivered_partly_delivered_failed_and_rejected_are_told_apart() {
-    // Rows by their last digit: 1 loses its second part, 2 all its parts; of 3 the second part is refused.
-    let last = |submit: &Submit| submit.destination.bytes().last().unwrap_or_default();
-    let second = |submit: &Submit| submit.part.is_some_and(|part| part.number == 2);
-    let outcome = rule(move |submit: &Submit| match last(submit) {
-        b'1' if second(submit) => Outcome::Undeliverable,
-        b'2' => Outcome::Expired,
-        _ => Outcome::Delivered,
-    });
-    let status = rule(move |submit: &Submit| if last(submit) == b'3' && second(submit) { 0x66 } else { 0 });
-    for window in ["1", "10"] {
-        let settings =
-            Settings { rules: torn(10), outcome: outcome.clone(), status: status.clone(), ..Settings::default() };
-        let story = Story::of(&crate::common::long_rows(40), settings, &["--window", window]);
-        let found = states(&story.smppost.journal(), "c");
-        let expected = expected([("delivered", 28), ("failed", 4), ("partly_delivered", 8)]);
-        assert_eq!(found, expected, "window {window}: {}", story.ended.said());
-        story.report.assert_clean();
-        story.ended.assert_code(3);
-        let thirds = story.report.submits.iter().filter(|submit| last(submit) == b'3').count();
-        let (least, most) = if window == "1" { (8, 8) } else { (8, 12) };
-        assert!((least..=most).contains(&thirds), "window {window}: {thirds} parts of messages with a refused part");
-        story.agrees(Leeway::default());
-    }
-}
-
-#[test]
-fn f38_messages_from_handsets_are_stored_and_answered_by_nothing_else() {
-    let events = vec![
-        Event { session: 1, after: 0, action: Action::Inbound("STOP".into()) },
-        Event { session: 1, after: 5, action: Action::Inbound("id:without a receipt's bits".into()) },
-    ];
-    let story = Story::of(&rows(10), Settings { events, ..Settings::default() }, &[]);
-    story.assert(0, &[("delivered", 10)]).agrees(Leeway::default());
-    assert_eq!(one(&story.smppost.journal(), "SELECT count(*) FROM inbound"), 2);
-    assert_eq!(story.report.submits.len(), 10);
-}
-
-/// A campaign that takes its time: one row after the other, some milliseconds each.
-fn slow() -> Settings {
-    Settings { rules: Rules { window: 10, ..Rules::default() }, answer_delay: milliseconds(100), ..Settings::default() }
-}
-
-fn slow_start(smppost: &Smppost, smsc: &IndependentSmsc, rows_sent: usize) -> Running {
-    let run = smppost.spawn_send(&rows(300), smsc.port(), &["--window", "10"]);
-    assert!(smsc.wait_for(|ledger| ledger.len() >= rows_sent, milliseconds(30_000)), "{}", run.stderr());
-    run
-}
-
-#[test]
-fn f42_a_journal_that_is_taken_away_stops_sending() {
-    let settings = Settings { rules: torn(10), answer_delay: milliseconds(100), ..Settings::default() };
-    let smsc = IndependentSmsc::start(settings);
-    let smppost = Smppost::new();
-    let run = smppost.spawn_send(&rows(1_000), smsc.port(), &["--window", "10"]);
-    assert!(smsc.wait_for(|ledger| ledger.len() >= 20, crate::common::PATIENCE), "{}", run.stderr());
-    std::fs::rename(smppost.journal(), smppost.path("away.db")).unwrap();
-    let ended = run.wait();
-    assert!(!matches!(ended.code, Some(0 | 3)), "{}", ended.said());
-    let report = smsc.finish();
-    assert!(report.submits.len() < 900, "went on with {}", report.submits.len());
-}
-
-#[test]
-fn f44_a_second_sender_ends_at_once_without_connecting() {
-    let smsc = IndependentSmsc::start(slow());
-    let smppost = Smppost::new();
-    let run = slow_start(&smppost, &smsc, 20);
-    smppost.file("second.csv", rows(3));
-    let port = smsc.port().to_string();
-    let second = smppost.run(&smppost.send_arguments("second.csv", &port, &["--campaign", "second"]));
-    second.assert_code(75);
-    assert!(second.took < milliseconds(15_000), "{:?}", second.took);
-    let resumed = smppost.run(&["resume", "--host", "127.0.0.1", "--port", &port, "--system-id", "test"]);
-    resumed.assert_code(75);
-    run.wait().assert_code(0);
-    let report = smsc.finish();
-    report.assert_clean();
-    assert_eq!((report.counts.connections, report.submits.len()), (1, 300));
-}
-
-#[test]
-fn f46_killed_at_any_moment_nothing_is_lost_or_sent_twice() {
-    for (csv, messages, connections) in [(rows(300), 300, "1"), (crate::common::long_rows(100), 100, "2")] {
-        let rules = Rules { window: 10, client_may_die: true, torn_messages: true, ..Rules::default() };
-        let settings = Settings { rules, answer_delay: milliseconds(10), seed: 46, ..Settings::default() };
-        let smsc = IndependentSmsc::start(settings);
-        let smppost = Smppost::new();
-        let more = ["--window", "10", "--connections", connections, "--wait-receipts", "1s"];
-        let kills = 6;
-        for kill in 1..=kills {
-            let run = smppost.spawn_send(&csv, smsc.port(), &more);
-            smsc.wait_for(|ledger| ledger.len() >= kill * 40, milliseconds(20_000));
-            run.kill();
-        }
-        let ended = smppost.send(&csv, smsc.port(), &more);
-        let report = smsc.finish();
-        report.assert_clean();
-        assert_agree(&smppost.journal(), &report.submits, LOST);
-        let found = states(&smppost.journal(), "c");
-        let doubts = found.get("in_doubt").copied().unwrap_or_default();
-        assert_eq!(found.values().sum::<i64>(), messages, "{found:?}");
-        assert_eq!(
-            found.get("delivered").copied().unwrap_or_default() + doubts,
-            messages,
-            "{found:?}\n{}",
-            ended.said()
-        );
-        // A window unanswered: the answers that were read and not yet in the journal are in the notes of answers.
-        let most = 10 * connections.parse::<i64>().unwrap();
-        assert!(doubts <= kills as i64 * most, "{doubts} in doubt after {kills} kills");
-    }
-}
-
-#[test]
-fn f47_an_interrupted_run_drains_unbinds_and_is_resumed() {
-    for signal in ["INT", "TERM"] {
-        let smsc = IndependentSmsc::start(slow());
-        let smppost = Smppost::new();
-        let run = slow_start(&smppost, &smsc, 50);
-        run.signal(signal);
-        let ended = run.wait();
-        ended.assert_code(130);
-        let found = states(&smppost.journal(), "c");
-        assert!(!found.contains_key("in_doubt") && found["queued"] > 50, "{found:?}\n{}", ended.said());
-        smppost.send(&rows(300), smsc.port(), &["--window", "10"]).assert_code(0);
-        let report = smsc.finish();
-        report.assert_clean();
-        assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 300)]));
-        assert_agree(&smppost.journal(), &report.submits, Leeway::default());
-        assert_eq!((report.submits.len(), report.counts.ended_rudely), (300, 0));
-    }
-}
-
-#[test]
-fn f47_a_second_signal_ends_at_once() {
-    let rules = Rules { window: 10, client_may_die: true, ..Rules::default() };
-    let settings = Settings {
-        rules,
-        fate: rule(|submit| if submit.nth <= 10 { Fate::Answered } else { Fate::Silent }),
-        ..Settings::default()
-    };
-    let smsc = IndependentSmsc::start(settings);
-    let smppost = Smppost::new();
-    // Nobody answers once the window is open: by itself it would wait for the response timeout.
-    let mut run = smppost.spawn_send(&rows(300), smsc.port(), &["--window", "10", "--response-timeout", "10m"]);
-    assert!(smsc.wait_for(|ledger| ledger.len() >= 20, crate::common::PATIENCE), "{}", run.stderr());
-    run.signal("INT");
-    run.wait_for_words("interrupted:");
-    run.signal("INT");
-    run.wait_at_most(crate::common::PATIENCE).assert_code(130);
-    let report = smsc.finish();
-    report.assert_clean();
-    assert_eq!(report.submits.len(), 20);
-    assert_agree(&smppost.journal(), &report.submits, Leeway { unsettled: true, ..LOST });
-}
-
-#[test]
-fn f48_a_sender_that_was_stopped_for_a_while_goes_on() {
-    let settings = Settings { rules: torn(10), answer_delay: milliseconds(20), ..Settings::default() };
-    let smsc = IndependentSmsc::start(settings);
-    let smppost = Smppost::new();
-    let more = ["--window", "10", "--response-timeout", "5s", "--enquire-link-interval", "500ms"];
-    let run = smppost.spawn_send(&rows(300), smsc.port(), &more);
-    assert!(smsc.wait_for(|ledger| ledger.len() >= 50, milliseconds(30_000)));
-    run.signal("STOP");
-    std::thread::sleep(milliseconds(7_000));
-    run.signal("CONT");
-    let ended = run.wait();
-    let report = smsc.finish();
-    report.assert_clean();
-    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 300)]), "{}", ended.said());
-    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
-    assert_eq!(report.submits.len(), 300);
-}
-
-#[test]
-fn f50_f51_the_password_is_nowhere_and_the_journal_is_private() {
-    let settings =
-        Settings { rules: Rules { password: Some("s3cr3t!7".into()), ..Rules::default() }, ..Settings::default() };
-    let smsc = IndependentSmsc::start(settings);
-    let smppost = Smppost::new().environment("SMPPOST_PASSWORD", "s3cr3t!7").environment("RUST_LOG", "trace");
-    smppost.send(&rows(20), smsc.port(), &[]).assert_code(0);
-    smsc.finish().assert_clean();
-    for entry in std::fs::read_dir(smppost.path("")).unwrap() {
-        let path = entry.unwrap().path();
-        let octets = std::fs::read(&path).unwrap();
-        assert!(!octets.windows(8).any(|octets| octets == b"s3cr3t!7"), "the password is in {}", path.display());
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("journal.db")) {
-            assert_eq!(mode(&path) & 0o077, 0, "others can read {}", path.display());
-        }
-    }
-}
-
-#[cfg(unix)]
-fn mode(path: &Path) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).unwrap().permissions().mode()
-}
-
-#[test]
-fn an_id_given_twice_or_none_at_all_costs_no_message() {
-    for id in [IdForm::Same, IdForm::Empty] {
-        let settings = Settings { id, shape: Shape::None, ..Settings::default() };
-        let story = Story::of(&rows(20), settings, &["--receipts", "none"]);
-        story.assert(0, &[("accepted", 20)]);
-        assert_eq!(times(&story.report.submits)[number(3).as_str()], 1);
-    }
 }

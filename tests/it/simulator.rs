@@ -13,6 +13,8 @@ pub struct Simulator {
     pub port: String,
     /// Where it listens with TLS, and how to trust it.
     pub tls: Option<(String, String)>,
+    /// Where it is controlled.
+    pub control: Option<std::net::SocketAddr>,
 }
 
 impl Simulator {
@@ -20,7 +22,7 @@ impl Simulator {
     pub fn start(smppost: &Smppost, arguments: &[&str]) -> Self {
         let arguments = [&["smsc", "--port", "0", "--rate", "unlimited", "--for", "100s"], arguments].concat();
         let mut running = smppost.spawn(&arguments);
-        let lines = 1 + usize::from(arguments.contains(&"--tls"));
+        let lines = 1 + usize::from(arguments.contains(&"--tls")) + usize::from(arguments.contains(&"--control"));
         let until = Instant::now() + Duration::from_secs(20);
         let said = loop {
             let said = std::fs::read_to_string(smppost.path("stdout-1")).unwrap_or_default();
@@ -33,11 +35,14 @@ impl Simulator {
         let port = |line: &str| line.split(' ').nth(2).unwrap().rsplit_once(':').unwrap().1.to_owned();
         let mut lines = said.lines();
         let plain = port(lines.next().unwrap());
-        let tls = lines.next().map(|line| {
+        let mut lines: Vec<&str> = lines.collect();
+        let control = arguments.contains(&"--control").then(|| lines.pop().unwrap());
+        let control = control.map(|line| line.split("//").nth(1).unwrap().trim_end_matches('/').parse().unwrap());
+        let tls = lines.pop().map(|line| {
             let pin = line.rsplit_once(' ').unwrap().1.trim_end_matches(')');
             (port(line), pin.to_owned())
         });
-        Self { running, port: plain, tls }
+        Self { running, port: plain, tls, control }
     }
 
     /// Ends it, and has its last words.

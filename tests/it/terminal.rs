@@ -2,5 +2,6 @@
 
 mod outputs;
 mod paths;
+mod questions;
 mod signals;
 mod words;

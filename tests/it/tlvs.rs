@@ -194,8 +194,8 @@ fn what_an_answer_says_beside_its_status_is_told_everywhere() {
         serde_json::from_str(&smppost.run(&["report", "c", "--messages", "--format", "json"]).stdout).unwrap();
     assert_eq!(json[0]["reason"], text);
     let csv = smppost.run(&["report", "c", "--format", "csv"]).stdout;
-    assert!(csv.lines().next().unwrap().ends_with(",possible_duplicate,reason"), "{csv}");
-    assert_eq!(csv.matches(&format!(",0,{text}\n")).count(), 3, "{csv}");
+    assert!(csv.lines().next().unwrap().ends_with(",possible_duplicate,reason,number_in_file"), "{csv}");
+    assert_eq!(csv.matches(&format!(",0,{text},\n")).count(), 3, "{csv}");
     let attempts = smppost.run(&["report", "c", "--attempts", "--format", "csv"]).stdout;
     assert!(attempts.contains("0x1404=0.0045"), "{attempts}");
     let report: serde_json::Value =
@@ -368,7 +368,7 @@ fn a_forgotten_parameter_is_added_for_what_is_not_sent_and_for_what_was_refused(
     let sent = smsc.taken();
     assert_eq!(sent.len(), 14, "each refused one went twice, the others once");
     assert!(sent[4..].iter().all(|one| one.tlv(0x1401) == Some(b"T1\0")));
-    // What was refused first and taken then is not told any more.
+    // What was refused first and taken then is not shown any more.
     let csv = smppost.run(&["report", "c", "--format", "csv"]).stdout;
     assert!(!csv.contains("template id missing") && !csv.contains(",accepted,11,"), "{csv}");
     assert_eq!(column(&smppost, "SELECT DISTINCT reason FROM message_status"), [None]);

@@ -8,7 +8,6 @@ use crate::words::format::path_argument;
 use crate::words::near::distance;
 use crate::words::trouble;
 use crate::words::trouble::shown;
-use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -21,21 +20,26 @@ const SYSTEM: &str = "/etc/smppost";
 /// Keys that make a file worth hiding: they lead to secrets.
 const TO_SECRETS: [&str; 2] = ["password_file", "tls_client_key"];
 /// Keys whose values are files, relative to the configuration.
-const FILES: [&str; 6] = ["password_file", "tls_ca", "tls_client_cert", "tls_client_key", "journal", "record"];
+const FILES: [&str; 7] =
+    ["prices", "password_file", "tls_ca", "tls_client_cert", "tls_client_key", "journal", "record"];
 
 /// The table of a receiver elsewhere, whose keys are some of a profile's.
 pub const RECEIVER: &str = "receiver";
 
 /// What is wrong with a configuration.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// There is no such file; those that were looked for.
+    #[error("no configuration: there is no {}", .0.iter().map(|path| shown(path)).collect::<Vec<_>>().join(" and no "))]
     Missing(Vec<PathBuf>),
     /// It cannot be read.
+    #[error("{}: {}", shown(.0), trouble::words(.1))]
     Io(PathBuf, io::Error),
     /// Others can read or change it; what to do.
+    #[error("{0}")]
     Permissions(String),
     /// A line is wrong.
+    #[error("{} line {line}: {words}", shown(path))]
     Line {
         /// The file.
         path: PathBuf,
@@ -45,6 +49,7 @@ pub enum ConfigError {
         words: String,
     },
     /// No profile has that name.
+    #[error("no profile {name:?}{}", there_are(path, known))]
     NoProfile {
         /// The file.
         path: PathBuf,
@@ -55,27 +60,12 @@ pub enum ConfigError {
     },
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(looked) => {
-                let looked: Vec<String> = looked.iter().map(|path| shown(path)).collect();
-                write!(f, "no configuration: there is no {}", looked.join(" and no "))
-            }
-            Self::Io(path, error) => write!(f, "{}: {}", shown(path), trouble::words(error)),
-            Self::Permissions(words) => f.write_str(words),
-            Self::Line { path, line, words } => write!(f, "{} line {line}: {words}", shown(path)),
-            Self::NoProfile { path, name, known } if known.is_empty() => {
-                write!(f, "no profile {name:?}: {} holds none", shown(path))
-            }
-            Self::NoProfile { path, name, known } => {
-                write!(f, "no profile {name:?} in {}; there are: {}", shown(path), escape_terminal(&known.join(", ")))
-            }
-        }
+fn there_are(path: &Path, known: &[String]) -> String {
+    match known {
+        [] => format!(": {} holds none", shown(path)),
+        known => format!(" in {}; there are: {}", shown(path), escape_terminal(&known.join(", "))),
     }
 }
-
-impl std::error::Error for ConfigError {}
 
 /// One key of a profile.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -190,7 +180,7 @@ impl Config {
             TO_SECRETS.contains(&entry.key.as_str()) || entry.key == RECEIVER && entry.values.iter().any(names_secret)
         };
         if config.profiles.iter().any(|profile| profile.entries.iter().any(leads_to_secrets)) {
-            check_private(path).map_err(ConfigError::Permissions)?;
+            check_private(path).map_err(|error| ConfigError::Permissions(error.into()))?;
         }
         Ok(config)
     }

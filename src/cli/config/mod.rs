@@ -8,6 +8,7 @@ pub mod zone;
 use crate::client::Secret;
 use crate::platform::private_files::check_private;
 use crate::words::trouble::{shown, words as cannot_open};
+use crate::words::{BadValue, bad};
 use std::path::Path;
 
 /// Octets that a password can have.
@@ -20,7 +21,7 @@ pub const PASSWORD_VARIABLE: &str = "SMPPOST_PASSWORD";
 
 /// The password: from the file, else from the environment variable (as a rule [`PASSWORD_VARIABLE`]), else from a prompt.
 /// `strict`: no more of it than SMPP allows.
-pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Secret, String> {
+pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Secret, BadValue> {
     let password = match file {
         Some(path) => from_file(path, "--password-file")?,
         // A variable that is set to nothing is as good as one that is not: a script meant to fill it.
@@ -29,7 +30,7 @@ pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Sec
             false => Ok(password),
         }) {
             Ok(password) => password,
-            Err(std::env::VarError::NotUnicode(_)) => return Err(format!("{variable} is not UTF-8")),
+            Err(std::env::VarError::NotUnicode(_)) => return Err(bad!("{variable} is not UTF-8")),
             // One that runs in the background has nobody to ask.
             Err(std::env::VarError::NotPresent) if crate::cli::ask::on_terminal() => {
                 crate::platform::screen::stderr().flush(crate::platform::screen::FAREWELL);
@@ -42,7 +43,7 @@ pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Sec
                 )?
             }
             Err(std::env::VarError::NotPresent) => {
-                return Err(format!(
+                return Err(bad!(
                     "the password is missing: set {variable}, or name a file with --password-file (no option takes the \
                      password itself, since other users could read it)"
                 ));
@@ -63,28 +64,28 @@ pub fn has_receiver_password() -> bool {
 
 /// The password of a receiver elsewhere: from its variable, else from its file. `None`: it has none of its own. A variable
 /// that is named and not set is an error where no file is named.
-pub fn own_password(file: Option<&Path>, variable: Option<&str>, strict: bool) -> Result<Option<Secret>, String> {
+pub fn own_password(file: Option<&Path>, variable: Option<&str>, strict: bool) -> Result<Option<Secret>, BadValue> {
     let name = variable.unwrap_or(RECEIVER_PASSWORD_VARIABLE);
     let password = match (std::env::var(name), file) {
         (Ok(password), _) if !password.is_empty() => password,
-        (Err(std::env::VarError::NotUnicode(_)), _) => return Err(format!("{name} is not UTF-8")),
+        (Err(std::env::VarError::NotUnicode(_)), _) => return Err(bad!("{name} is not UTF-8")),
         (_, Some(path)) => from_file(path, "password_file")?,
-        (_, None) if variable.is_some() => return Err(format!("the password is missing: set {name} (password_env)")),
+        (_, None) if variable.is_some() => return Err(bad!("the password is missing: set {name} (password_env)")),
         (_, None) => return Ok(None),
     };
     check(&password, strict)?;
     Ok(Some(Secret::new(password)))
 }
 
-fn check(password: &str, strict: bool) -> Result<(), String> {
+fn check(password: &str, strict: bool) -> Result<(), BadValue> {
     if password.contains('\0') {
         return Err("the password holds a NUL".into());
     }
     if password.len() > PASSWORD_OCTETS_MAX {
-        return Err(format!("the password has {} octets; at most {PASSWORD_OCTETS_MAX} can be sent", password.len()));
+        return Err(bad!("the password has {} octets; at most {PASSWORD_OCTETS_MAX} can be sent", password.len()));
     }
     if password.len() > PASSWORD_OCTETS_SPECIFIED && strict {
-        return Err(format!(
+        return Err(bad!(
             "the password has {} octets, SMPP specifies at most {PASSWORD_OCTETS_SPECIFIED} (--strict-password): ask the \
              provider to change the account's password rule",
             password.len()
@@ -101,9 +102,9 @@ fn check(password: &str, strict: bool) -> Result<(), String> {
 }
 
 /// The first line of a file that nobody else may read.
-fn from_file(path: &Path, option: &str) -> Result<String, String> {
+fn from_file(path: &Path, option: &str) -> Result<String, BadValue> {
     let at = |words: &dyn std::fmt::Display| format!("{option} {}: {words}", shown(path));
-    check_private(path).map_err(|words| format!("{option} {words}"))?;
+    check_private(path).map_err(|words| bad!("{option} {words}"))?;
     let text = std::fs::read_to_string(path).map_err(|error| at(&cannot_open(&error)))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
@@ -123,7 +124,7 @@ mod tests {
         let words = password(Some(file.path()), PASSWORD_VARIABLE, false).unwrap_err();
         assert!(words.contains("chmod 600") && !words.contains("s3cr3t"), "{words}");
         let words = password(Some(Path::new("no/such")), PASSWORD_VARIABLE, false).unwrap_err();
-        assert_eq!(words, "--password-file no/such: there is no such file: check the name and the folder");
+        assert_eq!(&*words, "--password-file no/such: there is no such file: check the name and the folder");
     }
 
     #[test]

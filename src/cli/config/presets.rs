@@ -4,6 +4,7 @@
 //! and one of the vendor's own trouble temporary.
 
 use crate::wire::StatusClass::{self, Account, Permanent, Temporary};
+use crate::words::{BadValue, bad};
 
 /// A vendor's statuses.
 #[derive(Debug)]
@@ -85,10 +86,10 @@ pub static PRESETS: [Preset; 7] = [
 ];
 
 /// The preset of this name. Fails with the names that there are.
-pub fn parse(name: &str) -> Result<&'static Preset, String> {
+pub fn parse(name: &str) -> Result<&'static Preset, BadValue> {
     PRESETS.iter().find(|preset| preset.name.eq_ignore_ascii_case(name.trim())).ok_or_else(|| {
         let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-        format!("it is none of {}", names.join(", "))
+        bad!("it is none of {}", names.join(", "))
     })
 }
 

@@ -3,6 +3,7 @@
 
 use crate::policy::hours::OFFSET_MAX_SECONDS;
 use crate::words::near::distance;
+use crate::words::{BadValue, bad};
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -30,13 +31,13 @@ impl Default for Zone {
 
 /// Reads a zone that an option names: a name of tzdata, an offset such as `+02:00`, or a POSIX rule with its changes, such
 /// as `CET-1CEST,M3.5.0,M10.5.0/3`. `option` is where it stands. Fails in words that name it.
-pub fn named(name: &str, option: &str) -> Result<Zone, String> {
+pub fn named(name: &str, option: &str) -> Result<Zone, BadValue> {
     named_in(name, option, &Sources::here())
 }
 
 /// The zone of this system: what `TZ` names, else `/etc/localtime`, else UTC. Fails in words where one of them is there
 /// and cannot be read: nobody knows then which zone is meant.
-pub fn of_system() -> Result<Zone, String> {
+pub fn of_system() -> Result<Zone, BadValue> {
     of_system_in(std::env::var_os("TZ"), Path::new(LOCALTIME), &Sources::here())
 }
 
@@ -84,9 +85,9 @@ impl Sources {
     }
 }
 
-fn named_in(name: &str, option: &str, sources: &Sources) -> Result<Zone, String> {
+fn named_in(name: &str, option: &str, sources: &Sources) -> Result<Zone, BadValue> {
     if let Some(offset) = offset(name) {
-        let offset = offset.map_err(|words| format!("{option}: {name:?}: {words}"))?;
+        let offset = offset.map_err(|words| bad!("{option}: {name:?}: {words}"))?;
         return Ok(Zone { rules: TimeZone::fixed(offset), words: format!("{name} ({option})") });
     }
     if let Some((rules, more)) = sources.get(name) {
@@ -95,16 +96,16 @@ fn named_in(name: &str, option: &str, sources: &Sources) -> Result<Zone, String>
     match TimeZone::posix(name) {
         Ok(rules) if name.contains(',') => Ok(Zone { rules, words: format!("{name} ({option})") }),
         // In POSIX's form the sign is the other way round, and hardly anybody who types it here knows.
-        Ok(_) => Err(format!(
+        Ok(_) => Err(bad!(
             "{option}: {name:?} is understood differently by different programs: write an offset such as +02:00 or a name \
              such as Europe/London"
         )),
-        Err(_) => Err(format!("{option}: {}", sources.unknown(name))),
+        Err(_) => Err(bad!("{option}: {}", sources.unknown(name))),
     }
 }
 
 /// Reads `+02:00`, `-03:30` or `+14`; `None`: it is not of that form.
-fn offset(text: &str) -> Option<Result<Offset, String>> {
+fn offset(text: &str) -> Option<Result<Offset, BadValue>> {
     let (sign, digits) = match text.split_at_checked(1)? {
         ("+", digits) => (1, digits),
         ("-", digits) => (-1, digits),
@@ -122,10 +123,10 @@ fn offset(text: &str) -> Option<Result<Offset, String>> {
     if seconds > OFFSET_MAX_SECONDS {
         return Some(Err("offsets go from -14:00 to +14:00".into()));
     }
-    Some(Offset::from_seconds(sign * seconds).map_err(|error| error.to_string()))
+    Some(Offset::from_seconds(sign * seconds).map_err(|error| error.to_string().into()))
 }
 
-fn of_system_in(tz: Option<OsString>, localtime: &Path, sources: &Sources) -> Result<Zone, String> {
+fn of_system_in(tz: Option<OsString>, localtime: &Path, sources: &Sources) -> Result<Zone, BadValue> {
     let Some(tz) = tz else { return of_localtime(localtime, sources) };
     let Some(text) = tz.to_str() else { return Err("TZ is not UTF-8, and so no time zone".into()) };
     // The colon is POSIX's, before a name.
@@ -134,7 +135,7 @@ fn of_system_in(tz: Option<OsString>, localtime: &Path, sources: &Sources) -> Re
         return Ok(Zone { rules: TimeZone::UTC, words: "UTC (TZ is set and empty)".into() });
     }
     if name.starts_with('/') {
-        return of_file(Path::new(name), "from TZ", sources).map_err(|words| format!("TZ: {words}"));
+        return of_file(Path::new(name), "from TZ", sources).map_err(|words| bad!("TZ: {words}"));
     }
     let plain = name.strip_prefix("posix/").unwrap_or(name);
     if let Some((rules, more)) = sources.get(plain) {
@@ -142,24 +143,24 @@ fn of_system_in(tz: Option<OsString>, localtime: &Path, sources: &Sources) -> Re
     }
     match TimeZone::posix(name) {
         Ok(rules) => Ok(Zone { rules, words: format!("{name} (from TZ)") }),
-        Err(_) => Err(format!("TZ: {}", sources.unknown(name))),
+        Err(_) => Err(bad!("TZ: {}", sources.unknown(name))),
     }
 }
 
-fn of_localtime(path: &Path, sources: &Sources) -> Result<Zone, String> {
+fn of_localtime(path: &Path, sources: &Sources) -> Result<Zone, BadValue> {
     match path.symlink_metadata() {
         Ok(_) => of_file(path, &format!("this system's, from {}", path.display()), sources),
         // As the C library has it.
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Ok(Zone { rules: TimeZone::UTC, words: format!("UTC (neither TZ nor {} says otherwise)", path.display()) })
         }
-        Err(error) => Err(format!("{}: {error}", path.display())),
+        Err(error) => Err(bad!("{}: {error}", path.display())),
     }
 }
 
 /// A zone's file. One below a folder `zoneinfo`, or a link there, has that name, and need not be there: its rules may come
 /// from elsewhere.
-fn of_file(path: &Path, from: &str, sources: &Sources) -> Result<Zone, String> {
+fn of_file(path: &Path, from: &str, sources: &Sources) -> Result<Zone, BadValue> {
     let link = std::fs::read_link(path).ok();
     let whole = path.canonicalize().ok();
     for place in [Some(path.to_path_buf()), link, whole].into_iter().flatten() {
@@ -171,7 +172,7 @@ fn of_file(path: &Path, from: &str, sources: &Sources) -> Result<Zone, String> {
     let at = |words: &dyn std::fmt::Display| format!("{}: {words}", path.display());
     let facts = path.metadata().map_err(|error| at(&crate::words::trouble::words(&error)))?;
     if !facts.is_file() || facts.len() > FILE_OCTETS_MAX {
-        return Err(at(&"this is no file of a time zone"));
+        return Err(at(&"this is no file of a time zone").into());
     }
     let octets = std::fs::read(path).map_err(|error| at(&crate::words::trouble::words(&error)))?;
     let rules = TimeZone::tzif("", &octets).map_err(|_| at(&"this is no file of a time zone"))?;

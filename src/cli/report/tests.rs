@@ -25,6 +25,7 @@ fn page(journal: &Path, name: &str, width: usize, sender_running: bool) -> Strin
         sender_running: Some(sender_running),
         strays,
         now_ms: 1_774_760_000_000,
+        clock: Clock::default(),
         width,
         journal_option: String::new(),
         unfolded: None,
@@ -132,7 +133,9 @@ fn an_empty_journal_has_nothing_to_show_and_says_so() {
         match args.format {
             ReportFormat::Json => assert_eq!(out.trim(), "[]", "{args:?}"),
             ReportFormat::Csv => assert_eq!(out.lines().count(), 1, "{args:?}"),
-            ReportFormat::Table | ReportFormat::File => assert_eq!(out.lines().count(), 1, "{args:?} {out}"),
+            ReportFormat::Table | ReportFormat::File | ReportFormat::Html => {
+                assert_eq!(out.lines().count(), 1, "{args:?} {out}")
+            }
         }
     }
     let missing = ReportArgs::default().run(Path::new("/nowhere/x.db"), &mut Vec::new());
@@ -247,7 +250,7 @@ fn the_summary_of_a_run_says_what_to_type() {
         ..RunFacts::default()
     };
     let names = ["spring".to_owned(), "second, cancelled".to_owned()];
-    let summary = SendSummary::gather(&story.connection, &story.path, &names, run).unwrap();
+    let summary = SendSummary::gather(&open_read_only(&story.path).unwrap(), &story.path, &names, run).unwrap();
     let mut out = Vec::new();
     summary.write(&mut out, 100).unwrap();
     let out = String::from_utf8(out).unwrap();
@@ -270,14 +273,18 @@ fn the_summary_of_a_run_says_what_to_type() {
     story.receipt(Attempt::new(id, 0).receipt(0), 2, None, 3).settle();
     let names = ["fine".to_owned()];
     let run = RunFacts { receipts_awaited: true, ..RunFacts::default() };
-    assert_eq!(SendSummary::gather(&story.connection, &story.path, &names, run).unwrap().exit(), Exit::Done);
+    assert_eq!(
+        SendSummary::gather(&open_read_only(&story.path).unwrap(), &story.path, &names, run).unwrap().exit(),
+        Exit::Done
+    );
 }
 
 #[test]
 fn a_rehearsal_is_gone_on_with_by_its_own_command_and_its_own_journal() {
     let story = Story::all_kinds();
     let run = RunFacts { rehearsal: true, journal_option: " --journal r.db".into(), ..RunFacts::default() };
-    let summary = SendSummary::gather(&story.connection, &story.path, &["spring".to_owned()], run).unwrap();
+    let summary =
+        SendSummary::gather(&open_read_only(&story.path).unwrap(), &story.path, &["spring".to_owned()], run).unwrap();
     let mut out = Vec::new();
     summary.write(&mut out, 120).unwrap();
     let out = String::from_utf8(out).unwrap();
@@ -330,4 +337,83 @@ fn the_arguments_are_consistent() {
             assert_eq!(args.state, [State::InDoubt, State::Failed]);
         }
     }
+}
+
+fn html(journal: &Path, campaign: &str, zone: Option<&str>) -> String {
+    let (campaign, time_zone) = (Some(campaign.to_owned()), zone.map(str::to_owned));
+    shown(&ReportArgs { campaign, time_zone, format: ReportFormat::Html, ..Default::default() }, journal)
+}
+
+#[test]
+fn a_page_for_a_browser_has_the_numbers_of_the_json_and_times_with_their_offset() {
+    let story = Story::all_kinds();
+    let json = ReportArgs { campaign: Some("spring".into()), format: ReportFormat::Json, ..Default::default() };
+    let report: serde_json::Value = serde_json::from_str(&shown(&json, &story.path)).unwrap();
+    let page = html(&story.path, "spring", Some("+05:30"));
+    let number = |name: &str| report[name].as_i64().unwrap();
+    for state in State::ALL.into_iter().filter(|state| number(state.name()) > 0) {
+        let row =
+            format!("</span>{}</th><td class=\"n\">{}</td>", state.name().replace('_', " "), number(state.name()));
+        assert!(page.contains(&row), "{row}");
+    }
+    assert!(page.contains(&format!(">in all</th><td class=\"n\">{}</td>", number("attempts"))), "{page}");
+    assert!(page.contains("2026-03-29 07:30:00 +05:30"), "{page}");
+    assert!(html(&story.path, "spring", Some("UTC")).contains("2026-03-29 02:00:00 UTC"));
+    // Sums of countries and of senders are all messages.
+    for caption in ["Messages by country, as their numbers begin", "Messages by sender"] {
+        let table =
+            page.split(&format!("<caption>{caption}</caption>")).nth(1).unwrap().split("</table>").next().unwrap();
+        let rows = table.split("</svg></td><td class=\"n\">").skip(1);
+        let sum: i64 = rows.map(|row| row.split('<').next().unwrap().parse::<i64>().unwrap()).sum();
+        assert_eq!(sum, number("messages"), "{caption}");
+    }
+}
+
+#[test]
+fn a_page_beside_a_running_sender_says_so_and_leaves_it_alone() {
+    let story = Story::all_kinds();
+    let lock = SenderLock::take(&story.path).unwrap();
+    let page = html(&story.path, "spring", None);
+    assert!(page.contains("Being sent: ") && !page.contains("No sender is running"), "{page}");
+    drop(lock);
+    assert!(html(&story.path, "spring", None).contains("Stopped before it was finished: "));
+}
+
+#[test]
+fn a_page_for_a_browser_is_of_one_campaign_and_no_list_and_not_for_a_terminal() {
+    let story = Story::all_kinds();
+    let base = ReportArgs { campaign: Some("spring".into()), format: ReportFormat::Html, ..Default::default() };
+    for args in [
+        ReportArgs { campaign: None, ..base.clone() },
+        ReportArgs { messages: true, ..base.clone() },
+        ReportArgs { rejected_rows: true, ..base.clone() },
+        ReportArgs { state: vec![State::Failed], ..base.clone() },
+    ] {
+        let refused = args.run(&story.path, &mut Vec::new());
+        assert!(matches!(&refused, Err(ReportError::Usage(words)) if words.contains("> FILE.html")), "{refused:?}");
+    }
+    let named = |name: &str| ReportArgs { campaign: Some(name.into()), ..base.clone() };
+    let refused = named("it's").refuse_terminal(true).unwrap_err().to_string();
+    assert!(refused.contains("`smppost report 'it'\\''s' --format html > report.html`"), "{refused}");
+    assert!(named("spring").refuse_terminal(false).is_ok());
+    assert!(ReportArgs { format: ReportFormat::Table, ..base.clone() }.refuse_terminal(true).is_ok());
+    let unknown = named("none").run(&story.path, &mut Vec::new());
+    assert!(matches!(unknown, Err(ReportError::Journal(JournalError::NoCampaign { .. }))));
+}
+
+#[test]
+fn a_page_that_a_full_disk_cuts_short_is_an_error() {
+    let story = Story::all_kinds();
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let args = ReportArgs { campaign: Some("spring".into()), format: ReportFormat::Html, ..Default::default() };
+    assert!(matches!(args.run(&story.path, &mut Full), Err(ReportError::Output(_))));
+    assert_eq!(args.run(&story.path, &mut Head(100)).unwrap(), Exit::Done);
 }

@@ -3,17 +3,17 @@
 
 use crate::cli::campaign::delimiter;
 use crate::cli::{CliError, exit};
+use crate::import::campaign::open_or_stdin;
 use crate::import::{Entry, FileEncoding, ImportError, ListReader, ListSettings};
-use crate::journal::open_or_create;
 use crate::journal::store::suppression;
 use crate::journal::store::suppression::{Source, Why};
+use crate::journal::{Journal, open_or_create};
 use crate::message::address::{Country, Destination};
 use crate::report::progress::Display;
 use crate::words::escape::{escape_terminal, name_value};
 use crate::words::format::{argument, count};
 use crate::words::trouble::words as cannot_open;
 use clap::Args;
-use rusqlite::Connection;
 use std::fs::{File, Permissions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -27,7 +27,7 @@ const LINES_SHOWN: usize = 10;
 /// `suppress import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The file
+    /// The file: a list or table of numbers, CSV, also packed by gzip or zstd, .xlsx or .ods; - is standard input
     file: PathBuf,
     /// The column of the numbers: its name, or its place from 1 [default: the one that is called so, or has one in the first
     /// line]
@@ -39,9 +39,12 @@ pub struct ImportArgs {
     /// The delimiter: an ASCII character, or `tab` [default: as the first line shows]
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
     delimiter: Option<u8>,
-    /// The characters of the file: utf-8, latin1 or utf-16 [default: found out]
+    /// The characters of the file, as in utf-8, windows-1252 or utf-16 [default: found out]
     #[arg(long, value_name = "NAME")]
     encoding: Option<FileEncoding>,
+    /// The sheet of a spreadsheet: its name, or its place from 1 [default: the first that is shown]
+    #[arg(long, value_name = "SHEET")]
+    sheet: Option<String>,
     /// Write the lines that were not taken to this file (mode 600), as they came, below the header
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -92,11 +95,13 @@ pub fn import(args: &ImportArgs, journal: &Path) -> Result<u8, CliError> {
     let display = Display::new();
     let shown = escape_terminal(&args.file.to_string_lossy()).into_owned();
     let failed = |error: ImportError| CliError::Words(format!("{shown}: {error}"));
-    let file = File::open(&args.file).map_err(|error| CliError::Words(format!("{shown}: {}", cannot_open(&error))))?;
+    let file =
+        open_or_stdin(&args.file).map_err(|error| CliError::Words(format!("{shown}: {}", cannot_open(&error))))?;
     let mut rejects = args.rejects.as_deref().map(|path| Rejects::create(path, &file)).transpose()?;
     let settings = ListSettings {
         delimiter: args.delimiter,
         encoding: args.encoding,
+        sheet: args.sheet.clone(),
         column: args.column.clone(),
         country: args.country,
     };
@@ -116,7 +121,7 @@ pub fn import(args: &ImportArgs, journal: &Path) -> Result<u8, CliError> {
     let mut tally = Tally::default();
     let mut batch = Vec::with_capacity(NUMBERS_PER_TRANSACTION);
     let mut store = |batch: &mut Vec<String>, tally: &mut Tally| -> Result<(), CliError> {
-        let connection: &Connection = match &mut connection {
+        let connection: &Journal = match &mut connection {
             Some(connection) => connection,
             none => none.insert(open_or_create(journal)?),
         };

@@ -176,7 +176,7 @@ impl<'a> Dial<'a> {
         let Some(candidate) = self.ready.pop_front() else { return };
         let local = match self.target.local.for_peer(candidate.address) {
             Ok(local) => local,
-            Err(why) => return self.failed.push_back(ConnectError::Local(candidate.place, why)),
+            Err(why) => return self.failed.push_back(ConnectError::Local(candidate.place, why.into())),
         };
         match begin_connect(candidate.address, local) {
             Ok(stream) => {

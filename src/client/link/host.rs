@@ -2,6 +2,7 @@
 //! is refused with the words that say how to write it; they do not repeat what
 //! was typed, which may hold a password.
 
+use crate::words::{BadValue, bad};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Characters of a whole name, and of a part between two dots (RFC 1035, 2.3.4).
@@ -12,7 +13,7 @@ const INTERFACE_MAX: usize = 15;
 
 /// Reads a host as it is typed: spaces around it, brackets around an IPv6 address and capitals do not count. A dot at the
 /// end stays, since resolvers look only such a name up as it is. Fails in words that say what to write instead.
-pub fn parse_host(typed: &str) -> Result<String, String> {
+pub fn parse_host(typed: &str) -> Result<String, BadValue> {
     let text = typed.trim();
     if text.is_empty() {
         return Err("a name is empty".into());
@@ -23,17 +24,17 @@ pub fn parse_host(typed: &str) -> Result<String, String> {
         } else {
             ""
         };
-        return Err(format!("that is a URL: write {}{tls}", options(rest)));
+        return Err(bad!("that is a URL: write {}{tls}", options(rest)));
     }
     if text.contains('@') || text.contains('/') {
-        return Err(format!("that is more than a host: write {}", options(text)));
+        return Err(bad!("that is more than a host: write {}", options(text)));
     }
     if let Some(rest) = text.strip_prefix('[') {
         let Some((address, more)) = rest.split_once(']') else {
             return Err("the bracket is not closed: write an IPv6 address as ::1 or [::1]".into());
         };
         if !more.is_empty() {
-            return Err(format!("that is more than a host: write {}", options(text)));
+            return Err(bad!("that is more than a host: write {}", options(text)));
         }
         return ipv6(address).ok_or_else(|| "there is no IPv6 address in the brackets".into());
     }
@@ -41,7 +42,7 @@ pub fn parse_host(typed: &str) -> Result<String, String> {
         return ipv6(text).ok_or_else(|| "that is no IPv6 address".into());
     }
     if text.contains(':') {
-        return Err(format!("that is more than a host: write {}", options(text)));
+        return Err(bad!("that is more than a host: write {}", options(text)));
     }
     name(text)
 }
@@ -110,7 +111,7 @@ fn ipv6(text: &str) -> Option<String> {
 }
 
 /// A name, or an IPv4 address.
-fn name(text: &str) -> Result<String, String> {
+fn name(text: &str) -> Result<String, BadValue> {
     let bare = text.strip_suffix('.').unwrap_or(text);
     if bare.chars().any(char::is_whitespace) {
         return Err("there is a space in it; write several hosts with commas or with --host each".into());
@@ -135,7 +136,7 @@ fn name(text: &str) -> Result<String, String> {
     let is_allowed = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
     for label in &labels {
         if label.len() > LABEL_MAX || bare.len() > NAME_MAX {
-            return Err(format!("a name has at most {NAME_MAX} characters, and {LABEL_MAX} between two dots"));
+            return Err(bad!("a name has at most {NAME_MAX} characters, and {LABEL_MAX} between two dots"));
         }
         if !label.bytes().all(is_allowed) || label.starts_with('-') || label.ends_with('-') {
             return Err("a name has letters, digits, dots, and hyphens between them".into());

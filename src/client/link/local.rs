@@ -1,6 +1,7 @@
 //! The address of this machine that connections go out from, where the operator names one: some providers know a machine of
 //! several addresses by one of them.
 
+use crate::words::{BadValue, bad};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -14,11 +15,11 @@ impl LocalAddresses {
     pub const ANY: &'static Self = &Self(Vec::new());
 
     /// Those, if each may be one and there are not two of a family. Fails in words.
-    pub fn new(addresses: &[SocketAddr]) -> Result<Self, String> {
+    pub fn new(addresses: &[SocketAddr]) -> Result<Self, BadValue> {
         let mut all: Vec<SocketAddr> = Vec::new();
         for &address in addresses.iter().filter(|address| !all_has(addresses, address)) {
             if all.iter().any(|other| other.is_ipv6() == address.is_ipv6()) {
-                return Err(format!("two of {}: a connection goes out from one address", family(address)));
+                return Err(bad!("two of {}: a connection goes out from one address", family(address)));
             }
             all.push(address);
         }
@@ -31,26 +32,26 @@ impl LocalAddresses {
     }
 
     /// The one to connect to `peer` from; `Ok(None)`: any. Fails in words where there is none of its family.
-    pub fn for_peer(&self, peer: SocketAddr) -> Result<Option<SocketAddr>, String> {
+    pub fn for_peer(&self, peer: SocketAddr) -> Result<Option<SocketAddr>, BadValue> {
         match self.0.iter().find(|own| own.is_ipv6() == peer.is_ipv6()) {
             Some(own) => Ok(Some(*own)),
             None if self.0.is_empty() => Ok(None),
-            None => Err(format!("it is {}, and --local-address {self} is not", family(peer))),
+            None => Err(bad!("it is {}, and --local-address {self} is not", family(peer))),
         }
     }
 
     /// Fails in words where one of them is not this machine's.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), BadValue> {
         for address in &self.0 {
             match UdpSocket::bind(address) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
-                    return Err(format!(
+                    return Err(bad!(
                         "this machine does not have the address {} (`ip address` lists them)",
                         address.ip()
                     ));
                 }
-                Err(error) => return Err(format!("{}: {}", address.ip(), crate::words::trouble::words(&error))),
+                Err(error) => return Err(bad!("{}: {}", address.ip(), crate::words::trouble::words(&error))),
             }
         }
         Ok(())
@@ -75,13 +76,13 @@ fn family(address: SocketAddr) -> &'static str {
 }
 
 /// Reads an address as it is typed: IPv4, or IPv6 with or without brackets and a zone.
-pub fn parse_local(typed: &str) -> Result<SocketAddr, String> {
+pub fn parse_local(typed: &str) -> Result<SocketAddr, BadValue> {
     let host = super::parse_host(typed)?;
     if !super::host::is_address(&host) {
         return Err("that is a name: write an address of this machine, such as 192.0.2.1".into());
     }
     let found = (host.as_str(), 0).to_socket_addrs().ok().and_then(|mut found| found.next());
-    let mut address = found.ok_or_else(|| format!("{host}: this machine has no such interface"))?;
+    let mut address = found.ok_or_else(|| bad!("{host}: this machine has no such interface"))?;
     if address.ip().to_canonical() != address.ip() {
         address = SocketAddr::new(address.ip().to_canonical(), 0);
     }
@@ -98,7 +99,7 @@ pub fn parse_local(typed: &str) -> Result<SocketAddr, String> {
 mod tests {
     use super::*;
 
-    fn read(typed: &[&str]) -> Result<LocalAddresses, String> {
+    fn read(typed: &[&str]) -> Result<LocalAddresses, BadValue> {
         let all: Vec<SocketAddr> = typed.iter().map(|typed| parse_local(typed)).collect::<Result<_, _>>()?;
         LocalAddresses::new(&all)
     }
@@ -139,7 +140,7 @@ mod tests {
             assert_eq!(both.for_peer(peer).unwrap().unwrap().is_ipv6(), peer.is_ipv6());
         }
         let words = read(&["127.0.0.1"]).unwrap().for_peer(peers[1]).unwrap_err();
-        assert_eq!(words, "it is IPv6, and --local-address 127.0.0.1 is not");
+        assert_eq!(&*words, "it is IPv6, and --local-address 127.0.0.1 is not");
     }
 
     #[test]

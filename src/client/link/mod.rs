@@ -7,7 +7,7 @@
 
 use crate::record::{Recorder, Tap};
 use dial::Candidate;
-use std::fmt;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -29,7 +29,8 @@ pub use lookup::LookupError;
 pub use tls::{Tls, TlsError, TlsFacts, TlsOptions, parse_pin};
 
 /// Why no connection came about. Each names the host or the address.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}{}", self.fact(), with_colon(self.advice()))]
 pub enum ConnectError {
     /// The host has no address.
     Resolve(String, LookupError),
@@ -94,16 +95,10 @@ impl ConnectError {
     }
 }
 
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.advice() {
-            "" => f.write_str(&self.fact()),
-            advice => write!(f, "{}: {advice}", self.fact()),
-        }
-    }
+/// Advice as it follows a fact.
+pub(in crate::client) fn with_colon(advice: &str) -> String {
+    if advice.is_empty() { String::new() } else { format!(": {advice}") }
 }
-
-impl std::error::Error for ConnectError {}
 
 /// What made a read or write fail, where it was TLS.
 pub fn tls_error(error: &io::Error) -> Option<&TlsError> {
@@ -216,11 +211,20 @@ impl ReadHalf {
 
     /// How long [`read`](Self::read) waits.
     pub fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        let stream = match &self.inner {
+        self.stream().set_read_timeout(Some(timeout.max(Duration::from_millis(1))))
+    }
+
+    /// Whether there is something to read, or the connection has ended, without waiting for it.
+    pub fn has_news(&self) -> bool {
+        let mut polled = [PollFd::new(self.stream(), PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
+    fn stream(&self) -> &TcpStream {
+        match &self.inner {
             Reading::Plain(stream) => stream,
             Reading::Tls(half) => &half.stream,
-        };
-        stream.set_read_timeout(Some(timeout.max(Duration::from_millis(1))))
+        }
     }
 
     /// What was read has to be answered below SMPP: the writer's thread is to be woken.

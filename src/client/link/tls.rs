@@ -13,6 +13,7 @@ use super::host::plain as plain_host;
 use super::plain;
 use super::verify::Verifier;
 use crate::words::trouble::shown;
+use crate::words::{BadValue, bad};
 use parking_lot::Mutex;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -65,7 +66,7 @@ impl fmt::Debug for Tls {
 
 impl Tls {
     /// Reads the files that `options` name. Fails in words that name the option.
-    pub fn new(options: &TlsOptions) -> Result<Self, String> {
+    pub fn new(options: &TlsOptions) -> Result<Self, BadValue> {
         let provider = Arc::new(ring::default_provider());
         let verifier = if options.accept_any {
             Verifier::careless(options.pins.clone(), Arc::clone(&provider))
@@ -74,7 +75,7 @@ impl Tls {
         };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS: {error}"))?
+            .map_err(|error| bad!("TLS: {error}"))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &options.client {
@@ -83,7 +84,7 @@ impl Tls {
                 let chain = certificates("--tls-client-cert", certificate)?;
                 builder
                     .with_client_auth_cert(chain, private_key("--tls-client-key", key)?)
-                    .map_err(|error| format!("--tls-client-cert and --tls-client-key do not go together: {error}"))?
+                    .map_err(|error| bad!("--tls-client-cert and --tls-client-key do not go together: {error}"))?
             }
         };
         // Each connection proves itself anew: a resumed one would show no certificate.
@@ -93,7 +94,7 @@ impl Tls {
              password and every message",
         );
         if let Some(name) = &options.server_name {
-            name_of(name).map_err(|error| format!("--tls-server-name: {error}"))?;
+            name_of(name).map_err(|error| bad!("--tls-server-name: {error}"))?;
         }
         Ok(Self { config: Arc::new(config), server_name: options.server_name.clone(), warning })
     }
@@ -112,7 +113,8 @@ impl Tls {
         timeout: Duration,
         stop: &dyn Fn() -> bool,
     ) -> Result<(State, TlsFacts), TlsError> {
-        let name = name_of(plain_host(self.server_name.as_deref().unwrap_or(host))).map_err(TlsError::Other)?;
+        let name = name_of(plain_host(self.server_name.as_deref().unwrap_or(host)))
+            .map_err(|error| TlsError::Other(error.into()))?;
         let mut connection: Connection =
             ClientConnection::new(Arc::clone(&self.config), name).map_err(|error| TlsError::of(&error))?.into();
         complete(&mut connection, stream, deadline, timeout, stop)?;
@@ -176,17 +178,17 @@ fn complete(
     Ok(())
 }
 
-fn name_of(host: &str) -> Result<ServerName<'static>, String> {
-    ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is no name that a certificate could be for"))
+fn name_of(host: &str) -> Result<ServerName<'static>, BadValue> {
+    ServerName::try_from(host.to_owned()).map_err(|_| bad!("{host:?} is no name that a certificate could be for"))
 }
 
-fn trusting(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Verifier, String> {
+fn trusting(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Verifier, BadValue> {
     let mut roots = RootCertStore::empty();
     let mut known = Vec::new();
     if let Some(path) = &options.ca {
         known = certificates("--tls-ca", path)?;
         for certificate in &known {
-            roots.add(certificate.clone()).map_err(|error| format!("--tls-ca {}: {error}", shown(path)))?;
+            roots.add(certificate.clone()).map_err(|error| bad!("--tls-ca {}: {error}", shown(path)))?;
         }
     } else {
         let native = rustls_native_certs::load_native_certs();
@@ -200,20 +202,20 @@ fn trusting(options: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Veri
 }
 
 /// The certificates of a PEM file.
-pub fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, BadValue> {
     let at = |words: &dyn fmt::Display| format!("{option} {}: {words}", shown(path));
     let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match read {
-        Ok(certificates) if certificates.is_empty() => Err(at(&"it holds no certificate (PEM is expected)")),
+        Ok(certificates) if certificates.is_empty() => Err(at(&"it holds no certificate (PEM is expected)").into()),
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(at(&pem_words(&error))),
+        Err(error) => Err(at(&pem_words(&error)).into()),
     }
 }
 
 /// The private key of a PEM file that nobody else may read.
-pub fn private_key(option: &str, path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    crate::platform::private_files::check_private(path).map_err(|words| format!("{option} {words}"))?;
-    PrivateKeyDer::from_pem_file(path).map_err(|error| format!("{option} {}: {}", shown(path), pem_words(&error)))
+pub fn private_key(option: &str, path: &Path) -> Result<PrivateKeyDer<'static>, BadValue> {
+    crate::platform::private_files::check_private(path).map_err(|words| bad!("{option} {words}"))?;
+    PrivateKeyDer::from_pem_file(path).map_err(|error| bad!("{option} {}: {}", shown(path), pem_words(&error)))
 }
 
 fn pem_words(error: &rustls::pki_types::pem::Error) -> String {
@@ -225,11 +227,11 @@ fn pem_words(error: &rustls::pki_types::pem::Error) -> String {
 }
 
 /// Reads a pin: 64 hexadecimal digits, with or without colons.
-pub fn parse_pin(text: &str) -> Result<[u8; 32], String> {
+pub fn parse_pin(text: &str) -> Result<[u8; 32], BadValue> {
     let digits: String = text.chars().filter(|c| *c != ':').collect();
     let mut pin = [0; 32];
     let wrong =
-        || "64 hexadecimal digits: the SHA-256 of the certificate's public key (SubjectPublicKeyInfo)".to_owned();
+        || BadValue::from("64 hexadecimal digits: the SHA-256 of the certificate's public key (SubjectPublicKeyInfo)");
     if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(wrong());
     }
@@ -294,7 +296,7 @@ pub(super) struct ReadHalf {
     /// What of `raw` was read and not yet fed.
     start: usize,
     end: usize,
-    /// What ended the connection, to be told when everything before it was taken.
+    /// What ended the connection, returned when everything before it was taken.
     failed: Option<TlsError>,
 }
 

@@ -3,6 +3,7 @@
 
 use super::certificate::Certificate;
 use super::{plain, tls};
+use crate::words::BadValue;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -32,12 +33,12 @@ pub struct Identity {
 
 impl Identity {
     /// Reads both from PEM files. Fails in words.
-    pub fn read(certificate: &Path, key: &Path) -> Result<Self, String> {
+    pub fn read(certificate: &Path, key: &Path) -> Result<Self, BadValue> {
         Ok(Self { chain: tls::certificates("--tls-cert", certificate)?, key: tls::private_key("--tls-key", key)? })
     }
 
     /// Makes a self-signed one for `names`, which no client trusts unless it is told to.
-    pub fn self_made(names: &[String]) -> Result<Self, String> {
+    pub fn self_made(names: &[String]) -> Result<Self, BadValue> {
         let wrong = |error: rcgen::Error| format!("no certificate could be made: {error}");
         let mut params = rcgen::CertificateParams::new(names).map_err(wrong)?;
         params.distinguished_name.push(rcgen::DnType::CommonName, "smppost simulator");

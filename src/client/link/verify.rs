@@ -2,6 +2,7 @@
 //! it. The cryptography is rustls' and webpki's; this looks at what they refuse, and at the pins.
 
 use super::certificate::{Certificate, show_time};
+use crate::words::BadValue;
 use crate::words::escape::hex;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,17 +10,19 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
-use std::fmt;
 use std::sync::Arc;
 
 /// Why a certificate is not trusted.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Distrust {
     /// Its time is over.
+    #[error("the SMSC's certificate expired on {0}: the provider must renew it (is the clock of this machine right?)")]
     Expired(String),
     /// Its time has not begun.
+    #[error("the SMSC's certificate is valid only from {0} on: is the clock of this machine right?")]
     NotYet(String),
     /// It is for others.
+    #[error("the SMSC's certificate {}", other_name(expected, names))]
     OtherName {
         /// Who it should be for.
         expected: String,
@@ -27,10 +30,23 @@ pub enum Distrust {
         names: Vec<String>,
     },
     /// It issued itself, and nobody here vouches for it.
+    #[error(
+        "the SMSC's certificate ({0}) is self-signed, so that nobody vouches for it: if the provider confirms it, give it \
+         with --tls-ca"
+    )]
     SelfSigned(String),
     /// The CA at the end of its chain is unknown here.
+    #[error(
+        "the SMSC's certificate comes from an unknown CA ({0}): if it is the provider's own, give its certificate with \
+         --tls-ca"
+    )]
     UnknownCa(String),
     /// Nobody knows who issued it, and no other certificate came along.
+    #[error(
+        "the SMSC sends an incomplete chain: only its own certificate ({subject}), whose issuer ({issuer}) is not \
+         known here; the provider must send the intermediate certificates too (or, if {issuer} is the \
+         provider's own CA, give its certificate with --tls-ca)"
+    )]
     Incomplete {
         /// Whose the certificate is.
         subject: String,
@@ -38,63 +54,28 @@ pub enum Distrust {
         issuer: String,
     },
     /// It is not for servers.
+    #[error("the SMSC's certificate ({0}) is of the wrong kind: not for servers; the provider must install another")]
     WrongUse(String),
     /// Its key is none of those pinned.
+    #[error(
+        "the key of the SMSC's certificate is not the pinned one: it is {0}; ask the provider whether the key \
+         was changed before you give that to --tls-pin-sha256"
+    )]
     WrongPin(String),
     /// Anything else.
+    #[error("the SMSC's certificate is not trusted: {0}")]
     Other(String),
 }
 
-impl fmt::Display for Distrust {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Expired(at) => write!(
-                f,
-                "the SMSC's certificate expired on {at}: the provider must renew it (is the clock of this machine right?)"
-            ),
-            Self::NotYet(at) => {
-                write!(f, "the SMSC's certificate is valid only from {at} on: is the clock of this machine right?")
-            }
-            Self::OtherName { expected, names } if names.is_empty() => {
-                write!(f, "the SMSC's certificate names no host at all, and so not {expected}")
-            }
-            Self::OtherName { expected, names } => write!(
-                f,
-                "the SMSC's certificate is for {}, not for {expected}: check --host, or name the one to expect with \
-                 --tls-server-name",
-                names.join(", ")
-            ),
-            Self::SelfSigned(subject) => write!(
-                f,
-                "the SMSC's certificate ({subject}) is self-signed, so that nobody vouches for it: if the provider confirms \
-                 it, give it with --tls-ca"
-            ),
-            Self::UnknownCa(issuer) => write!(
-                f,
-                "the SMSC's certificate comes from an unknown CA ({issuer}): if it is the provider's own, give its \
-                 certificate with --tls-ca"
-            ),
-            Self::Incomplete { subject, issuer } => write!(
-                f,
-                "the SMSC sends an incomplete chain: only its own certificate ({subject}), whose issuer ({issuer}) is not \
-                 known here; the provider must send the intermediate certificates too (or, if {issuer} is the \
-                 provider's own CA, give its certificate with --tls-ca)"
-            ),
-            Self::WrongUse(subject) => write!(
-                f,
-                "the SMSC's certificate ({subject}) is of the wrong kind: not for servers; the provider must install another"
-            ),
-            Self::WrongPin(found) => write!(
-                f,
-                "the key of the SMSC's certificate is not the pinned one: it is {found}; ask the provider whether the key \
-                 was changed before you give that to --tls-pin-sha256"
-            ),
-            Self::Other(words) => write!(f, "the SMSC's certificate is not trusted: {words}"),
-        }
+fn other_name(expected: &str, names: &[String]) -> String {
+    match names {
+        [] => format!("names no host at all, and so not {expected}"),
+        names => format!(
+            "is for {}, not for {expected}: check --host, or name the one to expect with --tls-server-name",
+            names.join(", ")
+        ),
     }
 }
-
-impl std::error::Error for Distrust {}
 
 /// The verifier of a connection.
 #[derive(Debug)]
@@ -113,7 +94,7 @@ impl Verifier {
         known: Vec<CertificateDer<'static>>,
         pins: Vec<[u8; 32]>,
         provider: Arc<CryptoProvider>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, BadValue> {
         let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .build()
             .map_err(|error| error.to_string())?;

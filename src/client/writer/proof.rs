@@ -1,6 +1,7 @@
 //! A session's beginning: one message, doubled with each answer; and what a session without an answer may do.
 
 use super::{Leaving, Session};
+use crate::client::SessionEnd;
 use crate::wire::encode_enquire_link;
 use std::time::{Duration, Instant};
 
@@ -65,7 +66,7 @@ impl Session<'_> {
         }
         let since = *self.proof.without_leave.get_or_insert_with(Instant::now);
         if since.elapsed() >= WITHOUT_LEAVE && trust.fruitless(self.slot) > 0 && self.leaving.is_none() {
-            self.resting = Some("nothing was tried on this session".into());
+            self.resting = Some(SessionEnd::Untried);
             self.leaving = Some((Leaving::Finish, Instant::now()));
         }
         Err(LEAVE_LOOK)

@@ -1,14 +1,15 @@
 //! What a session's timers ask of its writer: that the link be asked after, that an idle session be left, that a session
 //! which is to end comes to its end.
 
-use super::{End, FAREWELL, HELD_IDLE, LAST_WORD, Leaving, Session, UNBOUND};
+use super::{End, FAREWELL, HELD_IDLE, LAST_WORD, Leaving, Session};
+use crate::client::SessionEnd;
 use crate::policy::pacer::Hold;
 use crate::wire::{CommandId, CommandStatus, encode_enquire_link, encode_header_only};
 use std::time::{Duration, Instant};
 
 impl Session<'_> {
     /// enquire_link when nothing is heard; the end when that is not answered either.
-    pub(super) fn keep_link(&mut self) -> Result<Duration, String> {
+    pub(super) fn keep_link(&mut self) -> Result<Duration, SessionEnd> {
         let timers = &self.shared.account.timers;
         let heard = self.pulse.heard_at();
         if self.enquired_at.is_some_and(|at| heard > at) {
@@ -23,10 +24,7 @@ impl Session<'_> {
             return Ok((due - now).min(timers.enquire_link));
         }
         if self.enquired_at.is_some() {
-            return Err(format!(
-                "the SMSC is silent: no answer to enquire_link within the response timeout ({:?})",
-                timers.response
-            ));
+            return Err(SessionEnd::Silent(timers.response));
         }
         let number = self.control_number();
         encode_enquire_link(number, &mut self.out);
@@ -48,21 +46,17 @@ impl Session<'_> {
         if idle < limit {
             return limit - idle;
         }
-        self.resting = Some(if is_held {
-            "unbound until sending may begin".into()
-        } else {
-            format!("nothing passed for the inactivity timeout ({limit:?})")
-        });
+        self.resting = Some(if is_held { SessionEnd::Held } else { SessionEnd::Idle(limit) });
         self.leaving = Some((Leaving::Finish, Instant::now()));
         Duration::ZERO
     }
 
     /// Brings a session to its end: once everything written is answered, or has waited long enough, unbind.
-    pub(super) fn leave(&mut self) -> Result<Duration, String> {
+    pub(super) fn leave(&mut self) -> Result<Duration, SessionEnd> {
         let Some((leaving, since)) = &self.leaving else { return Ok(Duration::from_secs(3_600)) };
         let since = *since;
         if crate::platform::signals::at_once() {
-            return Err("left at once, as SIGQUIT asks".into());
+            return Err(SessionEnd::AtOnce);
         }
         if matches!(leaving, Leaving::Peer { .. }) {
             return Ok(Duration::from_millis(50));
@@ -75,7 +69,7 @@ impl Session<'_> {
                 let number = self.control_number();
                 encode_header_only(CommandId::UNBIND, CommandStatus::OK, number, &mut self.out);
             }
-            Some(until) if now >= until => return Err(UNBOUND.into()),
+            Some(until) if now >= until => return Err(SessionEnd::UnbindUnanswered),
             _ => {}
         }
         Ok(Duration::from_millis(50))

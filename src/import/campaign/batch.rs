@@ -26,13 +26,13 @@ pub struct Batch {
 struct Entry {
     line: u64,
     kind: Kind,
-    lengths: [u32; 4],
+    lengths: [u32; 5],
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// Destination, source, text, fields.
-    Message { encoding: u8, parts: u8, suppressed: bool },
+    /// Destination, source, text, fields, the number as it was written.
+    Message { number: u64, encoding: u8, parts: u8, suppressed: bool },
     /// Reason, row.
     Skipped { duplicate: bool, sent_lately: bool },
 }
@@ -68,8 +68,10 @@ impl Batch {
                     self.copy(row.source.filter(|source| *source != from)),
                     self.copy(Some(row.text)),
                     self.copy(row.fields),
+                    self.copy(row.typed),
                 ];
                 let kind = Kind::Message {
+                    number: row.destination.same_key(),
                     encoding: row.segmentation.encoding.stored(),
                     parts: row.segmentation.parts,
                     suppressed: row.suppressed,
@@ -80,14 +82,14 @@ impl Batch {
                 let start = self.text.len();
                 // A String takes whatever is written.
                 let _ = write!(self.text, "{}", rejected.reason);
-                let lengths = [(self.text.len() - start) as u32, self.copy(Some(rejected.row)), NONE, NONE];
+                let lengths = [(self.text.len() - start) as u32, self.copy(Some(rejected.row)), NONE, NONE, NONE];
                 let sent_lately = matches!(rejected.reason, Reason::SentLately { .. });
                 let kind = Kind::Skipped { duplicate: false, sent_lately };
                 self.rows.push(Entry { line: rejected.line, kind, lengths });
             }
             Event::Duplicate(duplicate) => {
                 let reason = self.copy(Some("its number came in an earlier row"));
-                let lengths = [reason, self.copy(Some(duplicate.row)), NONE, NONE];
+                let lengths = [reason, self.copy(Some(duplicate.row)), NONE, NONE, NONE];
                 let kind = Kind::Skipped { duplicate: true, sent_lately: false };
                 self.rows.push(Entry { line: duplicate.line, kind, lengths });
             }
@@ -108,12 +110,14 @@ impl Batch {
                 Some(text)
             };
             match row.kind {
-                Kind::Message { encoding, parts, suppressed } => Kept::Message(NewMessage {
+                Kind::Message { number, encoding, parts, suppressed } => Kept::Message(NewMessage {
                     line: row.line,
                     destination: text(0).unwrap_or_default(),
+                    number,
                     source: text(1),
                     text: text(2).unwrap_or_default(),
                     fields: text(3),
+                    typed: text(4),
                     encoding,
                     parts,
                     suppressed,

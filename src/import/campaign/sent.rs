@@ -1,4 +1,4 @@
-//! What other campaigns sent to a file's numbers lately: told by `check`, and left out with `--skip-sent-within`.
+//! What other campaigns sent to a file's numbers lately: shown by `check`, and left out with `--skip-sent-within`.
 
 use super::standing::{Standing, no_file};
 use super::{CampaignError, CampaignFile, reader};
@@ -6,8 +6,7 @@ use crate::import::{Event, ImportError, Reason, SentBy};
 use crate::journal::files::lock::ImportLock;
 use crate::journal::store::lately::{Count, Lately};
 use crate::journal::store::number_index::{Numbers, upkeep};
-use crate::journal::{self, JournalError, now_ms};
-use rusqlite::Connection;
+use crate::journal::{self, Journal, JournalError, now_ms};
 use std::path::Path;
 
 /// Numbers whose rows are left out, with the campaign that sent to each last.
@@ -32,19 +31,18 @@ impl LeftOut {
 
 /// Reads the file for its numbers alone, and finds those that another campaign sent to within the time that its options
 /// give. The file is read again when it is imported.
-pub fn left_out(campaign: &CampaignFile, connection: &Connection, journal: &Path) -> Result<LeftOut, CampaignError> {
-    let (Some(within), Some(words)) = (campaign.reading.skip_sent_within, &campaign.options.skip_sent_within) else {
-        return Ok(LeftOut::default());
-    };
+pub fn left_out(campaign: &CampaignFile, opened: &Journal, journal: &Path) -> Result<LeftOut, CampaignError> {
+    let Some((within, words)) = campaign.skip_sent_within()? else { return Ok(LeftOut::default()) };
     if let Some(what) = no_file(&campaign.path) {
         return Err(CampaignError::Options(format!(
             "--skip-sent-within reads the file twice, and {} is {what}: write it to a file first",
             campaign.path.display()
         )));
     }
-    let mut left_out = LeftOut { within: words.clone(), ..LeftOut::default() };
-    let Some(lately) = Lately::since(connection, now_ms() - within.as_millis() as i64)? else { return Ok(left_out) };
-    catch_up(connection, journal)?;
+    let mut left_out = LeftOut { within: words.to_owned(), ..LeftOut::default() };
+    let lately = Lately::since(opened, now_ms() - within.as_millis() as i64)?;
+    let Some(lately) = lately.and_then(|lately| lately.besides(&campaign.name)) else { return Ok(left_out) };
+    catch_up(opened, journal)?;
     let mut count = Count::new(lately, campaign.options.allow_duplicates);
     let standing = Standing::open(&campaign.path)?;
     let mut reader = reader(campaign, standing.file())?;
@@ -60,14 +58,14 @@ pub fn left_out(campaign: &CampaignFile, connection: &Connection, journal: &Path
             Err(error) => return Err(unreadable(error)),
         };
         if is_over || count.is_full() {
-            count.ask(connection, |sent, campaign| left_out.add(sent.number, campaign))?;
+            count.ask(opened, |sent, campaign| left_out.add(sent.number, campaign))?;
         }
         if is_over {
             break;
         }
     }
     left_out.numbers.sort_unstable();
-    left_out.told = count.told();
+    left_out.told = count.by_campaign();
     Ok(left_out)
 }
 
@@ -83,19 +81,19 @@ impl LeftOut {
 }
 
 /// Makes the look-up quick first, where it is not: not for whoever may only read, nor beside another import.
-fn catch_up(connection: &Connection, journal: &Path) -> Result<(), JournalError> {
-    if connection.is_readonly(rusqlite::MAIN_DB)? || Numbers::load(connection)?.not_covered() == 0 {
+fn catch_up(opened: &Journal, journal: &Path) -> Result<(), JournalError> {
+    if opened.is_read_only()? || Numbers::load(opened)?.not_covered() == 0 {
         return Ok(());
     }
     match ImportLock::take(journal) {
-        Ok(_lock) => upkeep::catch_up(connection, i64::MAX),
+        Ok(_lock) => upkeep::catch_up(opened, i64::MAX),
         Err(JournalError::ImportHeld(_)) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
 /// Counts the numbers that another campaign sent to in the last 24 hours; `None`: nothing was sent.
-pub fn counting(campaign: &CampaignFile, connection: &Connection) -> Result<Option<Count>, JournalError> {
-    let lately = Lately::since(connection, now_ms() - journal::store::intake::LATELY)?;
+pub fn counting(campaign: &CampaignFile, opened: &Journal) -> Result<Option<Count>, JournalError> {
+    let lately = Lately::since(opened, now_ms() - journal::store::intake::LATELY)?;
     Ok(lately.map(|lately| Count::new(lately, campaign.options.allow_duplicates)))
 }

@@ -31,6 +31,14 @@ pub fn no_file(path: &Path) -> Option<&'static str> {
     }
 }
 
+/// Opens a file; `-` is standard input.
+pub fn open_or_stdin(path: &Path) -> io::Result<File> {
+    match path.as_os_str() == "-" {
+        true => Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
+        false => File::open(path),
+    }
+}
+
 /// A campaign's file that is being read. `stamp`: what it was when that began, where it is a file.
 #[derive(Debug)]
 pub struct Standing {
@@ -64,10 +72,7 @@ impl Standing {
     /// Opens the file; one that was changed a moment ago is given the time to show whether it still changes.
     pub fn open(path: &Path) -> Result<Self, CampaignError> {
         let at_path = |error| CampaignError::Open(path.to_owned(), error);
-        let file = match path.as_os_str() == "-" {
-            true => File::from(io::stdin().as_fd().try_clone_to_owned().map_err(at_path)?),
-            false => File::open(path).map_err(at_path)?,
-        };
+        let file = open_or_stdin(path).map_err(at_path)?;
         let stamp = Stamp::of(&file.metadata().map_err(at_path)?);
         if let Some(wait) = stamp.and_then(|stamp| stamp.still_for(SystemTime::now())) {
             std::thread::sleep(wait);

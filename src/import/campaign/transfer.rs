@@ -1,7 +1,7 @@
 //! The file is read on a thread of its own while this one stores what came before.
 
 use super::batch::Batch;
-use crate::import::{ImportError, RowReader};
+use crate::import::{Facts, ImportError, RowReader};
 use crate::journal::JournalError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::io::{self, Read};
@@ -19,13 +19,14 @@ pub enum TransferError {
     Journal(JournalError),
 }
 
-/// Reads the whole file and hands it to `store`, batch by batch, in its order. Returns the file's digest once all of it was
+/// Reads the whole file and hands it to `store`, batch by batch, in its order. Returns the file's digest and what was found out
+/// about it, once all of it was
 /// stored. `from` is the campaign's sender.
 pub fn transfer<R: Read + Send>(
     reader: RowReader<R>,
     from: &str,
     mut store: impl FnMut(&Batch) -> Result<(), JournalError>,
-) -> Result<[u8; 32], TransferError> {
+) -> Result<([u8; 32], Facts), TransferError> {
     let (full, to_store) = bounded(BATCHES);
     let (empty, to_fill) = bounded(BATCHES);
     thread::scope(|scope| {
@@ -45,19 +46,19 @@ pub fn transfer<R: Read + Send>(
         let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         stored.map_err(TransferError::Journal)?;
         match read.map_err(TransferError::Read)? {
-            Some(digest) => Ok(digest),
+            Some(read) => Ok(read),
             None => Err(TransferError::Read(ImportError::Io(io::ErrorKind::UnexpectedEof.into()))),
         }
     })
 }
 
-/// Reads until the end, or until nobody takes what is read; returns the file's digest.
+/// Reads until the end, or until nobody takes what is read; returns the file's digest and what was found out about it.
 fn read<R: Read>(
     mut reader: RowReader<R>,
     from: &str,
     full: &Sender<Batch>,
     to_fill: &Receiver<Batch>,
-) -> Result<Option<[u8; 32]>, ImportError> {
+) -> Result<Option<([u8; 32], Facts)>, ImportError> {
     let mut batch = Batch::default();
     while let Some(event) = reader.next()? {
         batch.note(&event, from);
@@ -73,7 +74,7 @@ fn read<R: Read>(
     if !batch.is_empty() && full.send(batch).is_err() {
         return Ok(None);
     }
-    Ok(reader.digest())
+    Ok(reader.digest().map(|digest| (digest, reader.facts())))
 }
 
 #[cfg(test)]
@@ -106,7 +107,7 @@ mod tests {
             }
             Ok(())
         });
-        assert_eq!(digest.unwrap(), crate::import::digest_of(file.as_bytes()).unwrap());
+        assert_eq!(digest.unwrap().0, crate::import::digest_of(file.as_bytes()).unwrap());
         assert_eq!(lines, 100_001);
     }
 

@@ -5,7 +5,7 @@
 //! a file beside it can be removed, while there is but one file that is sent from.
 
 use crate::journal::beside::{beside, open_side_file};
-use crate::journal::error::JournalError;
+use crate::journal::error::{HeldBy, JournalError};
 use crate::platform::clock::now_ms;
 use crate::words::format::moment;
 use crate::words::stamp::Stamp;
@@ -15,6 +15,7 @@ use std::mem::ManuallyDrop;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Held by whoever sends or listens: `<journal>-lock`, and the journal itself.
 #[derive(Debug)]
@@ -24,20 +25,54 @@ pub struct SenderLock {
     itself: OnceLock<Hold>,
 }
 
-/// Who holds a journal, as far as that is known.
-#[derive(Debug)]
-pub struct HeldBy {
-    /// The journal.
-    pub journal: PathBuf,
-    /// Which process, and since when: what it noted in its lock.
-    pub by: Option<String>,
+/// Who holds a journal, by what it noted in its lock.
+fn held_by(journal: &Path) -> HeldBy {
+    let noted = fs::read_to_string(beside(journal, "-lock")).unwrap_or_default();
+    HeldBy { journal: journal.into(), by: noted_holder(&noted), is_service: notes_service(&noted) }
 }
 
-impl HeldBy {
-    fn of(journal: &Path) -> Self {
-        let noted = fs::read_to_string(beside(journal, "-lock")).unwrap_or_default();
-        Self { journal: journal.into(), by: noted_holder(&noted) }
-    }
+/// The service that holds the journal, by what it noted in its lock; `None`: there is none, or nobody can say.
+pub fn service(journal: &Path) -> Option<HeldBy> {
+    // Noted by one that has ended, perhaps. Where it has not noted anything, the lock is left alone.
+    let held = Some(held_by(journal)).filter(|held| held.is_service)?;
+    matches!(take(journal, "-lock"), Ok(None)).then_some(held)
+}
+
+/// Whoever holds the journal to send, listen or serve; `None`: nobody, or nobody can say.
+pub fn sender(journal: &Path) -> Option<HeldBy> {
+    let is_there = beside(journal, "-lock").exists();
+    (is_there && matches!(take(journal, "-lock"), Ok(None))).then(|| held_by(journal))
+}
+
+/// Whether the service that was at work last still is, as far as its process is seen. Without touching the lock, for which one
+/// that is started anew may ask at this moment.
+pub fn service_is_alive(journal: &Path) -> bool {
+    let noted = noted(journal);
+    notes_service(&noted) && is_alive(&noted)
+}
+
+/// So often, and so long each time, a lock is waited for that nobody who is alive has noted as his.
+const LOOKED_AT_MAX: u32 = 10;
+const LOOKED_AT: Duration = Duration::from_millis(5);
+
+/// What the last holder noted in the lock.
+fn noted(journal: &Path) -> String {
+    fs::read_to_string(beside(journal, "-lock")).unwrap_or_default()
+}
+
+/// Whether the process that noted this is seen.
+fn is_alive(noted: &str) -> bool {
+    let process = noted.split_whitespace().next().and_then(|word| word.parse().ok());
+    let process = process.and_then(rustix::process::Pid::from_raw);
+    // One of another user is there, too.
+    process.is_some_and(|process| rustix::process::test_kill_process(process) != Err(rustix::io::Errno::SRCH))
+}
+
+/// What a service notes behind its command.
+const SERVICE: &str = "service";
+
+fn notes_service(noted: &str) -> bool {
+    noted.split_whitespace().nth(3) == Some(SERVICE)
 }
 
 /// Reads what [`note_holder`] wrote.
@@ -51,8 +86,11 @@ fn noted_holder(noted: &str) -> Option<String> {
 }
 
 /// Notes in the lock who has it, for those who find it taken. Nothing depends on it.
-fn note_holder(mut lock: &File) {
-    let command = std::env::args().nth(1).filter(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
+fn note_holder(mut lock: &File, is_service: bool) {
+    let command = match is_service {
+        true => Some(format!("run {SERVICE}")),
+        false => std::env::args().nth(1).filter(|word| word.chars().all(|c| c.is_ascii_alphabetic())),
+    };
     let words = format!("{} {} {}\n", std::process::id(), now_ms(), command.unwrap_or_default());
     let noted = lock.set_len(0).and_then(|()| lock.write_all(words.as_bytes()));
     if let Err(error) = noted {
@@ -87,10 +125,30 @@ impl SenderLock {
     /// Takes the lock, or fails at once with [`JournalError::Held`]. Where there is no journal yet, see
     /// [`hold_journal`](Self::hold_journal).
     pub fn take(journal: &Path) -> Result<Self, JournalError> {
-        let beside = take(journal, "-lock")?.ok_or_else(|| JournalError::Held(HeldBy::of(journal)))?;
+        Self::take_as(journal, false)
+    }
+
+    /// As [`take`](Self::take), for a service: commands find in the lock that there is one to hand over to.
+    pub fn take_for_service(journal: &Path) -> Result<Self, JournalError> {
+        Self::take_as(journal, true)
+    }
+
+    fn take_as(journal: &Path, is_service: bool) -> Result<Self, JournalError> {
+        let mut tries = 0;
+        let beside = loop {
+            match take(journal, "-lock")? {
+                Some(lock) => break lock,
+                // Whoever only looks who has it holds it for a moment, and notes nothing.
+                None if tries < LOOKED_AT_MAX && !is_alive(&noted(journal)) => {
+                    tries += 1;
+                    std::thread::sleep(LOOKED_AT);
+                }
+                None => return Err(JournalError::Held(held_by(journal))),
+            }
+        };
         let lock = Self { journal: journal.into(), beside, itself: OnceLock::new() };
         lock.hold_journal()?;
-        note_holder(&lock.beside.file);
+        note_holder(&lock.beside.file, is_service);
         Ok(lock)
     }
 
@@ -116,11 +174,29 @@ impl ImportLock {
         take(journal, "-import-lock")?.map(Self).ok_or_else(|| JournalError::ImportHeld(journal.into()))
     }
 
+    /// Waits until no import is running; `waits` is called once, if one is. Another one may begin at once.
+    pub fn await_free(journal: &Path, waits: &mut dyn FnMut()) -> Result<(), JournalError> {
+        if !beside(journal, "-import-lock").exists() {
+            return Ok(());
+        }
+        let mut told = false;
+        while take(journal, "-import-lock")?.is_none() {
+            if !std::mem::replace(&mut told, true) {
+                waits();
+            }
+            std::thread::sleep(IMPORT_LOOK);
+        }
+        Ok(())
+    }
+
     /// Lets go of the lock, and leaves no file behind that it made.
     pub(in crate::journal) fn leave_nothing(self) {
         self.0.leave_nothing();
     }
 }
+
+/// How often an import that waits for another looks whether that has ended.
+const IMPORT_LOOK: Duration = Duration::from_millis(50);
 
 /// How often a lock is taken anew whose file was removed meanwhile, by a run that left nothing behind.
 const REMOVED_MAX: usize = 100;
@@ -181,7 +257,7 @@ impl Hold {
         };
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
-            Err(TryLockError::WouldBlock) => Err(JournalError::Held(HeldBy::of(journal))),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Held(held_by(journal))),
             Err(TryLockError::Error(error)) => Err(JournalError::Io(journal.into(), error)),
         }
     }
@@ -274,6 +350,19 @@ mod tests {
         assert!(matches!(ImportLock::take(&journal), Err(JournalError::ImportHeld(_))));
         drop(first);
         SenderLock::take(&journal).unwrap();
+    }
+
+    #[test]
+    fn a_service_is_told_from_other_senders() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.db");
+        assert!(service(&journal).is_none());
+        let is_service = |taken| matches!(taken, Err(JournalError::Held(held)) if held.is_service);
+        for serves in [true, false] {
+            let _lock = SenderLock::take_as(&journal, serves).unwrap();
+            assert_eq!(service(&journal).is_some(), serves);
+            assert_eq!(is_service(SenderLock::take(&journal)), serves);
+        }
     }
 
     #[test]

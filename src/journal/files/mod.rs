@@ -4,5 +4,6 @@ pub mod answer_log;
 pub mod lock;
 pub mod regular;
 pub mod reserve;
+mod trouble;
 pub mod wal;
 pub mod write_marks;

@@ -1,4 +1,4 @@
-//! What cannot be a journal is told by its name and by stat(2) alone: opening a FIFO would wait for its other end, and a
+//! What cannot be a journal is found out by its name and by stat(2) alone: opening a FIFO would wait for its other end, and a
 //! device might do anything. Nothing is made beside it.
 
 use crate::journal::error::JournalError;

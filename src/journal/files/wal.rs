@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// From here on something is said: folded back in time it has a twentieth of that.
-const TOLD_FROM: u64 = 64 << 20;
+const REPORTED_FROM: u64 = 64 << 20;
 /// SQLite's locks of those who read, in the file of its shared memory.
 const READERS: std::ops::RangeInclusive<u64> = 123..=127;
 
@@ -14,7 +14,7 @@ const READERS: std::ops::RangeInclusive<u64> = 123..=127;
 /// does.
 pub fn unfolded(journal: &Path) -> Option<String> {
     let octets = std::fs::metadata(beside(journal, "-wal")).ok()?.len();
-    if octets < TOLD_FROM { None } else { words(octets, readers(journal)) }
+    if octets < REPORTED_FROM { None } else { words(octets, readers(journal)) }
 }
 
 /// How large a sender saw the -wal last, and what it said of it.
@@ -30,7 +30,7 @@ impl Watch {
     pub fn unfolded(&mut self, journal: &Path) -> Option<String> {
         let octets = std::fs::metadata(beside(journal, "-wal")).map_or(0, |file| file.len());
         let has_grown = octets > std::mem::replace(&mut self.octets, octets);
-        let found = if octets < TOLD_FROM { None } else { words(octets, readers(journal)) };
+        let found = if octets < REPORTED_FROM { None } else { words(octets, readers(journal)) };
         self.said = found.filter(|_| has_grown || self.said.is_some());
         self.said.clone()
     }
@@ -102,11 +102,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.db");
         let wal = std::fs::File::create(beside(&journal, "-wal")).unwrap();
-        let mut watch = Watch { octets: 2 * TOLD_FROM, said: None };
-        wal.set_len(2 * TOLD_FROM).unwrap();
+        let mut watch = Watch { octets: 2 * REPORTED_FROM, said: None };
+        wal.set_len(2 * REPORTED_FROM).unwrap();
         assert_eq!(watch.unfolded(&journal), None);
         // It grows again: somebody holds it, and does so until that is over.
-        wal.set_len(3 * TOLD_FROM).unwrap();
+        wal.set_len(3 * REPORTED_FROM).unwrap();
         assert!(watch.unfolded(&journal).is_some() && watch.unfolded(&journal).is_some());
         wal.set_len(0).unwrap();
         assert_eq!(watch.unfolded(&journal), None);
@@ -118,12 +118,12 @@ mod tests {
         let journal = folder.path().join("journal.db");
         assert_eq!(unfolded(&journal), None);
         let wal = std::fs::File::create(beside(&journal, "-wal")).unwrap();
-        wal.set_len(TOLD_FROM - 1).unwrap();
+        wal.set_len(REPORTED_FROM - 1).unwrap();
         assert_eq!(unfolded(&journal), None);
-        wal.set_len(TOLD_FROM).unwrap();
+        wal.set_len(REPORTED_FROM).unwrap();
         assert!(unfolded(&journal).unwrap().ends_with("it cannot be told which"), "there is no file of locks");
-        assert_eq!(words(TOLD_FROM, Some(Vec::new())), None);
-        let told = words(TOLD_FROM, Some(vec!["process 7 (sqlite3)".into()])).unwrap();
+        assert_eq!(words(REPORTED_FROM, Some(Vec::new())), None);
+        let told = words(REPORTED_FROM, Some(vec!["process 7 (sqlite3)".into()])).unwrap();
         assert!(told.ends_with("(64 MB so far): process 7 (sqlite3)"), "{told}");
     }
 }

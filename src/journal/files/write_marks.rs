@@ -117,7 +117,7 @@ pub struct Extent {
     pub serial: i64,
 }
 
-/// The id of this boot of the machine; empty where it cannot be told, and then no mark is believed.
+/// The id of this boot of the machine; empty where it is not known, and then no mark is believed.
 pub fn boot_id() -> &'static str {
     // Read once: later there may be no file descriptor for it.
     static BOOT: OnceLock<String> = OnceLock::new();

@@ -8,9 +8,9 @@ mod table;
 pub(in crate::journal) use table::{ROWS_PER_COMMIT, Table};
 
 use crate::journal::error::JournalError;
+use crate::journal::matcher::{Matcher, Tx};
 use crate::journal::model::key::{Attempt, Outcome, State};
 use crate::journal::store::history::{MessageFacts, message_of};
-use crate::journal::writer::Keeper;
 use crate::message::address::Destination;
 use rusqlite::Connection;
 use table::Known;
@@ -54,18 +54,18 @@ pub fn some_are_nameless(connection: &Connection) -> Result<bool, JournalError> 
     Ok(crate::journal::store::notes::note(connection, NAMELESS)?.is_some())
 }
 
-impl Keeper {
+impl Matcher {
     /// A message was taken without being given an id.
-    pub(in crate::journal) fn note_nameless(&mut self) -> Result<(), JournalError> {
-        if !std::mem::replace(&mut self.nameless, true) {
-            crate::journal::store::notes::set_note(&self.connection, NAMELESS, Some("1"))?;
+    pub(in crate::journal) fn note_nameless(&mut self, tx: &Tx<'_>) -> Result<(), JournalError> {
+        if !std::mem::replace(&mut self.evidence.nameless, true) {
+            crate::journal::store::notes::set_note(tx.connection, NAMELESS, Some("1"))?;
         }
         Ok(())
     }
 
     /// A receipt had the id of an answer: what could not be decided without knowing that is looked at once more.
     pub(in crate::journal) fn note_ids_match(&mut self) {
-        if !std::mem::replace(&mut self.ids_match, true) {
+        if !std::mem::replace(&mut self.evidence.ids_match, true) {
             // What was found out so far was found out of other messages than those that count now.
             *self.rivals.get_mut() = Table::default();
             self.to_judge.everything();
@@ -76,12 +76,13 @@ impl Keeper {
     /// receipt. `None`: that is not known yet.
     pub(in crate::journal) fn is_rivalled(
         &self,
+        tx: &Tx<'_>,
         attempt: Attempt,
         numbers: [u64; 2],
     ) -> Result<Option<bool>, JournalError> {
         let mut is_known = true;
         for number in numbers.into_iter().filter(|number| *number != 0) {
-            match self.is_awaited(attempt.part(), number, true, false)? {
+            match self.is_awaited(tx, attempt.part(), number, true, false)? {
                 Some(true) => return Ok(Some(true)),
                 Some(false) => {}
                 None => is_known = false,
@@ -95,28 +96,29 @@ impl Keeper {
     /// a number can occur twice. `None`: that is not known yet.
     pub(in crate::journal) fn has_rival(
         &self,
+        tx: &Tx<'_>,
         doubt: Attempt,
         number: u64,
         nameless: bool,
     ) -> Result<Option<bool>, JournalError> {
-        let Some((message, parts)) = message_of(&self.connection, doubt.part())? else { return Ok(Some(false)) };
-        let facts = MessageFacts::load(&self.connection, message, parts)?;
+        let Some((message, parts)) = message_of(tx.connection, doubt.part())? else { return Ok(Some(false)) };
+        let facts = MessageFacts::load(tx.connection, message, parts)?;
         for (n, attempts) in facts.parts.iter().enumerate() {
             let part = message + n as i64;
             if part != doubt.part()
                 && attempts.iter().any(|attempt| attempt.answer == Some(Outcome::Accepted))
                 && attempts.iter().all(|attempt| attempt.receipt.is_none())
-                && (!nameless || self.was_taken_without_id(part)?)
+                && (!nameless || self.was_taken_without_id(tx, part)?)
             {
                 return Ok(Some(true));
             }
         }
-        self.is_awaited(message, number, nameless, true)
+        self.is_awaited(tx, message, number, nameless, true)
     }
 
-    fn was_taken_without_id(&self, part: i64) -> Result<bool, JournalError> {
+    fn was_taken_without_id(&self, tx: &Tx<'_>, part: i64) -> Result<bool, JournalError> {
         let (from, to) = Attempt::range(part, part + 1);
-        let mut statement = self.connection.prepare_cached(
+        let mut statement = tx.connection.prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM answer WHERE attempt >= ?1 AND attempt < ?2 AND outcome = 0 AND message_id IS NULL)",
         )?;
         Ok(statement.query_row((from, to), |row| row.get(0))?)
@@ -126,6 +128,7 @@ impl Keeper {
     /// `its_own`: that is the number of `message` itself. `None`: the messages are still being read.
     fn is_awaited(
         &self,
+        tx: &Tx<'_>,
         message: i64,
         number: u64,
         nameless: bool,
@@ -133,7 +136,7 @@ impl Keeper {
     ) -> Result<Option<bool>, JournalError> {
         let mut table = self.rivals.borrow_mut();
         let (mut is_read, mut may_be) = (true, false);
-        for book in &self.books.campaigns {
+        for book in &tx.counts.campaigns {
             let is_only_one = its_own && book.numbers_once && (book.first_id..book.end_id).contains(&message);
             if book.counts[State::Accepted as usize] == 0 || !book.awaits_receipts || is_only_one {
                 continue;
@@ -152,7 +155,7 @@ impl Keeper {
         }
         if let Some(known) = table.known(number) {
             for rival in known.rivals.into_iter().flatten().filter(|rival| *rival != message) {
-                if self.is_rival(rival, number, nameless)? {
+                if self.is_rival(tx, rival, number, nameless)? {
                     return Ok(Some(true));
                 }
             }
@@ -163,7 +166,7 @@ impl Keeper {
         }
         let mut rivals = [None; 2];
         for candidate in table.perhaps_to(number) {
-            if self.is_rival(candidate, number, nameless)? {
+            if self.is_rival(tx, candidate, number, nameless)? {
                 rivals[usize::from(rivals[0].is_some())] = Some(candidate);
                 if rivals[1].is_some() {
                     break;
@@ -171,7 +174,7 @@ impl Keeper {
             }
         }
         let digits = crate::message::address::digits_of_key(number);
-        // What is taken is told by the other writing of a number that has two.
+        // What is taken shows by the other writing of a number that has two.
         if Destination::parse(&digits).is_ok_and(|destination| destination.same_key() == number) {
             table.note(number, Known { rivals });
         }
@@ -179,10 +182,10 @@ impl Keeper {
     }
 
     /// Whether a message goes to `number`, was taken (`nameless`: without an id) and awaits its receipt.
-    fn is_rival(&self, message: i64, number: u64, nameless: bool) -> Result<bool, JournalError> {
+    fn is_rival(&self, tx: &Tx<'_>, message: i64, number: u64, nameless: bool) -> Result<bool, JournalError> {
         self.work.note(1);
-        let Some((_, parts)) = message_of(&self.connection, message)? else { return Ok(false) };
-        let Some(book) = self.books.campaign_of(message).and_then(|index| self.books.campaign(index)) else {
+        let Some((_, parts)) = message_of(tx.connection, message)? else { return Ok(false) };
+        let Some(book) = tx.counts.campaign_of(message).and_then(|index| tx.counts.campaign(index)) else {
             return Ok(false);
         };
         if book.counts[State::Accepted as usize] == 0 {
@@ -190,7 +193,7 @@ impl Keeper {
         }
         let sql = if nameless { NAMELESS_TO_NUMBER } else { TAKEN_TO_NUMBER };
         let digits = crate::message::address::digits_of_key(number);
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut statement = tx.connection.prepare_cached(sql)?;
         let (nobody, end) = (-1, message + i64::from(if nameless { parts } else { 1 }));
         Ok(statement.query_row((message, end, &digits, nobody), |row| row.get(0))?)
     }
@@ -203,20 +206,16 @@ impl Keeper {
 
 #[cfg(test)]
 mod tests {
-    use crate::journal::matcher::manual::Assignment;
     use crate::journal::model::campaign::CampaignOptions;
     use crate::journal::model::campaign::InDoubtPolicy::Hold;
+    use crate::journal::store::assignment::Assignment;
     use crate::journal::store::decisions::Decision;
-    use crate::journal::testkit::bench::{Bench, Told};
+    use crate::journal::testkit::bench::{Bench, FakeReceipt};
     use crate::wire::MessageState::{Delivered, Enroute, Undeliverable};
 
     const A: &str = "491700000001";
     const B: &str = "491700000002";
     const OK: u32 = 0;
-
-    fn told<'a>(id: &'a str, state: crate::wire::MessageState, from: &'a str) -> Told<'a> {
-        Told { id, state, is_final: state != Enroute, from, reference: None, text_id: "" }
-    }
 
     fn twice_allowed(messages: &[(&str, u8)]) -> Bench {
         let options = CampaignOptions {
@@ -245,7 +244,7 @@ mod tests {
                 for step in [early, !early] {
                     for (n, &sent) in sent.iter().enumerate() {
                         match step {
-                            true => bench.receipt(session, &told(&receipt(n), state(n), &numbers[n])),
+                            true => bench.receipt(session, &FakeReceipt::new(&receipt(n), state(n), &numbers[n])),
                             false => bench.answer(session, sent, OK, &answer(n)),
                         }
                     }
@@ -269,9 +268,7 @@ mod tests {
     #[test]
     fn f33_an_exact_id_counts_although_the_receipt_names_another_number() {
         for early in [true, false] {
-            let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
-            let session = bench.open_session();
-            let sent = bench.send(session, 2);
+            let (mut bench, session, sent) = Bench::sending(&[(A, 1), (B, 1)], 2);
             if early {
                 bench.delivered(session, "x1", "4499999999");
             }
@@ -297,7 +294,7 @@ mod tests {
                 bench.restart();
                 session = bench.open_session();
             }
-            bench.receipt(session, &told("42", Undeliverable, B));
+            bench.receipt(session, &FakeReceipt::new("42", Undeliverable, B));
             assert_eq!(bench.states(), ["accepted", "failed"]);
             bench.delivered(session, "42", A);
             assert_eq!(bench.states(), ["delivered", "failed"]);
@@ -322,17 +319,13 @@ mod tests {
 
     #[test]
     fn f34_where_a_number_occurs_once_nobody_else_can_be_meant() {
-        let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
-        let session = bench.open_session();
-        let sent = bench.send(session, 2);
+        let (mut bench, session, sent) = Bench::sending(&[(A, 1), (B, 1)], 2);
         bench.answer(session, sent[1], OK, "2");
         bench.time_out(session, sent[0]);
         bench.delivered(session, "strange", A);
         assert_eq!(bench.states(), ["delivered", "accepted"]);
         // But for the other parts of the same message.
-        let mut bench = Bench::new(&[(A, 2)], Hold);
-        let session = bench.open_session();
-        let sent = bench.send(session, 2);
+        let (mut bench, session, sent) = Bench::sending(&[(A, 2)], 2);
         bench.answer(session, sent[1], OK, "2");
         bench.time_out(session, sent[0]);
         bench.delivered(session, "strange", A);
@@ -384,12 +377,10 @@ mod tests {
 
     #[test]
     fn f34_an_id_does_not_outweigh_the_number_of_a_message_without_one() {
-        let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
-        let session = bench.open_session();
-        let sent = bench.send(session, 2);
+        let (mut bench, session, sent) = Bench::sending(&[(A, 1), (B, 1)], 2);
         bench.answer(session, sent[0], OK, "");
         bench.answer(session, sent[1], OK, "16");
-        bench.receipt(session, &told("16", Undeliverable, A));
+        bench.receipt(session, &FakeReceipt::new("16", Undeliverable, A));
         assert_eq!(bench.states(), ["accepted", "accepted"]);
         assert_eq!(bench.rules(), [("ambiguous".to_owned(), None)]);
     }
@@ -410,7 +401,7 @@ mod tests {
                     bench.restart();
                     session = bench.open_session();
                 }
-                bench.receipt(session, &told("16", Undeliverable, A));
+                bench.receipt(session, &FakeReceipt::new("16", Undeliverable, A));
                 assert_eq!(bench.states(), ["failed", "accepted"], "{distance}");
             }
         }
@@ -423,7 +414,7 @@ mod tests {
         for sent in bench.send(session, 2) {
             bench.time_out(session, sent);
         }
-        bench.receipt(session, &told("k1", Enroute, A));
+        bench.receipt(session, &FakeReceipt::new("k1", Enroute, A));
         bench.delivered(session, "k2", A);
         assert_eq!(bench.states(), ["in_doubt", "in_doubt"]);
         let first = bench.number("SELECT max(receipt) FROM receipt_log");

@@ -10,9 +10,9 @@ use crate::journal::matcher::id_archive::Spilled;
 use crate::journal::matcher::id_index::IdKey;
 use crate::journal::matcher::rules::{Parties, may_be_for};
 use crate::journal::matcher::unmatched::Stray;
+use crate::journal::matcher::{Matcher, Tx};
 use crate::journal::model::key::{Attempt, RECEIPTS_MAX};
 use crate::journal::store::history::message_of;
-use crate::journal::writer::Keeper;
 use rusqlite::OptionalExtension;
 
 /// Of more attempts than these the newest are looked at.
@@ -36,34 +36,34 @@ struct Candidate {
     is_over: bool,
 }
 
-impl Keeper {
+impl Matcher {
     /// Rule 1 as far as numbers agree: what a receipt means of the attempts with exactly this id that went to a number which
     /// it names, or of all of them where it names none.
-    pub(in crate::journal) fn exactly(&self, stray: &Stray, key: IdKey) -> Result<Chosen, JournalError> {
+    pub(in crate::journal) fn exactly(&self, tx: &Tx<'_>, stray: &Stray, key: IdKey) -> Result<Chosen, JournalError> {
         let numbers = stray.marks.numbers;
         let mut fitting = Vec::new();
-        for attempt in self.with_exact_id(key, stray, numbers)? {
-            if numbers == [0, 0] || self.went_to_one_of(attempt, numbers)? {
+        for attempt in self.with_exact_id(tx, key, stray, numbers)? {
+            if numbers == [0, 0] || self.went_to_one_of(tx, attempt, numbers)? {
                 fitting.push(attempt);
             }
         }
-        self.choose(fitting, stray, numbers != [0, 0])
+        self.choose(tx, fitting, stray, numbers != [0, 0])
     }
 
     /// Attempts with exactly this id that were claimed before the receipt came; those that are known to have gone to none
     /// of `numbers` may be left out.
     pub(in crate::journal) fn with_exact_id(
         &self,
+        tx: &Tx<'_>,
         key: IdKey,
         stray: &Stray,
         numbers: [u64; 2],
     ) -> Result<Vec<Attempt>, JournalError> {
         let mut found: Vec<Attempt> = self.ids.with_exactly(key, numbers).take(ALIKE_MAX).collect();
         if !self.spill.is_empty() {
-            for Spilled { attempt, .. } in self.spill.find(&self.connection, key.folded)?.into_iter().take(ALIKE_MAX) {
+            for Spilled { attempt, .. } in self.spill.find(tx.connection, key.folded)?.into_iter().take(ALIKE_MAX) {
                 self.work.note(1);
-                let mut statement =
-                    self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
+                let mut statement = tx.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
                 let mut rows = statement.query([attempt.0])?;
                 if let Some(row) = rows.next()?
                     && let Some(id) = row.get_ref(0)?.as_str_or_null().unwrap_or(None)
@@ -78,19 +78,20 @@ impl Keeper {
         if found.len() > LOOKED_AT_MAX {
             found.drain(..found.len() - LOOKED_AT_MAX);
         }
-        self.claimed_before(&mut found, stray)?;
+        self.claimed_before(tx, &mut found, stray)?;
         Ok(found)
     }
 
-    fn went_to_one_of(&self, attempt: Attempt, numbers: [u64; 2]) -> Result<bool, JournalError> {
+    fn went_to_one_of(&self, tx: &Tx<'_>, attempt: Attempt, numbers: [u64; 2]) -> Result<bool, JournalError> {
         self.work.note(1);
-        Ok(Parties::of(&self.connection, attempt.part())?.is_some_and(|parties| may_be_for(numbers, parties.number)))
+        Ok(Parties::of(tx.connection, attempt.part())?.is_some_and(|parties| may_be_for(numbers, parties.number)))
     }
 
     /// What a receipt means of the attempts that it fits, which come in their order. `by_number`: it names their number, so
     /// that what the id alone decided does not count beside it.
     pub(in crate::journal) fn choose(
         &self,
+        tx: &Tx<'_>,
         mut fitting: Vec<Attempt>,
         stray: &Stray,
         by_number: bool,
@@ -105,7 +106,7 @@ impl Keeper {
         }
         let mut candidates = Vec::with_capacity(fitting.len());
         for attempt in fitting {
-            candidates.push(self.candidate(attempt, stray, by_number)?);
+            candidates.push(self.candidate(tx, attempt, stray, by_number)?);
         }
         let newest = candidates.iter().map(|candidate| (candidate.answered_at, candidate.attempt)).max();
         let horizon = stray.received_at.saturating_sub(self.receipt_horizon_ms);
@@ -118,7 +119,7 @@ impl Keeper {
         let mut message = None;
         for candidate in &candidates {
             self.work.note(1);
-            let of = message_of(&self.connection, candidate.attempt.part())?.map(|(message, _)| message);
+            let of = message_of(tx.connection, candidate.attempt.part())?.map(|(message, _)| message);
             if message.is_some_and(|other| of != Some(other)) {
                 return Ok(Chosen::Several);
             }
@@ -128,14 +129,20 @@ impl Keeper {
         Ok(candidates.first().map_or(Chosen::Nobody, |candidate| Chosen::One(candidate.attempt)))
     }
 
-    fn candidate(&self, attempt: Attempt, stray: &Stray, by_number: bool) -> Result<Candidate, JournalError> {
+    fn candidate(
+        &self,
+        tx: &Tx<'_>,
+        attempt: Attempt,
+        stray: &Stray,
+        by_number: bool,
+    ) -> Result<Candidate, JournalError> {
         self.work.note(1);
-        let answered_at: Option<i64> = self
+        let answered_at: Option<i64> = tx
             .connection
             .prepare_cached("SELECT answered_at FROM answer WHERE attempt = ?1")?
             .query_row([attempt.0], |row| row.get(0))
             .optional()?;
-        let is_over = self
+        let is_over = tx
             .connection
             .prepare_cached(
                 // Of those of one millisecond, what was matched as it came was earlier; numbers of the others fall.

@@ -93,6 +93,8 @@ pub struct Doubts {
     max: usize,
     /// The pools of those that are not; empty: all are remembered.
     left_out: Vec<u64>,
+    /// How many of those that are remembered went to a number.
+    numbers: HashMap<u64, u32>,
 }
 
 impl Default for Doubts {
@@ -106,6 +108,7 @@ impl Default for Doubts {
             latest: 0,
             max: DOUBTS_MAX,
             left_out: Vec::new(),
+            numbers: HashMap::new(),
         }
     }
 }
@@ -210,6 +213,7 @@ impl Doubts {
     }
 
     fn free(&mut self, attempt: Attempt, place: Place) {
+        self.count(place.number, 1);
         self.free.insert(attempt);
         self.by_serial.insert((place.pool, place.serial, attempt));
         self.by_time.insert((place.pool, place.claimed_at, attempt));
@@ -225,15 +229,23 @@ impl Doubts {
     pub fn remove(&mut self, attempt: Attempt, place: Place) -> bool {
         if let Some(named) = self.named.remove(&attempt) {
             self.by_id.remove(&(named.id, attempt));
+            self.count(named.place.number, -1);
             return false;
         }
         let _ = self.by_time.remove(&(place.pool, place.claimed_at, attempt))
             || self.by_time.remove(&(place.pool, ANY_TIME, attempt));
-        self.free.remove(&attempt);
+        if self.free.remove(&attempt) {
+            self.count(place.number, -1);
+        }
         self.by_serial.remove(&(place.pool, place.serial, attempt))
     }
 
-    /// Notes which id a receipt gave to an attempt, or took back. What is in no doubt is left alone. Says whether the
+    /// Whether a receipt gave it its id.
+    pub fn is_named(&self, attempt: Attempt) -> bool {
+        self.named.contains_key(&attempt)
+    }
+
+    /// Notes which id a receipt gave to an attempt, or no longer gives it. What is in no doubt is left alone. Says whether the
     /// attempt had none before.
     pub fn name(&mut self, attempt: Attempt, place: Place, id: Option<u64>) -> bool {
         let is_named = self.named.contains_key(&attempt);
@@ -243,12 +255,26 @@ impl Doubts {
         self.remove(attempt, place);
         match id {
             Some(id) => {
+                self.count(place.number, 1);
                 self.named.insert(attempt, Named { place, id });
                 self.by_id.insert((id, attempt));
             }
             None => self.free(attempt, place),
         }
         !is_named
+    }
+
+    fn count(&mut self, number: u64, change: i32) {
+        let count = self.numbers.entry(number).or_default();
+        *count = count.saturating_add_signed(change);
+        if *count == 0 {
+            self.numbers.remove(&number);
+        }
+    }
+
+    /// Whether an attempt in doubt, with or without an id, went to one of these numbers (0: none), or may have.
+    pub fn may_be_to(&self, numbers: [u64; 2]) -> bool {
+        !self.left_out.is_empty() || numbers.iter().any(|number| *number != 0 && self.numbers.contains_key(number))
     }
 
     /// The id that a receipt gave to an attempt.

@@ -5,12 +5,10 @@
 //! id as it came, one of its folded form (lower case, no leading zeros). The keys are the journal's own, so that a hash
 //! means the same in every run, and nobody outside can make ids that collide.
 
-use crate::journal::error::JournalError;
 use crate::journal::matcher::id_recall::Recall;
 use crate::journal::model::id_spelling::bare;
 use crate::journal::model::key::Attempt;
 use hashbrown::HashTable;
-use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
@@ -257,7 +255,7 @@ pub struct Ids {
     recall: Recall,
 }
 
-/// The piece for a hash: told by bits that a piece itself neither places nor marks its entries by.
+/// The piece for a hash: given by bits that a piece itself neither places nor marks its entries by.
 fn piece_of(folded: u64) -> usize {
     (folded >> 32) as usize % PIECES
 }
@@ -422,6 +420,11 @@ impl Ids {
         self.len == 0
     }
 
+    /// With how many it is full.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Whether some must go before another is kept.
     pub fn is_full(&self) -> bool {
         self.len >= self.capacity
@@ -455,26 +458,6 @@ impl Ids {
         }
         self.len -= taken.len();
         (taken, edge)
-    }
-}
-
-/// The keys of the journal's hashes of ids; made where there are none yet.
-pub fn hash_keys(connection: &Connection) -> Result<(u64, u64), JournalError> {
-    if let Some(keys) = hash_keys_so_far(connection)? {
-        return Ok(keys);
-    }
-    let fresh = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    connection.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('id_keys', ?1)", [fresh])?;
-    Ok(hash_keys_so_far(connection)?.unwrap_or_default())
-}
-
-/// As [`hash_keys`]; `None`: there are none yet.
-pub fn hash_keys_so_far(connection: &Connection) -> Result<Option<(u64, u64)>, JournalError> {
-    let Some(keys) = crate::journal::store::notes::note(connection, "id_keys")? else { return Ok(None) };
-    let half = |range| keys.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    match (half(0..16), half(16..32)) {
-        (Some(first), Some(second)) => Ok(Some((first, second))),
-        _ => Err(JournalError::Inconsistent("the keys of its message ids cannot be read".into())),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::journal::error::JournalError;
 use crate::journal::matcher::id_archive::Spill;
-use crate::journal::matcher::id_index::{Ids, Known, Receipts, hash_keys};
+use crate::journal::matcher::id_index::{Ids, Known, Receipts};
 use crate::journal::model::key::Attempt;
-use crate::journal::store::counts::Books;
+use crate::journal::store::counts::Counts;
+use crate::journal::store::id_keys::hash_keys;
 use rusqlite::{Connection, OptionalExtension, Row, Statement};
 
 /// What goes out of a full memory at a time: one in so many. Small enough not to hold up the journal thread for long.
@@ -44,7 +45,7 @@ impl Asleep {
     pub fn wake(
         &mut self,
         connection: &Connection,
-        books: &Books,
+        counts: &Counts,
         ids: &Ids,
         spill: &mut Spill,
     ) -> Result<usize, JournalError> {
@@ -66,7 +67,7 @@ impl Asleep {
             last = attempt.part();
             let Some(id) = row.get_ref(1)?.as_str_or_null().unwrap_or_default() else { continue };
             let (_, is_stored) = story.of(attempt)?;
-            let is_plain = attempt.tried() == 0 && !is_stored && !books.is_touched(attempt.part());
+            let is_plain = attempt.tried() == 0 && !is_stored && !counts.is_touched(attempt.part());
             self.gathered.push(Known::spilled(ids.key(id.as_bytes()), attempt, is_plain, 0));
         }
         // What is known of one part stays together: the last one is looked at again, unless there is nothing behind it.
@@ -117,7 +118,7 @@ pub fn load_ids(connection: &Connection, capacity: usize) -> Result<(Ids, Spill,
 /// Reads a run of spilled ids back into memory, with what happened to its messages since.
 pub fn recall(
     connection: &Connection,
-    books: &Books,
+    counts: &Counts,
     ids: &mut Ids,
     spill: &Spill,
     run: i64,
@@ -129,7 +130,7 @@ pub fn recall(
     let mut story = statements.from(first.attempt().part())?;
     for known in &mut recalled {
         let (receipts, is_stored) = story.of(known.attempt())?;
-        if is_stored || books.is_touched(known.attempt().part()) {
+        if is_stored || counts.is_touched(known.attempt().part()) {
             known.not_plain();
         }
         receipts.note(known);

@@ -5,10 +5,12 @@
 use super::reread;
 use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::IdKey;
-use crate::journal::matcher::unmatched::{Rule, Stray};
+use crate::journal::matcher::rules::list;
+use crate::journal::matcher::unmatched::Stray;
+use crate::journal::matcher::{Matcher, Tx};
 use crate::journal::model::events::Sent;
 use crate::journal::model::key::{Attempt, RECEIPTS_MAX};
-use crate::journal::writer::Keeper;
+use crate::journal::model::rule::Rule;
 use rusqlite::OptionalExtension;
 
 /// So many other attempts with the id are looked at: where more have it, it tells nothing.
@@ -16,10 +18,11 @@ const ATTEMPTS_MAX: usize = 64;
 /// So many receipts of each.
 const RECEIPTS_LOOKED_AT_MAX: i64 = 256;
 
-impl Keeper {
+impl Matcher {
     /// Judges again the receipts that exactly this id had led to other attempts, now that `sent` has it as well.
     pub(in crate::journal) fn judge_those_of_others(
         &mut self,
+        tx: &mut Tx<'_>,
         key: IdKey,
         sent: &Sent,
         now: i64,
@@ -34,7 +37,7 @@ impl Keeper {
             .cloned()
             .collect();
         let others: Vec<Attempt> = self.ids.receipted(key, sent.attempt, sent.destination).take(ATTEMPTS_MAX).collect();
-        let claimed_at: Option<i64> = self
+        let claimed_at: Option<i64> = tx
             .connection
             .prepare_cached(
                 "SELECT claimed_at FROM claim WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1",
@@ -43,15 +46,15 @@ impl Keeper {
             .optional()?;
         let Some(claimed_at) = claimed_at else { return Ok(()) };
         for other in others {
-            receipts.extend(self.receipts_since(other, claimed_at)?);
+            receipts.extend(self.receipts_since(tx, other, claimed_at)?);
         }
         // Of those of one millisecond, what was matched as it came was earlier; numbers of the others fall.
         receipts.sort_unstable_by_key(|stray| (stray.received_at, stray.id < 0, stray.id.abs()));
         receipts.dedup_by_key(|stray| stray.id);
         for stray in receipts {
             match self.strays.get(stray.id).is_some() {
-                true => self.judge_one(stray.id, now)?,
-                false => self.judge_anew(stray, now)?,
+                true => self.judge_one(tx, stray.id, now)?,
+                false => self.judge_anew(tx, stray, now)?,
             }
         }
         Ok(())
@@ -59,24 +62,38 @@ impl Keeper {
 
     /// Judges again, in this transaction or the next ones, what came after this receipt and was given to an attempt by exactly
     /// this id, where the SMSC gave the id more than once: such receipts are not remembered once they are matched.
-    pub(in crate::journal) fn take_up_those_after(&mut self, key: IdKey, stray: &Stray) -> Result<(), JournalError> {
+    pub(in crate::journal) fn take_up_those_after(
+        &mut self,
+        tx: &Tx<'_>,
+        key: IdKey,
+        stray: &Stray,
+    ) -> Result<(), JournalError> {
         let attempts: Vec<Attempt> = self.ids.with_exactly(key, [0, 0]).take(ATTEMPTS_MAX).collect();
         if attempts.len() < 2 {
             return Ok(());
         }
         for attempt in attempts {
-            for later in self.receipts_since(attempt, stray.received_at)? {
+            for later in self.receipts_since(tx, attempt, stray.received_at)? {
                 if later.arrival() > stray.arrival() && self.strays.get(later.id).is_none() {
                     self.to_judge.all([-later.id]);
-                    self.strays.remember(later);
+                    self.take_up(tx, later)?;
                 }
             }
         }
         Ok(())
     }
 
+    /// Remembers a receipt that is to be judged again. Until that is done it is listed: a sender that dies before leaves it to
+    /// the next.
+    fn take_up(&mut self, tx: &Tx<'_>, stray: Stray) -> Result<(), JournalError> {
+        list(tx, stray.id)?;
+        self.work.note(1);
+        self.strays.remember(Stray { listed: true, ..stray });
+        Ok(())
+    }
+
     /// The receipts that their exact id gave to an attempt and that came since.
-    fn receipts_since(&self, attempt: Attempt, since: i64) -> Result<Vec<Stray>, JournalError> {
+    fn receipts_since(&self, tx: &Tx<'_>, attempt: Attempt, since: i64) -> Result<Vec<Stray>, JournalError> {
         let mut found = Vec::new();
         for from in [
             "FROM (SELECT * FROM receipt WHERE id >= ?1 AND id < ?2 AND received_at >= ?3 ORDER BY id DESC LIMIT ?5) r",
@@ -84,12 +101,12 @@ impl Keeper {
                     GROUP BY receipt_id ORDER BY max(id) DESC LIMIT ?5) m
              JOIN receipt r ON r.id = m.receipt_id AND r.received_at >= ?3 AND (r.id < ?1 OR r.id >= ?2)",
         ] {
-            let mut statement = self.connection.prepare_cached(&reread::select(from, ""))?;
+            let mut statement = tx.connection.prepare_cached(&reread::select(from, ""))?;
             let (first, end) = (attempt.receipt(0), attempt.receipt(RECEIPTS_MAX));
             let mut rows = statement.query((first, end, since, attempt.0, RECEIPTS_LOOKED_AT_MAX))?;
             while let Some(row) = rows.next()? {
                 self.work.note(1);
-                let stray = reread::stray_of(row, &self.ids)?;
+                let stray = reread::stray_of(row, &self.ids, None, false)?;
                 if stray.owner == Some(attempt) && matches!(stray.rule, Rule::Exact | Rule::TextExact) {
                     found.push(stray);
                 }
@@ -98,16 +115,16 @@ impl Keeper {
         Ok(found)
     }
 
-    fn judge_anew(&mut self, stray: Stray, now: i64) -> Result<(), JournalError> {
+    fn judge_anew(&mut self, tx: &mut Tx<'_>, stray: Stray, now: i64) -> Result<(), JournalError> {
         let (id, owner) = (stray.id, stray.owner);
-        match self.judge(&stray)? {
+        match self.find_owner(tx, &stray)? {
             Some(judgement) if judgement.owner == owner => {}
             Some(judgement) => {
                 self.strays.remember(stray.clone());
-                self.give(&stray, judgement, now)?;
+                self.record_match(tx, &stray, judgement, now)?;
             }
             None => {
-                self.strays.remember(stray);
+                self.take_up(tx, stray)?;
                 self.to_judge.postpone(id);
             }
         }
@@ -118,7 +135,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use crate::journal::model::campaign::CampaignOptions;
-    use crate::journal::testkit::bench::{Bench, SENDER, Told};
+    use crate::journal::testkit::bench::{Bench, FakeReceipt, SENDER};
     use crate::wire::MessageState::{Delivered, Undeliverable};
 
     const A: &str = "447700900001";
@@ -138,7 +155,7 @@ mod tests {
             bench.delivered(session, "0", A);
         }
         bench.rest();
-        bench.keeper().work.done()
+        bench.thread().matcher.work.done()
     }
 
     #[test]
@@ -153,17 +170,17 @@ mod tests {
         let session = bench.open_session();
         let sent = bench.send(session, 2);
         bench.answer(session, sent[0], 0, "7");
-        let told = Told { id: "7", state: Undeliverable, is_final: true, from: A, reference: None, text_id: "" };
+        let told = FakeReceipt::new("7", Undeliverable, A);
         for state in [Undeliverable, Delivered] {
             for _ in 0..count / 200 {
-                let told: Vec<Told<'_>> = (0..100).map(|_| Told { state, ..told.clone() }).collect();
+                let told: Vec<FakeReceipt<'_>> = (0..100).map(|_| FakeReceipt { state, ..told.clone() }).collect();
                 bench.receipts(session, &told, SENDER);
             }
         }
         bench.answer(session, sent[1], 0, "7");
         bench.rest();
         assert_eq!(bench.number("SELECT count(*) FROM receipt"), count as i64);
-        bench.keeper().work.done()
+        bench.thread().matcher.work.done()
     }
 
     #[test]

@@ -5,24 +5,46 @@
 use super::doubts::{self, Place};
 use crate::journal::error::JournalError;
 use crate::journal::matcher::alternatives::ROWS_PER_COMMIT;
-use crate::journal::matcher::unmatched::Rule;
+use crate::journal::matcher::{Matcher, Tx};
 use crate::journal::model::key::Attempt;
-use crate::journal::writer::Keeper;
+use crate::journal::model::rule::Rule;
+use crate::journal::store::counts::Counts;
+use crate::journal::store::identity;
+use crate::journal::store::notes::in_transaction;
+use crate::platform::clock::now_ms;
 use hashbrown::HashSet;
+use rusqlite::Connection;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
 /// So many steps, of some 5 us each, are taken to judge receipts in one transaction.
 pub(in crate::journal) const STEPS_PER_COMMIT_MAX: u64 = 10_000;
 
+/// Ids that are in memory while no sender runs.
+const IDS_IN_MEMORY: usize = 200_000;
+
 /// The note that receipts were to be judged when the sender ended.
 const JUDGING_LEFT: &str = "judging_left";
 
 /// Work done, in statements and rows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::journal) struct Work {
     done: Cell<u64>,
     until: Cell<u64>,
+    /// See [`STEPS_PER_COMMIT_MAX`] and [`ROWS_PER_COMMIT`]: tests allow less, so that a few receipts take many transactions.
+    pub steps_per_commit: u64,
+    pub rows_per_commit: i64,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            done: Cell::default(),
+            until: Cell::default(),
+            steps_per_commit: STEPS_PER_COMMIT_MAX,
+            rows_per_commit: ROWS_PER_COMMIT,
+        }
+    }
 }
 
 impl Work {
@@ -36,9 +58,14 @@ impl Work {
         self.until.set(self.done.get() + steps);
     }
 
-    /// Whether that many were not taken yet.
+    /// So many of these were not taken yet.
+    pub fn left(&self) -> u64 {
+        self.until.get().saturating_sub(self.done.get())
+    }
+
+    /// Whether there are such.
     pub fn is_left(&self) -> bool {
-        self.done.get() < self.until.get()
+        self.left() > 0
     }
 
     /// All that was ever done.
@@ -96,53 +123,84 @@ impl ToJudge {
     }
 }
 
-impl Keeper {
+/// Judges what a sender left, where none runs: what is decided about messages in doubt rests on it.
+pub(crate) fn judge_what_is_left(connection: &Connection, counts: &mut Counts) -> Result<(), JournalError> {
+    let mut matcher = in_transaction(connection, || {
+        let mut matcher = Matcher::open(connection, IDS_IN_MEMORY)?;
+        matcher.load_judging(connection)?;
+        Ok(matcher)
+    })?;
+    let next_serial = identity::extent(connection)?.serial + 1;
+    while matcher.is_waited_for() {
+        in_transaction(connection, || {
+            let mut tx = Tx { connection, counts, next_serial, late_answers: false };
+            matcher.judge_strays(&mut tx, now_ms())?;
+            counts.settle(connection)
+        })?;
+    }
+    Ok(())
+}
+
+impl Matcher {
     /// Whether ids of earlier senders are still to be brought to where they are found.
     pub(in crate::journal) fn is_waking(&self) -> bool {
         !self.asleep.is_empty()
     }
 
+    /// Whether there is something that the end of a sender waits for, for a moment.
+    pub(in crate::journal) fn is_waited_for(&self) -> bool {
+        self.has_to_judge() || self.is_waking() && self.strays.has_left_out()
+    }
+
     /// Whether there is something to judge now.
     pub(in crate::journal) fn has_to_judge(&self) -> bool {
-        !self.to_judge.is_empty() || self.to_revise.is_some() || self.strays.has_drained(&self.generations)
+        !self.to_judge.is_empty()
+            || self.evidence.to_revise.is_some()
+            || self.kept_for_late.are_over()
+            || self.strays.has_drained(&self.outstanding)
     }
 
     /// Judges receipts as far as one transaction goes. What was judged before has the first half of that for itself, so
     /// that what comes without end does not hold it up.
-    pub(in crate::journal) fn judge_strays(&mut self, now: i64) -> Result<(), JournalError> {
+    pub(in crate::journal) fn judge_strays(&mut self, tx: &mut Tx<'_>, now: i64) -> Result<(), JournalError> {
+        self.note_late_answers(tx);
         if self.is_waking() {
-            self.asleep.wake(&self.connection, &self.books, &self.ids, &mut self.spill)?;
+            self.asleep.wake(tx.connection, tx.counts, &self.ids, &mut self.spill)?;
             // Whose id it has may not be known yet.
-            return self.note_left();
+            return self.note_left(tx.connection);
         }
-        let mut rows = ROWS_PER_COMMIT;
-        self.read_rivals(&mut rows)?;
-        self.work.allow(STEPS_PER_COMMIT_MAX / 2);
-        self.judge_again(now)?;
-        self.work.allow(STEPS_PER_COMMIT_MAX / 2);
+        let mut rows = self.work.rows_per_commit;
+        self.read_rivals(tx, &mut rows)?;
+        self.work.allow(self.work.steps_per_commit / 2);
+        self.judge_again(tx, now)?;
+        self.work.allow(self.work.steps_per_commit / 2);
         while self.work.is_left()
-            && let Some(receipt) = self.strays.next_drained(&self.generations)
+            && let Some(receipt) = self.strays.next_drained(&self.outstanding)
         {
-            self.judge_one(receipt, now)?;
+            self.judge_one(tx, receipt, now)?;
         }
         if self.work.is_left() {
-            self.judge_left_out(now)?;
+            self.judge_left_out(tx, now)?;
         }
         if self.work.is_left() {
-            self.revise_id_alone(now)?;
+            self.revise_id_alone(tx, now)?;
         }
-        self.judge_again(now)?;
-        self.read_rivals(&mut rows)?;
-        self.judge_again(now)?;
-        self.note_left()
+        self.judge_again(tx, now)?;
+        self.read_rivals(tx, &mut rows)?;
+        self.judge_again(tx, now)?;
+        // The last late answer may be what some of them are still to be judged for.
+        if self.work.is_left() && self.to_judge.is_empty() {
+            self.let_go_of_ownerless(tx)?;
+        }
+        self.note_left(tx.connection)
     }
 
     /// Reads on which messages go to which number, as long as `rows` are left. Once that is known, the receipts that wait for
     /// it are judged.
-    fn read_rivals(&mut self, rows: &mut i64) -> Result<(), JournalError> {
+    fn read_rivals(&mut self, tx: &Tx<'_>, rows: &mut i64) -> Result<(), JournalError> {
         let table = self.rivals.get_mut();
         while table.is_reading() && *rows > 0 {
-            *rows -= table.read_on(&self.connection, *rows)?.max(1);
+            *rows -= table.read_on(tx.connection, *rows)?.max(1);
         }
         if !table.is_reading() {
             self.to_judge.queue.append(&mut self.to_judge.postponed);
@@ -151,39 +209,39 @@ impl Keeper {
     }
 
     /// Judges anew the receipts that what happened bears upon.
-    fn judge_again(&mut self, now: i64) -> Result<(), JournalError> {
+    fn judge_again(&mut self, tx: &mut Tx<'_>, now: i64) -> Result<(), JournalError> {
         for spelling in std::mem::take(&mut self.to_judge.spellings) {
             self.to_judge.queue.extend(self.strays.spelled_so(spelling));
         }
         while self.work.is_left()
             && let Some(receipt) = self.to_judge.queue.pop_first()
         {
-            self.judge_one(-receipt, now)?;
+            self.judge_one(tx, -receipt, now)?;
         }
         while self.work.is_left()
             && let Some(after) = self.to_judge.all_after
         {
             self.to_judge.all_after = self.strays.judged_after(after);
             if let Some(receipt) = self.to_judge.all_after {
-                self.judge_one(-receipt, now)?;
+                self.judge_one(tx, -receipt, now)?;
             }
         }
         Ok(())
     }
 
-    /// Notes whether something is left to judge: a sender that ends would forget it.
-    fn note_left(&mut self) -> Result<(), JournalError> {
+    /// Notes whether something is left to judge, and how far receipts are judged: a sender that ends would forget it.
+    fn note_left(&mut self, connection: &Connection) -> Result<(), JournalError> {
         let is_left = !self.to_judge.is_empty() || self.to_judge.is_for_next.get();
         if is_left != self.to_judge.is_noted {
-            crate::journal::store::notes::set_note(&self.connection, JUDGING_LEFT, is_left.then_some("1"))?;
+            crate::journal::store::notes::set_note(connection, JUDGING_LEFT, is_left.then_some("1"))?;
             self.to_judge.is_noted = is_left;
         }
-        Ok(())
+        self.strays.note_judged(connection)
     }
 
     /// Judges all if the journal notes that some are left.
-    pub(in crate::journal) fn load_judging(&mut self) -> Result<(), JournalError> {
-        let is_noted = crate::journal::store::notes::note(&self.connection, JUDGING_LEFT)?.is_some();
+    pub(in crate::journal) fn load_judging(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        let is_noted = crate::journal::store::notes::note(connection, JUDGING_LEFT)?.is_some();
         self.to_judge.queue.clear();
         self.to_judge.postponed.clear();
         self.to_judge.spellings.clear();
@@ -196,19 +254,26 @@ impl Keeper {
     }
 
     /// Leaves what is to be judged to the sender that starts next.
-    pub(in crate::journal) fn leave_judging(&mut self) -> Result<(), JournalError> {
-        self.note_left()
+    pub(in crate::journal) fn leave_judging(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        self.note_left(connection)
     }
 
-    pub(in crate::journal) fn judge_one(&mut self, receipt: i64, now: i64) -> Result<(), JournalError> {
+    /// One receipt, as far as that can be told now.
+    pub(in crate::journal) fn judge_one(
+        &mut self,
+        tx: &mut Tx<'_>,
+        receipt: i64,
+        now: i64,
+    ) -> Result<(), JournalError> {
         self.work.note(1);
         let Some(stray) = self.strays.get(receipt).cloned() else { return Ok(()) };
         if stray.rule == Rule::Operator {
             return Ok(());
         }
-        match self.judge(&stray)? {
-            Some(judgement) => self.give(&stray, judgement, now),
+        match self.find_owner(tx, &stray)? {
+            Some(judgement) => self.record_match(tx, &stray, judgement, now),
             None => {
+                self.strays.set_aside(receipt);
                 self.to_judge.postpone(receipt);
                 Ok(())
             }
@@ -216,8 +281,8 @@ impl Keeper {
     }
 
     /// An attempt is in doubt from now on.
-    pub(in crate::journal) fn note_doubt(&mut self, attempt: Attempt) -> Result<(), JournalError> {
-        if let Some(place) = doubts::place_of(&self.connection, &self.ids, attempt)? {
+    pub(in crate::journal) fn note_doubt(&mut self, tx: &Tx<'_>, attempt: Attempt) -> Result<(), JournalError> {
+        if let Some(place) = doubts::place_of(tx.connection, &self.ids, attempt)? {
             self.doubts.add(attempt, place);
             if !self.strays.is_empty() {
                 self.note_change(attempt, place, true);
@@ -227,8 +292,13 @@ impl Keeper {
     }
 
     /// An answer came for an attempt that was in doubt: `folded` is the hash of its id, 0 where it brought none.
-    pub(in crate::journal) fn note_late_answer(&mut self, attempt: Attempt, folded: u64) -> Result<(), JournalError> {
-        if let Some(place) = doubts::place_of(&self.connection, &self.ids, attempt)? {
+    pub(in crate::journal) fn note_late_answer(
+        &mut self,
+        tx: &Tx<'_>,
+        attempt: Attempt,
+        folded: u64,
+    ) -> Result<(), JournalError> {
+        if let Some(place) = doubts::place_of(tx.connection, &self.ids, attempt)? {
             let was_free = self.doubts.remove(attempt, place);
             if !self.strays.is_empty() {
                 self.to_judge.spelled(folded);
@@ -238,14 +308,15 @@ impl Keeper {
         Ok(())
     }
 
-    /// Notes which id a receipt with these numbers gave to an attempt in doubt, or took back.
+    /// Notes which id a receipt with these numbers gave to an attempt in doubt, or no longer gives it.
     pub(in crate::journal) fn name_doubt(
         &mut self,
+        tx: &Tx<'_>,
         attempt: Attempt,
         numbers: [u64; 2],
         id: Option<u64>,
     ) -> Result<Option<Place>, JournalError> {
-        let place = doubts::place_of(&self.connection, &self.ids, attempt)?;
+        let place = doubts::place_of(tx.connection, &self.ids, attempt)?;
         let place = place.filter(|place| numbers.contains(&place.number));
         if let Some(place) = place {
             self.doubts.name(attempt, place, id);

@@ -10,11 +10,12 @@ use super::reread;
 use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::LAST_DIGITS;
 use crate::journal::matcher::rules::Parties;
-use crate::journal::matcher::unmatched::{Rule, Stray};
+use crate::journal::matcher::unmatched::Stray;
+use crate::journal::matcher::{Matcher, Tx};
 use crate::journal::model::key::Attempt;
+use crate::journal::model::rule::Rule;
 use crate::journal::store::history::message_of;
 use crate::journal::store::notes::{note, set_note};
-use crate::journal::writer::Keeper;
 use crate::message::address::Destination;
 use rusqlite::Connection;
 
@@ -37,45 +38,45 @@ pub fn to_revise(connection: &Connection) -> Result<Option<i64>, JournalError> {
     Ok(note(connection, TO_REVISE)?.and_then(|from| from.parse().ok()))
 }
 
-impl Keeper {
+impl Matcher {
     /// A receipt named the number of the message whose id it has: from now on a number that is another's counts.
-    pub(in crate::journal) fn note_numbers_fit(&mut self) -> Result<(), JournalError> {
-        if !std::mem::replace(&mut self.numbers_fit, true) {
-            set_note(&self.connection, FITTED, Some("1"))?;
-            self.set_to_revise(Some(i64::MAX))?;
+    pub(in crate::journal) fn note_numbers_fit(&mut self, tx: &Tx<'_>) -> Result<(), JournalError> {
+        if !std::mem::replace(&mut self.evidence.numbers_fit, true) {
+            set_note(tx.connection, FITTED, Some("1"))?;
+            self.set_to_revise(tx, Some(i64::MAX))?;
         }
         Ok(())
     }
 
-    fn set_to_revise(&mut self, from: Option<i64>) -> Result<(), JournalError> {
-        set_note(&self.connection, TO_REVISE, from.map(|from| from.to_string()).as_deref())?;
-        self.to_revise = from;
+    fn set_to_revise(&mut self, tx: &Tx<'_>, from: Option<i64>) -> Result<(), JournalError> {
+        set_note(tx.connection, TO_REVISE, from.map(|from| from.to_string()).as_deref())?;
+        self.evidence.to_revise = from;
         Ok(())
     }
 
     /// Judges again what the id alone had decided, as far as this transaction goes.
-    pub(in crate::journal) fn revise_id_alone(&mut self, now: i64) -> Result<(), JournalError> {
-        let Some(from) = self.to_revise else { return Ok(()) };
-        let (found, next) = self.read_id_alone(from)?;
+    pub(in crate::journal) fn revise_id_alone(&mut self, tx: &mut Tx<'_>, now: i64) -> Result<(), JournalError> {
+        let Some(from) = self.evidence.to_revise else { return Ok(()) };
+        let (found, next) = self.read_id_alone(tx, from)?;
         for stray in found {
             self.work.note(2);
             let id = stray.id;
             if self.strays.get(id).is_none() {
                 self.strays.remember(stray);
             }
-            self.judge_one(id, now)?;
+            self.judge_one(tx, id, now)?;
         }
-        self.set_to_revise(next)
+        self.set_to_revise(tx, next)
     }
 
-    fn read_id_alone(&self, from: i64) -> Result<(Vec<Stray>, Option<i64>), JournalError> {
-        let mut statement = self.connection.prepare_cached(&reread::select_strays(
+    fn read_id_alone(&self, tx: &Tx<'_>, from: i64) -> Result<(Vec<Stray>, Option<i64>), JournalError> {
+        let mut statement = tx.connection.prepare_cached(&reread::select_strays(
             "SELECT receipt FROM stray WHERE receipt <= ?1 ORDER BY receipt DESC LIMIT ?2",
         ))?;
         let mut rows = statement.query((from, REVISED_MAX))?;
         let (mut found, mut looked_at, mut next) = (Vec::new(), 0, None);
         while let Some(row) = rows.next()? {
-            let stray = reread::stray_of(row, &self.ids)?;
+            let stray = reread::stray_of(row, &self.ids, self.strays.judged_to(), true)?;
             looked_at += 1;
             next = (looked_at == REVISED_MAX).then_some(stray.id - 1);
             if matches!(stray.rule, Rule::IdAlone | Rule::Ambiguous) {
@@ -89,13 +90,14 @@ impl Keeper {
     /// it came. `None`: the messages are still being read.
     pub(in crate::journal) fn names_another(
         &self,
+        tx: &Tx<'_>,
         attempt: Attempt,
         stray: &Stray,
     ) -> Result<Option<bool>, JournalError> {
-        let Some((message, _)) = message_of(&self.connection, attempt.part())? else { return Ok(Some(false)) };
-        let sender = self.sender_of(message)?;
+        let Some((message, _)) = message_of(tx.connection, attempt.part())? else { return Ok(Some(false)) };
+        let sender = self.sender_of(tx, message)?;
         let mut table = self.rivals.borrow_mut();
-        let campaigns = &self.books.campaigns;
+        let campaigns = &tx.counts.campaigns;
         let mut is_read = true;
         if !table.has_all_of(campaigns.len()) {
             for book in campaigns.iter().filter(|book| book.first_id < book.end_id) {
@@ -111,12 +113,12 @@ impl Keeper {
         for number in stray.marks.numbers.into_iter().filter(|number| *number != 0 && !alike(*number, sender)) {
             for other in table.perhaps_to(number).take(LOOKED_AT_MAX) {
                 self.work.note(2);
-                let went_to = Parties::of(&self.connection, other)?.map_or(0, |parties| parties.number);
+                let went_to = Parties::of(tx.connection, other)?.map_or(0, |parties| parties.number);
                 if other == message || !alike(number, went_to) {
                     continue;
                 }
                 let mut claimed = vec![Attempt::new(other, 0)];
-                self.claimed_before(&mut claimed, stray)?;
+                self.claimed_before(tx, &mut claimed, stray)?;
                 if !claimed.is_empty() {
                     return Ok(Some(true));
                 }
@@ -126,12 +128,12 @@ impl Keeper {
     }
 
     /// The sender of a message as a number, as [`Destination::key`]; 0: it is none.
-    fn sender_of(&self, message: i64) -> Result<u64, JournalError> {
-        let own: Option<String> = self
+    fn sender_of(&self, tx: &Tx<'_>, message: i64) -> Result<u64, JournalError> {
+        let own: Option<String> = tx
             .connection
             .prepare_cached("SELECT source FROM message WHERE id = ?1")?
             .query_row([message], |row| row.get(0))?;
-        let campaign = self.books.campaign_of(message).and_then(|index| self.books.campaign(index));
+        let campaign = tx.counts.campaign_of(message).and_then(|index| tx.counts.campaign(index));
         let sender = own.or_else(|| campaign.map(|campaign| campaign.sender.clone())).unwrap_or_default();
         Ok(Destination::parse(&sender).map_or(0, |number| number.key()))
     }

@@ -1,8 +1,9 @@
 //! Receipts read back from the journal as [`Stray`]s, to be judged or judged anew.
 
 use crate::journal::matcher::id_index::Ids;
-use crate::journal::matcher::unmatched::{Rule, Stray, fingerprint};
+use crate::journal::matcher::unmatched::{Stray, fingerprint, numbers_in};
 use crate::journal::model::key::Attempt;
+use crate::journal::model::rule::Rule;
 use rusqlite::Row;
 
 /// The columns that [`stray_of`] reads. A receipt that is stored under its attempt's number keeps its id only in the answer,
@@ -27,8 +28,9 @@ pub fn select_strays(strays: &str) -> String {
     select(&format!("FROM ({strays}) s CROSS JOIN receipt r ON r.id = s.receipt"), "ORDER BY s.receipt DESC")
 }
 
-/// A receipt as such a statement gives it. `judged`: something was found out of it since it was stored, or when it was.
-pub fn stray_of(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Stray> {
+/// A receipt as such a statement gives it. It is judged if something was found out of it since it was stored, or when it was,
+/// or else if its number is not below `judged_to`: then it was found to have no owner. `listed`: it stands in table `stray`.
+pub fn stray_of(row: &Row<'_>, ids: &Ids, judged_to: Option<i64>, listed: bool) -> rusqlite::Result<Stray> {
     let text = |column| -> rusqlite::Result<String> { Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default()) };
     let tlvs = row.get_ref(7)?.as_blob_or_null().unwrap_or_default().unwrap_or_default();
     let id: i64 = row.get(0)?;
@@ -41,9 +43,13 @@ pub fn stray_of(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Stray> {
     } else {
         (None, Rule::None)
     };
+    let (source, destination) = (text(4)?, text(5)?);
+    let addresses = [&*source, &*destination];
+    let ids_named = (text(2)?, text(3)?);
+    let ids_named = (ids_named.0.as_bytes(), ids_named.1.as_bytes());
     Ok(Stray {
         id,
-        marks: fingerprint(ids, text(2)?.as_bytes(), text(3)?.as_bytes(), [&text(4)?, &text(5)?], tlvs),
+        marks: fingerprint(ids, ids_named, addresses, numbers_in(addresses), tlvs),
         is_final: row.get(1)?,
         is_delivered: row.get(11)?,
         received_at: row.get(6)?,
@@ -51,7 +57,8 @@ pub fn stray_of(row: &Row<'_>, ids: &Ids) -> rusqlite::Result<Stray> {
         serial: None,
         owner,
         rule,
-        judged: is_matched || id >= 0,
+        judged: is_matched || id >= 0 || judged_to.is_some_and(|to| id >= to),
+        listed,
         rivalled: None,
     })
 }
@@ -67,6 +74,7 @@ mod tests {
         let strays = [
             "SELECT receipt FROM stray ORDER BY receipt LIMIT ?1",
             "SELECT receipt FROM stray WHERE receipt <= ?1 ORDER BY receipt DESC LIMIT ?2",
+            super::super::unmatched_overflow::LEFT_OUT,
         ];
         for strays in strays {
             let sql = format!("EXPLAIN QUERY PLAN {}", select_strays(strays));

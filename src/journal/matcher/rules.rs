@@ -1,28 +1,25 @@
 //! Whose a receipt is: the rules, in order. Rule 1, the exact id, is applied as receipts and answers come
-//! ([`crate::journal::writer::incoming`]); what it leaves is judged here, once no attempt that the receipt may belong to awaits its answer,
+//! (module `receipts`); what it leaves is judged here, once no attempt that the receipt may belong to awaits its answer,
 //! and judged again when an answer comes late or an attempt turns out to be in doubt.
 //!
 //! What is decided depends on what is known, not on the order in which it came to be known, so that the end is the same
 //! for every order. Where several attempts fit, none is taken.
+
+mod reference;
+
+pub(super) use reference::{PARTS_MAX, REFERENCES};
 
 use super::candidates::{ALIKE_MAX, Chosen};
 use super::doubts::{self, Before};
 use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::{Found, IdKey, LAST_DIGITS};
 pub(in crate::journal) use crate::journal::matcher::parties::Parties;
-use crate::journal::matcher::parties::Referable;
-use crate::journal::matcher::unmatched::{Rule, Stray};
-use crate::journal::model::key::{Attempt, Outcome, RECEIPTS_MAX, State, Verdict};
+use crate::journal::matcher::unmatched::Stray;
+use crate::journal::matcher::{Matcher, Tx};
+use crate::journal::model::key::{Attempt, RECEIPTS_MAX, State};
+use crate::journal::model::rule::Rule;
 use crate::journal::store::history::MessageFacts;
-use crate::journal::writer::Keeper;
 use rusqlite::OptionalExtension;
-
-/// References are the low bits of part numbers.
-const REFERENCES: i64 = 1 << 16;
-/// A journal of more parts than these has more than a few with the same reference.
-const MANY_PARTS: i64 = 4 * REFERENCES;
-/// Parts that a message can have.
-const PARTS_MAX: i64 = 256;
 
 /// Whether a receipt with these numbers can be about a message to `destination`: unless it names only others. Numbers may
 /// be written with or without the country, so their last digits count.
@@ -92,8 +89,11 @@ pub(in crate::journal) struct Owner {
     pub is_numberless: bool,
 }
 
-/// Attempts to which a reference leads, and what is known of the message of the last one.
-type Referenced = (Vec<Attempt>, Option<MessageFacts>);
+/// Enters a receipt in table `stray`: it may be judged otherwise yet.
+pub(super) fn list(tx: &Tx<'_>, receipt: i64) -> Result<(), JournalError> {
+    tx.connection.prepare_cached("INSERT OR IGNORE INTO stray (receipt) VALUES (?1)")?.execute([receipt])?;
+    Ok(())
+}
 
 /// What an exact id leads to at once.
 pub(in crate::journal) enum Named {
@@ -101,11 +101,16 @@ pub(in crate::journal) enum Named {
     One(Owner),
 }
 
-impl Keeper {
+impl Matcher {
     /// What is kept in memory under exactly this id, for a receipt with these numbers in its addresses.
-    pub(in crate::journal) fn find_exact(&mut self, key: IdKey, numbers: [u64; 2]) -> Result<Found<'_>, JournalError> {
+    pub(in crate::journal) fn find_exact(
+        &mut self,
+        tx: &Tx<'_>,
+        key: IdKey,
+        numbers: [u64; 2],
+    ) -> Result<Found<'_>, JournalError> {
         while let Found::Unsure(attempt) = self.ids.find_exact(key, numbers) {
-            let parties = Parties::of(&self.connection, attempt.part())?;
+            let parties = Parties::of(tx.connection, attempt.part())?;
             self.ids.note_destination(key, attempt, parties.map_or(0, |parties| parties.number));
         }
         Ok(self.ids.find_exact(key, numbers))
@@ -114,15 +119,16 @@ impl Keeper {
     /// Rule 1 as a receipt comes: the attempt with exactly this id, in memory or among what was spilled, unless the receipt
     /// names the number of another, or several are to be chosen from, or the answer of another may bring the id yet: that is
     /// judged once no attempt that it may be about awaits its answer. Notes the receipt.
-    pub(in crate::journal) fn named(
+    pub(in crate::journal) fn find_by_id(
         &mut self,
+        tx: &Tx<'_>,
         key: IdKey,
         id: &str,
         numbers: [u64; 2],
         is_final: bool,
     ) -> Result<Named, JournalError> {
-        let may_be_given_again = !self.generations.is_drained(self.generations.current());
-        match self.find_exact(key, numbers)? {
+        let may_be_given_again = !self.outstanding.is_drained(self.outstanding.current());
+        match self.find_exact(tx, key, numbers)? {
             Found::Several => return Ok(Named::Nobody),
             Found::One(known) if may_be_given_again && known.may_be_over() => return Ok(Named::Nobody),
             Found::One(known) => {
@@ -148,12 +154,12 @@ impl Keeper {
             return Ok(Named::Nobody);
         }
         let mut found = None;
-        for spilled in self.spill.find(&self.connection, key.folded)?.into_iter().take(ALIKE_MAX) {
+        for spilled in self.spill.find(tx.connection, key.folded)?.into_iter().take(ALIKE_MAX) {
             let attempt = spilled.attempt;
-            let Some(mut owner) = self.owner(attempt, id, spilled.plain)? else { continue };
+            let Some(mut owner) = self.owner(tx, attempt, id, spilled.plain)? else { continue };
             self.ids.recall().note_lookup(spilled.run);
             if numbers != [0, 0] {
-                let parties = Parties::of(&self.connection, attempt.part())?;
+                let parties = Parties::of(tx.connection, attempt.part())?;
                 if parties.as_ref().is_some_and(|parties| !may_be_for(numbers, parties.number)) {
                     continue;
                 }
@@ -168,8 +174,8 @@ impl Keeper {
     }
 
     /// What is known of an attempt whose id is not in memory, if `id` is its id indeed.
-    fn owner(&self, attempt: Attempt, id: &str, plain: bool) -> Result<Option<Owner>, JournalError> {
-        let found: Option<(bool, Option<bool>, bool)> = self
+    fn owner(&self, tx: &Tx<'_>, attempt: Attempt, id: &str, plain: bool) -> Result<Option<Owner>, JournalError> {
+        let found: Option<(bool, Option<bool>, bool)> = tx
             .connection
             .prepare_cached(
                 "SELECT a.message_id = ?2,
@@ -182,7 +188,7 @@ impl Keeper {
             })
             .optional()?;
         Ok(found.and_then(|(is_same, is_final, is_stored)| {
-            let is_plain = plain && !is_stored && !self.books.is_touched(attempt.part());
+            let is_plain = plain && !is_stored && !tx.counts.is_touched(attempt.part());
             let owner = Owner {
                 attempt,
                 is_seen: is_final.is_some(),
@@ -195,26 +201,26 @@ impl Keeper {
     }
 
     /// Moves the oldest ids out of memory when it is full.
-    pub(in crate::journal) fn spill_ids(&mut self) -> Result<(), JournalError> {
+    pub(in crate::journal) fn spill_ids(&mut self, tx: &Tx<'_>) -> Result<(), JournalError> {
         // Runs go by the order of parts: what is asleep comes first.
         while self.is_waking() {
-            self.asleep.wake(&self.connection, &self.books, &self.ids, &mut self.spill)?;
+            self.asleep.wake(tx.connection, tx.counts, &self.ids, &mut self.spill)?;
         }
-        crate::journal::matcher::id_load::spill_oldest(&self.connection, &mut self.ids, &mut self.spill)
+        crate::journal::matcher::id_load::spill_oldest(tx.connection, &mut self.ids, &mut self.spill)
     }
 
     /// Reads spilled ids back into memory while receipts ask for them. All that came so far is to be stored by now.
-    pub(in crate::journal) fn recall_ids(&mut self) -> Result<(), JournalError> {
+    pub(in crate::journal) fn recall_ids(&mut self, tx: &Tx<'_>) -> Result<(), JournalError> {
         match self.ids.recall().take_due() {
             Some(run) => {
-                crate::journal::matcher::id_load::recall(&self.connection, &self.books, &mut self.ids, &self.spill, run)
+                crate::journal::matcher::id_load::recall(tx.connection, tx.counts, &mut self.ids, &self.spill, run)
             }
             None => Ok(()),
         }
     }
 
     /// Whose the receipt is, as far as is known now. `None`: what it takes to tell is still being read.
-    pub(in crate::journal) fn judge(&self, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
+    pub(in crate::journal) fn find_owner(&self, tx: &Tx<'_>, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
         let marks = &stray.marks;
         let text_key = marks.text_key;
         // The exact id of a message to a number that the receipt names: the TLV's, or else the text's.
@@ -222,7 +228,7 @@ impl Keeper {
             .into_iter()
             .filter_map(|(key, rule)| Some((key?, rule)))
         {
-            let judgement = match self.exactly(stray, key)? {
+            let judgement = match self.exactly(tx, stray, key)? {
                 Chosen::Nobody => continue,
                 Chosen::One(owner) => Judgement::of(rule, owner),
                 Chosen::Several => Judgement::nobody(Rule::Ambiguous),
@@ -231,8 +237,8 @@ impl Keeper {
             return Ok(Some(Judgement { names_number, ..judgement }));
         }
         for (spellings, rule) in [(marks.spellings, Rule::Equivalent), (marks.text_spellings, Rule::TextEquivalent)] {
-            let fitting = self.equivalent(spellings, stray)?;
-            match self.choose(fitting, stray, marks.numbers != [0, 0])? {
+            let fitting = self.equivalent(tx, spellings, stray)?;
+            match self.choose(tx, fitting, stray, marks.numbers != [0, 0])? {
                 Chosen::Nobody => {}
                 Chosen::One(owner) => return Ok(Some(Judgement::of(rule, owner))),
                 Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
@@ -241,13 +247,16 @@ impl Keeper {
         let (mut fitting, mut facts) = (Vec::new(), None);
         let mut rule = Rule::Reference;
         if let Some(reference) = marks.reference {
-            (fitting, facts) = self.referenced(reference, stray)?;
+            match self.referenced(tx, reference, stray)? {
+                Some(found) => (fitting, facts) = found,
+                None => return Ok(None),
+            }
         }
         if fitting.is_empty() {
             fitting = self.doubts.fitting(marks.key.exact, marks.pools, before(stray));
             #[cfg(test)]
             if self.to_judge.is_naive {
-                fitting = self.doubtful_naively(stray)?;
+                fitting = self.doubtful_naively(tx, stray)?;
             }
             rule = Rule::Doubt;
             let is_named = matches!(fitting[..], [only] if self.doubts.id_of(only) == Some(marks.key.exact));
@@ -258,13 +267,13 @@ impl Keeper {
         }
         match fitting[..] {
             // Its addresses may be anything; its id is not.
-            [] => self.by_id_alone(stray),
+            [] => self.by_id_alone(tx, stray),
             [only] => {
                 let is_rivalled = match rule {
                     Rule::Doubt if self.doubts.id_of(only) == Some(marks.key.exact) => Some(false),
-                    Rule::Doubt if !self.ids_match || self.nameless => {
-                        let number = Parties::of(&self.connection, only.part())?.map_or(0, |parties| parties.number);
-                        self.has_rival(only, number, self.ids_match)?
+                    Rule::Doubt if !self.evidence.ids_match || self.evidence.nameless => {
+                        let number = Parties::of(tx.connection, only.part())?.map_or(0, |parties| parties.number);
+                        self.has_rival(tx, only, number, self.evidence.ids_match)?
                     }
                     _ => Some(false),
                 };
@@ -279,51 +288,52 @@ impl Keeper {
 
     /// A receipt that has the exact id of an attempt, and names other numbers than the attempt's. `None`: what it takes to
     /// tell is still being read.
-    fn by_id_alone(&self, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
+    fn by_id_alone(&self, tx: &Tx<'_>, stray: &Stray) -> Result<Option<Judgement>, JournalError> {
         let mut chosen = Chosen::Nobody;
         for key in [Some(stray.marks.key), stray.marks.text_key].into_iter().flatten() {
             if chosen == Chosen::Nobody {
-                chosen = self.choose(self.with_exact_id(key, stray, [0, 0])?, stray, false)?;
+                chosen = self.choose(tx, self.with_exact_id(tx, key, stray, [0, 0])?, stray, false)?;
             }
         }
         let only = match chosen {
             Chosen::Nobody => return Ok(Some(Judgement::nobody(Rule::None))),
-            _ if self.numbers_fit => return Ok(Some(Judgement::nobody(Rule::OtherNumber))),
+            _ if self.evidence.numbers_fit => return Ok(Some(Judgement::nobody(Rule::OtherNumber))),
             Chosen::Several => return Ok(Some(Judgement::nobody(Rule::Ambiguous))),
             Chosen::One(only) => only,
         };
         // It names the number of a message whose id nobody knows.
-        let is_rivalled = if self.nameless { self.is_rivalled(only, stray.marks.numbers)? } else { Some(false) };
+        let is_rivalled =
+            if self.evidence.nameless { self.is_rivalled(tx, only, stray.marks.numbers)? } else { Some(false) };
         match is_rivalled {
             None => return Ok(None),
             Some(true) => return Ok(Some(Judgement::rivalled(only))),
             Some(false) => {}
         }
-        Ok(self.names_another(only, stray)?.map(|is_anothers| match is_anothers {
+        Ok(self.names_another(tx, only, stray)?.map(|is_anothers| match is_anothers {
             true => Judgement::nobody(Rule::OtherNumber),
             false => Judgement::of(Rule::IdAlone, only),
         }))
     }
 
     /// Rule 2: attempts with the same id in another spelling.
-    fn equivalent(&self, spellings: [u64; 3], stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
+    fn equivalent(&self, tx: &Tx<'_>, spellings: [u64; 3], stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
         let mut fitting = Vec::new();
         for hash in spellings.into_iter().filter(|hash| *hash != 0) {
             fitting.extend(self.ids.find_folded(hash).take(ALIKE_MAX));
             if !self.spill.is_empty() {
                 self.work.note(1);
-                let spilled = self.spill.find(&self.connection, hash)?;
+                let spilled = self.spill.find(tx.connection, hash)?;
                 fitting.extend(spilled.iter().take(ALIKE_MAX).map(|spilled| spilled.attempt));
             }
         }
         fitting.sort_unstable();
         fitting.dedup();
-        self.claimed_before(&mut fitting, stray)?;
+        self.claimed_before(tx, &mut fitting, stray)?;
         // Sequential ids make coincidences: 16 is 10 in hexadecimal. A receipt for another number is no equivalent.
         let mut kept = Vec::with_capacity(fitting.len());
         for attempt in fitting {
             self.work.note(1);
-            if let Some(parties) = Parties::of(&self.connection, attempt.part())?
+            if let Some(parties) = Parties::of(tx.connection, attempt.part())?
                 && may_be_for(stray.marks.numbers, parties.number)
             {
                 kept.push(attempt);
@@ -332,64 +342,18 @@ impl Keeper {
         Ok(kept)
     }
 
-    /// Rule 3: the part whose number ends in the reference, and goes to the number that the receipt names.
-    /// With what is known of the message of the last one.
-    fn referenced(&self, reference: u16, stray: &Stray) -> Result<Referenced, JournalError> {
-        let (mut fitting, mut its_facts) = (Vec::new(), None);
-        for part in self.with_reference(reference, stray.marks.numbers) {
-            self.work.note(1);
-            let Some(found) = Referable::to(&self.connection, part, stray.marks.numbers)? else { continue };
-            let campaign = self.books.campaign_of(found.message).and_then(|index| self.books.campaign(index));
-            let Some(campaign) = campaign else { continue };
-            let source = found.source.as_deref().unwrap_or(&campaign.sender);
-            let pool = doubts::pool(&self.ids, found.number, source);
-            if !(source.is_empty() || stray.marks.pools.contains(&pool))
-                || found.has_own_reference
-                || campaign.has_own_reference
-            {
-                continue;
-            }
-            let facts = MessageFacts::load(&self.connection, found.message, found.parts)?;
-            let tries = &facts.parts[(part - found.message) as usize];
-            let mut attempts = Vec::new();
-            for wanted in [Some(Outcome::Accepted), None] {
-                // Of several tries of the part the newest that was taken, or else the newest that may have been.
-                let tried = tries.iter().enumerate().rev();
-                let fit = tried.filter(|(_, facts)| {
-                    facts.answer == wanted
-                        && (wanted.is_some() || !matches!(facts.verdict, None | Some(Verdict::NotWritten)))
-                });
-                attempts.extend(fit.map(|(n, _)| Attempt::new(part, n as u16)));
-            }
-            for attempt in attempts {
-                self.work.note(1);
-                if let Some(claimed) = self.claimed(attempt)?
-                    && self.is_before(claimed, stray)?
-                    && self.sends_reference(claimed.session)?
-                {
-                    fitting.push(attempt);
-                    its_facts = Some(facts);
-                    break;
-                }
-            }
-            if fitting.len() == 2 {
-                break;
-            }
-        }
-        Ok((fitting, its_facts))
-    }
-
     /// Keeps the attempts that were claimed before the receipt came: it can be about no other.
     pub(in crate::journal) fn claimed_before(
         &self,
+        tx: &Tx<'_>,
         attempts: &mut Vec<Attempt>,
         stray: &Stray,
     ) -> Result<(), JournalError> {
         let mut kept = Vec::with_capacity(attempts.len());
         for &attempt in attempts.iter() {
             self.work.note(1);
-            if let Some(claimed) = self.claimed(attempt)?
-                && self.is_before(claimed, stray)?
+            if let Some(claimed) = self.claimed(tx, attempt)?
+                && self.is_before(tx, claimed, stray)?
             {
                 kept.push(attempt);
             }
@@ -399,8 +363,8 @@ impl Keeper {
     }
 
     /// How an attempt was claimed.
-    fn claimed(&self, attempt: Attempt) -> Result<Option<Claimed>, JournalError> {
-        let mut statement = self.connection.prepare_cached(
+    fn claimed(&self, tx: &Tx<'_>, attempt: Attempt) -> Result<Option<Claimed>, JournalError> {
+        let mut statement = tx.connection.prepare_cached(
             "SELECT first_serial + (?2 - first_part), claimed_at, session_id FROM claim
               WHERE try = ?1 AND first_part <= ?2 ORDER BY first_part DESC LIMIT 1",
         )?;
@@ -411,74 +375,46 @@ impl Keeper {
     }
 
     /// Whether what was claimed so was claimed before the receipt came.
-    fn is_before(&self, claimed: Claimed, stray: &Stray) -> Result<bool, JournalError> {
+    fn is_before(&self, tx: &Tx<'_>, claimed: Claimed, stray: &Stray) -> Result<bool, JournalError> {
         match stray.serial {
             Some(next) => Ok(claimed.serial < next),
             None if claimed.at <= stray.received_at || crate::platform::clock::now_ms() < claimed.at => Ok(true),
-            None => doubts::was_clock_set_back(&self.connection, claimed.session, claimed.serial, claimed.at),
+            None => doubts::was_clock_set_back(tx.connection, claimed.session, claimed.serial, claimed.at),
         }
-    }
-
-    /// Parts whose numbers end in the reference, and that may go to one of these numbers. There is one in each 65,536: where
-    /// there are many, the messages are looked up by their number, as soon as they are read.
-    fn with_reference(&self, reference: u16, numbers: [u64; 2]) -> Vec<i64> {
-        let (reference, campaigns) = (i64::from(reference), &self.books.campaigns);
-        let end = campaigns.last().map_or(0, |campaign| campaign.end_id);
-        let mut table = self.rivals.borrow_mut();
-        if end <= MANY_PARTS || table.is_full() {
-            return (reference..end).step_by(REFERENCES as usize).collect();
-        }
-        let mut found = Vec::new();
-        if !table.has_all_of(campaigns.len()) {
-            for campaign in campaigns {
-                if campaign.first_id < campaign.end_id && !table.has(campaign.first_id, campaign.end_id) {
-                    let next = campaign.first_id + (reference - campaign.first_id).rem_euclid(REFERENCES);
-                    found.extend((next..campaign.end_id).step_by(REFERENCES as usize));
-                }
-            }
-        }
-        for number in numbers {
-            for message in table.perhaps_to(number) {
-                let further = (reference - message).rem_euclid(REFERENCES);
-                if further < PARTS_MAX {
-                    found.push(message + further);
-                }
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-
-    /// Whether what went on a session carried a reference.
-    fn sends_reference(&self, session: i64) -> Result<bool, JournalError> {
-        let mut statement = self.connection.prepare_cached("SELECT sends_reference FROM session WHERE id = ?1")?;
-        let sends: Option<bool> = statement.query_row([session], |row| row.get(0)).optional()?;
-        Ok(sends == Some(true))
     }
 
     /// Writes down whose a stray receipt is, where that is news.
-    pub(in crate::journal) fn give(
+    pub(in crate::journal) fn record_match(
         &mut self,
+        tx: &mut Tx<'_>,
         stray: &Stray,
         judgement: Judgement,
         now: i64,
     ) -> Result<(), JournalError> {
         let Judgement { rule, owner, rivalled, names_number, facts } = judgement;
         if names_number {
-            self.note_numbers_fit()?;
+            self.note_numbers_fit(tx)?;
         }
         if stray.judged && (stray.rule, stray.owner) == (rule, owner) {
             if stray.rivalled != rivalled {
                 self.strays.note(stray.id, owner, rule, rivalled);
+            } else if stray.listed && !rule.may_change() {
+                // It was listed until it had been judged again.
+                self.unlist(tx, stray.id, true)?;
+                self.let_go(tx, stray.id, owner, rule);
+            } else if rule == Rule::None && !tx.late_answers {
+                return self.note_ownerless(tx, stray);
             }
             return Ok(());
+        }
+        if !stray.judged && rule == Rule::None {
+            return self.note_ownerless(tx, stray);
         }
         self.work.note(2);
         // What was just read of the owner's message is all that is known of it, and this receipt.
         let is_told = match (facts, owner) {
             (Some(facts), Some(owner)) if stray.owner.is_none() => {
-                self.books.touch_with_facts(facts, owner, (stray.is_final, stray.is_delivered));
+                tx.counts.touch_with_facts(facts, owner, (stray.is_final, stray.is_delivered));
                 true
             }
             _ => false,
@@ -488,18 +424,18 @@ impl Keeper {
         for (n, attempt) in [stray.owner, owner].into_iter().enumerate() {
             if let Some(attempt) = attempt {
                 if !is_told {
-                    self.books.touch_as_found(&self.connection, attempt.part())?;
+                    tx.counts.touch_as_found(tx.connection, attempt.part())?;
                 }
-                keys[2 + n] = self.note_matched(attempt)?;
+                keys[2 + n] = self.note_matched(tx, attempt)?;
             }
         }
-        self.match_later(stray.id, owner, rule, now)?;
+        self.match_later(tx, stray.id, owner, rule, now)?;
         if stray.is_final && stray.owner != owner {
             // Later ones with the same id mean another attempt, now that one has its final receipt, or has it no more.
             for n in (0..keys.len()).filter(|&n| !keys[..n].contains(&keys[n])) {
                 if let Some(key) = keys[n] {
                     self.to_judge.all(self.strays.alike_after(key, stray));
-                    self.take_up_those_after(key, stray)?;
+                    self.take_up_those_after(tx, key, stray)?;
                 }
             }
         }
@@ -507,23 +443,36 @@ impl Keeper {
             if let Some(attempt) = attempt
                 && self.doubts.has(attempt)
             {
-                self.name_doubt(attempt, stray.marks.numbers, id.filter(|_| rule == Rule::Doubt))?;
+                let was_named = self.doubts.is_named(attempt);
+                let place = self.name_doubt(tx, attempt, stray.marks.numbers, id.filter(|_| rule == Rule::Doubt))?;
+                if let Some(place) = place
+                    && self.doubts.is_named(attempt) != was_named
+                {
+                    // It stands against others no more, or does so again.
+                    self.note_change(attempt, place, true);
+                }
             }
         }
         if rule.shows_ids() {
             self.note_ids_match();
         }
         match (stray.owner, owner) {
-            (None, Some(_)) => self.status.unmatched = self.status.unmatched.saturating_sub(1),
-            (Some(_), None) => self.status.unmatched += 1,
+            (None, Some(_)) => self.unmatched = self.unmatched.saturating_sub(1),
+            (Some(_), None) => self.unmatched += 1,
             _ => {}
         }
-        let in_table = rule.may_change();
-        // Only an answer that comes late can show a conjecture to be wrong.
-        if rule == Rule::Exact || (!in_table && !self.late_answers_may_come()) {
-            self.strays.forget(stray.id);
-        } else {
-            self.strays.note(stray.id, owner, rule, rivalled);
+        match rule {
+            Rule::None => self.note_ownerless(tx, stray)?,
+            rule if rule.may_change() => {
+                self.strays.note(stray.id, owner, rule, rivalled);
+                if !stray.listed {
+                    list(tx, stray.id)?;
+                }
+            }
+            _ => {
+                self.let_go(tx, stray.id, owner, rule);
+                self.unlist(tx, stray.id, stray.listed)?;
+            }
         }
         if let Some(only) = stray.rivalled {
             // What stood against this one stands against those that fit the same attempt no more.
@@ -531,18 +480,49 @@ impl Keeper {
                 self.to_judge.all(self.strays.rivalled_with(number, only));
             }
         }
-        if !in_table {
-            self.connection.prepare_cached("DELETE FROM stray WHERE receipt = ?1")?.execute([stray.id])?;
-        } else if stray.judged {
-            self.connection.prepare_cached("INSERT OR IGNORE INTO stray (receipt) VALUES (?1)")?.execute([stray.id])?;
+        Ok(())
+    }
+
+    /// Forgets a receipt that a rule matched for good: only an answer that comes late can show a conjecture to be wrong.
+    fn let_go(&mut self, tx: &Tx<'_>, receipt: i64, owner: Option<Attempt>, rule: Rule) {
+        if rule == Rule::Exact || !tx.late_answers {
+            self.strays.forget(receipt);
+        } else {
+            self.strays.note(receipt, owner, rule, None);
+        }
+    }
+
+    /// Takes a receipt out of table `stray`, where it stands there or may.
+    fn unlist(&self, tx: &Tx<'_>, receipt: i64, is_listed: bool) -> Result<(), JournalError> {
+        if is_listed || self.strays.has_old_rows() {
+            tx.connection.prepare_cached("DELETE FROM stray WHERE receipt = ?1")?.execute([receipt])?;
         }
         Ok(())
     }
 
+    /// A receipt was found to have no owner, and that is written down. Unless a late answer may bring its id, or an attempt in doubt
+    /// went to a number that it names, it is so for good.
+    fn note_ownerless(&mut self, tx: &Tx<'_>, stray: &Stray) -> Result<(), JournalError> {
+        self.work.note(1);
+        if !tx.late_answers && !self.doubts.may_be_to(stray.marks.numbers) {
+            self.strays.forget(stray.id);
+            return self.unlist(tx, stray.id, stray.listed);
+        }
+        self.strays.note(stray.id, None, Rule::None, None);
+        if tx.late_answers {
+            self.note_kept_for_late(tx, stray.id)?;
+        }
+        if stray.listed { Ok(()) } else { list(tx, stray.id) }
+    }
+
     /// The message of an attempt has from now on a stored state, and receipts that are not all stored under its own number.
     /// Returns its id.
-    pub(in crate::journal) fn note_matched(&mut self, attempt: Attempt) -> Result<Option<IdKey>, JournalError> {
-        let mut statement = self.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
+    pub(in crate::journal) fn note_matched(
+        &mut self,
+        tx: &Tx<'_>,
+        attempt: Attempt,
+    ) -> Result<Option<IdKey>, JournalError> {
+        let mut statement = tx.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
         let mut rows = statement.query([attempt.0])?;
         if let Some(row) = rows.next()?
             && let Ok(Some(id)) = row.get_ref(0)?.as_str_or_null()
@@ -558,11 +538,16 @@ impl Keeper {
     }
 
     /// The state of a plain message some of whose receipts are stored already.
-    pub(in crate::journal) fn plain_state(&self, attempt: Attempt, was_final: bool) -> Result<State, JournalError> {
+    pub(in crate::journal) fn plain_state(
+        &self,
+        tx: &Tx<'_>,
+        attempt: Attempt,
+        was_final: bool,
+    ) -> Result<State, JournalError> {
         if !was_final {
             return Ok(State::Accepted);
         }
-        let state: Option<Option<i64>> = self
+        let state: Option<Option<i64>> = tx
             .connection
             .prepare_cached("SELECT state FROM receipt WHERE id = ?1")?
             .query_row([attempt.receipt(0)], |row| row.get(0))

@@ -1,9 +1,11 @@
 //! Receipts without an owner, and those whose owner is conjectured and may yet turn out to be another: kept until their
 //! answer comes, until what they wait for has happened, or for good.
 //!
-//! In memory are so many of them, by every spelling of their id and by the numbers in them; table `stray` lists all. What
-//! comes while as many wait as are remembered is left to the table, and read back once nothing is outstanding of what it
-//! may belong to (module `left_out`).
+//! In memory are so many of them, by every spelling of their id and by the numbers in them. Table `stray` lists those that were
+//! judged and may be judged otherwise yet; those that were not judged are known by their numbers, which are below a noted one
+//! ([`JUDGED_TO`]). What comes while as many wait as are remembered is read back once nothing is outstanding of what it may
+//! belong to (module `unmatched_overflow`). What belongs to nobody, and to which no attempt in doubt went, has no owner for good:
+//! it is neither remembered nor listed.
 
 use super::doubts::{self, ANY_TIME, Place};
 use super::reread;
@@ -11,7 +13,10 @@ use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::{IdKey, Ids};
 use crate::journal::model::id_spelling::in_other_radix;
 use crate::journal::model::key::Attempt;
-use crate::journal::model::outstanding::Generations;
+use crate::journal::model::outstanding::Outstanding;
+use crate::journal::model::rule::Rule;
+use crate::journal::store::assignment::Assigned;
+use crate::journal::store::notes::{note, set_note};
 use crate::message::address::Destination;
 use crate::wire::Tlvs;
 use crate::wire::tlv::Tag;
@@ -22,72 +27,15 @@ use std::collections::{BTreeSet, VecDeque};
 /// Stray receipts that are remembered, 0.4 KB each. Those that wait for an answer come before those that were judged.
 pub const STRAYS_MAX: usize = 100_000;
 
+/// The note how far receipts were judged: down to this number, those with lower ones (they fall) were not.
+const JUDGED_TO: &str = "receipts_judged_to";
+
 /// Where one receipt turns out to be about another attempt, so many later ones with its id are judged anew.
 const ALIKE_MAX: usize = 64;
 
 /// Where another message may be meant, receipts to one number are tried for so many of the attempts that they fit: what
 /// stands against one stands against all, as a rule.
 const RIVALLED_MAX: usize = 100;
-
-/// How a receipt was matched; the numbers stand in the journal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Rule {
-    /// Not at all.
-    None = 0,
-    /// The exact id of the account.
-    Exact = 1,
-    /// The same id in another case, radix or padding.
-    Equivalent = 2,
-    /// An echoed user_message_reference, with the destination.
-    Reference = 3,
-    /// The one attempt in doubt that it fits.
-    Doubt = 4,
-    /// The operator said so.
-    Operator = 5,
-    /// Several fit: not guessed.
-    Ambiguous = 6,
-    /// It is no receipt, but what the SMSC answered to a query_sm.
-    Query = 7,
-    /// The exact id of the account, in the text; what the TLV receipted_message_id holds leads nowhere.
-    TextExact = 8,
-    /// As `TextExact`, in another case, radix or padding.
-    TextEquivalent = 9,
-    /// The exact id alone: the receipt names another number, as receipts of this account always have so far.
-    IdAlone = 10,
-    /// Not at all: it has the exact id of a message to another number than it names.
-    OtherNumber = 11,
-}
-
-impl Rule {
-    /// The rule with this number in the journal.
-    pub fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Exact,
-            2 => Self::Equivalent,
-            3 => Self::Reference,
-            4 => Self::Doubt,
-            5 => Self::Operator,
-            6 => Self::Ambiguous,
-            7 => Self::Query,
-            8 => Self::TextExact,
-            9 => Self::TextEquivalent,
-            10 => Self::IdAlone,
-            11 => Self::OtherNumber,
-            _ => Self::None,
-        }
-    }
-
-    /// Whether what it decided may yet be decided otherwise when more is known: such receipts stand in table `stray`.
-    pub fn may_change(self) -> bool {
-        matches!(self, Self::None | Self::Ambiguous | Self::Doubt | Self::IdAlone | Self::OtherNumber)
-    }
-
-    /// Whether it shows that the ids of the account's receipts are those of its answers.
-    pub fn shows_ids(self) -> bool {
-        matches!(self, Self::Exact | Self::Equivalent | Self::TextExact | Self::TextEquivalent | Self::IdAlone)
-    }
-}
 
 /// A receipt that waits.
 #[derive(Clone, Debug)]
@@ -112,6 +60,8 @@ pub struct Stray {
     pub rule: Rule,
     /// Rules 2 to 4 were tried.
     pub judged: bool,
+    /// Table `stray` has it.
+    pub listed: bool,
     /// It fits this attempt, and a message to its number may be meant as well.
     pub rivalled: Option<Attempt>,
 }
@@ -148,6 +98,7 @@ pub struct Fingerprint {
 
 /// All of them, those that were judged also by what bears upon them. Receipts are found in the order in which they came:
 /// their numbers fall, so that minus the number stands in each key.
+/// One thing: the same receipts by each key by which they are looked up, which only change together.
 #[derive(Debug, Default)]
 pub struct Strays {
     /// In boxes: a table of what comes and goes doubles once, with all the room that is in it.
@@ -158,6 +109,8 @@ pub struct Strays {
     waiting_count: usize,
     /// Those that were judged.
     judged: BTreeSet<i64>,
+    /// Of these, those that were found to have no owner.
+    ownerless: BTreeSet<i64>,
     /// Of these, by pool and by the serial that came next when they came.
     by_serial: BTreeSet<(u64, i64, i64)>,
     /// Those of which that is not known: by pool and time.
@@ -169,12 +122,18 @@ pub struct Strays {
     /// By number and the attempt that they fit.
     rivalled: BTreeSet<(u64, Attempt, i64)>,
     left_out: Option<LeftOut>,
+    /// Those that were to be judged for the first time, and cannot be yet.
+    set_aside: BTreeSet<i64>,
+    /// See [`JUDGED_TO`]; `None`: an older program did not note it, and every receipt that was not judged is listed.
+    judged_to: Option<i64>,
+    /// Table `stray` has receipts that were not judged: an older program listed those, too.
+    has_old_rows: bool,
     /// How many are remembered.
     max: usize,
     next_id: i64,
 }
 
-/// Receipts in table `stray` that were not judged and are not remembered.
+/// Receipts that were not judged and are not remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct LeftOut {
     /// All of them have this number or a lower one (numbers fall).
@@ -208,12 +167,21 @@ fn spelled(ids: &Ids, id: &[u8]) -> (IdKey, [u64; 3]) {
     (key, [key.folded, hash(hex), hash(decimal)])
 }
 
-/// See [`Fingerprint`]. `text_id`: the id in the text, where `id` is another one in the TLV.
-pub fn fingerprint(ids: &Ids, id: &[u8], text_id: &[u8], addresses: [&str; 2], tlvs: &[u8]) -> Fingerprint {
+/// The numbers in addresses, as [`Fingerprint::numbers`].
+pub fn numbers_in(addresses: [&str; 2]) -> [u64; 2] {
+    addresses.map(|address| Destination::parse(address).map_or(0, |number| number.key()))
+}
+
+/// See [`Fingerprint`]. `text_id`: the id in the text, where `id` is another one in the TLV. `numbers`: those in the addresses.
+pub fn fingerprint(
+    ids: &Ids,
+    (id, text_id): (&[u8], &[u8]),
+    addresses: [&str; 2],
+    numbers: [u64; 2],
+    tlvs: &[u8],
+) -> Fingerprint {
     let (key, spellings) = spelled(ids, id);
     let text = (!text_id.is_empty()).then(|| spelled(ids, text_id));
-    let number = |address: &str| Destination::parse(address).map_or(0, |number| number.key());
-    let numbers = addresses.map(number);
     Fingerprint {
         key,
         text_key: text.map(|text| text.0),
@@ -226,29 +194,40 @@ pub fn fingerprint(ids: &Ids, id: &[u8], text_id: &[u8], addresses: [&str; 2], t
 }
 
 impl Strays {
-    /// Reads the newest `max` of table `stray`: what was judged into memory, the rest is left to the table for now.
+    /// Reads the newest `max` of table `stray`: what was judged into memory; what was not judged is left out for now.
     pub fn load(connection: &Connection, ids: &Ids, max: usize) -> Result<Self, JournalError> {
-        let next_id: i64 =
-            connection.query_row("SELECT coalesce(min(min(id), 0), 0) - 1 FROM receipt", [], |row| row.get(0))?;
-        let mut strays = Self { next_id, max, ..Self::default() };
+        let judged_to: Option<i64> = note(connection, JUDGED_TO)?.and_then(|to| to.parse().ok());
+        let lowest: i64 =
+            connection.query_row("SELECT coalesce(min(min(id), 0), 0) FROM receipt", [], |row| row.get(0))?;
+        // A number that was given counts as judged, also where its receipt is there no more.
+        let next_id = lowest.min(judged_to.unwrap_or_default()) - 1;
+        let mut strays = Self { next_id, max, judged_to, ..Self::default() };
         let mut statement =
             connection.prepare(&reread::select_strays("SELECT receipt FROM stray ORDER BY receipt LIMIT ?1"))?;
         let mut rows = statement.query([max as i64])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
             count += 1;
-            let stray = reread::stray_of(row, ids)?;
+            let stray = reread::stray_of(row, ids, judged_to, true)?;
             if !stray.judged {
                 // Its answer may have come since.
+                strays.has_old_rows = true;
                 strays.leave_out(stray.id, 0);
                 continue;
             }
             strays.add(stray);
         }
-        if count >= max {
-            // There are older ones that may not be judged either.
-            let oldest = strays.left_out.map_or(next_id + 1, |left_out| left_out.last);
-            strays.left_out = Some(LeftOut { first: -1, last: oldest, generation: 0 });
+        match judged_to {
+            Some(to) if next_id + 1 < to => {
+                strays.left_out = Some(LeftOut { first: to - 1, last: next_id + 1, generation: 0 });
+            }
+            None if count >= max => {
+                // There are older ones that may not be judged either.
+                strays.has_old_rows = true;
+                let oldest = strays.left_out.map_or(next_id + 1, |left_out| left_out.last);
+                strays.left_out = Some(LeftOut { first: -1, last: oldest, generation: 0 });
+            }
+            _ => {}
         }
         Ok(strays)
     }
@@ -262,7 +241,7 @@ impl Strays {
     /// Remembers a stray receipt, or leaves it to the table.
     pub fn add(&mut self, stray: Stray) {
         if !stray.judged {
-            if self.waiting_count >= self.max {
+            if self.is_full_of_waiting() {
                 self.leave_out(stray.id, stray.generation);
                 return;
             }
@@ -289,6 +268,9 @@ impl Strays {
     fn enter(&mut self, stray: &Stray) {
         let at = -stray.id;
         self.judged.insert(at);
+        if stray.rule == Rule::None {
+            self.ownerless.insert(at);
+        }
         for pool in distinct(&stray.marks.pools) {
             match stray.serial {
                 Some(next) => self.by_serial.insert((pool, next, at)),
@@ -315,6 +297,9 @@ impl Strays {
     fn leave(&mut self, stray: &Stray) {
         let at = -stray.id;
         self.judged.remove(&at);
+        if stray.rule == Rule::None {
+            self.ownerless.remove(&at);
+        }
         for pool in distinct(&stray.marks.pools) {
             match stray.serial {
                 Some(next) => self.by_serial.remove(&(pool, next, at)),
@@ -337,10 +322,11 @@ impl Strays {
         }
     }
 
-    /// Forgets what is too much, those judged ones first that came first, and queue entries of what is forgotten already.
+    /// Forgets what is too much, and queue entries of what is forgotten already. Of those that were judged first what is
+    /// without an owner: the answer that brings the id of such a one is rare. Then those that came first.
     fn tidy(&mut self) {
         while self.all.len() > self.max
-            && let Some(&oldest) = self.judged.first()
+            && let Some(&oldest) = self.ownerless.first().or(self.judged.first())
         {
             self.forget(-oldest);
         }
@@ -356,14 +342,19 @@ impl Strays {
         (left_out.last, left_out.generation) = (id, generation);
     }
 
+    /// Whether as many wait as are remembered.
+    pub fn is_full_of_waiting(&self) -> bool {
+        self.waiting_count >= self.max
+    }
+
     /// Whether some are left to the table.
     pub fn has_left_out(&self) -> bool {
         self.left_out.is_some()
     }
 
     /// What was left to the table, once nothing is outstanding of what it may belong to.
-    pub fn left_out(&self, generations: &Generations) -> Option<LeftOut> {
-        self.left_out.filter(|left_out| generations.is_drained(left_out.generation))
+    pub fn left_out(&self, outstanding: &Outstanding) -> Option<LeftOut> {
+        self.left_out.filter(|left_out| outstanding.is_drained(left_out.generation))
     }
 
     /// What is left to the table waits for the attempts of this generation, too.
@@ -381,6 +372,40 @@ impl Strays {
                 self.left_out = None;
             }
         }
+    }
+
+    /// This one was to be judged for the first time, and cannot be yet.
+    pub fn set_aside(&mut self, id: i64) {
+        if self.all.get(&id).is_some_and(|stray| !stray.judged) {
+            self.set_aside.insert(id);
+        }
+    }
+
+    /// Whether table `stray` may have a receipt that is not known to be listed.
+    pub fn has_old_rows(&self) -> bool {
+        self.has_old_rows
+    }
+
+    /// See [`JUDGED_TO`].
+    pub fn judged_to(&self) -> Option<i64> {
+        self.judged_to
+    }
+
+    /// Notes how far receipts are judged, for the sender that starts next.
+    pub fn note_judged(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        while let Some((_, id)) = self.waiting.front()
+            && self.all.get(id).is_none_or(|stray| stray.judged)
+        {
+            self.waiting.pop_front();
+        }
+        let waiting = self.waiting.front().map(|(_, id)| *id);
+        let oldest = [waiting, self.set_aside.last().copied(), self.left_out.map(|left_out| left_out.first)];
+        let judged_to = oldest.into_iter().flatten().max().unwrap_or(self.next_id) + 1;
+        if self.judged_to != Some(judged_to) {
+            set_note(connection, JUDGED_TO, Some(&judged_to.to_string()))?;
+            self.judged_to = Some(judged_to);
+        }
+        Ok(())
     }
 
     /// How many are remembered.
@@ -402,6 +427,7 @@ impl Strays {
             self.leave(&stray);
         } else {
             self.waiting_count -= 1;
+            self.set_aside.remove(&id);
         }
         for spelling in stray.marks.all_spellings() {
             self.by_spelling.remove(&(spelling, -id));
@@ -431,18 +457,28 @@ impl Strays {
             self.leave(&stray);
         } else {
             self.waiting_count -= 1;
+            self.set_aside.remove(&id);
         }
         (stray.owner, stray.rule, stray.judged, stray.rivalled) = (owner, rule, true, rivalled);
+        stray.listed = rule.may_change();
         self.enter(&stray);
         self.all.insert(id, stray);
         self.tidy();
     }
 
+    /// Notes whose the operator said that a receipt is.
+    pub fn note_assigned(&mut self, assigned: &Assigned) {
+        self.note(assigned.receipt, Some(assigned.to), Rule::Operator, None);
+        if let Some(stray) = self.all.get_mut(&assigned.receipt) {
+            stray.listed = assigned.is_listed;
+        }
+    }
+
     /// The next receipt that has waited until nothing is outstanding of what it may belong to.
-    pub fn next_drained(&mut self, generations: &Generations) -> Option<i64> {
+    pub fn next_drained(&mut self, outstanding: &Outstanding) -> Option<i64> {
         while let Some(&(generation, id)) = self.waiting.front() {
             let is_settled = self.all.get(&id).is_none_or(|stray| stray.judged);
-            if !is_settled && !generations.is_drained(generation) {
+            if !is_settled && !outstanding.is_drained(generation) {
                 return None;
             }
             self.waiting.pop_front();
@@ -454,9 +490,9 @@ impl Strays {
     }
 
     /// Whether a receipt has waited long enough.
-    pub fn has_drained(&self, generations: &Generations) -> bool {
-        self.waiting.front().is_some_and(|&(generation, _)| generations.is_drained(generation))
-            || self.left_out(generations).is_some()
+    pub fn has_drained(&self, outstanding: &Outstanding) -> bool {
+        self.waiting.front().is_some_and(|&(generation, _)| outstanding.is_drained(generation))
+            || self.left_out(outstanding).is_some()
     }
 
     /// Receipts that name exactly this id and came when an attempt of that generation was outstanding.

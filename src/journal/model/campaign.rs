@@ -2,10 +2,8 @@
 //! again.
 
 use super::state::{Awaited, ReceiptsFor};
-use crate::journal::error::JournalError;
 use crate::message::fields::SubmitFields;
 use crate::message::text::{Concat, DefaultAlphabet};
-use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 /// What to do with an attempt in doubt.
@@ -61,6 +59,9 @@ impl Via {
 pub struct CampaignOptions {
     /// Column of the destinations.
     pub to_column: String,
+    /// The sheet of a spreadsheet; `None`: the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// The template that makes the text; `None`: the text column, literally.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -83,12 +84,33 @@ pub struct CampaignOptions {
     /// Send to a number as often as it stands in the file.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_duplicates: bool,
+    /// Where numbers without a country code are of: two letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// `strict` or `any`: which numbers are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<String>,
+    /// `first` or `all`: what is done with several numbers in one cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub several_numbers: Option<String>,
     /// Leave out numbers that another campaign sent to within this time before the import, as in `24h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_sent_within: Option<String>,
     /// `auto`, `gsm7` or `ucs2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alphabet: Option<String>,
+    /// `punctuation` or `all`: what texts are made GSM 7-bit with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transliterate: Option<String>,
+    /// `auto`, `tr`, `es` or `pt`: which national language shift tables texts may be written with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift_tables: Option<String>,
+    /// Shown at once and not kept: class 0.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub flash: bool,
+    /// SMS that a text may come to, where that is not 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_parts: Option<u8>,
     /// How long texts travel.
     #[serde(skip_serializing_if = "is_default")]
     pub concat: Concat,
@@ -108,15 +130,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl CampaignOptions {
-    /// The options as they stand in the journal. What cannot be read is an error that names `whose` they are: a default in
-    /// its place could send again what is in doubt.
-    pub fn stored(json: &str, whose: impl FnOnce() -> String) -> Result<Self, JournalError> {
-        serde_json::from_str(json).map_err(|error| {
-            let words = "a newer smppost may have written them, or somebody else";
-            JournalError::Inconsistent(format!("the options of {} cannot be read ({error}): {words}", whose()))
-        })
-    }
-
     /// Characters that a sender may have; a number may always have 15 digits.
     pub fn sender_length_max(&self) -> usize {
         self.max_sender_length.map_or(crate::message::address::SENDER_CHARACTERS_MAX, usize::from)
@@ -170,39 +183,6 @@ impl CampaignOptions {
 /// An option of the command line by its name here.
 fn option(name: &str) -> String {
     format!("--{}", if name == "fields" { "field".to_owned() } else { name.replace('_', "-") })
-}
-
-/// The options of the campaign of that name.
-pub fn options(connection: &Connection, name: &str) -> Result<CampaignOptions, JournalError> {
-    let options: String =
-        connection.query_row("SELECT options FROM campaign WHERE name = ?1", [name], |row| row.get(0))?;
-    serde_json::from_str(&options)
-        .map_err(|error| JournalError::Inconsistent(format!("the options of campaign {name}: {error}")))
-}
-
-/// The first line of a campaign whose message carries optional parameters; `Some(0)`: the campaign's options do.
-pub fn line_with_tlvs(connection: &Connection, name: &str) -> Result<Option<i64>, JournalError> {
-    let (options, first, end): (String, i64, i64) =
-        connection.query_row("SELECT options, first_id, end_id FROM campaign WHERE name = ?1", [name], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
-    let named = r#""tlvs":"#;
-    let added: bool = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM campaign_field f JOIN campaign c ON c.id = f.campaign_id
-                         WHERE c.name = ?1 AND instr(f.fields, ?2) > 0)",
-        (name, named),
-        |row| row.get(0),
-    )?;
-    if added || options.contains(named) {
-        return Ok(Some(0));
-    }
-    Ok(connection
-        .query_row(
-            "SELECT line FROM message WHERE id >= ?1 AND id < ?2 AND instr(fields, ?3) > 0 LIMIT 1",
-            (first, end, named),
-            |row| row.get(0),
-        )
-        .optional()?)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A part that is to be sent, encoded but for its sequence number.
+/// Many fields, since it is copied from the feeder to the socket and each is looked at on the way.
 #[derive(Clone, Debug)]
 pub struct Item {
     /// The attempt that sending it will be.
@@ -28,8 +29,13 @@ pub struct Item {
     pub part: u8,
     /// How many parts the message has.
     pub parts: u8,
+    /// SMS that it makes: more than one where the SMSC does the splitting.
+    pub sms: u8,
     /// How many tries the SMSC has refused for reasons other than throttling.
     pub refused: u8,
+    /// Other parts of its message went already, or may have, and no try of this one can have: without it the message would stay
+    /// in pieces.
+    pub completes: bool,
     /// Its PDU holds a user_message_reference that the operator gave.
     pub has_reference: bool,
     /// From this moment on, in milliseconds since 1970, a time in its PDU has passed, and it is not sent any more.
@@ -187,7 +193,7 @@ pub struct ReceiptEvent {
     pub message_id: Range<u32>,
     /// The id in its text, where that is another one than the TLV's; empty: none.
     pub text_id: Range<u32>,
-    /// The state that it tells; `None`: not told, or not understood.
+    /// The state in it; `None`: there is none, or it is not understood.
     pub state: Option<MessageState>,
     /// Whether nothing more is to come.
     pub is_final: bool,

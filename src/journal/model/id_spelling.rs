@@ -6,7 +6,7 @@ const DECIMAL_DIGITS_MAX: usize = 39;
 /// Digits that 128 bits can have in hexadecimal.
 const HEX_DIGITS_MAX: usize = 32;
 
-/// What is left of an id when padding is: no blanks around it, no `0x`, no leading zeros. Its case is left alone.
+/// What is left of an id when padding is: no spaces around it, no `0x`, no leading zeros. Its case is left alone.
 pub fn bare(id: &[u8]) -> &[u8] {
     let id = id.trim_ascii();
     let id = match id {

@@ -7,19 +7,21 @@ use std::collections::VecDeque;
 
 /// Outstanding attempts by generation. A generation is what one transaction claimed.
 #[derive(Clone, Debug)]
-pub struct Generations {
+pub struct Outstanding {
     /// Number of the oldest generation that is counted.
     first: u32,
     counts: VecDeque<usize>,
+    /// Of all generations.
+    total: usize,
 }
 
-impl Default for Generations {
+impl Default for Outstanding {
     fn default() -> Self {
-        Self { first: 0, counts: VecDeque::from([0]) }
+        Self { first: 0, counts: VecDeque::from([0]), total: 0 }
     }
 }
 
-impl Generations {
+impl Outstanding {
     /// The newest generation.
     pub fn current(&self) -> u32 {
         self.first + (self.counts.len() - 1) as u32
@@ -32,8 +34,14 @@ impl Generations {
         self.current()
     }
 
+    /// How many attempts are claimed and have neither answer nor verdict.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
     /// So many attempts of the newest generation are outstanding from now on.
     pub fn claimed(&mut self, count: usize) {
+        self.total += count;
         if let Some(newest) = self.counts.back_mut() {
             *newest += count;
         }
@@ -41,6 +49,9 @@ impl Generations {
 
     /// An attempt is answered, in doubt or withdrawn.
     pub fn settled(&mut self, generation: u32) {
+        // One too many must not make it look as if for ever something were under way.
+        debug_assert!(self.total > 0);
+        self.total = self.total.saturating_sub(1);
         let at = generation.wrapping_sub(self.first) as usize;
         if let Some(count) = self.counts.get_mut(at) {
             debug_assert!(*count > 0);
@@ -70,22 +81,22 @@ mod tests {
 
     #[test]
     fn a_generation_is_drained_when_all_before_it_are() {
-        let mut generations = Generations::default();
-        assert!(generations.is_drained(generations.current()));
-        let a = generations.begin();
-        generations.claimed(2);
-        let b = generations.begin();
-        generations.claimed(1);
-        generations.settled(b);
-        assert!(!generations.is_drained(b) && !generations.is_drained(a));
-        let c = generations.begin();
-        assert!(!generations.is_drained(c));
-        generations.settled(a);
-        generations.settled(a);
-        assert!(generations.is_drained(a) && generations.is_drained(b) && generations.is_drained(c));
+        let mut outstanding = Outstanding::default();
+        assert!(outstanding.is_drained(outstanding.current()));
+        let a = outstanding.begin();
+        outstanding.claimed(2);
+        let b = outstanding.begin();
+        outstanding.claimed(1);
+        outstanding.settled(b);
+        assert!(!outstanding.is_drained(b) && !outstanding.is_drained(a));
+        let c = outstanding.begin();
+        assert!(!outstanding.is_drained(c));
+        outstanding.settled(a);
+        outstanding.settled(a);
+        assert!(outstanding.is_drained(a) && outstanding.is_drained(b) && outstanding.is_drained(c));
         // A new one begins each time, so that what was drained stays so.
-        let d = generations.begin();
-        generations.claimed(1);
-        assert!(generations.is_drained(c) && !generations.is_drained(d));
+        let d = outstanding.begin();
+        outstanding.claimed(1);
+        assert!(outstanding.is_drained(c) && !outstanding.is_drained(d));
     }
 }

@@ -2,19 +2,22 @@
 
 use super::chunk::{ClaimRun, Matches, claims, tries};
 use super::latency::Histogram;
+use super::page::{Gathered, Known};
+use super::series::{ACCEPTED, DELIVERED, SENT};
 use super::{CampaignSummary, JournalError, Stamp, campaign, rule_name, snapshot};
+use crate::journal::handle::Sql;
 use crate::journal::model::campaign::Receipts;
 use crate::journal::model::key::{Attempt, Outcome, State};
 use crate::journal::query::campaign_report::{
-    CampaignReport, Doubt, Latency, Outstanding, Percentiles, Rejection, RuleCount, SaidReason, StatusCount, Throughput,
+    CampaignReport, Doubt, Latency, Outstanding, Percentiles, RuleCount, StatusCount, Throughput,
 };
 use crate::journal::query::partial::sent_in_part;
 use crate::journal::query::receipt_kinds::{ABANDONED, Kinds};
 use crate::journal::query::receipt_pattern::{possible_duplicates, receipts_only_for};
-use crate::journal::store::history::{message_of, stored_state};
+use crate::journal::query::rejections::Rejections;
 use crate::journal::store::names::Names;
 use hashbrown::HashMap;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 /// Parts whose facts are read in one snapshot: some 50 ms.
 const CHUNK_PARTS: i64 = 50_000;
@@ -22,174 +25,67 @@ const CHUNK_PARTS: i64 = 50_000;
 const CHUNK_STATES: i64 = 500_000;
 /// Lines shown of what is in doubt.
 const DOUBTS_SHOWN: usize = 10;
-/// What an SMSC says beside statuses is told apart up to so many different words, and of each status so many are told.
-const REASONS_MAX: usize = 1_000;
-const REASONS_TOLD: usize = 20;
 /// A longer silence between two claims is a pause, not sending.
 const PAUSE_MS: i64 = 60_000;
 /// Rules by which receipts are matched, numbered from 0.
 const RULES: usize = 12;
 
 /// Reads the report of the campaign of that name.
-pub fn campaign_report(connection: &Connection, name: &str) -> Result<CampaignReport, JournalError> {
+pub fn campaign_report(journal: &dyn Sql, name: &str) -> Result<CampaignReport, JournalError> {
+    report(journal.connection(), name, None)
+}
+
+/// The same, and what a page shows besides, gathered in the same pass.
+pub(super) fn report(
+    connection: &Connection,
+    name: &str,
+    page: Option<&mut Gathered<'_>>,
+) -> Result<CampaignReport, JournalError> {
     let summary = campaign(connection, name)?;
-    let mut scan = Scan::new(connection, &summary);
-    if summary.first_sent_at.is_some() || summary.counts.of(State::Queued) < summary.messages {
+    let is_for_page = page.is_some();
+    let mut scan = Scan::new(connection, &summary, page);
+    if is_for_page || summary.first_sent_at.is_some() || summary.counts.of(State::Queued) < summary.messages {
         scan.run()?;
     }
     let doubts = if summary.counts.of(State::InDoubt) > 0 { doubts(connection, &summary)? } else { Vec::new() };
     scan.into_report(doubts)
 }
 
-/// Only the rejected messages by what the SMSC said, for a summary that need not know more.
-pub fn rejections(connection: &Connection, summary: &CampaignSummary) -> Result<Vec<Rejection>, JournalError> {
-    let mut tally = Rejections::default();
-    let mut from = summary.first_id;
-    while from < summary.end_id {
-        let end = (from + CHUNK_STATES).min(summary.end_id);
-        let snapshot = snapshot(connection)?;
-        let mut statement = snapshot.prepare_cached(
-            "SELECT attempt, command_status FROM answer WHERE attempt >= ?1 AND attempt < ?2 AND outcome = 2
-              ORDER BY attempt",
-        )?;
-        let mut rows = statement.query(Attempt::range(from, end))?;
-        while let Some(row) = rows.next()? {
-            tally.add(connection, summary, Attempt(row.get(0)?), row.get(1)?)?;
-        }
-        from = end;
-    }
-    tally.finish(connection)
-}
-
-/// The rejected messages, counted by the last answer that rejected one of their parts.
-#[derive(Debug, Default)]
-struct Rejections {
-    /// The message looked at, where it ends, what it was rejected with so far, and at which attempt.
-    current: Option<(i64, i64, u32, Attempt)>,
-    counts: HashMap<u32, i64>,
-    /// Whether the SMSC says anything beside statuses; `None`: not looked yet.
-    has_reasons: Option<bool>,
-    /// What it said, by status.
-    reasons: HashMap<u32, HashMap<String, i64>>,
-    reasons_known: usize,
-}
-
-impl Rejections {
-    fn add(
-        &mut self,
-        connection: &Connection,
-        summary: &CampaignSummary,
-        attempt: Attempt,
-        status: u32,
-    ) -> Result<(), JournalError> {
-        let part = attempt.part();
-        if let Some((_, end, last, at)) = &mut self.current
-            && part < *end
-        {
-            (*last, *at) = (status, attempt);
-            return Ok(());
-        }
-        self.close(connection)?;
-        // Where every message has one part, its number is the part's.
-        let (message, parts) = match summary.messages == summary.parts {
-            true => (part, 1),
-            false => message_of(connection, part)?.unwrap_or((part, 1)),
-        };
-        self.current = Some((message, message + i64::from(parts), status, attempt));
-        Ok(())
-    }
-
-    fn close(&mut self, connection: &Connection) -> Result<(), JournalError> {
-        let Some((message, end, status, attempt)) = self.current.take() else { return Ok(()) };
-        let counts = match stored_state(connection, message)?.unwrap_or(State::Rejected) {
-            State::Rejected => true,
-            // Some parts were taken; a rejected one may have been, too, when it was tried again.
-            State::PartlyDelivered | State::Failed => is_still_rejected(connection, message, end)?,
-            _ => false,
-        };
-        if counts {
-            *self.counts.entry(status).or_default() += 1;
-            self.note_reason(connection, status, attempt)?;
-        }
-        Ok(())
-    }
-
-    fn note_reason(&mut self, connection: &Connection, status: u32, attempt: Attempt) -> Result<(), JournalError> {
-        let has_reasons = match self.has_reasons {
-            Some(has_reasons) => has_reasons,
-            None => connection.query_row("SELECT EXISTS (SELECT 1 FROM answer_tlv)", [], |row| row.get(0))?,
-        };
-        self.has_reasons = Some(has_reasons);
-        if !has_reasons {
-            return Ok(());
-        }
-        let said: Option<String> = connection
-            .prepare_cached("SELECT reason FROM answer_tlv WHERE attempt = ?1")?
-            .query_row([attempt.0], |row| row.get(0))
-            .optional()?
-            .flatten();
-        let Some(mut said) = said else { return Ok(()) };
-        let known = self.reasons.entry(status).or_default();
-        if !known.contains_key(&said) {
-            if self.reasons_known >= REASONS_MAX {
-                said = "(others)".into();
-            } else {
-                self.reasons_known += 1;
-            }
-        }
-        *known.entry(said).or_default() += 1;
-        Ok(())
-    }
-
-    fn finish(mut self, connection: &Connection) -> Result<Vec<Rejection>, JournalError> {
-        self.close(connection)?;
-        let mut counts: Vec<_> = self.counts.into_iter().collect();
-        counts.sort_unstable_by_key(|&(status, messages)| (-messages, status));
-        let told = counts.into_iter().map(|(status, messages)| {
-            let said = self.reasons.remove(&status).unwrap_or_default().into_iter();
-            let mut reasons: Vec<_> = said.map(|(reason, messages)| SaidReason { reason, messages }).collect();
-            reasons.sort_unstable_by(|a, b| b.messages.cmp(&a.messages).then_with(|| a.reason.cmp(&b.reason)));
-            reasons.truncate(REASONS_TOLD);
-            Rejection { reasons, ..Rejection::new(status, messages) }
-        });
-        Ok(told.collect())
-    }
-}
-
-/// Whether the last answer for a part of a message rejected it.
-fn is_still_rejected(connection: &Connection, message: i64, end: i64) -> Result<bool, JournalError> {
-    let (from, to) = Attempt::range(message, end);
-    Ok(connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM answer a WHERE a.attempt >= ?1 AND a.attempt < ?2 AND a.outcome = 2
-                AND NOT EXISTS (SELECT 1 FROM answer b
-                                 WHERE b.attempt > a.attempt AND b.attempt < ((a.attempt >> 12) + 1) << 12))",
-        )?
-        .query_row([from, to], |row| row.get(0))?)
-}
-
 /// What is known of an attempt while its receipts are looked for.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
-    attempt: i64,
+pub(super) struct Seen {
+    pub(super) attempt: i64,
     /// When it was written, or, where it was never answered, claimed.
     sent_at: Option<i64>,
     answered_at: i64,
-    accepted: bool,
-    fate: Fate,
+    pub(super) accepted: bool,
+    pub(super) fate: Fate,
     /// What its last receipt says, where that is not final.
     so_far: Option<usize>,
 }
 
 /// What its final receipts say; delivered wins, else the last holds.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Fate {
+pub(super) enum Fate {
     Open,
     Delivered,
     Failed(usize),
 }
 
-struct Scan<'a> {
+impl Fate {
+    /// The state of a plain message whose only attempt came to this.
+    pub(super) fn state(self, accepted: bool) -> State {
+        match self {
+            Self::Delivered => State::Delivered,
+            Self::Failed(_) => State::Failed,
+            Self::Open if accepted => State::Accepted,
+            Self::Open => State::Rejected,
+        }
+    }
+}
+
+/// One thing: the sums of a single pass over a campaign, each of which is a row of the report.
+struct Scan<'a, 'p> {
     connection: &'a Connection,
     summary: &'a CampaignSummary,
     first_tries: Vec<ClaimRun>,
@@ -210,10 +106,11 @@ struct Scan<'a> {
     deliveries_ms: Histogram,
     claimed: Option<(i64, i64)>,
     sending_ms: i64,
+    page: Option<&'a mut Gathered<'p>>,
 }
 
-impl<'a> Scan<'a> {
-    fn new(connection: &'a Connection, summary: &'a CampaignSummary) -> Self {
+impl<'a, 'p> Scan<'a, 'p> {
+    fn new(connection: &'a Connection, summary: &'a CampaignSummary, page: Option<&'a mut Gathered<'p>>) -> Self {
         Self {
             connection,
             summary,
@@ -234,6 +131,7 @@ impl<'a> Scan<'a> {
             deliveries_ms: Histogram::new(),
             claimed: None,
             sending_ms: 0,
+            page,
         }
     }
 
@@ -255,7 +153,18 @@ impl<'a> Scan<'a> {
             self.receipts(&snapshot, from, end)?;
             self.abandoned(&snapshot, from, end)?;
             self.assumed(&snapshot, from, end)?;
-            self.attempts -= never_left(&snapshot, from, end)?;
+            for attempt in never_left(&snapshot, from, end)? {
+                self.attempts -= 1;
+                let claimed_at = self.claimed_at(attempt);
+                if let (Some(page), Some(at)) = (&mut self.page, claimed_at) {
+                    page.series.add(SENT, at, -1);
+                }
+            }
+            if let Some(page) = &mut self.page {
+                let unanswered = |attempt| self.unanswered.get(&attempt).map(|seen| seen.fate.state(seen.accepted));
+                let known = Known { seen: &self.seen, unanswered: &unanswered, claims: &self.first_tries };
+                page.messages(&snapshot, self.summary, (from, end), &known)?;
+            }
             drop(snapshot);
             self.settle();
             from = end;
@@ -265,7 +174,11 @@ impl<'a> Scan<'a> {
 
     fn count_claims(&mut self, from: i64, end: i64) {
         for run in &self.first_tries {
-            self.attempts += run.end.min(end) - run.first.max(from);
+            let parts = run.end.min(end) - run.first.max(from);
+            self.attempts += parts;
+            if let Some(page) = &mut self.page {
+                page.series.add(SENT, run.claimed_at, parts);
+            }
             if run.first < from {
                 continue;
             }
@@ -276,7 +189,11 @@ impl<'a> Scan<'a> {
             self.claimed = Some(self.claimed.map_or((at, at), |(first, _)| (first, at)));
         }
         for run in self.later_tries.iter().flatten() {
-            self.attempts += run.end.min(end) - run.first.max(from);
+            let parts = run.end.min(end) - run.first.max(from);
+            self.attempts += parts;
+            if let Some(page) = &mut self.page {
+                page.series.add(SENT, run.claimed_at, parts);
+            }
         }
     }
 
@@ -304,6 +221,9 @@ impl<'a> Scan<'a> {
                 self.rejections.add(self.connection, self.summary, attempt, status)?;
             }
             let accepted = outcome == Outcome::Accepted as i64;
+            if let Some(page) = self.page.as_mut().filter(|_| accepted) {
+                page.series.add(ACCEPTED, answered_at, 1);
+            }
             self.seen.push(Seen { attempt: attempt.0, sent_at, answered_at, accepted, fate: Fate::Open, so_far: None });
         }
         *self.statuses.entry(last.0).or_default() += last.1;
@@ -390,7 +310,7 @@ impl<'a> Scan<'a> {
             let answered = self.seen.binary_search_by_key(&attempt, |seen| seen.attempt).is_ok();
             if !answered && !self.unanswered.contains_key(&attempt) {
                 let index = self.failure(Some(ABANDONED), row.get_ref(1)?.as_str_or_null().unwrap_or(None));
-                self.failures.add(index);
+                self.failures.add(index, Attempt(attempt).part());
             }
         }
         Ok(())
@@ -425,6 +345,9 @@ impl<'a> Scan<'a> {
             return;
         }
         seen.fate = fate;
+        if let Some(page) = self.page.as_mut().filter(|_| fate == Fate::Delivered) {
+            page.series.add(DELIVERED, received_at, 1);
+        }
         if let (Fate::Delivered, Some(sent_at)) = (fate, seen.sent_at) {
             self.deliveries_ms.add(received_at - sent_at);
         }
@@ -453,10 +376,10 @@ impl<'a> Scan<'a> {
                 Fate::Open if seen.accepted => {
                     self.wait_for(Some(seen.answered_at));
                     if let Some(kind) = seen.so_far {
-                        self.so_far.add(kind);
+                        self.so_far.add(kind, Attempt(seen.attempt).part());
                     }
                 }
-                Fate::Failed(index) => self.failures.add(index),
+                Fate::Failed(index) => self.failures.add(index, Attempt(seen.attempt).part()),
                 Fate::Open | Fate::Delivered => {}
             }
         }
@@ -468,7 +391,7 @@ impl<'a> Scan<'a> {
         let mut statuses: Vec<_> = self.statuses.into_iter().filter(|&(_, attempts)| attempts > 0).collect();
         statuses.sort_unstable();
         let names = Names::load(self.connection)?;
-        let failures = self.failures.told(&names);
+        let failures = self.failures.in_words(&names);
         let asked = summary.receipts_asked == Receipts::All;
         let outstanding = if asked {
             Outstanding {
@@ -488,6 +411,9 @@ impl<'a> Scan<'a> {
             answer_ms: percentiles(&self.answers_ms, |ms| ms),
             delivery_s: percentiles(&self.deliveries_ms, |ms| ms as f64 / 1_000.0),
         };
+        if let Some(page) = self.page {
+            (page.answers, page.deliveries) = (self.answers_ms.bars(), self.deliveries_ms.bars());
+        }
         let (first, end) = (summary.first_id, summary.end_id);
         Ok(CampaignReport {
             sent_in_part: sent_in_part(self.connection, &summary)?,
@@ -497,7 +423,7 @@ impl<'a> Scan<'a> {
             statuses: statuses.into_iter().map(|(status, attempts)| StatusCount::new(status, attempts)).collect(),
             rejections: self.rejections.finish(self.connection)?,
             failures,
-            not_final: if asked { self.so_far.told(&names) } else { Vec::new() },
+            not_final: if asked { self.so_far.in_words(&names) } else { Vec::new() },
             doubts,
             outstanding_receipts: outstanding,
             latency,
@@ -513,7 +439,7 @@ impl<'a> Scan<'a> {
                 seconds_sending: self.sending_ms as f64 / 1_000.0,
                 parts_per_second_sending: rate(self.sending_ms),
             },
-            added_fields: crate::journal::store::added_fields::told(self.connection, summary.id)?,
+            added_fields: crate::journal::store::added_fields::of_campaign(self.connection, summary.id)?,
             runs: crate::journal::store::runs::of(self.connection, summary.id)?,
             summary,
         })
@@ -568,9 +494,10 @@ fn doubts(connection: &Connection, summary: &CampaignSummary) -> Result<Vec<Doub
     Ok(doubts)
 }
 
-/// How many attempts were claimed and then shown to have never left.
-fn never_left(snapshot: &Connection, from: i64, end: i64) -> Result<i64, JournalError> {
+/// The attempts that were claimed and then shown to have never left.
+fn never_left(snapshot: &Connection, from: i64, end: i64) -> Result<Vec<Attempt>, JournalError> {
     Ok(snapshot
-        .prepare_cached("SELECT count(*) FROM verdict WHERE attempt >= ?1 AND attempt < ?2 AND kind = 2")?
-        .query_row(Attempt::range(from, end), |row| row.get(0))?)
+        .prepare_cached("SELECT attempt FROM verdict WHERE attempt >= ?1 AND attempt < ?2 AND kind = 2")?
+        .query_map(Attempt::range(from, end), |row| row.get(0).map(Attempt))?
+        .collect::<Result<_, _>>()?)
 }

@@ -7,7 +7,10 @@ use crate::journal::store::runs::RunRow;
 use crate::wire::CommandStatus;
 use serde::Serialize;
 
-/// A campaign, told whole.
+/// So many examples are kept of each kind of trouble.
+pub(super) const FIRST_OF_EACH: usize = 5;
+
+/// All that is reported of a campaign.
 #[derive(Clone, Debug, Serialize)]
 pub struct CampaignReport {
     /// Its row of `campaign_summary`.
@@ -77,6 +80,9 @@ pub struct Rejection {
     pub messages: i64,
     /// What the SMSC said beside it, the most frequent first.
     pub reasons: Vec<SaidReason>,
+    /// The first of them, by their numbers.
+    #[serde(skip)]
+    pub first: Vec<i64>,
 }
 
 /// What an SMSC said beside a status.
@@ -99,6 +105,9 @@ pub struct Failure {
     pub parts: i64,
     /// What the error means, by the account's profile.
     pub meaning: Option<String>,
+    /// The first of those parts, by their numbers.
+    #[serde(skip)]
+    pub first: Vec<i64>,
 }
 
 /// A message in doubt.
@@ -137,7 +146,7 @@ impl Rejection {
     pub fn new(status: u32, messages: i64) -> Self {
         let status = CommandStatus(status);
         let (name, meaning, advice) = (status.name(), status.meaning(), status.advice());
-        Self { command_status: status.0, name, meaning, advice, messages, reasons: Vec::new() }
+        Self { command_status: status.0, name, meaning, advice, messages, reasons: Vec::new(), first: Vec::new() }
     }
 }
 

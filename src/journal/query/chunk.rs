@@ -95,7 +95,7 @@ pub struct Matched {
     pub error: Option<String>,
     /// The match's own number.
     pub number: i64,
-    /// The id that only the receipt told, where the attempt was never answered.
+    /// The id that only the receipt has, where the attempt was never answered.
     pub message_id: Option<String>,
     /// Its TLV message_state and its text tell different states.
     pub differs: bool,

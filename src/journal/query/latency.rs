@@ -54,6 +54,38 @@ impl Histogram {
     }
 }
 
+/// How many durations lie below a bound and not below the one before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bar {
+    /// The bound, in milliseconds.
+    pub below_ms: u64,
+    /// How many.
+    pub count: u64,
+}
+
+impl Histogram {
+    /// It all by bounds of 1, 2 and 5 times a power of ten from the lowest that is needed to the highest, those between them
+    /// that hold nothing too.
+    pub fn bars(&self) -> Vec<Bar> {
+        let mut bounds = (0..).flat_map(|power| [1, 2, 5].map(|times| times * 10_u64.pow(power)));
+        let mut bars: Vec<Bar> = Vec::new();
+        let mut bar = Bar { below_ms: bounds.next().unwrap_or(1), count: 0 };
+        for (bucket, &count) in self.buckets.iter().enumerate().filter(|&(_, &count)| count > 0) {
+            while value_of(bucket) >= bar.below_ms {
+                if bar.count > 0 || !bars.is_empty() {
+                    bars.push(bar);
+                }
+                bar = Bar { below_ms: bounds.next().unwrap_or(u64::MAX), count: 0 };
+            }
+            bar.count += count;
+        }
+        if bar.count > 0 {
+            bars.push(bar);
+        }
+        bars
+    }
+}
+
 fn bucket_of(value: u64) -> usize {
     let shift = (u64::BITS - value.leading_zeros()).saturating_sub(BITS + 1);
     ((u64::from(shift) << BITS) + (value >> shift)) as usize
@@ -81,6 +113,21 @@ mod tests {
             assert!(found <= value && value - found <= value >> BITS, "{value} {found}");
             assert!(value >= 2_048 || found == value);
         }
+    }
+
+    #[test]
+    fn bars_hold_everything_once() {
+        let mut histogram = Histogram::new();
+        assert_eq!(histogram.bars(), []);
+        for value in [0, 7, 9, 10, 99, 100, 4_000_000_000_000_000] {
+            histogram.add(value);
+        }
+        let bars = histogram.bars();
+        assert_eq!(bars.iter().map(|bar| bar.count).sum::<u64>(), histogram.count());
+        assert_eq!(bars[0], Bar { below_ms: 1, count: 1 });
+        let of = |below_ms| bars.iter().find(|bar| bar.below_ms == below_ms).unwrap().count;
+        assert_eq!((of(5), of(10), of(20), of(50), of(100), of(200)), (0, 2, 1, 0, 1, 1));
+        assert!(bars.windows(2).all(|pair| pair[0].below_ms < pair[1].below_ms) && bars.len() < 50);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::chunk::tries;
 use super::{CampaignSummary, JournalError, Stamp, campaign, receipt_state_name, rule_name, snapshot, stamp};
+use crate::journal::handle::Sql;
 use crate::journal::model::key::Attempt;
 use crate::journal::store::names::Names;
 use rusqlite::types::ValueRef;
@@ -127,7 +128,7 @@ pub struct OperationRow {
     pub answered_at: Option<Stamp>,
     /// What the SMSC answered.
     pub command_status: Option<u32>,
-    /// Of a query: the state that it told.
+    /// Of a query: the state that the SMSC answered.
     pub state: Option<String>,
     /// Of a query: when the message came to its end, as SMPP writes times.
     pub final_date: Option<String>,
@@ -150,10 +151,11 @@ pub struct Strays {
 
 /// Hands out the attempts of a campaign, by message, part and attempt.
 pub fn attempts<E: From<JournalError>>(
-    connection: &Connection,
+    journal: &dyn Sql,
     name: &str,
     mut each: impl FnMut(&AttemptRow) -> Result<(), E>,
 ) -> Result<(), E> {
+    let connection = journal.connection();
     let summary = campaign(connection, name)?;
     let mut from = summary.first_id;
     while from < summary.end_id {
@@ -240,10 +242,11 @@ fn attempt_state(outcome: Option<i64>, verdict: Option<i64>) -> &'static str {
 /// Hands out the receipts of a campaign: by message those that came after their answer, with the others of the same
 /// messages after them.
 pub fn receipts<E: From<JournalError>>(
-    connection: &Connection,
+    journal: &dyn Sql,
     name: &str,
     mut each: impl FnMut(&ReceiptRow) -> Result<(), E>,
 ) -> Result<(), E> {
+    let connection = journal.connection();
     let summary = campaign(connection, name)?;
     let mut from = summary.first_id;
     while from < summary.end_id {
@@ -333,11 +336,12 @@ fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r [u8]>, Journal
 
 /// Hands out the receipts that belong to no attempt, the oldest first.
 pub fn unmatched<E: From<JournalError>>(
-    connection: &Connection,
+    journal: &dyn Sql,
     mut each: impl FnMut(&ReceiptRow) -> Result<(), E>,
 ) -> Result<(), E> {
+    let connection = journal.connection();
     let names = Names::load(connection)?;
-    // Those stored under an attempt's number, and taken back since.
+    // Those stored under an attempt's number, and matched otherwise since.
     let sql = format!(
         "{RECEIPT} WHERE r.id IN (SELECT x.receipt_id FROM receipt_match x WHERE x.receipt_id >= 0) AND r.attempt IS NULL
           ORDER BY r.id"
@@ -384,8 +388,9 @@ fn lowest_receipt(connection: &Connection) -> Result<i64, JournalError> {
 }
 
 /// Counts the receipts of the account that belong to no attempt.
-pub fn strays(connection: &Connection) -> Result<Strays, JournalError> {
-    // Those stored under an attempt's number, and taken back since.
+pub fn strays(journal: &dyn Sql) -> Result<Strays, JournalError> {
+    let connection = journal.connection();
+    // Those stored under an attempt's number, and matched otherwise since.
     let (unmatched, ambiguous) = connection
         .prepare_cached(
             "SELECT count(*) FILTER (WHERE rule <> 6), count(*) FILTER (WHERE rule = 6) FROM receipt_fact
@@ -413,11 +418,12 @@ pub fn strays(connection: &Connection) -> Result<Strays, JournalError> {
 /// Hands out the rows of a campaign's file that were refused (or, with `duplicates`, left out because their number came
 /// before).
 pub fn skipped_rows<E: From<JournalError>>(
-    connection: &Connection,
+    journal: &dyn Sql,
     name: &str,
     duplicates: bool,
     each: impl FnMut(&SkippedRow) -> Result<(), E>,
 ) -> Result<(), E> {
+    let connection = journal.connection();
     let summary = campaign(connection, name)?;
     let sql = format!(
         "SELECT id, line, reason, row FROM skipped_row
@@ -442,9 +448,10 @@ pub fn skipped_rows<E: From<JournalError>>(
 
 /// Hands out what came from handsets, in the order in which it came, the parts of a long message joined.
 pub fn inbound<E: From<JournalError>>(
-    connection: &Connection,
+    journal: &dyn Sql,
     each: impl FnMut(&InboundRow) -> Result<(), E>,
 ) -> Result<(), E> {
+    let connection = journal.connection();
     by_id(
         connection,
         "SELECT i.id, i.received_at, i.source, i.destination,
@@ -475,10 +482,11 @@ pub fn inbound<E: From<JournalError>>(
 /// Hands out what was asked of the SMSC about messages that it has, in the order in which it was asked. `name`: of that
 /// campaign only.
 pub fn operations<E: From<JournalError>>(
-    connection: &Connection,
+    journal: &dyn Sql,
     name: Option<&str>,
     each: impl FnMut(&OperationRow) -> Result<(), E>,
 ) -> Result<(), E> {
+    let connection = journal.connection();
     let (first, end) = match name {
         Some(name) => {
             let summary = campaign(connection, name)?;
@@ -524,10 +532,8 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
 }
 
 /// How many operations of each kind a campaign has, and what came of them: kind, outcome, how many.
-pub fn operation_counts(
-    connection: &Connection,
-    summary: &CampaignSummary,
-) -> Result<Vec<OperationCount>, JournalError> {
+pub fn operation_counts(journal: &dyn Sql, summary: &CampaignSummary) -> Result<Vec<OperationCount>, JournalError> {
+    let connection = journal.connection();
     let mut statement = connection.prepare_cached(
         "SELECT o.kind, CASE WHEN a.command_status = 0 THEN 0 WHEN a.command_status IS NOT NULL THEN 1 ELSE 2 END, count(*)
            FROM operation o LEFT JOIN operation_answer a ON a.operation = o.id
@@ -553,7 +559,8 @@ pub struct OperationCount {
 }
 
 /// The header of a campaign's file, as it was written; `None`: an older program imported it.
-pub fn header(connection: &Connection, campaign: &CampaignSummary) -> Result<Option<String>, JournalError> {
+pub fn header(journal: &dyn Sql, campaign: &CampaignSummary) -> Result<Option<String>, JournalError> {
+    let connection = journal.connection();
     Ok(connection.query_row("SELECT header FROM campaign WHERE id = ?1", [campaign.id], |row| row.get(0))?)
 }
 

@@ -1,14 +1,17 @@
 //! The rows of `message_status`, a chunk at a time.
 
+mod slot;
+
 use super::chunk::{ClaimCursor, ClaimRun, Matches, claims};
 use super::{CampaignSummary, JournalError, Stamp, campaign, campaigns, snapshot};
+use crate::journal::handle::Sql;
 use crate::journal::model::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::store::names::Names;
 use crate::journal::store::number_index::{Numbers, key_of};
 use crate::message::text::Encoding;
-use crate::wire::CommandStatus;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
+use slot::{LastAnswer, Slot, Slots};
 use std::ops::ControlFlow;
 
 /// Messages read in one snapshot.
@@ -29,6 +32,9 @@ pub struct MessageRow {
     pub text: String,
     /// `gsm7`, `ucs2`, `ascii` or `latin1`.
     pub encoding: &'static str,
+    /// Of octets, the user data header before them, in hexadecimal.
+    #[serde(skip)]
+    pub header: Option<String>,
     /// How many parts it makes.
     pub parts: i64,
     /// What became of it.
@@ -36,7 +42,7 @@ pub struct MessageRow {
     pub state: State,
     /// The answer that rejected it, or else the last one.
     pub command_status: Option<u32>,
-    /// The ids that the SMSC gave, separated by spaces: those of the answers, then those that only a receipt told.
+    /// The ids that the SMSC gave, separated by spaces: those of the answers, then those that only a receipt has.
     pub message_ids: Option<String>,
     /// Why it was not delivered.
     pub error: Option<String>,
@@ -52,6 +58,8 @@ pub struct MessageRow {
     pub possible_duplicate: bool,
     /// Of what failed, what the account's profile says of the error; else what the SMSC said beside the status.
     pub reason: Option<String>,
+    /// The number as the file has it, where that is more than digits behind a plus sign.
+    pub number_in_file: Option<String>,
 }
 
 fn state_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
@@ -61,11 +69,12 @@ fn state_name<S: serde::Serializer>(state: &State, serializer: S) -> Result<S::O
 /// Hands out the messages of a campaign in the order of its file; only those in one of `states`, if any are given. No
 /// snapshot is held while `each` runs, however long it takes.
 pub fn messages<E: From<JournalError>>(
-    connection: &Connection,
+    journal: &dyn Sql,
     name: &str,
     states: &[State],
     mut each: impl FnMut(&MessageRow) -> Result<(), E>,
 ) -> Result<(), E> {
+    let connection = journal.connection();
     let summary = campaign(connection, name)?;
     // Messages in these states are never plain, so that message_state tells where to look.
     let stored = [State::PartlyDelivered, State::InDoubt, State::Suppressed];
@@ -92,10 +101,11 @@ pub fn messages<E: From<JournalError>>(
 /// Hands out the messages to a number ([`same_key`](crate::message::address::Destination::same_key)), of all campaigns, in the order in
 /// which they were imported.
 pub fn messages_to<E: From<JournalError>>(
-    connection: &Connection,
+    journal: &dyn Sql,
     number: u64,
     mut each: impl FnMut(&MessageRow) -> Result<(), E>,
 ) -> Result<(), E> {
+    let connection = journal.connection();
     let ids = ids_to(connection, number)?;
     let mut chunk = Chunk::default();
     let mut campaigns = campaigns(connection)?;
@@ -122,7 +132,7 @@ pub fn messages_to<E: From<JournalError>>(
 fn ids_to(connection: &Connection, number: u64) -> Result<Vec<i64>, JournalError> {
     let snapshot = snapshot(connection)?;
     let mut ids = Vec::new();
-    Numbers::load(&snapshot)?.messages_to(&snapshot, number, &(0..i64::MAX), &mut |id| {
+    Numbers::load(&*snapshot)?.messages_to(&snapshot, number, &(0..i64::MAX), &mut |id| {
         ids.push(id);
         Ok(ControlFlow::Continue(()))
     })?;
@@ -140,45 +150,6 @@ fn next_stored(connection: &Connection, from: i64, end: i64, states: &[State]) -
         ))?
         .query_row([from, end], |row| row.get(0))
         .optional()?)
-}
-
-/// A message while its facts are gathered.
-#[derive(Debug)]
-struct Slot {
-    id: i64,
-    end: i64,
-    row: MessageRow,
-    stored: Option<State>,
-    /// Outcome of the first attempt of its first part.
-    first_outcome: Option<i64>,
-    /// Whether the first receipt of that attempt, if final, says delivered.
-    first_receipt: Option<bool>,
-    /// Whether an answer rejected it, and with what the last such one did.
-    rejected: Option<u32>,
-    /// The last answer to the part that was read last, and the one whose status is shown so far, of the parts before it.
-    last_answer: Option<LastAnswer>,
-    shown_answer: Option<LastAnswer>,
-    /// What the last part that was rejected, and not taken later, was rejected with.
-    standing: Option<(i64, u32)>,
-    /// Whether its first part was claimed once without being written.
-    not_written: bool,
-    /// The ids that only receipts told, with their attempts.
-    told_ids: Vec<(i64, String)>,
-    doubt: Option<(i64, String)>,
-    given_up: Option<(i64, String)>,
-    abandoned_at: Option<i64>,
-    receipt_error: Option<String>,
-    matched_error: Option<String>,
-    done_at: Option<i64>,
-}
-
-/// The last answer to a part, in the order in which one is shown rather than another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct LastAnswer {
-    rejected: bool,
-    answered_at: i64,
-    attempt: Attempt,
-    status: u32,
 }
 
 /// Messages of one snapshot. Their rows are kept from chunk to chunk, so that their strings are not allocated anew.
@@ -243,11 +214,12 @@ impl Chunk {
         messages_max: i64,
     ) -> Result<(), JournalError> {
         let mut statement = snapshot.prepare_cached(
-            "SELECT m.id, m.line, m.destination, coalesce(m.source, c.source), m.text, m.encoding, m.parts
+            "SELECT m.id, m.line, m.destination, coalesce(m.source, c.source), m.text, m.encoding, m.parts, m.typed,
+                    iif(m.encoding = ?4, json_extract(m.fields, '$.udh'), NULL)
                FROM campaign c JOIN message m ON m.id >= ?2 AND m.id < c.end_id
               WHERE c.id = ?1 ORDER BY m.id LIMIT ?3",
         )?;
-        let mut rows = statement.query((summary.id, from, messages_max))?;
+        let mut rows = statement.query((summary.id, from, messages_max, Encoding::Octets.stored()))?;
         self.used = 0;
         while let Some(row) = rows.next()? {
             if self.used == self.slots.len() {
@@ -257,6 +229,8 @@ impl Chunk {
             self.used += 1;
             slot.clear();
             slot.id = row.get(0)?;
+            slot.row.number_in_file = row.get(7)?;
+            slot.row.header = row.get(8)?;
             let set = |to: &mut String, column: usize| -> Result<(), JournalError> {
                 let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
                 to.clear();
@@ -430,166 +404,5 @@ impl Chunk {
             }
         }
         Ok(())
-    }
-}
-
-impl Slot {
-    fn new(campaign: &str) -> Self {
-        let row = MessageRow {
-            campaign: campaign.to_owned(),
-            line: 0,
-            destination: String::new(),
-            source: String::new(),
-            text: String::new(),
-            encoding: "",
-            parts: 0,
-            state: State::Queued,
-            command_status: None,
-            message_ids: None,
-            error: None,
-            queued_at: None,
-            sent_at: None,
-            answered_at: None,
-            done_at: None,
-            possible_duplicate: false,
-            reason: None,
-        };
-        Self {
-            id: 0,
-            end: 0,
-            row,
-            stored: None,
-            first_outcome: None,
-            first_receipt: None,
-            rejected: None,
-            last_answer: None,
-            shown_answer: None,
-            standing: None,
-            not_written: false,
-            told_ids: Vec::new(),
-            doubt: None,
-            given_up: None,
-            abandoned_at: None,
-            receipt_error: None,
-            matched_error: None,
-            done_at: None,
-        }
-    }
-
-    fn clear(&mut self) {
-        let mut row = std::mem::replace(&mut self.row, Self::new("").row);
-        (row.command_status, row.message_ids, row.error) = (None, None, None);
-        (row.queued_at, row.sent_at, row.answered_at, row.done_at) = (None, None, None, None);
-        (row.possible_duplicate, row.reason) = (false, None);
-        *self = Self { row, ..Self::new("") };
-    }
-
-    /// Whether its first part was claimed, not written, and not answered for all that.
-    fn is_unwritten(&self) -> bool {
-        self.not_written && self.first_outcome.is_none()
-    }
-
-    /// Notes an answer; they come in the order of attempts.
-    fn note_answer(&mut self, answer: LastAnswer) {
-        // What was tried again does not count any more.
-        if self.last_answer.is_some_and(|last| last.attempt.part() != answer.attempt.part()) {
-            self.shown_answer = self.shown();
-        }
-        self.last_answer = Some(answer);
-    }
-
-    /// The answer whose status is shown: a rejection before anything else, and of two answers the later.
-    fn shown(&self) -> Option<LastAnswer> {
-        self.shown_answer.max(self.last_answer)
-    }
-
-    /// Works out what follows from the facts.
-    fn finish(&mut self, claimed_at: Option<i64>, cancelled: bool, names: &Names) {
-        self.row.command_status = self.shown().map(|answer| answer.status);
-        // Without an answer, the time of the claim is the nearest that is known.
-        if self.first_outcome.is_none() && !self.not_written {
-            let claimed = claimed_at.map(Stamp);
-            self.row.sent_at = match (self.row.sent_at, claimed) {
-                (Some(written), Some(claimed)) => Some(written.min(claimed)),
-                (written, claimed) => written.or(claimed),
-            };
-        }
-        self.told_ids.sort_unstable();
-        self.told_ids.dedup();
-        for (_, id) in &self.told_ids {
-            let ids = self.row.message_ids.get_or_insert_default();
-            if !ids.is_empty() {
-                ids.push(' ');
-            }
-            ids.push_str(id);
-        }
-        self.row.state = match (self.stored, self.first_receipt, self.first_outcome) {
-            (Some(state), ..) => state,
-            (None, Some(true), _) => State::Delivered,
-            (None, Some(false), _) => State::Failed,
-            (None, None, Some(0)) => State::Accepted,
-            (None, None, Some(_)) => State::Rejected,
-            (None, None, None) if claimed_at.is_some() => State::Sending,
-            (None, None, None) if cancelled => State::Cancelled,
-            (None, None, None) => State::Queued,
-        };
-        let state = self.row.state;
-        let took_some = matches!(state, State::Accepted | State::PartlyDelivered | State::Failed);
-        if matches!(state, State::PartlyDelivered | State::Failed)
-            && let Some(error) = self.receipt_error.as_deref().or(self.matched_error.as_deref())
-            && let Some(meaning) = names.meaning(error)
-        {
-            self.row.reason = Some(meaning.to_owned());
-        }
-        let given_up = self.given_up.take().map(|(_, reason)| reason);
-        self.row.error = match state {
-            State::Delivered => None,
-            State::Rejected => self.rejected.map(status_words),
-            State::InDoubt => self.doubt.take().map(|(_, reason)| match self.rejected {
-                None => reason,
-                Some(status) => format!("{reason}; another try or part was rejected: {}", status_words(status)),
-            }),
-            _ => self
-                .receipt_error
-                .take()
-                .or(self.matched_error.take())
-                .or(given_up.filter(|_| state == State::Failed))
-                .or(self.standing.filter(|_| took_some).map(|(_, status)| status_words(status)))
-                .or((state == State::Failed && self.row.parts > 1 && self.done_at.is_none())
-                    .then(|| "cancelled before all of its parts were sent".into())),
-        };
-        let answered_at = self.row.answered_at;
-        self.row.done_at = match state {
-            State::Delivered | State::PartlyDelivered => self.done_at.map(Stamp).or(answered_at),
-            State::Failed => self.done_at.map(Stamp).or(answered_at).max(self.abandoned_at.map(Stamp)),
-            State::Rejected => answered_at,
-            _ => None,
-        };
-    }
-}
-
-fn status_words(status: u32) -> String {
-    match CommandStatus(status) {
-        status if status.is_known() => status.name().to_owned(),
-        CommandStatus(status) => format!("status {status}"),
-    }
-}
-
-/// Finds messages by parts that are asked for in ascending order.
-struct Slots<'a> {
-    slots: &'a mut [Slot],
-    at: usize,
-}
-
-impl<'a> Slots<'a> {
-    fn over(slots: &'a mut [Slot]) -> Self {
-        Self { slots, at: 0 }
-    }
-
-    fn of(&mut self, part: i64) -> Option<&mut Slot> {
-        while self.slots.get(self.at).is_some_and(|slot| slot.end <= part) {
-            self.at += 1;
-        }
-        self.slots.get_mut(self.at).filter(|slot| slot.id <= part)
     }
 }

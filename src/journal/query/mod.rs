@@ -5,6 +5,9 @@
 //! it is given keeps the WAL from being checkpointed. The price: while a sender runs, the numbers of one report are of
 //! slightly different moments.
 //!
+//! The page of a campaign alone is read in one snapshot, since its numbers stand beside each other for good; ten million
+//! messages take seconds.
+//!
 //! Columns and states are those of the public views; the views say it row by row, and this says it by merging ranges of
 //! keys, which is what makes ten million messages bearable.
 
@@ -13,25 +16,37 @@ mod campaign_report;
 pub(in crate::journal) mod chunk;
 mod latency;
 mod logs;
+mod look;
 mod messages;
+mod page;
 mod partial;
 mod plan;
 mod receipt_kinds;
 pub mod receipt_pattern;
+mod rejections;
+mod series;
 #[cfg(test)]
 mod tests;
 
-pub use crate::journal::query::campaign_report::{CampaignReport, Doubt, Percentiles, Rejection};
+pub use crate::journal::query::campaign_report::{CampaignReport, Doubt, Failure, Percentiles, Rejection};
+pub use crate::journal::query::latency::Bar;
 pub use crate::journal::query::partial::sent_in_part;
-pub use campaign::{campaign_report, rejections};
+pub use campaign::campaign_report;
 pub use logs::{
     AttemptRow, InboundRow, OperationCount, OperationRow, ReceiptRow, SkippedRow, Strays, attempts, header, inbound,
     operation_counts, operations, receipts, skipped_rows, strays, unmatched,
 };
+pub use look::{Look, states_of};
 pub use messages::{MessageRow, messages, messages_to};
+pub use page::{CampaignPage, Shares, campaign_page};
+#[cfg(test)]
+pub use page::{FirstLine, Share};
 pub use plan::{Plan, SENDERS_OF, has_line, plan, unfinished};
+pub use rejections::rejections;
+pub use series::Series;
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::model::campaign::{CampaignOptions, Receipts};
 use crate::journal::model::key::State;
 use crate::journal::store::notes::campaign_id;
@@ -124,13 +139,15 @@ const CAMPAIGN: &str = "SELECT c.id, c.name, n.messages, n.parts, n.queued, n.se
    FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id";
 
 /// All campaigns that are whole, in the order in which they were imported.
-pub fn campaigns(connection: &Connection) -> Result<Vec<CampaignSummary>, JournalError> {
+pub fn campaigns(journal: &dyn Sql) -> Result<Vec<CampaignSummary>, JournalError> {
+    let connection = journal.connection();
     let mut statement = connection.prepare(&format!("{CAMPAIGN} WHERE c.imported_at IS NOT NULL ORDER BY c.id"))?;
     statement.query_and_then([], summary)?.collect()
 }
 
 /// The campaign of that name.
-pub fn campaign(connection: &Connection, name: &str) -> Result<CampaignSummary, JournalError> {
+pub fn campaign(journal: &dyn Sql, name: &str) -> Result<CampaignSummary, JournalError> {
+    let connection = journal.connection();
     let id = campaign_id(connection, name)?;
     let mut statement = connection.prepare(&format!("{CAMPAIGN} WHERE c.id = ?1"))?;
     let mut rows = statement.query([id])?;
@@ -202,7 +219,21 @@ fn stamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Stamp>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Stamp))
 }
 
-/// A read transaction, for as long as the value lives.
-fn snapshot(connection: &Connection) -> Result<Transaction<'_>, JournalError> {
-    Ok(connection.unchecked_transaction()?)
+/// A read transaction, for as long as the value lives; nothing of its own where one is open already.
+struct Snapshot<'a> {
+    connection: &'a Connection,
+    _own: Option<Transaction<'a>>,
+}
+
+impl std::ops::Deref for Snapshot<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+fn snapshot(connection: &Connection) -> Result<Snapshot<'_>, JournalError> {
+    let own = connection.is_autocommit().then(|| connection.unchecked_transaction()).transpose()?;
+    Ok(Snapshot { connection, _own: own })
 }

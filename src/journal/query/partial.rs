@@ -1,6 +1,7 @@
 //! Messages that went out only in part, which no state says by itself.
 
 use super::{CampaignSummary, JournalError};
+use crate::journal::handle::Sql;
 use crate::journal::model::key::{Attempt, State};
 use crate::journal::model::state::is_in_part;
 use crate::journal::store::history::MessageFacts;
@@ -11,7 +12,8 @@ const CHUNK_PARTS: i64 = 100_000;
 
 /// How many messages of a campaign went out only in part: some parts were taken, and the rest was refused, given up or
 /// cancelled. Costs nothing where every message has one part, and little where no part came to such an end.
-pub fn sent_in_part(connection: &Connection, summary: &CampaignSummary) -> Result<i64, JournalError> {
+pub fn sent_in_part(journal: &dyn Sql, summary: &CampaignSummary) -> Result<i64, JournalError> {
+    let connection = journal.connection();
     let ended = [State::Accepted, State::PartlyDelivered, State::Failed];
     let may_have = summary.parts > summary.messages && ended.iter().any(|&state| summary.counts.of(state) > 0);
     if !may_have || !was_any_withheld(connection, summary)? {

@@ -1,8 +1,9 @@
 //! What a run would send of a campaign, before anything of it is sent.
 
 use super::{CAMPAIGN, CampaignSummary, JournalError, campaigns, summary};
+use crate::journal::handle::Sql;
 use crate::journal::model::key::State;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 
 /// Of the messages to send, so many are asked for their senders: a campaign of ten million is not read for a line of text.
 pub const SENDERS_OF: i64 = 1_000;
@@ -12,7 +13,7 @@ pub const SENDERS_OF: i64 = 1_000;
 const STORED: &str = "SELECT count(*), coalesce(sum(m.parts), 0)
       FROM message_state s CROSS JOIN message m ON m.id = s.message
      WHERE s.message >= ?1 AND s.message < ?2";
-/// Different senders that are told.
+/// Different senders that are shown.
 const SENDERS_MAX: i64 = 6;
 
 /// What a run would send of a campaign.
@@ -45,7 +46,8 @@ impl Plan {
 
 /// The names of the campaigns that a run without a name is about: those with something left to send, and those that wait
 /// for receipts or for a decision.
-pub fn unfinished(connection: &Connection) -> Result<(Vec<String>, Vec<String>), JournalError> {
+pub fn unfinished(journal: &dyn Sql) -> Result<(Vec<String>, Vec<String>), JournalError> {
+    let connection = journal.connection();
     let (mut unsent, mut waiting) = (Vec::new(), Vec::new());
     for campaign in campaigns(connection)? {
         let has = |states: &[State]| states.iter().any(|&state| campaign.counts.of(state) > 0);
@@ -59,19 +61,21 @@ pub fn unfinished(connection: &Connection) -> Result<(Vec<String>, Vec<String>),
 }
 
 /// Whether a campaign has a message of that line of its file.
-pub fn has_line(connection: &Connection, campaign: &CampaignSummary, line: u64) -> Result<bool, JournalError> {
+pub fn has_line(journal: &dyn Sql, campaign: &CampaignSummary, line: u64) -> Result<bool, JournalError> {
+    let connection = journal.connection();
     let range = (campaign.first_id, campaign.end_id);
     Ok(crate::journal::store::lines::message_of_line(connection, range, line)?.is_some())
 }
 
 /// What would be sent of the campaign of that name, which may be hidden still; with `limit`, of its first so many messages.
-pub fn plan(connection: &Connection, name: &str, limit: Option<u64>) -> Result<Plan, JournalError> {
+pub fn plan(journal: &dyn Sql, name: &str, limit: Option<u64>) -> Result<Plan, JournalError> {
+    let connection = journal.connection();
     let snapshot = super::snapshot(connection)?;
     let mut statement = snapshot.prepare(&format!("{CAMPAIGN} WHERE c.name = ?1"))?;
     let found = statement.query_and_then([name], summary)?.next().transpose()?;
     let Some(summary) = found else {
         // For its words.
-        super::campaign(&snapshot, name)?;
+        super::campaign(&*snapshot, name)?;
         return Err(JournalError::Inconsistent(format!("campaign {name:?} is there and is not")));
     };
     let mut plan = Plan { summary, to_send: 0, parts: 0, senders: Vec::new(), first: None };
@@ -150,6 +154,7 @@ pub fn plan(connection: &Connection, name: &str, limit: Option<u64>) -> Result<P
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::Connection;
 
     #[test]
     fn no_message_is_read_for_the_states_that_are_not_stored() {

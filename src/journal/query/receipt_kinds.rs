@@ -1,19 +1,28 @@
 //! What the receipts of a campaign say, kind by kind.
 
 use super::receipt_state_name;
-use crate::journal::query::campaign_report::Failure;
+use crate::journal::query::campaign_report::{FIRST_OF_EACH, Failure};
 use crate::journal::store::names::Names;
 use hashbrown::HashMap;
 
-/// Kinds told apart. An SMSC that puts a different error into every receipt would otherwise fill the memory.
+/// Kinds that are counted each. An SMSC that puts a different error into every receipt would otherwise fill the memory.
 const KINDS_MAX: usize = 1_000;
 /// Stands for the state of a receipt where the operator gave an attempt up.
 pub const ABANDONED: i64 = -1;
 
+/// What some receipts say.
+#[derive(Debug)]
+struct Kind {
+    state: Option<i64>,
+    error: Option<String>,
+    parts: i64,
+    first: Vec<i64>,
+}
+
 /// What receipts say, counted.
 #[derive(Debug, Default)]
 pub struct Kinds {
-    kinds: Vec<(Option<i64>, Option<String>, i64)>,
+    kinds: Vec<Kind>,
     index: HashMap<Option<i64>, HashMap<String, usize>>,
 }
 
@@ -28,25 +37,29 @@ impl Kinds {
         let other = self.kinds.len() >= KINDS_MAX;
         let error = if other { "(others)" } else { error };
         *known.entry(error.to_owned()).or_insert_with(|| {
-            self.kinds.push((state, (!error.is_empty()).then(|| error.to_owned()), 0));
+            let error = (!error.is_empty()).then(|| error.to_owned());
+            self.kinds.push(Kind { state, error, parts: 0, first: Vec::new() });
             self.kinds.len() - 1
         })
     }
 
-    /// Counts one of it.
-    pub fn add(&mut self, index: usize) {
-        if let Some((_, _, parts)) = self.kinds.get_mut(index) {
-            *parts += 1;
+    /// Counts a part of it.
+    pub fn add(&mut self, index: usize, part: i64) {
+        if let Some(kind) = self.kinds.get_mut(index) {
+            kind.parts += 1;
+            if kind.first.len() < FIRST_OF_EACH {
+                kind.first.push(part);
+            }
         }
     }
 
     /// In words, the most frequent first.
-    pub fn told(self, names: &Names) -> Vec<Failure> {
+    pub fn in_words(self, names: &Names) -> Vec<Failure> {
         let mut told: Vec<_> = self
             .kinds
             .into_iter()
-            .filter(|&(_, _, parts)| parts > 0)
-            .map(|(state, error, parts)| Failure {
+            .filter(|kind| kind.parts > 0)
+            .map(|Kind { state, error, parts, first }| Failure {
                 state: match state {
                     None => "unknown".into(),
                     Some(ABANDONED) => "ABANDONED".into(),
@@ -58,6 +71,7 @@ impl Kinds {
                 },
                 error,
                 parts,
+                first,
             })
             .collect();
         told.sort_by(|a, b| b.parts.cmp(&a.parts).then_with(|| (&a.state, &a.error).cmp(&(&b.state, &b.error))));

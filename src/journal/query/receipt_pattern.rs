@@ -1,10 +1,10 @@
 //! What a report has to say of receipts beyond their numbers: patterns of an SMSC that a setting of ours answers.
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::model::key::{Outcome, State};
 use crate::journal::model::state::ReceiptsFor;
 use crate::journal::store::history::MessageFacts;
-use rusqlite::Connection;
 
 /// Long messages looked at: enough to tell a habit from a delay.
 const LOOKED_AT_MAX: i64 = 200;
@@ -13,7 +13,8 @@ const PATTERN_MIN: usize = 3;
 
 /// For which part of its long messages the SMSC seems to send receipts, where that is one part only: of the messages
 /// `first..end` that wait for receipts, those that have one at all have it for the same end of the message.
-pub fn receipts_only_for(connection: &Connection, first: i64, end: i64) -> Result<Option<ReceiptsFor>, JournalError> {
+pub fn receipts_only_for(journal: &dyn Sql, first: i64, end: i64) -> Result<Option<ReceiptsFor>, JournalError> {
+    let connection = journal.connection();
     let mut statement = connection.prepare_cached(
         "SELECT s.message, m.parts FROM message_state s CROSS JOIN message m ON m.id = s.message
           WHERE s.message >= ?1 AND s.message < ?2 AND s.state = ?3 AND m.parts > 1 ORDER BY s.message LIMIT ?4",
@@ -45,7 +46,8 @@ pub fn receipts_only_for(connection: &Connection, first: i64, end: i64) -> Resul
 }
 
 /// How many of the messages `first..end` may have arrived twice.
-pub fn possible_duplicates(connection: &Connection, first: i64, end: i64) -> Result<i64, JournalError> {
+pub fn possible_duplicates(journal: &dyn Sql, first: i64, end: i64) -> Result<i64, JournalError> {
+    let connection = journal.connection();
     Ok(connection
         .prepare_cached(
             "SELECT count(*) FROM message_state WHERE message >= ?1 AND message < ?2 AND possible_duplicate = 1",

@@ -15,6 +15,7 @@
 //! | `--same-account` | any of real messages | goes on, and is recorded |
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::store::notes::{in_transaction, note, set_note};
 use crate::platform::clock::now_ms;
 use crate::words::escape::escape_terminal;
@@ -22,7 +23,7 @@ use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 
 /// The account of a rehearsal against the built-in simulator.
-pub const SIMULATOR: &str = "the built-in simulator";
+pub use crate::journal::model::SIMULATOR;
 /// Key in `meta`: the name that the account goes by.
 const ACCOUNT: &str = "account";
 
@@ -92,7 +93,8 @@ pub fn note_account(connection: &Connection, account: &str) -> Result<(), Journa
 }
 
 /// Refuses another account than the journal's, and changes nothing: what [`claim_account`] would say.
-pub fn judge_account(connection: &Connection, path: &Path, account: &Identity) -> Result<(), JournalError> {
+pub fn judge_account(journal: &dyn Sql, path: &Path, account: &Identity) -> Result<(), JournalError> {
+    let connection = journal.connection();
     match standing(connection, account)? {
         Standing::Other => Err(JournalError::OtherAccount {
             path: path.into(),
@@ -155,7 +157,8 @@ fn add(connection: &Connection, name: &str, is_given: bool, source: Source) -> R
 }
 
 /// The names under which the account is known to the journal, the one that it goes by first.
-pub fn names(connection: &Connection) -> Result<Vec<String>, JournalError> {
+pub fn names(journal: &dyn Sql) -> Result<Vec<String>, JournalError> {
+    let connection = journal.connection();
     let mut names: Vec<String> = note(connection, ACCOUNT)?.into_iter().collect();
     if has_table(connection)? {
         let mut rows = connection.prepare("SELECT name FROM account_name ORDER BY added_at DESC, name")?;

@@ -2,11 +2,12 @@
 //! campaign: by those it is still known when its file comes again.
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::model::campaign::{CampaignOptions, Via};
-use crate::journal::query::{Stamp, campaign};
 use crate::message::fields::SubmitFields;
 use crate::platform::clock::now_ms;
 use crate::wire::Tag;
+use crate::words::stamp::Stamp;
 use rusqlite::Connection;
 use serde::Serialize;
 
@@ -29,7 +30,7 @@ pub fn of(connection: &Connection, campaign: i64) -> Result<SubmitFields, Journa
 }
 
 /// What was added to a campaign, in order.
-pub fn told(connection: &Connection, campaign: i64) -> Result<Vec<Added>, JournalError> {
+pub fn of_campaign(connection: &Connection, campaign: i64) -> Result<Vec<Added>, JournalError> {
     let rows = rows(connection, campaign)?;
     Ok(rows.into_iter().map(|(at, fields)| Added { at: Stamp(at), fields: fields.entries() }).collect())
 }
@@ -51,11 +52,12 @@ fn rows(connection: &Connection, campaign: i64) -> Result<Vec<(i64, SubmitFields
 
 /// Why these fields cannot be added to the campaign of that name.
 pub fn refusal(
-    connection: &Connection,
+    journal: &dyn Sql,
     name: &str,
     options: &CampaignOptions,
     fields: &SubmitFields,
 ) -> Result<Option<String>, JournalError> {
+    let connection = journal.connection();
     let by_text = [("data_coding", fields.data_coding.is_some()), ("esm_class", fields.esm_class.is_some())];
     if let Some((field, _)) = by_text.iter().find(|(_, is_set)| *is_set) {
         return Ok(Some(format!(
@@ -76,8 +78,13 @@ pub fn refusal(
     if let Some(passed) = fields.passed(now_ms()) {
         return Ok(Some(passed.to_string()));
     }
-    let summary = campaign(connection, name)?;
-    if fields.has_addressing() && summary.parts != summary.messages && summary.first_sent_at.is_some() {
+    let may_be_in_parts: bool = connection.query_row(
+        "SELECT n.parts <> n.messages AND n.first_sent_at IS NOT NULL
+           FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id WHERE c.name = ?1",
+        [name],
+        |row| row.get(0),
+    )?;
+    if fields.has_addressing() && may_be_in_parts {
         return Ok(Some(
             "the parts of a long message belong together by their addresses, and of this campaign some may have gone"
                 .into(),
@@ -87,7 +94,8 @@ pub fn refusal(
 }
 
 /// Adds fields to a campaign. Nothing is written where all of them hold already.
-pub fn add(connection: &Connection, name: &str, fields: &SubmitFields) -> Result<(), JournalError> {
+pub fn add(journal: &dyn Sql, name: &str, fields: &SubmitFields) -> Result<(), JournalError> {
+    let connection = journal.connection();
     let campaign = crate::journal::store::notes::campaign_id(connection, name)?;
     let before = of(connection, campaign)?;
     let mut after = before.clone();
@@ -103,11 +111,12 @@ pub fn add(connection: &Connection, name: &str, fields: &SubmitFields) -> Result
 
 /// Whether the options wanted are those recorded with what was added since: then it is the same campaign.
 pub fn explain(
-    connection: &Connection,
+    journal: &dyn Sql,
     name: &str,
     recorded: &CampaignOptions,
     wanted: &CampaignOptions,
 ) -> Result<bool, JournalError> {
+    let connection = journal.connection();
     let fields = |options: &CampaignOptions| -> SubmitFields {
         options.fields.clone().and_then(|fields| serde_json::from_value(fields).ok()).unwrap_or_default()
     };

@@ -2,7 +2,7 @@
 
 use crate::journal::error::JournalError;
 use crate::journal::model::events::Batch;
-use crate::journal::writer::incoming::text_of;
+use crate::journal::store::octets::text_of;
 use crate::message::tlv_words::{TlvShape, tlv_words};
 use crate::wire::{Tag, Tlvs};
 use rusqlite::Connection;

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 /// A campaign as the journal thread keeps it.
 #[derive(Clone, Debug)]
-pub struct CampaignBook {
+pub struct CampaignCounts {
     /// Its number in the journal.
     pub id: i64,
     /// Its name.
@@ -42,11 +42,19 @@ pub struct CampaignBook {
     sent_at: Option<(i64, i64)>,
 }
 
-/// The books of all campaigns.
+impl CampaignCounts {
+    /// Whether something of it went, or may have.
+    pub fn is_begun(&self) -> bool {
+        let never = [State::Queued, State::Cancelled, State::Suppressed];
+        State::ALL.iter().any(|state| !never.contains(state) && self.counts[*state as usize] > 0)
+    }
+}
+
+/// The counts of all campaigns.
 #[derive(Debug, Default)]
-pub struct Books {
+pub struct Counts {
     /// In the order of their messages' numbers.
-    pub campaigns: Vec<CampaignBook>,
+    pub campaigns: Vec<CampaignCounts>,
     touched: HashMap<i64, Touched>,
 }
 
@@ -59,7 +67,7 @@ struct Touched {
     facts: Option<MessageFacts>,
 }
 
-impl Books {
+impl Counts {
     /// Reads the campaigns that are whole.
     pub fn load(connection: &Connection) -> Result<Self, JournalError> {
         let mut statement = connection.prepare(
@@ -78,7 +86,7 @@ impl Books {
                 let name: String = row.get(1)?;
                 let json = row.get_ref(5)?.as_str().unwrap_or_default();
                 let options = CampaignOptions::stored(json, || format!("campaign {name:?}"))?;
-                Ok(CampaignBook {
+                Ok(CampaignCounts {
                     id: row.get(0)?,
                     name,
                     first_id: row.get(2)?,
@@ -108,7 +116,7 @@ impl Books {
 
     /// The index of the campaign with this number in the journal. One that was imported meanwhile is taken in.
     pub fn find(&mut self, connection: &Connection, id: i64) -> Result<Option<usize>, JournalError> {
-        let find = |books: &Self| books.campaigns.iter().position(|campaign| campaign.id == id);
+        let find = |counts: &Self| counts.campaigns.iter().position(|campaign| campaign.id == id);
         if find(self).is_none() {
             // Its messages have higher numbers than any before it, so that what is here keeps its place.
             let end = self.campaigns.iter().map(|campaign| campaign.end_id).max().unwrap_or(0);
@@ -119,8 +127,27 @@ impl Books {
         Ok(find(self))
     }
 
+    /// Takes in what another process added to a campaign, or changed of it, since it was read.
+    pub fn reload(&mut self, connection: &Connection, index: u32) -> Result<(), JournalError> {
+        let Some(book) = self.campaigns.get_mut(index as usize) else { return Ok(()) };
+        let mut statement = connection.prepare_cached(
+            "SELECT c.end_id, n.queued, n.sending, n.accepted, n.delivered, n.partly_delivered, n.failed, n.rejected, n.in_doubt,
+                    n.cancelled, n.suppressed
+               FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id WHERE c.id = ?1",
+        )?;
+        let mut rows = statement.query([book.id])?;
+        let Some(row) = rows.next()? else { return Ok(()) };
+        book.end_id = row.get(0)?;
+        for n in 0..State::COUNT {
+            let stored: i64 = row.get(1 + n)?;
+            book.counts[n] += stored - book.written[n];
+            book.written[n] = stored;
+        }
+        Ok(())
+    }
+
     /// The campaign at `index`.
-    pub fn campaign(&self, index: u32) -> Option<&CampaignBook> {
+    pub fn campaign(&self, index: u32) -> Option<&CampaignCounts> {
         self.campaigns.get(index as usize)
     }
 
@@ -174,7 +201,7 @@ impl Books {
         &mut self,
         connection: &Connection,
         part: i64,
-        so_far: impl FnOnce(i64, u8, &CampaignBook) -> Result<State, JournalError>,
+        so_far: impl FnOnce(i64, u8, &CampaignCounts) -> Result<State, JournalError>,
     ) -> Result<(), JournalError> {
         if let Some(touched) = self.touched.get_mut(&part) {
             touched.facts = None;

@@ -7,10 +7,11 @@ mod slices;
 pub use slices::{apply, apply_all};
 
 use crate::journal::error::JournalError;
-use crate::journal::matcher::manual::Assignment;
+use crate::journal::handle::Sql;
 use crate::journal::model::key::{Attempt, State, Verdict};
 use crate::journal::model::state::{ReceiptsFor, doubts, is_not_begun, leaves_doubt};
-use crate::journal::store::counts::Books;
+use crate::journal::store::assignment::Assignment;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::MessageFacts;
 use crate::journal::store::lines::message_of_campaigns_line;
 use crate::journal::store::verdicts::insert_verdict;
@@ -24,7 +25,8 @@ mod uncancel;
 pub use again::count_came_back;
 
 /// The suppressed numbers, as [`crate::message::address::Destination::same_key`].
-pub fn suppressed(connection: &Connection) -> Result<HashSet<u64>, JournalError> {
+pub fn suppressed(journal: &dyn Sql) -> Result<HashSet<u64>, JournalError> {
+    let connection = journal.connection();
     let mut statement = connection.prepare_cached("SELECT destination FROM suppression")?;
     let mut rows = statement.query([])?;
     let mut numbers = HashSet::new();
@@ -40,7 +42,7 @@ pub fn suppressed(connection: &Connection) -> Result<HashSet<u64>, JournalError>
 /// Marks a queued message as suppressed.
 pub fn suppress_message(
     connection: &Connection,
-    books: &mut Books,
+    counts: &mut Counts,
     campaign: u32,
     message: i64,
 ) -> Result<(), JournalError> {
@@ -48,7 +50,7 @@ pub fn suppress_message(
         .prepare_cached("INSERT OR IGNORE INTO message_state (message, state) VALUES (?1, ?2)")?
         .execute((message, State::Suppressed as u8))?;
     if added > 0 {
-        books.shift(campaign, State::Queued, State::Suppressed, 1);
+        counts.shift(campaign, State::Queued, State::Suppressed, 1);
     }
     Ok(())
 }
@@ -57,13 +59,13 @@ pub fn suppress_message(
 /// stays so: it is not sent again, but it may have been taken.
 pub fn suppress_again(
     connection: &Connection,
-    books: &mut Books,
+    counts: &mut Counts,
     campaign: u32,
     facts: &MessageFacts,
 ) -> Result<(), JournalError> {
     let message = facts.message;
     if facts.parts.iter().any(|attempts| leaves_doubt(attempts)) {
-        books.touch(connection, message, State::Queued)?;
+        counts.touch(connection, message, State::Queued)?;
         for (n, attempts) in facts.parts.iter().enumerate() {
             for (tried, _) in doubts(attempts).filter(|(_, verdict)| *verdict == Some(Verdict::Resend)) {
                 let attempt = Attempt::new(message + n as i64, tried);
@@ -80,7 +82,7 @@ pub fn suppress_again(
              ON CONFLICT (message) DO UPDATE SET state = excluded.state",
         )?
         .execute((message, State::Suppressed as u8))?;
-    books.shift(campaign, state, State::Suppressed, 1);
+    counts.shift(campaign, state, State::Suppressed, 1);
     Ok(())
 }
 
@@ -183,7 +185,8 @@ impl Decision {
 }
 
 /// What stands against settling the doubts of these lines of a campaign, as words; `None`: nothing.
-pub fn against(connection: &Connection, campaign: &str, lines: &[u64]) -> Result<Option<String>, JournalError> {
+pub fn against(journal: &dyn Sql, campaign: &str, lines: &[u64]) -> Result<Option<String>, JournalError> {
+    let connection = journal.connection();
     let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
     let mut statement = connection
         .prepare_cached("SELECT t.name FROM message_fact f JOIN state t ON t.id = f.state WHERE f.message = ?1")?;
@@ -203,11 +206,8 @@ pub fn against(connection: &Connection, campaign: &str, lines: &[u64]) -> Result
 
 /// What stands against sending what is in doubt of these lines (none: of all) of a campaign again, as words; `None`:
 /// nothing.
-pub fn against_resending(
-    connection: &Connection,
-    campaign: &str,
-    lines: &[u64],
-) -> Result<Option<String>, JournalError> {
+pub fn against_resending(journal: &dyn Sql, campaign: &str, lines: &[u64]) -> Result<Option<String>, JournalError> {
+    let connection = journal.connection();
     let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
     // A running sender may not have come to a cancellation yet.
     let cancelled: bool = connection.query_row(
@@ -239,19 +239,47 @@ pub fn against_resending(
 }
 
 /// Appends a decision. Whoever holds the sender's lock applies it.
-pub fn request(connection: &Connection, campaign: &str, decision: &Decision) -> Result<(), JournalError> {
+pub fn request(journal: &dyn Sql, campaign: &str, decision: &Decision) -> Result<(), JournalError> {
+    let connection = journal.connection();
     let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
+    let (kind, detail) = written(decision)?;
+    append(connection, id, &kind, &detail)
+}
+
+/// Whether decisions about a campaign wait to be applied.
+pub fn are_waiting(journal: &dyn Sql, campaign: i64) -> Result<bool, JournalError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM control WHERE campaign_id = ?1 AND applied_at IS NULL)";
+    Ok(journal.connection().prepare_cached(sql)?.query_row([campaign], |row| row.get(0))?)
+}
+
+/// A decision as a row of `control` has it: kind and details.
+pub fn written(decision: &Decision) -> Result<(String, String), JournalError> {
     let (kind, detail) = decision.store();
     let detail = serde_json::to_string(&detail).map_err(|error| JournalError::Inconsistent(error.to_string()))?;
+    Ok((kind.to_owned(), detail))
+}
+
+/// Reads what [`written`] gives.
+pub fn read(kind: &str, detail: &str) -> Result<Decision, JournalError> {
+    Decision::stored(kind, Some(detail))
+}
+
+/// Appends what [`written`] gives.
+pub(in crate::journal) fn append(
+    connection: &Connection,
+    campaign: i64,
+    kind: &str,
+    detail: &str,
+) -> Result<(), JournalError> {
     connection.execute(
         "INSERT INTO control (at, campaign_id, kind, detail) VALUES (?1, ?2, ?3, ?4)",
-        (now_ms(), id, kind, detail),
+        (now_ms(), campaign, kind, detail),
     )?;
     Ok(())
 }
 
 /// Whether a number is on the suppression list, whatever writing of it.
-fn suppresses(connection: &Connection, digits: &str) -> Result<bool, rusqlite::Error> {
+pub(super) fn suppresses(connection: &Connection, digits: &str) -> Result<bool, rusqlite::Error> {
     let Ok(number) = crate::message::address::Destination::parse(digits) else { return Ok(false) };
     connection
         // An older program kept the 00.

@@ -86,7 +86,7 @@ impl MessageFacts {
             }
         }
         if there.has_match {
-            // Receipts matched to it later, unless they were taken back since.
+            // Receipts matched to it later, unless they were matched otherwise since.
             let mut statement = connection.prepare_cached(
                 "SELECT x.attempt, r.final, r.state FROM receipt_match x JOIN receipt r ON r.id = x.receipt_id
                   WHERE x.attempt >= ?1 AND x.attempt < ?2

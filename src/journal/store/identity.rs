@@ -2,12 +2,13 @@
 //!
 //! A journal remembers its inode and when that was born. A file that is moved within its file system keeps both; a copy, also
 //! one that takes the original's place, has others. Where a file system knows no births the inode alone has to do. An older
-//! state in the very file (a backup written over it) is told by the note in the user's state folder
+//! state in the very file (a backup written over it) is recognised by the note in the user's state folder
 //! ([`super::known`]), which knows how often the journal was changed.
 
 use super::known::Note;
 use crate::journal::error::JournalError;
 use crate::journal::files::write_marks::Extent;
+use crate::journal::handle::Sql;
 use crate::journal::store::notes::{in_transaction, note, set_note};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -75,12 +76,13 @@ pub enum Strange {
 
 /// A journal's own number, which its copies have as well; made where there is none yet.
 pub fn id(connection: &Connection) -> Result<String, JournalError> {
-    Ok(id_of(crate::journal::matcher::id_index::hash_keys(connection)?))
+    Ok(id_of(crate::journal::store::id_keys::hash_keys(connection)?))
 }
 
 /// As [`id`]; `None`: there is none yet, and so no copy that matters.
-pub fn id_so_far(connection: &Connection) -> Result<Option<String>, JournalError> {
-    Ok(crate::journal::matcher::id_index::hash_keys_so_far(connection)?.map(id_of))
+pub fn id_so_far(journal: &dyn Sql) -> Result<Option<String>, JournalError> {
+    let connection = journal.connection();
+    Ok(crate::journal::store::id_keys::hash_keys_so_far(connection)?.map(id_of))
 }
 
 fn id_of((first, second): (u64, u64)) -> String {
@@ -89,11 +91,8 @@ fn id_of((first, second): (u64, u64)) -> String {
 }
 
 /// How the journal, being this file, stands to what it says and what was noted of it; `None`: it is what it was.
-pub fn standing(
-    connection: &Connection,
-    file: FileMark,
-    noted: Option<&Note>,
-) -> Result<Option<Strange>, JournalError> {
+pub fn standing(journal: &dyn Sql, file: FileMark, noted: Option<&Note>) -> Result<Option<Strange>, JournalError> {
+    let connection = journal.connection();
     let recorded = note(connection, FILE)?.and_then(|text| FileMark::parse(&text));
     if recorded.is_some_and(|recorded| !recorded.is_of_same_file(file)) {
         return Ok(Some(Strange::Copy));
@@ -110,14 +109,16 @@ pub fn standing(
 
 /// Whether the journal is as it was when it was noted last, and nobody was sending from it then: so that nothing of it can
 /// have been sent since.
-pub fn is_last_state(connection: &Connection, noted: Option<&Note>) -> Result<bool, JournalError> {
+pub fn is_last_state(journal: &dyn Sql, noted: Option<&Note>) -> Result<bool, JournalError> {
+    let connection = journal.connection();
     let Some(noted) = noted.filter(|noted| !noted.sending) else { return Ok(false) };
     let Extent { session, serial } = crate::journal::store::identity::extent(connection)?;
     Ok(generation(connection)? == noted.generation && (session, serial) == (noted.session, noted.serial))
 }
 
 /// What has to be typed to say that nothing else sends from the journal: another one for every copy and every older state.
-pub fn code(connection: &Connection, file: FileMark, noted: Option<&Note>) -> Result<String, JournalError> {
+pub fn code(journal: &dyn Sql, file: FileMark, noted: Option<&Note>) -> Result<String, JournalError> {
+    let connection = journal.connection();
     let generation = noted.map_or(generation(connection)?, |noted| noted.generation);
     let words = format!("{} {} {generation}", id_so_far(connection)?.unwrap_or_default(), file.text());
     Ok(crate::words::format::hex_digest(words.as_bytes())[..8].to_owned())

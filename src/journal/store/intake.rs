@@ -1,17 +1,18 @@
 //! The import's way into the journal: all of a file or nothing of it. Rows are committed in chunks under a campaign that
 //! is hidden until the last of them is in; one that never became whole is undone at the next start.
 
+use super::budget::Budget;
 use super::lately::SentBy;
 use super::lately::{Count, Lately};
 use super::twins::{self, Contents, Twin};
 use crate::journal::beside::beside;
 use crate::journal::error::JournalError;
 use crate::journal::files::lock::ImportLock;
+use crate::journal::handle::Sql;
 use crate::journal::model::campaign::CampaignOptions;
 use crate::journal::model::key::State;
 use crate::journal::open::open_or_create;
 use crate::journal::store::notes::in_transaction;
-use crate::journal::store::number_index::key_of;
 use crate::journal::store::number_index::upkeep;
 use crate::journal::store::number_index::upkeep::Indexer;
 use crate::platform::clock::now_ms;
@@ -37,6 +38,8 @@ pub struct NewMessage<'a> {
     pub line: u64,
     /// Digits.
     pub destination: &'a str,
+    /// As [`key_of`](crate::journal::store::number_index::key_of) its digits: whoever read them has it already.
+    pub number: u64,
     /// Sender; `None`: the campaign's.
     pub source: Option<&'a str>,
     /// Its text.
@@ -47,6 +50,8 @@ pub struct NewMessage<'a> {
     pub parts: u8,
     /// submit_sm fields given in the row, as JSON.
     pub fields: Option<&'a str>,
+    /// Its number as the file has it, where that is more than digits behind a `+`.
+    pub typed: Option<&'a str>,
     /// Its number is on the suppression list.
     pub suppressed: bool,
 }
@@ -83,7 +88,8 @@ pub struct Existing {
 }
 
 /// The campaign of that name, where there is one that is whole.
-pub fn existing(connection: &Connection, name: &str) -> Result<Option<Existing>, JournalError> {
+pub fn existing(journal: &dyn Sql, name: &str) -> Result<Option<Existing>, JournalError> {
+    let connection = journal.connection();
     let found: Option<(Option<String>, String, i64)> = connection
         .query_row(
             "SELECT c.digest, c.options, n.messages FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id
@@ -174,11 +180,11 @@ impl Intake {
             return Err(JournalError::ImportHeld(path.into()));
         }
         // Until the last commit nothing is promised, so nothing need be on disk; that commit is FULL and covers all.
-        connection.execute_batch("PRAGMA synchronous = NORMAL")?;
+        // And what is changed or undone leaves nothing in the journal's free places that could be read there.
+        connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON")?;
         undo_all_unfinished(&connection)?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        let first_id: i64 =
-            connection.query_row("SELECT coalesce(max(end_id), 1) FROM campaign", [], |row| row.get(0))?;
+        let first_id = super::append::next_first_id(&connection)?;
         let source = crate::message::address::Sender::canonical(&options.from).to_owned();
         let may_repeat = options.allow_duplicates;
         let options = serde_json::to_string(options)
@@ -221,8 +227,8 @@ impl Intake {
     fn insert<'a>(&mut self, rows: impl Iterator<Item = Kept<'a>>) -> Result<(), JournalError> {
         let counts = &mut self.counts;
         let mut message = self.connection.prepare_cached(
-            "INSERT INTO message (id, line, destination, source, text, encoding, parts, fields)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO message (id, line, destination, source, text, encoding, parts, fields, typed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
         let mut suppressed =
             self.connection.prepare_cached("INSERT INTO message_state (message, state) VALUES (?1, ?2)")?;
@@ -242,18 +248,18 @@ impl Intake {
                         row.encoding,
                         row.parts,
                         row.fields,
+                        row.typed,
                     ))?;
                     if row.suppressed {
                         suppressed.execute((self.next_id, State::Suppressed as u8))?;
                         counts.suppressed += 1;
                     }
-                    let number = key_of(row.destination);
                     if !self.indexer.has_room() {
                         self.indexer.write(&self.connection)?;
                     }
-                    self.indexer.add(self.next_id, row.parts, number);
+                    self.indexer.add(self.next_id, row.parts, row.number);
                     if let Some(lately) = self.lately.as_mut().filter(|_| !row.suppressed) {
-                        lately.add(number);
+                        lately.add(row.number);
                     }
                     self.next_id += i64::from(row.parts);
                     counts.messages += 1;
@@ -311,6 +317,24 @@ impl Intake {
         self.first_refused.clone()
     }
 
+    /// Notes what the campaign may cost: before anybody can send it.
+    pub fn limit(&self, budget: &Budget) -> Result<(), JournalError> {
+        super::budget::set(&self.connection, self.campaign, budget).map_err(|error| error.at(&self.path))
+    }
+
+    /// Notes when the campaign may be sent.
+    pub fn hours(&self, hours: &super::campaign_hours::OwnHours) -> Result<(), JournalError> {
+        super::campaign_hours::set(&self.connection, self.campaign, hours).map_err(|error| error.at(&self.path))
+    }
+
+    /// Notes how the campaign shares the account with others.
+    pub fn share(&self, change: super::shares::Change) -> Result<(), JournalError> {
+        if change.is_none() {
+            return Ok(());
+        }
+        super::shares::set(&self.connection, self.campaign, change).map(|_| ()).map_err(|error| error.at(&self.path))
+    }
+
     /// Keeps the file's header as it was written, so that its rows can be given back below it.
     pub fn keep_header(&self, header: &str) -> Result<(), JournalError> {
         self.connection
@@ -340,7 +364,7 @@ impl Intake {
 
     /// Campaigns that sent to its numbers in the last 24 hours: all that are known once it is sealed.
     pub fn sent_lately(&self) -> Vec<SentBy> {
-        self.lately.as_ref().map(Count::told).unwrap_or_default()
+        self.lately.as_ref().map(Count::by_campaign).unwrap_or_default()
     }
 
     /// Puts all of the campaign on disk, still hidden: [`release`](Self::release) shows it, [`abandon`](Self::abandon)
@@ -382,6 +406,11 @@ impl Intake {
         self.connection
             .execute("UPDATE campaign SET imported_at = ?2 WHERE id = ?1", (self.campaign, now_ms()))
             .map_err(|error| JournalError::from(error).at(&self.path))?;
+        reach("import-released").map_err(|failed| JournalError::from(failed).at(&self.path))?;
+        // What is sorted anew are hashes, of which nobody reads anything.
+        self.connection
+            .execute_batch("PRAGMA secure_delete = OFF")
+            .map_err(|error| JournalError::from(error).at(&self.path))?;
         // The look-up is right without it, only slower.
         if let Err(error) = upkeep::tidy(&self.connection) {
             log::warn!("the look-up by number is left as it is: {error}");
@@ -406,7 +435,7 @@ impl Intake {
             self.lock.leave_nothing();
             return Ok(());
         }
-        undo().map(|_| ()).map_err(|error| error.at(&self.path))
+        undo().and_then(|_| empty_wal(&self.connection)).map_err(|error| error.at(&self.path))
     }
 
     /// Whether nothing but this import is in the journal.
@@ -434,10 +463,26 @@ pub(in crate::journal) fn undo_all_unfinished(connection: &Connection) -> Result
     let mut statement = connection.prepare("SELECT id, first_id, end_id FROM campaign WHERE imported_at IS NULL")?;
     let unfinished: Vec<(i64, i64, i64)> =
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
-    for &(id, first, end) in &unfinished {
-        undo(connection, id, first, end)?;
+    if unfinished.is_empty() {
+        return Ok(0);
     }
+    let before: i64 = connection.query_row("PRAGMA secure_delete", [], |row| row.get(0))?;
+    connection.execute_batch("PRAGMA secure_delete = ON")?;
+    let undone = unfinished.iter().try_for_each(|&(id, first, end)| undo(connection, id, first, end));
+    connection.execute_batch(&format!("PRAGMA secure_delete = {before}"))?;
+    undone?;
+    empty_wal(connection)?;
     Ok(unfinished.len())
+}
+
+/// Brings everything into the journal itself and empties the WAL, in which what was undone still stands. Where others
+/// read or write just now it may stay there until they are done.
+fn empty_wal(connection: &Connection) -> Result<(), JournalError> {
+    let is_busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if is_busy {
+        log::warn!("what was undone can be read in the journal's WAL until those who use the journal now are done");
+    }
+    Ok(())
 }
 
 /// From the last message to the first: wherever it is cut short, what is left looks like an import cut short.
@@ -460,6 +505,7 @@ fn undo(connection: &Connection, campaign: i64, first: i64, mut end: i64) -> Res
     while in_turn(connection, || connection.execute(some_skipped, [campaign, UNDONE_PER_COMMIT]))? > 0 {}
     in_turn(connection, || {
         connection.execute("DELETE FROM campaign_count WHERE campaign_id = ?1", [campaign])?;
+        connection.execute("DELETE FROM budget WHERE campaign_id = ?1", [campaign])?;
         connection.execute("DELETE FROM campaign WHERE id = ?1", [campaign])
     })?;
     Ok(())
@@ -473,108 +519,4 @@ fn in_turn<T>(connection: &Connection, change: impl FnOnce() -> rusqlite::Result
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::open::open_existing;
-
-    /// Messages of 255 parts each, so that few rows make many numbers.
-    fn rows(count: u64) -> impl Iterator<Item = Kept<'static>> {
-        (0..count).map(|row| {
-            let message = NewMessage {
-                line: row + 2,
-                destination: "447700900001",
-                source: None,
-                text: "x",
-                encoding: 0,
-                parts: 255,
-                fields: None,
-                suppressed: row % 3 == 0,
-            };
-            match row % 10 {
-                9 => Kept::Skipped {
-                    line: row + 2,
-                    duplicate: row % 20 == 9,
-                    sent_lately: false,
-                    reason: "why",
-                    row: "44",
-                },
-                _ => Kept::Message(message),
-            }
-        })
-    }
-
-    fn begin(path: &Path, name: &str) -> Intake {
-        Intake::begin(path, name, "file.csv", &CampaignOptions::default()).unwrap()
-    }
-
-    fn count(connection: &Connection, table: &str) -> i64 {
-        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
-    }
-
-    #[test]
-    fn f46_what_never_became_whole_is_undone_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.db");
-        let mut whole = begin(&path, "whole");
-        whole.store(rows(1_000)).unwrap();
-        let counts = whole.finish("digest").unwrap();
-        assert_eq!((counts.messages, counts.parts, counts.suppressed), (900, 229_500, 300));
-        assert_eq!((counts.duplicates, counts.rejected), (50, 50));
-        let tables = ["message", "message_state", "skipped_row", "campaign", "campaign_count"];
-        let connection = open_existing(&path).unwrap();
-        let of_one = tables.map(|table| count(&connection, table));
-        assert_eq!(of_one, [900, 300, 100, 1, 1]);
-
-        // Dropped, as a process that dies drops it: the chunks that were committed stay, under a hidden campaign.
-        let mut torn = begin(&path, "torn");
-        torn.store(rows(25_000)).unwrap();
-        torn.store(rows(100)).unwrap();
-        drop(torn);
-        assert_eq!(count(&connection, "message"), 900 + 22_500);
-        assert_eq!(count(&connection, "campaign_summary"), 1);
-        assert_eq!(count(&connection, "message_status"), 900);
-        assert!(existing(&connection, "torn").unwrap().is_none());
-
-        assert_eq!(undo_unfinished(&connection, &path).unwrap(), 1);
-        assert_eq!(undo_unfinished(&connection, &path).unwrap(), 0);
-        assert_eq!(tables.map(|table| count(&connection, table)), of_one);
-
-        // The next import of that name does so too, and so does one that is taken back.
-        let mut torn = begin(&path, "torn");
-        torn.store(rows(25_000)).unwrap();
-        drop(torn);
-        let mut again = begin(&path, "torn");
-        assert!(matches!(undo_unfinished(&connection, &path), Ok(0)), "one that runs is left alone");
-        again.store(rows(25_000)).unwrap();
-        again.abandon().unwrap();
-        assert_eq!(tables.map(|table| count(&connection, table)), of_one);
-        assert!(matches!(
-            Intake::begin(&path, "whole", "file.csv", &CampaignOptions::default()),
-            Err(JournalError::ImportHeld(_))
-        ));
-    }
-
-    /// A sender that commits while an import runs waits for a chunk at most, not for the import's end.
-    #[test]
-    fn f44_a_sender_finds_its_turn() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.db");
-        let mut intake = begin(&path, "long");
-        // With its first chunk the import has begun for others.
-        intake.store(rows(25_000)).unwrap();
-        let sender = open_existing(&path).unwrap();
-        let importing = std::thread::spawn(move || {
-            for _ in 0..10 {
-                intake.store(rows(25_000)).unwrap();
-            }
-            intake.finish("digest").unwrap()
-        });
-        let mut commits = 0;
-        while !importing.is_finished() {
-            sender.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
-            commits += 1;
-        }
-        assert_eq!(importing.join().unwrap().rejected, 11 * 1_250);
-        assert!(commits >= 5, "only {commits} turns between 11 chunks");
-    }
-}
+mod tests;

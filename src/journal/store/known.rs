@@ -5,7 +5,7 @@
 use super::identity::{self, FileMark};
 use crate::journal::error::JournalError;
 use crate::journal::files::write_marks::Extent;
-use rusqlite::Connection;
+use crate::journal::handle::Sql;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -133,12 +133,13 @@ fn read(path: &Path) -> Option<Note> {
 /// # Errors
 /// What the journal says. Where only the note cannot be written, that is a warning.
 pub fn record(
-    connection: &Connection,
+    journal: &dyn Sql,
     path: &Path,
     notes: &Notes,
     account: &[String],
     sending: Option<bool>,
 ) -> Result<(), JournalError> {
+    let connection = journal.connection();
     let id = identity::id(connection)?;
     let file = FileMark::of(path)?;
     let before = notes.find(&id);

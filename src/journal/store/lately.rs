@@ -4,6 +4,7 @@
 //! is queued, was never written, or was refused, was not.
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::store::number_index::{Asked, Hit, Numbers, key_of};
 use crate::message::number_set::KeySet;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -53,7 +54,8 @@ pub struct Sent {
 
 impl Lately {
     /// The whole campaigns that sent since a moment; `None`: there is none.
-    pub fn since(connection: &Connection, since: i64) -> Result<Option<Self>, JournalError> {
+    pub fn since(journal: &dyn Sql, since: i64) -> Result<Option<Self>, JournalError> {
+        let connection = journal.connection();
         let mut statement = connection.prepare(
             "SELECT c.name, c.first_id, c.end_id FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id
               WHERE c.imported_at IS NOT NULL AND n.last_sent_at >= ?1 ORDER BY c.first_id",
@@ -67,8 +69,18 @@ impl Lately {
         Ok((!campaigns.is_empty()).then_some(Self { since, campaigns, ranges }))
     }
 
+    /// Without the campaign of that name, which may be added to; `None`: there is no other.
+    pub fn besides(mut self, name: &str) -> Option<Self> {
+        if let Some(own) = self.campaigns.iter().position(|campaign| campaign.name == name) {
+            self.campaigns.remove(own);
+            self.ranges.remove(own);
+        }
+        (!self.campaigns.is_empty()).then_some(self)
+    }
+
     /// Those of the numbers that were sent to, and by whom last. Each number is best asked for once.
-    pub fn ask(&self, connection: &Connection, numbers: Vec<u64>) -> Result<Vec<Sent>, JournalError> {
+    pub fn ask(&self, journal: &dyn Sql, numbers: Vec<u64>) -> Result<Vec<Sent>, JournalError> {
+        let connection = journal.connection();
         // Runs that are merged meanwhile stay as they are in here.
         let snapshot = match connection.is_autocommit() {
             true => Some(Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?),
@@ -194,7 +206,8 @@ impl Count {
     }
 
     /// Asks for what was added. `each` is told what was sent to, and by which campaign.
-    pub fn ask(&mut self, connection: &Connection, mut each: impl FnMut(&Sent, &str)) -> Result<(), JournalError> {
+    pub fn ask(&mut self, journal: &dyn Sql, mut each: impl FnMut(&Sent, &str)) -> Result<(), JournalError> {
+        let connection = journal.connection();
         let asked = std::mem::take(&mut self.asked);
         for sent in self.lately.ask(connection, asked)? {
             if !self.found.as_mut().is_none_or(|found| found.insert(sent.number)) {
@@ -210,13 +223,13 @@ impl Count {
     }
 
     /// What was counted, by campaign, the busiest first.
-    pub fn told(&self) -> Vec<SentBy> {
+    pub fn by_campaign(&self) -> Vec<SentBy> {
         let found = self.lately.campaigns.iter().filter(|campaign| campaign.numbers > 0);
-        let mut told: Vec<SentBy> = found
+        let mut sent: Vec<SentBy> = found
             .map(|recent| SentBy { campaign: recent.name.clone(), numbers: recent.numbers, last: recent.last })
             .collect();
-        told.sort_by(|a, b| b.numbers.cmp(&a.numbers).then(b.last.cmp(&a.last)));
-        told
+        sent.sort_by(|a, b| b.numbers.cmp(&a.numbers).then(b.last.cmp(&a.last)));
+        sent
     }
 }
 

@@ -2,6 +2,7 @@
 //! parameters. Kept in the journal, so that reports and views tell it whoever reads them.
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::store::notes::in_transaction;
 use crate::message::tlv_words::{TlvShape, tlv_words};
 use crate::wire::{Tag, Tlvs};
@@ -49,7 +50,8 @@ impl ProfileNames {
 
     /// Puts it into a journal, in place of what was said before of the same codes and tags. Nothing is written where all of
     /// it is there.
-    pub fn keep(&self, connection: &Connection) -> Result<(), JournalError> {
+    pub fn keep(&self, journal: &dyn Sql) -> Result<(), JournalError> {
+        let connection = journal.connection();
         let known = Names::load(connection)?;
         let has_error = |(code, meaning): &(String, String)| known.errors.get(code) == Some(meaning);
         let has_tag = |(tag, name): &(Tag, String)| known.tags.get(&tag.0).is_some_and(|(known, _)| known == name);

@@ -1,6 +1,7 @@
 //! What the journal notes of itself under keys, and campaigns by their names.
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// Changes all of something or nothing.
@@ -16,7 +17,8 @@ pub(in crate::journal) fn in_transaction<T>(
 }
 
 /// The number of the campaign of that name.
-pub fn campaign_id(connection: &Connection, name: &str) -> Result<i64, JournalError> {
+pub fn campaign_id(journal: &dyn Sql, name: &str) -> Result<i64, JournalError> {
+    let connection = journal.connection();
     let found = connection
         .query_row("SELECT id FROM campaign WHERE name = ?1 AND imported_at IS NOT NULL", [name], |row| row.get(0))
         .optional()?;
@@ -32,7 +34,8 @@ pub fn campaign_id(connection: &Connection, name: &str) -> Result<i64, JournalEr
 }
 
 /// Whether the journal is one for real messages; `None`: it has something in it, and does not say for what account.
-pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
+pub fn is_real(journal: &dyn Sql) -> Result<Option<bool>, JournalError> {
+    let connection = journal.connection();
     if let Some(recorded) = note(connection, "account")? {
         return Ok(Some(recorded != crate::journal::store::account::SIMULATOR));
     }
@@ -45,18 +48,21 @@ pub fn is_real(connection: &Connection) -> Result<Option<bool>, JournalError> {
 }
 
 /// Whether a campaign was ever imported, or a session opened.
-pub fn is_used(connection: &Connection) -> Result<bool, JournalError> {
+pub fn is_used(journal: &dyn Sql) -> Result<bool, JournalError> {
+    let connection = journal.connection();
     let sql = "SELECT EXISTS (SELECT 1 FROM campaign) OR EXISTS (SELECT 1 FROM session)";
     Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
 /// A note that the journal keeps under a key.
-pub fn note(connection: &Connection, key: &str) -> Result<Option<String>, JournalError> {
+pub fn note(journal: &dyn Sql, key: &str) -> Result<Option<String>, JournalError> {
+    let connection = journal.connection();
     Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
 }
 
 /// Replaces a note; `None`: takes it away.
-pub fn set_note(connection: &Connection, key: &str, value: Option<&str>) -> Result<(), JournalError> {
+pub fn set_note(journal: &dyn Sql, key: &str, value: Option<&str>) -> Result<(), JournalError> {
+    let connection = journal.connection();
     match value {
         Some(value) => connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", [key, value])?,
         None => connection.execute("DELETE FROM meta WHERE key = ?1", [key])?,

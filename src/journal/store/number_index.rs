@@ -10,6 +10,7 @@
 pub mod upkeep;
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::message::address::Destination;
 use rusqlite::{Connection, OptionalExtension};
 use siphasher::sip::SipHasher13;
@@ -123,7 +124,8 @@ pub struct Hit {
 
 impl Numbers {
     /// Reads which runs there are.
-    pub fn load(connection: &Connection) -> Result<Self, JournalError> {
+    pub fn load(journal: &dyn Sql) -> Result<Self, JournalError> {
+        let connection = journal.connection();
         let hashing = Hashing::load(connection)?.unwrap_or(Hashing(0, 0));
         let runs = runs(connection)?;
         let gaps = gaps(connection, &runs)?;

@@ -6,13 +6,13 @@
 //! cannot be asked after, since its message_id would have come in the answer that is missing.
 
 use crate::journal::error::JournalError;
-use crate::journal::matcher::unmatched::Rule;
+use crate::journal::handle::Sql;
 use crate::journal::model::events::Chunk;
 use crate::journal::model::key::{Attempt, Outcome, RECEIPTS_MAX};
-use crate::journal::store::counts::Books;
+use crate::journal::model::rule::Rule;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::{MessageFacts, receipts_of};
-use crate::journal::writer::read_ahead::encode_again;
-use crate::journal::writer::retry_queue::Waiting;
+use crate::journal::store::part_encoder::{Again, encode_again};
 use crate::platform::clock::now_ms;
 use crate::platform::failpoint::reach;
 use crate::wire::MessageState;
@@ -109,11 +109,12 @@ pub struct Targets {
 
 impl Targets {
     /// Those of a campaign. No lines: all.
-    pub fn of(connection: &Connection, books: &Books, campaign: &str, lines: &[u64]) -> Result<Self, JournalError> {
+    pub fn of(journal: &dyn Sql, counts: &Counts, campaign: &str, lines: &[u64]) -> Result<Self, JournalError> {
+        let connection = journal.connection();
         let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
-        let found = books.campaigns.iter().enumerate().find(|(_, book)| book.id == id);
+        let found = counts.campaigns.iter().enumerate().find(|(_, book)| book.id == id);
         let Some((index, book)) = found else {
-            return Err(JournalError::Inconsistent(format!("campaign {campaign} is not in the books")));
+            return Err(JournalError::Inconsistent(format!("campaign {campaign} is not in the counts")));
         };
         let wanted = lines.iter().filter_map(|&line| i64::try_from(line).ok()).collect();
         let (next, end, seen) = (book.first_id, book.end_id, HashSet::new());
@@ -121,7 +122,8 @@ impl Targets {
     }
 
     /// The next of them; `None`: there are no more.
-    pub fn page(&mut self, connection: &Connection, books: &Books) -> Result<Option<Page>, JournalError> {
+    pub fn page(&mut self, journal: &dyn Sql, counts: &Counts) -> Result<Option<Page>, JournalError> {
+        let connection = journal.connection();
         if self.is_through {
             return Ok(None);
         }
@@ -142,7 +144,7 @@ impl Targets {
                 self.seen.insert(line);
             }
             let message = Message { id: message, line, parts, destination, encoding: row.get(4)? };
-            self.parts_of(connection, books, &message, &mut targets, &mut omitted)?;
+            self.parts_of(connection, counts, &message, &mut targets, &mut omitted)?;
         }
         if looked_at < PAGE_MESSAGES {
             self.is_through = true;
@@ -158,7 +160,7 @@ impl Targets {
     fn parts_of(
         &self,
         connection: &Connection,
-        books: &Books,
+        counts: &Counts,
         of: &Message,
         targets: &mut Vec<Target>,
         omitted: &mut Vec<Omitted>,
@@ -173,9 +175,9 @@ impl Targets {
             let why = match (attempt, message_id) {
                 (Some(_), _) if is_final => "it has its final state",
                 (Some(attempt), Some(message_id)) => {
-                    let waiting = Waiting { due_ms: 0, attempt, message: of.id, campaign: self.index, refused: 0 };
+                    let again = Again { attempt, campaign: self.index, refused: 0, completes: false };
                     let mut chunk = Chunk::default();
-                    encode_again(connection, books, &waiting, of.id, &mut chunk)?;
+                    encode_again(connection, counts, again, of.id, &mut chunk)?;
                     targets.push(Target {
                         line: of.line,
                         part: number,
@@ -222,11 +224,12 @@ fn message_id_of(connection: &Connection, attempt: Attempt) -> Result<Option<Str
 
 /// Commits what is about to be asked. Returns the numbers of the operations.
 pub fn intend(
-    connection: &Connection,
+    journal: &dyn Sql,
     operation: Operation,
     targets: &[&Target],
     text: Option<&str>,
 ) -> Result<Vec<i64>, JournalError> {
+    let connection = journal.connection();
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO operation (attempt, kind, message_id, text, asked_at) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -241,12 +244,13 @@ pub fn intend(
     Ok(numbers)
 }
 
-/// Appends answers. `outcome`: the state that a query told, where it is final.
+/// Appends answers. `outcome`: the state that a query was answered with, where it is final.
 pub fn answered(
-    connection: &Connection,
-    books: &mut Books,
+    journal: &dyn Sql,
+    counts: &mut Counts,
     answers: &[(i64, &Target, Answered, Option<MessageState>)],
 ) -> Result<(), JournalError> {
+    let connection = journal.connection();
     connection.execute_batch("BEGIN IMMEDIATE")?;
     for (number, target, answer, outcome) in answers {
         connection
@@ -256,18 +260,18 @@ pub fn answered(
             )?
             .execute((number, now_ms(), answer.command_status, answer.state, &answer.final_date, answer.error_code))?;
         if let Some(state) = outcome {
-            note_final(connection, books, target.attempt, *state, answer.error_code)?;
+            note_final(connection, counts, target.attempt, *state, answer.error_code)?;
         }
     }
-    books.settle(connection)?;
+    counts.settle(connection)?;
     connection.execute_batch("COMMIT")?;
     Ok(())
 }
 
-/// Appends a final state that a query told, as a receipt.
+/// Appends a final state that a query was answered with, as a receipt.
 fn note_final(
     connection: &Connection,
-    books: &mut Books,
+    counts: &mut Counts,
     attempt: Attempt,
     state: MessageState,
     error: Option<u8>,
@@ -276,7 +280,7 @@ fn note_final(
     if n >= RECEIPTS_MAX {
         return Ok(());
     }
-    books.touch_as_found(connection, attempt.part())?;
+    counts.touch_as_found(connection, attempt.part())?;
     let error = error.filter(|error| *error != 0).map(|error| error.to_string());
     connection
         .prepare_cached(

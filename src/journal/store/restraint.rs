@@ -3,7 +3,7 @@
 
 use crate::journal::error::JournalError;
 use crate::journal::model::key::Attempt;
-use crate::journal::store::counts::Books;
+use crate::journal::store::counts::Counts;
 use crate::platform::clock::now_ms;
 use crate::policy::restraint::{Bad, Canary, GoOnWhen, LAST, LastAnswers, Restraint};
 use rusqlite::{Connection, OptionalExtension};
@@ -52,14 +52,14 @@ pub fn decide(
 /// unless that is overridden.
 pub fn begin(
     connection: &Connection,
-    books: &Books,
+    counts: &Counts,
     active: &[u32],
     restraint: &Restraint,
 ) -> Result<Vec<OpenCanary>, JournalError> {
     let mut canaries = Vec::new();
     connection.execute_batch("BEGIN IMMEDIATE")?;
     for &index in active {
-        let Some(book) = books.campaign(index).filter(|book| !book.cancelled) else { continue };
+        let Some(book) = counts.campaign(index).filter(|book| !book.cancelled) else { continue };
         if let Some(stopped) = stop_of(connection, book.id, &book.name)? {
             if !restraint.override_stop {
                 connection.execute_batch("ROLLBACK")?;
@@ -92,7 +92,11 @@ pub fn begin(
 }
 
 /// Why the campaign was stopped, if the last word about it is that.
-fn stop_of(connection: &Connection, campaign: i64, name: &str) -> Result<Option<JournalError>, JournalError> {
+pub(in crate::journal) fn stop_of(
+    connection: &Connection,
+    campaign: i64,
+    name: &str,
+) -> Result<Option<JournalError>, JournalError> {
     let last: Option<(u8, i64, String)> = connection
         .query_row(
             "SELECT kind, at, words FROM restraint WHERE campaign_id = ?1 AND kind <> ?2 ORDER BY id DESC LIMIT 1",
@@ -152,9 +156,14 @@ fn end_of(connection: &Connection, first: i64, end: i64, messages: u64) -> Resul
 
 /// The last answers of a campaign of one kind, as its earlier runs left them. What was before somebody had it go on although
 /// it was stopped does not count any more.
-pub fn last_answers(connection: &Connection, books: &Books, index: u32, bad: Bad) -> Result<LastAnswers, JournalError> {
+pub fn last_answers(
+    connection: &Connection,
+    counts: &Counts,
+    index: u32,
+    bad: Bad,
+) -> Result<LastAnswers, JournalError> {
     let mut last = LastAnswers::default();
-    let Some(book) = books.campaign(index) else { return Ok(last) };
+    let Some(book) = counts.campaign(index) else { return Ok(last) };
     let since: i64 = connection.query_row(
         "SELECT coalesce(max(at), 0) FROM restraint WHERE campaign_id = ?1 AND kind = ?2",
         (book.id, Kind::Override as u8),

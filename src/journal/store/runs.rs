@@ -1,6 +1,7 @@
-//! How campaigns were sent: what each run was told, kept so that the next one goes on the same way and a report can tell.
+//! How campaigns were sent: the options of each run, kept so that the next one goes on the same way and a report can show them.
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::platform::clock::now_ms;
 use crate::words::stamp::Stamp;
 use rusqlite::{Connection, Row};
@@ -35,7 +36,8 @@ pub struct RunRow {
 }
 
 /// Notes that a run begins; returns its number.
-pub fn begin(connection: &Connection, run: &RunRow, campaigns: &[i64]) -> Result<i64, JournalError> {
+pub fn begin(journal: &dyn Sql, run: &RunRow, campaigns: &[i64]) -> Result<i64, JournalError> {
+    let connection = journal.connection();
     crate::journal::store::notes::in_transaction(connection, || {
         connection.execute(
             "INSERT INTO run (started_at, account, host, port, tls, bind, connections, window, rate)
@@ -62,8 +64,17 @@ pub fn begin(connection: &Connection, run: &RunRow, campaigns: &[i64]) -> Result
     })
 }
 
+/// Notes that a run sends this campaign, too.
+pub(in crate::journal) fn note_campaign(connection: &Connection, run: i64, campaign: i64) -> Result<(), JournalError> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO run_campaign (campaign_id, run_id) VALUES (?1, ?2)")?
+        .execute([campaign, run])?;
+    Ok(())
+}
+
 /// Notes that a run has ended.
-pub fn end(connection: &Connection, run: i64) -> Result<(), JournalError> {
+pub fn end(journal: &dyn Sql, run: i64) -> Result<(), JournalError> {
+    let connection = journal.connection();
     connection.execute("UPDATE run SET ended_at = ?2 WHERE id = ?1", [run, now_ms()])?;
     Ok(())
 }
@@ -73,7 +84,8 @@ const RUN: &str =
    FROM run_campaign x JOIN run r ON r.id = x.run_id JOIN campaign c ON c.id = x.campaign_id";
 
 /// The newest run of any of these campaigns.
-pub fn last(connection: &Connection, campaigns: &[String]) -> Result<Option<RunRow>, JournalError> {
+pub fn last(journal: &dyn Sql, campaigns: &[String]) -> Result<Option<RunRow>, JournalError> {
+    let connection = journal.connection();
     let mut newest: Option<RunRow> = None;
     let mut statement = connection.prepare(&format!("{RUN} WHERE c.name = ?1 ORDER BY r.id DESC LIMIT 1"))?;
     for name in campaigns {
@@ -88,7 +100,8 @@ pub fn last(connection: &Connection, campaigns: &[String]) -> Result<Option<RunR
 }
 
 /// The runs of a campaign, the newest first.
-pub fn of(connection: &Connection, campaign: i64) -> Result<Vec<RunRow>, JournalError> {
+pub fn of(journal: &dyn Sql, campaign: i64) -> Result<Vec<RunRow>, JournalError> {
+    let connection = journal.connection();
     let mut statement = connection.prepare(&format!("{RUN} WHERE c.id = ?1 ORDER BY r.id DESC LIMIT {RUNS_TOLD}"))?;
     Ok(statement.query_map([campaign], read)?.collect::<Result<_, _>>()?)
 }

@@ -4,6 +4,7 @@
 //! `suppression` holds the list as it stands, `suppression_event` every change of it; both are written in one transaction.
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::store::notes::in_transaction;
 use crate::message::address::Destination;
 use crate::platform::clock::now_ms;
@@ -97,10 +98,11 @@ pub fn add(connection: &Connection, number: Destination<'_>, why: Why<'_>, now_m
 
 /// Puts numbers on the list, all or none. Returns how many were new there.
 pub fn add_all<'n>(
-    connection: &Connection,
+    journal: &dyn Sql,
     numbers: impl Iterator<Item = Destination<'n>>,
     why: Why<'_>,
 ) -> Result<usize, JournalError> {
+    let connection = journal.connection();
     let now = now_ms();
     in_transaction(connection, || {
         let mut new = 0;
@@ -113,10 +115,11 @@ pub fn add_all<'n>(
 
 /// Takes numbers off the list, all or none. Returns how many were there.
 pub fn remove_all<'n>(
-    connection: &Connection,
+    journal: &dyn Sql,
     numbers: impl Iterator<Item = Destination<'n>>,
     why: Why<'_>,
 ) -> Result<usize, JournalError> {
+    let connection = journal.connection();
     let now = now_ms();
     in_transaction(connection, || {
         let mut removed = 0;
@@ -136,21 +139,24 @@ const ELSEWHERE: &str = "suppressed in ";
 const NUMBERS_PER_TRANSACTION: usize = 10_000;
 
 /// How many numbers are on the list that were not brought from another journal.
-pub fn own_numbers(connection: &Connection) -> Result<i64, JournalError> {
+pub fn own_numbers(journal: &dyn Sql) -> Result<i64, JournalError> {
+    let connection = journal.connection();
     let sql = "SELECT count(*) FROM suppression WHERE source <> ?1";
     Ok(connection.query_row(sql, [Source::OtherJournal as u8], |row| row.get(0))?)
 }
 
 /// Whether [`bring_over`] would change anything.
-pub fn differs(connection: &Connection, other: &Connection, name: &str) -> Result<bool, JournalError> {
-    let (new, gone) = compare(connection, other, name)?;
+pub fn differs(journal: &dyn Sql, other: &dyn Sql, name: &str) -> Result<bool, JournalError> {
+    let connection = journal.connection();
+    let (new, gone) = compare(connection, other.connection(), name)?;
     Ok(!new.is_empty() || !gone.is_empty())
 }
 
 /// Puts the numbers on the list that are on the `other` journal's, and takes those off that came from there and are not on it
 /// any more. What that journal has from others is left to them. Returns how many are new.
-pub fn bring_over(connection: &Connection, other: &Connection, name: &str) -> Result<usize, JournalError> {
-    let (new, gone) = compare(connection, other, name)?;
+pub fn bring_over(journal: &dyn Sql, other: &dyn Sql, name: &str) -> Result<usize, JournalError> {
+    let connection = journal.connection();
+    let (new, gone) = compare(connection, other.connection(), name)?;
     let parse = |number| Destination::parse(number).ok();
     for numbers in gone.chunks(NUMBERS_PER_TRANSACTION) {
         let why = Why { source: Source::OtherJournal, reason: &format!("not suppressed in {name} any more") };
@@ -248,9 +254,10 @@ fn note(connection: &Connection, at: i64, number: &str, kind: u8, why: Why<'_>) 
 
 /// Calls `each` with every number on the list, in order.
 pub fn list<E: From<JournalError>>(
-    connection: &Connection,
+    journal: &dyn Sql,
     mut each: impl FnMut(Suppressed) -> Result<(), E>,
 ) -> Result<(), E> {
+    let connection = journal.connection();
     let sql = |error: rusqlite::Error| E::from(JournalError::from(error));
     let mut statement = connection
         .prepare("SELECT destination, added_at, reason, source FROM suppression ORDER BY destination")

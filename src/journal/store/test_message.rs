@@ -3,7 +3,9 @@
 
 use crate::journal::error::JournalError;
 use crate::journal::files::lock::ImportLock;
+use crate::journal::model::key::State;
 use crate::journal::open::open_existing;
+use crate::journal::store::lines::message_of_campaigns_line;
 use crate::journal::store::notes::{campaign_id, in_transaction};
 use crate::message::address::Destination;
 use crate::platform::clock::now_ms;
@@ -32,26 +34,20 @@ impl From<JournalError> for NoTest {
 pub fn import(path: &Path, campaign: &str, line: Option<u64>, to: Destination<'_>) -> Result<String, NoTest> {
     let _lock = ImportLock::take(path)?;
     let connection = open_existing(path)?;
-    if crate::journal::store::decisions::suppressed(&connection)?.contains(&to.same_key()) {
+    if crate::journal::store::decisions::suppresses(&connection, to.digits()).map_err(JournalError::from)? {
         return Err(NoTest::Suppressed);
     }
     let id = campaign_id(&connection, campaign)?;
     // What an import left behind would have its numbers.
     super::intake::undo_all_unfinished(&connection)?;
     let made = in_transaction(&connection, || {
-        let found: Option<(i64, i64)> = connection
-            .query_row(
-                "SELECT m.id, m.parts FROM campaign c JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
-                  WHERE c.id = ?1 AND (?2 IS NULL AND NOT EXISTS (
-                            SELECT 1 FROM message_state s WHERE s.message = m.id AND s.state = 9) OR m.line = ?2)
-                  ORDER BY m.id LIMIT 1",
-                (id, line.map(|line| line as i64)),
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()?;
+        let found = match line {
+            Some(line) => message_of_campaigns_line(&connection, id, line)?,
+            None => first_to_send(&connection, id)?,
+        };
         let Some((message, parts)) = found else { return Ok(None) };
         let name = free_name(&connection, campaign)?;
-        let first: i64 = connection.query_row("SELECT coalesce(max(end_id), 1) FROM campaign", [], |row| row.get(0))?;
+        let first = super::append::next_first_id(&connection)?;
         connection.execute(
             "INSERT INTO campaign (name, file, digest, options, source, first_id, end_id, created_at, imported_at)
              SELECT ?2, file, NULL, options, source, ?3, ?3 + ?4, ?5, ?5 FROM campaign WHERE id = ?1",
@@ -70,6 +66,20 @@ pub fn import(path: &Path, campaign: &str, line: Option<u64>, to: Destination<'_
         Ok(Some(name))
     });
     made.map_err(|error| error.at(path))?.ok_or(NoTest::NoLine)
+}
+
+/// The first message of a campaign that is not suppressed.
+fn first_to_send(connection: &rusqlite::Connection, campaign: i64) -> Result<Option<(i64, u8)>, JournalError> {
+    Ok(connection
+        .query_row(
+            "SELECT m.id, m.parts FROM campaign c JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
+              WHERE c.id = ?1
+                AND NOT EXISTS (SELECT 1 FROM message_state s WHERE s.message = m.id AND s.state = ?2)
+              ORDER BY m.id LIMIT 1",
+            (campaign, State::Suppressed as i64),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?)
 }
 
 /// `NAME (test 1)`, or the next number that is free.

@@ -2,6 +2,7 @@
 //! the file (line ends, delimiter, the order of the rows).
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::model::campaign::CampaignOptions;
 use rusqlite::{Connection, OptionalExtension};
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -74,12 +75,13 @@ struct Candidate {
 /// The campaigns but `name` that are the same again as one with these options and contents, the newest first. `sum` is
 /// asked for only where numbers of messages coincide.
 pub fn find(
-    connection: &Connection,
+    journal: &dyn Sql,
     name: &str,
     options: &CampaignOptions,
     contents: Contents<'_>,
     sum: &mut dyn FnMut() -> Result<Sum, JournalError>,
 ) -> Result<Vec<Twin>, JournalError> {
+    let connection = journal.connection();
     let mut twins = Vec::new();
     let mut own = None;
     let mut compared = 0;
@@ -110,7 +112,8 @@ pub fn find(
 fn goes_alike(one: &CampaignOptions, other: &CampaignOptions) -> bool {
     let decides = |options: &CampaignOptions| {
         let from = crate::message::address::Sender::canonical(&options.from).to_owned();
-        (options.to_column.clone(), options.text.clone(), options.text_column.clone(), from, options.fields.clone())
+        let columns = (options.to_column.clone(), options.sheet.clone(), options.text_column.clone());
+        (columns, options.text.clone(), from, options.fields.clone())
     };
     decides(one) == decides(other)
 }

@@ -7,38 +7,44 @@ use crate::journal::model::events::{
     Answer, Batch, InboundEvent, ReceiptEvent, Sent, SessionFacts, ToJournal, ToSession,
 };
 use crate::journal::model::key::State;
+use crate::journal::model::retry_rules::{DELAYS_MS, RetryRules};
 use crate::journal::open::open_existing;
 use crate::journal::store::decisions::{Decision, request};
 use crate::journal::store::intake::{Intake, Kept, NewMessage};
-use crate::journal::writer::recovery::{Recovery, recover};
-use crate::journal::writer::retry_queue::{DELAYS_MS, RetryRules};
-use crate::journal::writer::{Board, Keeper, KeeperSettings};
+use crate::journal::store::number_index::key_of;
+use crate::journal::store::shares::{self, Change};
+use crate::journal::writer::{Board, Campaigns, JournalThread, Takeover, WriterSettings, takeover};
 use crate::platform::clock::now_ms;
 use crate::wire::MessageState;
 use crossbeam_channel::{Receiver, bounded};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub const SENDER: &str = "Acme";
 
-/// A journal with one campaign, and its keeper.
+/// How long messages are waited for that are held back, or not there.
+const FED_WITHIN: Duration = Duration::from_secs(2);
+
+/// A journal with one campaign, and its thread.
 pub struct Bench {
     _folder: tempfile::TempDir,
     pub path: PathBuf,
-    pub keeper: Option<Keeper>,
+    pub thread: Option<JournalThread>,
     pub ids_in_memory: usize,
     pub opt_out_words: Vec<String>,
     pub opt_in_words: Vec<String>,
     pub rules: Arc<RetryRules>,
     pub receipt_horizon: Duration,
+    /// How many campaigns there are: all of them are sent.
+    pub campaigns: u32,
     sessions: Vec<(i64, Receiver<ToSession>)>,
 }
 
 /// A receipt as it comes.
 #[derive(Clone, Debug)]
-pub struct Told<'a> {
+pub struct FakeReceipt<'a> {
     pub id: &'a str,
     pub state: MessageState,
     pub is_final: bool,
@@ -49,57 +55,94 @@ pub struct Told<'a> {
     pub text_id: &'a str,
 }
 
+impl<'a> FakeReceipt<'a> {
+    /// Final, unless its state is ENROUTE.
+    pub fn new(id: &'a str, state: MessageState, from: &'a str) -> Self {
+        Self { id, state, is_final: state != MessageState::Enroute, from, reference: None, text_id: "" }
+    }
+
+    pub fn with_reference(self, reference: impl Into<Option<u16>>) -> Self {
+        Self { reference: reference.into(), ..self }
+    }
+
+    pub fn with_text_id(self, text_id: &'a str) -> Self {
+        Self { text_id, ..self }
+    }
+}
+
+fn import(path: &Path, name: &str, messages: &[(&str, u8)], options: &CampaignOptions) {
+    let mut intake = Intake::begin(path, name, "test.csv", options).unwrap();
+    let text = |parts: u8| if parts == 1 { "Hi".to_owned() } else { "x".repeat(153 * usize::from(parts)) };
+    let texts: Vec<String> = (0..=u8::MAX).map(text).collect();
+    let rows = messages.iter().enumerate().map(|(n, &(destination, parts))| {
+        Kept::Message(NewMessage {
+            line: n as u64 + 2,
+            destination,
+            number: key_of(destination),
+            source: None,
+            text: &texts[usize::from(parts)],
+            encoding: 0,
+            parts,
+            fields: None,
+            typed: None,
+            suppressed: false,
+        })
+    });
+    intake.store(rows).unwrap();
+    intake.finish("").unwrap();
+}
+
 impl Bench {
     /// A campaign of messages of so many parts to these numbers.
     pub fn new(messages: &[(&str, u8)], in_doubt: InDoubtPolicy) -> Self {
         Self::with_options(messages, CampaignOptions { in_doubt, from: SENDER.into(), ..Default::default() })
     }
 
+    /// As [`Self::new`], holding what is in doubt, with a session on which the first so many parts were sent.
+    pub fn sending(messages: &[(&str, u8)], parts: usize) -> (Self, i64, Vec<Sent>) {
+        let mut bench = Self::new(messages, InDoubtPolicy::Hold);
+        let session = bench.open_session();
+        let sent = bench.send(session, parts);
+        (bench, session, sent)
+    }
+
     pub fn with_options(messages: &[(&str, u8)], options: CampaignOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
-        let mut intake = Intake::begin(&path, "test", "test.csv", &options).unwrap();
-        for (n, &(destination, parts)) in messages.iter().enumerate() {
-            let text = if parts == 1 { "Hi".to_owned() } else { "x".repeat(153 * usize::from(parts)) };
-            let message = NewMessage {
-                line: n as u64 + 2,
-                destination,
-                source: None,
-                text: &text,
-                encoding: 0,
-                parts,
-                fields: None,
-                suppressed: false,
-            };
-            intake.store(std::iter::once(Kept::Message(message))).unwrap();
-        }
-        intake.finish("").unwrap();
+        import(&path, "test", messages, &options);
         let mut bench = Self {
             _folder: folder,
             path,
-            keeper: None,
+            thread: None,
             ids_in_memory: 1_000,
             opt_out_words: Vec::new(),
             opt_in_words: Vec::new(),
             // No test waits for what is tried again.
             rules: Arc::new(RetryRules { delays_ms: vec![0; DELAYS_MS.len()], ..RetryRules::default() }),
             receipt_horizon: crate::journal::writer::RECEIPT_HORIZON,
+            campaigns: 1,
             sessions: Vec::new(),
         };
         bench.restart();
         bench
     }
 
+    /// Another campaign, which is sent from the next start on.
+    pub fn import(&mut self, name: &str, messages: &[(&str, u8)], share: Change) {
+        import(&self.path, name, messages, &CampaignOptions::default());
+        shares::set_by_name(&open_existing(&self.path).unwrap(), name, share).unwrap();
+        self.campaigns += 1;
+    }
+
     /// As after kill -9 without write marks: everything claimed and not answered is in doubt.
     pub fn restart(&mut self) {
-        self.keeper = None;
+        self.thread = None;
         self.sessions.clear();
-        let connection = open_existing(&self.path).unwrap();
-        let Recovery { connection, mut books, .. } = recover(connection, &self.path, &self.rules).unwrap();
-        crate::journal::store::decisions::apply_all(&connection, &mut books).unwrap();
-        let settings = KeeperSettings {
-            path: self.path.clone(),
-            active: vec![0],
+        let takeover =
+            Takeover { path: &self.path, account: None, rules: &self.rules, campaigns: Campaigns::Unfinished };
+        let mut own = takeover::open(&takeover).unwrap().own;
+        own.active = (0..self.campaigns).collect();
+        let settings = WriterSettings {
             limit: None,
             ids_in_memory: self.ids_in_memory,
             references: Arc::new(AtomicBool::new(true)),
@@ -107,20 +150,22 @@ impl Bench {
             opt_in_words: self.opt_in_words.clone(),
             default_alphabet: crate::message::text::DefaultAlphabet::default(),
             rules: Arc::clone(&self.rules),
+            ignore_hours: false,
             stop_when: Vec::new(),
             canaries: Vec::new(),
             gather: Duration::ZERO,
+            service: None,
             receipt_horizon: self.receipt_horizon,
         };
-        self.keeper = Some(Keeper::start(connection, books, settings, Board::default()).unwrap());
+        self.thread = Some(JournalThread::new(own, settings, Board::default()).unwrap());
     }
 
-    pub fn keeper(&mut self) -> &mut Keeper {
-        self.keeper.as_mut().unwrap()
+    pub fn thread(&mut self) -> &mut JournalThread {
+        self.thread.as_mut().unwrap()
     }
 
     pub fn tell(&mut self, event: ToJournal) {
-        self.keeper().transact(&mut vec![event], true).unwrap();
+        self.thread().transact(&mut vec![event], true).unwrap();
     }
 
     pub fn open_session(&mut self) -> i64 {
@@ -141,8 +186,14 @@ impl Bench {
 
     /// Has up to `parts` parts claimed and "written".
     pub fn send(&mut self, session: i64, parts: usize) -> Vec<Sent> {
+        // The feeder reads on a thread of its own, which a busy machine can keep waiting.
+        self.send_within(session, parts, FED_WITHIN)
+    }
+
+    fn send_within(&mut self, session: i64, parts: usize, within: Duration) -> Vec<Sent> {
         let mut sent = Vec::new();
-        for _ in 0..200 {
+        let until = Instant::now() + within;
+        loop {
             self.tell(ToJournal::Want { session, parts: parts - sent.len() });
             let (_, from_journal) = self.sessions.iter().find(|(id, _)| *id == session).unwrap();
             for message in from_journal.try_iter() {
@@ -164,14 +215,18 @@ impl Bench {
                     }
                 }
             }
-            if sent.len() >= parts {
+            if sent.len() >= parts || self.thread().claimer.is_through() || Instant::now() > until {
                 break;
             }
-            // The feeder reads on a thread of its own.
             std::thread::sleep(Duration::from_millis(1));
         }
         self.tell(ToJournal::Want { session, parts: 0 });
         sent
+    }
+
+    /// As [`Self::send`], without waiting long for what is not there.
+    pub fn send_at_once(&mut self, session: i64, parts: usize) -> Vec<Sent> {
+        self.send_within(session, parts, Duration::from_millis(20))
     }
 
     /// What the journal said to a session.
@@ -216,12 +271,12 @@ impl Bench {
         }
     }
 
-    pub fn receipt(&mut self, session: i64, told: &Told<'_>) {
+    pub fn receipt(&mut self, session: i64, told: &FakeReceipt<'_>) {
         self.receipts(session, std::slice::from_ref(told), SENDER);
     }
 
     /// Receipts that come together, for messages from this sender.
-    pub fn receipts(&mut self, session: i64, told: &[Told<'_>], sender: &str) {
+    pub fn receipts(&mut self, session: i64, told: &[FakeReceipt<'_>], sender: &str) {
         let mut batch = Batch { came_at: now_ms(), ..Batch::default() };
         for told in told {
             let tlvs = told
@@ -247,17 +302,14 @@ impl Bench {
 
     /// Has the journal thread do what it left to its next transactions.
     pub fn rest(&mut self) {
-        while self.keeper().is_waking() || self.keeper().has_to_judge() {
-            self.keeper().transact(&mut Vec::new(), true).unwrap();
+        while self.thread().matcher.is_waking() || self.thread().matcher.has_to_judge() {
+            self.thread().transact(&mut Vec::new(), true).unwrap();
         }
     }
 
     /// A final receipt.
     pub fn delivered(&mut self, session: i64, id: &str, from: &str) {
-        self.receipt(
-            session,
-            &Told { id, state: MessageState::Delivered, is_final: true, from, reference: None, text_id: "" },
-        );
+        self.receipt(session, &FakeReceipt::new(id, MessageState::Delivered, from));
     }
 
     /// A deliver_sm that is no receipt.
@@ -284,7 +336,7 @@ impl Bench {
     pub fn decide(&mut self, decision: &Decision) {
         let other = open_existing(&self.path).unwrap();
         request(&other, "test", decision).unwrap();
-        self.keeper().transact(&mut Vec::new(), true).unwrap();
+        self.thread().transact(&mut Vec::new(), true).unwrap();
     }
 
     /// The states of all messages, as everybody sees them; checks that counts and stored states agree with them.

@@ -1,4 +1,4 @@
-//! A journal with every kind of story, told by plain inserts: what the tests of reports and checks rest on.
+//! A journal with every kind of message, made by plain inserts: what the tests of reports and checks rest on.
 
 use crate::journal::model::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::open::open_or_create;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// When the first campaign was imported.
 pub(crate) const START: i64 = 1_774_749_599_250;
 
-/// A journal that is told fact by fact.
+/// A journal that gets fact after fact.
 pub(crate) struct Story {
     _folder: tempfile::TempDir,
     pub(crate) path: PathBuf,

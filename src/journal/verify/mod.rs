@@ -9,6 +9,7 @@ mod messages;
 
 use super::query::{CampaignSummary, campaigns};
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::model::key::State;
 use rusqlite::Connection;
 use serde::Serialize;
@@ -72,7 +73,8 @@ impl Report {
 }
 
 /// Checks the whole journal.
-pub fn verify(connection: &Connection) -> Result<Report, JournalError> {
+pub fn verify(journal: &dyn Sql) -> Result<Report, JournalError> {
+    let connection = journal.connection();
     let mut report = Report::default();
     report.checks.push(file(connection)?);
     report.checks.push(references(connection)?);
@@ -208,11 +210,12 @@ fn skipped_rows(connection: &Connection, campaigns: &[CampaignSummary]) -> Resul
 }
 
 /// Fails where the file is damaged. Reads all of it: for journals only that are refused anyway.
-pub fn check_whole(connection: &Connection, journal: &std::path::Path) -> Result<(), JournalError> {
+pub fn check_whole(journal: &dyn Sql, path: &std::path::Path) -> Result<(), JournalError> {
+    let connection = journal.connection();
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     match found.as_str() {
         "ok" => Ok(()),
-        _ => Err(JournalError::Damaged(journal.into(), found)),
+        _ => Err(JournalError::Damaged(path.into(), found)),
     }
 }
 

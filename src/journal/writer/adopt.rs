@@ -7,10 +7,13 @@
 use crate::journal::error::JournalError;
 use crate::journal::files::answer_log::Answers;
 use crate::journal::files::write_marks::{Marks, boot_id};
+use crate::journal::handle::{Journal, Sql};
 use crate::journal::model::key::{Attempt, State, Verdict};
+use crate::journal::model::retry_rules::RetryRules;
 use crate::journal::model::sequence::FIRST;
 use crate::journal::model::state::{is_to_send, may_go_on};
-use crate::journal::store::counts::Books;
+use crate::journal::store::claims::{self, Claimed};
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::{MessageFacts, stored_state};
 use crate::journal::store::identity;
 use crate::journal::store::identity::FileMark;
@@ -18,7 +21,6 @@ use crate::journal::store::known::Note;
 use crate::journal::store::notes::in_transaction;
 use crate::journal::store::verdicts::insert_verdict;
 use crate::journal::writer::recovery::{Recovery, recover};
-use crate::journal::writer::retry_queue::RetryRules;
 use crate::platform::clock::now_ms;
 use rusqlite::Connection;
 use std::path::Path;
@@ -42,21 +44,22 @@ pub enum Queued {
 /// Makes the journal the one that is sent from, and returns how many messages are in doubt for it. To be called under the
 /// sender's lock. Killed at any moment, it is done again from the start of what is left.
 pub fn adopt(
-    connection: Connection,
+    journal: Journal,
     path: &Path,
     code: &str,
     file: FileMark,
     queued: Queued,
     noted: Option<&Note>,
 ) -> Result<i64, JournalError> {
+    let connection = journal.into_connection();
     // The write marks speak of the original. Without them everything that was claimed and not answered may have left.
     let marks = Marks::open(path)?;
     crate::journal::writer::recovery::settle_marks(&connection, path, &marks)?;
     let reset = Answers::open(path)?.reset();
     reset.map_err(|error| JournalError::side_file(path, "-answers", error))?;
-    let Recovery { connection, mut books, .. } = recover(connection, path, &RetryRules::default())?;
-    crate::journal::store::decisions::apply_all(&connection, &mut books)?;
-    let doubts = if queued == Queued::InDoubt { doubt_queued(&connection, &mut books)? } else { 0 };
+    let Recovery { connection, mut counts, .. } = recover(connection, path, &RetryRules::default())?;
+    crate::journal::store::decisions::apply_all(&connection, &mut counts)?;
+    let doubts = if queued == Queued::InDoubt { doubt_queued(&connection, &mut counts)? } else { 0 };
     in_transaction(&connection, || {
         connection.execute(
             "INSERT INTO adoption (at, code, file, queued, in_doubt) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -70,14 +73,15 @@ pub fn adopt(
 }
 
 /// Whether the journal was adopted under this code.
-pub fn was_adopted(connection: &Connection, code: &str) -> Result<bool, JournalError> {
+pub fn was_adopted(journal: &dyn Sql, code: &str) -> Result<bool, JournalError> {
+    let connection = journal.connection();
     Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM adoption WHERE code = ?1)", [code], |row| row.get(0))?)
 }
 
 /// Everything that would be sent is in doubt.
-fn doubt_queued(connection: &Connection, books: &mut Books) -> Result<i64, JournalError> {
+fn doubt_queued(connection: &Connection, counts: &mut Counts) -> Result<i64, JournalError> {
     let mut doubts = 0;
-    for campaign in books.campaigns.clone() {
+    for campaign in counts.campaigns.clone() {
         if campaign.cancelled
             || [State::Queued, State::Sending].iter().all(|state| campaign.counts[*state as usize] == 0)
         {
@@ -85,7 +89,7 @@ fn doubt_queued(connection: &Connection, books: &mut Books) -> Result<i64, Journ
         }
         let mut from = campaign.first_id;
         while from < campaign.end_id {
-            let (count, next) = in_transaction(connection, || doubt_range(connection, books, from, campaign.end_id))?;
+            let (count, next) = in_transaction(connection, || doubt_range(connection, counts, from, campaign.end_id))?;
             doubts += count;
             from = next;
         }
@@ -94,7 +98,7 @@ fn doubt_queued(connection: &Connection, books: &mut Books) -> Result<i64, Journ
 }
 
 /// As [`doubt_queued`], for the next messages; how many are in doubt, and where to go on.
-fn doubt_range(connection: &Connection, books: &mut Books, from: i64, end: i64) -> Result<(i64, i64), JournalError> {
+fn doubt_range(connection: &Connection, counts: &mut Counts, from: i64, end: i64) -> Result<(i64, i64), JournalError> {
     let mut statement =
         connection.prepare_cached("SELECT id, parts FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3")?;
     let messages: Vec<(i64, u8)> = statement
@@ -115,7 +119,7 @@ fn doubt_range(connection: &Connection, books: &mut Books, from: i64, end: i64) 
             Some(session) => session,
             none => none.insert(Original::begin(connection)?),
         };
-        books.touch_as_found(connection, message)?;
+        counts.touch_as_found(connection, message)?;
         for (n, attempts) in facts.parts.iter().enumerate() {
             if is_to_send(attempts) {
                 session.doubt(connection, message, facts.next_attempt(n))?;
@@ -123,7 +127,7 @@ fn doubt_range(connection: &Connection, books: &mut Books, from: i64, end: i64) 
         }
         count += 1;
     }
-    books.settle(connection)?;
+    counts.settle(connection)?;
     Ok((count, last + i64::from(parts)))
 }
 
@@ -147,13 +151,16 @@ impl Original {
     }
 
     fn doubt(&mut self, connection: &Connection, message: i64, attempt: Attempt) -> Result<(), JournalError> {
-        connection
-            .prepare_cached(
-                "INSERT INTO claim (first_serial, try, first_part, parts, first_message, session_id,
-                                    first_sequence_number, claimed_at)
-                 VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)",
-            )?
-            .execute((self.serial, attempt.tried(), attempt.part(), message, self.session, self.number, now_ms()))?;
+        let claimed = Claimed {
+            first: attempt,
+            parts: 1,
+            message,
+            serial: self.serial,
+            sequence_number: self.number,
+            session: self.session,
+            at: now_ms(),
+        };
+        claims::insert(connection, &claimed)?;
         self.serial += 1;
         self.number += 1;
         insert_verdict(connection, attempt, Verdict::InDoubt, REASON)

@@ -34,12 +34,12 @@ fn are(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
 
 /// One turn of the journal thread: what is aside or else these events. Returns how many attempts it settled.
 fn turn(bench: &mut Bench, events: Vec<ToJournal>) -> usize {
-    let before = bench.keeper().status.in_flight;
-    let keeper = bench.keeper();
-    let mut inbox: Vec<ToJournal> = keeper.aside.drain(..).chain(events).collect();
-    keeper.portion(&mut inbox);
-    keeper.transact(&mut inbox, true).unwrap();
-    before - bench.keeper().status.in_flight
+    let before = bench.thread().status.in_flight;
+    let thread = bench.thread();
+    let mut inbox: Vec<ToJournal> = thread.inbox.take_aside().chain(events).collect();
+    thread.take_portion(&mut inbox);
+    thread.transact(&mut inbox, true).unwrap();
+    before - bench.thread().status.in_flight
 }
 
 #[test]
@@ -57,8 +57,8 @@ fn f24_a_session_that_leaves_thousands_of_messages_is_worked_off_in_portions() {
         let mut turns = Vec::new();
         loop {
             turns.push(turn(&mut bench, std::mem::take(&mut events)));
-            assert!(!bench.keeper().claiming, "a signal counts at once");
-            if bench.keeper().aside.is_empty() || Some(turns.len()) == killed_after {
+            assert!(!bench.thread().claimer.claiming, "a signal counts at once");
+            if bench.thread().inbox.is_empty() || Some(turns.len()) == killed_after {
                 break;
             }
         }
@@ -98,8 +98,8 @@ fn f24_a_long_list_of_suppressed_numbers_is_read_in_slices_and_nothing_is_claime
     suppression::add_all(&other, numbers, Why { source: Source::File, reason: "asked" }).unwrap();
     let mut slices = 0;
     bench.tell(ToJournal::Want { session, parts: 10 });
-    while bench.keeper().suppressed.is_behind() {
-        assert_eq!(bench.keeper().status.in_flight, 0);
+    while bench.thread().claimer.suppressed.is_behind() {
+        assert_eq!(bench.thread().status.in_flight, 0);
         bench.tell(ToJournal::Want { session, parts: 10 });
         slices += 1;
     }
@@ -121,7 +121,7 @@ fn f24_a_long_cancellation_is_taken_back_in_slices() {
         let lines: Vec<u64> = (2_900..2_910).collect();
         for decision in [Decision::Cancel { lines }, Decision::Cancel { lines: Vec::new() }] {
             bench.decide(&decision);
-            while bench.keeper().decisions_left {
+            while bench.thread().external.decisions_left {
                 bench.tell(ToJournal::Want { session, parts: 0 });
             }
         }
@@ -132,7 +132,7 @@ fn f24_a_long_cancellation_is_taken_back_in_slices() {
         loop {
             bench.tell(ToJournal::Want { session, parts: 0 });
             slices += 1;
-            if !bench.keeper().decisions_left {
+            if !bench.thread().external.decisions_left {
                 break;
             }
             if killed && slices % 3 == 0 {
@@ -165,7 +165,7 @@ fn f24_thousands_of_lines_are_cancelled_and_taken_back_in_slices() {
                 bench.restart();
             }
             let mut took = 1;
-            while !killed && bench.keeper().decisions_left {
+            while !killed && bench.thread().external.decisions_left {
                 bench.tell(ToJournal::StopClaiming);
                 took += 1;
             }

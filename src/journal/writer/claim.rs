@@ -1,88 +1,278 @@
 //! Claims: intents to send, each given serials and sequence numbers, committed before anything of them is written.
 
+use super::read_ahead::Read;
+use super::retry_queue::{self, Waiting, backlog, steady_ms};
+use super::sessions::Sessions;
+use super::turns::{Planned, Turns};
 use crate::journal::error::JournalError;
-use crate::journal::model::events::{Chunk, Item, Run, ToSession};
-use crate::journal::model::key::{Attempt, State, Verdict};
+use crate::journal::model::events::{Chunk, Item, Run, Sent, ToSession};
+use crate::journal::model::key::{Attempt, State, TRIES_MAX, Verdict};
+use crate::journal::model::outstanding::Outstanding;
+use crate::journal::model::retry_rules::RetryRules;
+use crate::journal::model::sequence::Sequence;
+use crate::journal::store::budget::{self, Purse};
+use crate::journal::store::claims::{self, Claimed};
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::MessageFacts;
-use crate::journal::writer::Keeper;
-use crate::journal::writer::retry_queue::steady_ms;
+use crate::journal::store::part_encoder::Again;
+use crate::journal::store::suppression::Suppressions;
 use crate::platform::clock::now_ms;
+use crossbeam_channel::{Receiver, never};
+use hashbrown::{HashMap, HashSet};
+use rusqlite::{Connection, OptionalExtension};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Parts given up in one transaction because their time has passed, at least: after so many the next one goes on.
 const PASSED_PER_COMMIT_MAX: usize = 2_048;
 
-impl Keeper {
-    /// Whether the last transaction stopped short of what it could claim, so that the next one need not wait.
-    pub(in crate::journal) fn has_more_to_pass_by(&self) -> bool {
-        self.passed_by >= PASSED_PER_COMMIT_MAX
-            && self.claiming
-            && self.chunk.is_some()
-            && self.sessions.values().any(|session| session.wanted > 0)
+/// What may be claimed next, and what must not.
+/// One thing: a claim is decided from all of it at once, and a lost transaction resets it as a whole.
+pub(in crate::journal) struct Claimer {
+    /// Whose turn it is, and what it has.
+    pub(super) turns: Turns,
+    /// What statuses mean.
+    pub(super) rules: Arc<RetryRules>,
+    pub(super) sequence: Sequence,
+    pub(super) next_serial: i64,
+    /// The campaigns that are sent.
+    pub(super) active: Vec<u32>,
+    /// The same, to ask for one.
+    pub(super) is_active: HashSet<u32>,
+    /// Those of them of which nothing more goes in this run: their last moment has come, or their first was missed.
+    pub(super) closed: HashSet<u32>,
+    /// Those of them that wait for their hours.
+    pub(super) shut: HashSet<u32>,
+    /// Messages of a campaign from this one on are not sent in this run.
+    pub(super) limit_end: HashMap<u32, i64>,
+    /// Nothing is claimed any more once this is cleared.
+    pub(super) claiming: bool,
+    /// Messages that were cancelled one by one while this sends: they may be read ahead.
+    pub(super) cancelled: HashSet<i64>,
+    pub(super) suppressed: Suppressions,
+    /// What campaigns may cost, of those that have a limit.
+    pub(super) purses: HashMap<u32, Purse>,
+    /// Parts that the last claims passed by, since their time had passed.
+    passed_by: usize,
+}
+
+/// Claims under way for one session: in which transaction, and what they are so far.
+struct Grant<'t> {
+    connection: &'t Connection,
+    counts: &'t mut Counts,
+    session: i64,
+    now: i64,
+    generation: u32,
+    runs: Vec<Run>,
+}
+
+impl Claimer {
+    /// Claims nothing yet, and goes on after the attempt that was claimed last.
+    pub(super) fn load(connection: &Connection) -> Result<Self, JournalError> {
+        let last: Option<(i64, u32)> = connection
+            .query_row(
+                "SELECT first_serial + parts, first_sequence_number + parts - 1 FROM claim
+                  ORDER BY first_serial DESC LIMIT 1",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        let (next_serial, last_number) = last.unwrap_or((1, 0));
+        Ok(Self {
+            turns: Turns::default(),
+            rules: Arc::default(),
+            sequence: Sequence::after(last_number),
+            next_serial,
+            active: Vec::new(),
+            is_active: HashSet::new(),
+            closed: HashSet::new(),
+            shut: HashSet::new(),
+            limit_end: HashMap::new(),
+            claiming: false,
+            cancelled: HashSet::new(),
+            suppressed: Suppressions::load(connection)?,
+            purses: HashMap::new(),
+            passed_by: 0,
+        })
     }
 
-    /// Claims what sessions want and there is, the retry queue first.
-    pub(in crate::journal) fn serve(&mut self) -> Result<(), JournalError> {
-        let now = now_ms();
-        self.passed_by = 0;
-        let sessions: Vec<i64> =
-            self.sessions.iter().filter(|(_, book)| book.wanted > 0).map(|(&session, _)| session).collect();
-        if !sessions.is_empty() {
-            self.generations.begin();
-        }
-        for session in sessions {
-            let wanted = self.sessions.get(&session).map_or(0, |book| book.wanted);
-            let mut runs = Vec::new();
-            let mut claimed = 0;
-            while claimed < wanted && self.passed_by < PASSED_PER_COMMIT_MAX {
-                let Some(chunk) = self.retry_chunk(wanted - claimed, steady_ms())? else { break };
-                claimed += self.claim(session, &Arc::new(chunk), 0, usize::MAX, now, &mut runs)?.1;
-            }
-            while claimed < wanted && self.passed_by < PASSED_PER_COMMIT_MAX {
-                let Some((chunk, at)) = self.next_chunk()? else { break };
-                let (next, count) = self.claim(session, &chunk, at, wanted - claimed, now, &mut runs)?;
-                claimed += count;
-                self.chunk = (next < chunk.items.len()).then_some((chunk, next));
-            }
-            if claimed > 0 {
-                self.status.in_flight += claimed;
-                self.generations.claimed(claimed);
-                if let Some(book) = self.sessions.get_mut(&session) {
-                    book.wanted = 0;
-                }
-                self.after_commit(session, ToSession::Send(runs));
+    /// Reads what the campaigns that are sent may cost, and what they have cost.
+    pub(super) fn load_purses(&mut self, connection: &Connection, counts: &Counts) -> Result<(), JournalError> {
+        let active = self.active.clone();
+        self.load_purses_of(connection, counts, &active)
+    }
+
+    /// The same for these of them; what is not sent any more needs no purse.
+    pub(super) fn load_purses_of(
+        &mut self,
+        connection: &Connection,
+        counts: &Counts,
+        campaigns: &[u32],
+    ) -> Result<(), JournalError> {
+        self.purses.retain(|index, _| self.is_active.contains(index) && !campaigns.contains(index));
+        for &index in campaigns {
+            let Some(campaign) = counts.campaign(index) else { continue };
+            if let Some(purse) = budget::purse(connection, campaign.id)? {
+                self.purses.insert(index, purse);
             }
         }
         Ok(())
+    }
+
+    /// The campaigns that send no more since it would cost more than they may, each with why.
+    pub(super) fn spent(&self) -> Vec<(u32, String)> {
+        self.purses.iter().filter(|(_, purse)| purse.is_over).map(|(index, purse)| (*index, purse.words())).collect()
+    }
+
+    /// Which campaigns send no more since it would cost more than they may.
+    pub(super) fn over_budget(&self, counts: &Counts) -> Option<String> {
+        let mut over: Vec<_> = self.purses.iter().filter(|(_, purse)| purse.is_over).collect();
+        over.sort_by_key(|(campaign, _)| **campaign);
+        let words: Vec<String> = over
+            .into_iter()
+            .filter_map(|(campaign, purse)| {
+                let name = &counts.campaign(*campaign)?.name;
+                Some(format!("campaign {}: {}", crate::words::format::argument(name), purse.words()))
+            })
+            .collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+
+    /// Whether the message whose items begin at `at` can be paid for. The rest of one that was begun goes in any case: half
+    /// a message has cost something, too, and is of no use to anybody. Of that nothing is paid beyond the budget: what was
+    /// counted for tries that were refused is more.
+    fn affords(&mut self, items: &[Item], at: usize) -> bool {
+        let first = &items[at];
+        let Some(purse) = self.purses.get_mut(&first.campaign).filter(|_| begins_at(items, at)) else { return true };
+        first.completes || purse.affords(first.destination, parts_of(&items[at..]))
+    }
+
+    /// Pays for the message whose items begin at `at`.
+    fn pay(&mut self, items: &[Item], at: usize) {
+        let first = &items[at];
+        if let Some(purse) = self.purses.get_mut(&first.campaign).filter(|_| begins_at(items, at)) {
+            purse.pay(first.destination, parts_of(&items[at..]));
+        }
+    }
+
+    /// Whether the last transaction stopped short of what it could claim, so that the next one need not wait.
+    pub(super) fn has_more_to_pass_by(&mut self, sessions: &Sessions) -> bool {
+        self.passed_by >= PASSED_PER_COMMIT_MAX && self.claiming && sessions.some_want() && self.turns.can_go()
+    }
+
+    /// Where the next chunk comes from, if one is waited for.
+    pub(super) fn feed(&self, sessions: &Sessions) -> Receiver<Result<Read, JournalError>> {
+        match self.turns.lanes.chunks() {
+            Some(chunks) if self.claiming && sessions.some_want() => chunks.clone(),
+            _ => never(),
+        }
+    }
+
+    /// Whether nothing is left to claim.
+    pub(in crate::journal) fn is_through(&self) -> bool {
+        self.turns.is_through()
+    }
+
+    /// Claims what sessions want and there is. Whose it is, the shares say; of what is due to be tried again of a campaign and what
+    /// is new of it, as much of each: parts that are refused each time do not keep the others.
+    pub(super) fn claim_for_sessions(
+        &mut self,
+        connection: &Connection,
+        counts: &mut Counts,
+        sessions: &mut Sessions,
+        outstanding: &mut Outstanding,
+    ) -> Result<(), JournalError> {
+        let now = now_ms();
+        self.passed_by = 0;
+        let wanting = sessions.wanting();
+        if !wanting.is_empty() {
+            outstanding.begin();
+        }
+        let wanted: usize = wanting.iter().map(|(_, wanted)| wanted).sum();
+        self.turns.shares.set_slots(outstanding.total() + wanted);
+        for (session, wanted) in wanting {
+            let generation = outstanding.current();
+            let mut grant = Grant { connection, counts: &mut *counts, session, now, generation, runs: Vec::new() };
+            let mut claimed = 0;
+            while claimed < wanted && self.passed_by < PASSED_PER_COMMIT_MAX {
+                let plan = self.turns.plan(wanted - claimed);
+                let is_over = plan.is_empty();
+                claimed += self.claim_planned(&mut grant, &plan)?;
+                self.turns.put_aside(plan);
+                if is_over {
+                    break;
+                }
+            }
+            let runs = grant.runs;
+            if claimed > 0 {
+                outstanding.claimed(claimed);
+                sessions.want(session, 0);
+                sessions.after_commit(session, ToSession::Send(runs));
+            }
+        }
+        self.turns.read_on()
+    }
+
+    /// Claims what is planned. Returns how many parts there were: less where something was passed by, or is not there.
+    fn claim_planned(&mut self, grant: &mut Grant<'_>, plan: &[Planned]) -> Result<usize, JournalError> {
+        let mut total = 0;
+        for planned in plan {
+            let claimed = if planned.parts == 0 { 0 } else { self.claim_of(grant, planned.campaign, planned.parts)? };
+            self.turns.note_claimed(planned, claimed, queued(grant.counts, planned.campaign));
+            total += claimed;
+        }
+        Ok(total)
+    }
+
+    /// Claims so many parts of a campaign: what is due to be tried again, and what is new.
+    fn claim_of(&mut self, grant: &mut Grant<'_>, campaign: u32, wanted: usize) -> Result<usize, JournalError> {
+        let retries = self.turns.share_of_retries(campaign, wanted);
+        let mut claimed = self.claim_again(grant, campaign, retries)?;
+        while claimed < wanted && self.passed_by < PASSED_PER_COMMIT_MAX {
+            let Some((chunk, at)) = self.turns.lanes.first(campaign) else { break };
+            let (next, count) = self.claim(grant, &chunk, at, wanted - claimed)?;
+            claimed += count;
+            self.turns.lanes.claimed(campaign, next);
+            self.turns.take_ready()?;
+        }
+        claimed += self.claim_again(grant, campaign, wanted.saturating_sub(claimed))?;
+        Ok(claimed)
+    }
+
+    /// Claims so many of a campaign that are due to be tried again. Returns how many there were.
+    fn claim_again(&mut self, grant: &mut Grant<'_>, campaign: u32, wanted: usize) -> Result<usize, JournalError> {
+        let mut claimed = 0;
+        while claimed < wanted && self.passed_by < PASSED_PER_COMMIT_MAX {
+            let Some(chunk) = self.retry_chunk(grant, campaign, wanted - claimed, steady_ms())? else { break };
+            claimed += self.claim(grant, &Arc::new(chunk), 0, usize::MAX)?.1;
+        }
+        Ok(claimed)
     }
 
     /// Claims up to `wanted` items of a chunk (whole messages only) from index `at` on. Returns the index after them, and
     /// how many there were.
     fn claim(
         &mut self,
-        session: i64,
+        grant: &mut Grant<'_>,
         chunk: &Arc<Chunk>,
         mut at: usize,
         wanted: usize,
-        now: i64,
-        runs: &mut Vec<Run>,
     ) -> Result<(usize, usize), JournalError> {
         let items = &chunk.items;
         let mut claimed = 0;
         // Whole messages only, so that the parts of one go over one session.
         let within = |at: usize| at > 0 && items[at].message == items[at - 1].message;
         while at < items.len() && (claimed < wanted || within(at)) {
-            if self.is_barred(&items[at], chunk.again)? {
+            if self.is_barred(grant, &items[at], chunk.again)? || !self.affords(items, at) {
                 let message = items[at].message;
                 at += items[at..].iter().take_while(|item| item.message == message).count();
                 continue;
             }
-            if items[at].passes_at <= now {
+            if items[at].passes_at <= grant.now {
                 let message = items[at].message;
                 let from = at;
                 at += items[at..].iter().take_while(|item| item.message == message).count();
-                self.pass_by(&items[from..at], now)?;
+                self.pass_by(grant, &items[from..at])?;
                 continue;
             }
             // A run: consecutive parts of messages that may go, as far as numbers last.
@@ -97,24 +287,25 @@ impl Keeper {
                     break;
                 }
                 let begins = at == start || item.message != items[at - 1].message;
-                let is_over = |keeper: &mut Self| -> Result<bool, JournalError> {
-                    let is_enough = claimed + at - start >= wanted || item.passes_at <= now;
-                    Ok(is_enough || keeper.is_barred(item, chunk.again)?)
-                };
-                if begins && at > start && is_over(self)? {
+                let is_enough = claimed + at - start >= wanted || item.passes_at <= grant.now;
+                if begins
+                    && at > start
+                    && (is_enough || self.is_barred(grant, item, chunk.again)? || !self.affords(items, at))
+                {
                     break;
                 }
+                self.pay(items, at);
                 at += 1;
             }
             let count = at - start;
             self.sequence.take(count);
-            self.write_claim(session, &items[start..at], first, now)?;
-            runs.push(Run {
+            self.write_claim(grant, &items[start..at], first)?;
+            grant.runs.push(Run {
                 chunk: Arc::clone(chunk),
                 items: start..at,
                 first_serial: self.next_serial,
                 first_sequence_number: first,
-                generation: self.generations.current(),
+                generation: grant.generation,
             });
             self.next_serial += count as i64;
             claimed += count;
@@ -123,15 +314,15 @@ impl Keeper {
     }
 
     /// Gives up items of one message whose time has passed. What of them may have arrived already stays in doubt.
-    fn pass_by(&mut self, items: &[Item], now: i64) -> Result<(), JournalError> {
+    fn pass_by(&mut self, grant: &mut Grant<'_>, items: &[Item]) -> Result<(), JournalError> {
         let Some(first) = items.first() else { return Ok(()) };
         self.passed_by += items.len();
-        let reason = crate::journal::writer::read_ahead::what_passed(&self.connection, first.message, now)?;
-        self.books.touch(&self.connection, first.attempt.part(), State::Queued)?;
+        let reason = crate::journal::store::part_encoder::what_passed(grant.connection, first.message, grant.now)?;
+        grant.counts.touch(grant.connection, first.attempt.part(), State::Queued)?;
         // Of a message that was never begun one part speaks for all.
         let items = if first.attempt.tried() == 0 { &items[..1] } else { items };
         for item in items {
-            let facts = MessageFacts::load(&self.connection, item.message, item.parts)?;
+            let facts = MessageFacts::load(grant.connection, item.message, item.parts)?;
             let attempts = facts.parts.get((item.attempt.part() - item.message) as usize);
             let mut in_doubt = false;
             for (tried, _) in
@@ -140,11 +331,11 @@ impl Keeper {
                 in_doubt = true;
                 let attempt = Attempt::new(item.attempt.part(), tried);
                 let reason = format!("no answer, and not sent again: {reason}");
-                crate::journal::store::verdicts::insert_verdict(&self.connection, attempt, Verdict::InDoubt, &reason)?;
+                crate::journal::store::verdicts::insert_verdict(grant.connection, attempt, Verdict::InDoubt, &reason)?;
             }
             if !in_doubt {
                 crate::journal::store::verdicts::insert_verdict(
-                    &self.connection,
+                    grant.connection,
                     item.attempt,
                     Verdict::Abandon,
                     &reason,
@@ -155,52 +346,45 @@ impl Keeper {
     }
 
     fn write_claim(
-        &mut self,
-        session: i64,
+        &self,
+        grant: &mut Grant<'_>,
         items: &[Item],
         first_sequence_number: u32,
-        now: i64,
     ) -> Result<(), JournalError> {
         let Some(first) = items.first() else { return Ok(()) };
         crate::platform::failpoint::reach("claim")?;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO claim (first_serial, try, first_part, parts, first_message, session_id,
-                                    first_sequence_number, claimed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute((
-                self.next_serial,
-                first.attempt.tried(),
-                first.attempt.part(),
-                items.len() as i64,
-                first.message,
-                session,
-                first_sequence_number,
-                now,
-            ))?;
+        let claimed = Claimed {
+            first: first.attempt,
+            parts: items.len() as i64,
+            message: first.message,
+            serial: self.next_serial,
+            sequence_number: first_sequence_number,
+            session: grant.session,
+            at: grant.now,
+        };
+        claims::insert(grant.connection, &claimed)?;
         let mut plain = 0;
         let mut campaign = first.campaign;
         for item in items {
             if item.campaign != campaign {
-                self.books.shift(campaign, State::Queued, State::Sending, plain);
-                self.books.note_sent(campaign, now);
+                grant.counts.shift(campaign, State::Queued, State::Sending, plain);
+                grant.counts.note_sent(campaign, grant.now);
                 (plain, campaign) = (0, item.campaign);
             }
             if item.is_plain() {
                 plain += 1;
             } else {
-                self.books.touch(&self.connection, item.attempt.part(), State::Queued)?;
+                grant.counts.touch(grant.connection, item.attempt.part(), State::Queued)?;
             }
         }
-        self.books.shift(campaign, State::Queued, State::Sending, plain);
-        self.books.note_sent(campaign, now);
+        grant.counts.shift(campaign, State::Queued, State::Sending, plain);
+        grant.counts.note_sent(campaign, grant.now);
         Ok(())
     }
 
     /// Whether the message must not be claimed: its campaign is cancelled, or its number is suppressed.
-    fn is_barred(&mut self, item: &Item, again: bool) -> Result<bool, JournalError> {
-        if self.books.campaign(item.campaign).is_none_or(|campaign| campaign.cancelled) {
+    fn is_barred(&self, grant: &mut Grant<'_>, item: &Item, again: bool) -> Result<bool, JournalError> {
+        if grant.counts.campaign(item.campaign).is_none_or(|campaign| campaign.cancelled) {
             return Ok(true);
         }
         if !self.cancelled.is_empty() && self.cancelled.contains(&item.message) {
@@ -211,31 +395,37 @@ impl Keeper {
             return Ok(false);
         }
         crate::journal::store::decisions::suppress_message(
-            &self.connection,
-            &mut self.books,
+            grant.connection,
+            grant.counts,
             item.campaign,
             item.message,
         )?;
         Ok(true)
     }
 
-    /// Parts of the retry queue that are due, encoded: as many as are wanted, and the rest of the last one's message.
-    fn retry_chunk(&mut self, wanted: usize, now: i64) -> Result<Option<Chunk>, JournalError> {
+    /// Parts of the campaign's retry queue that are due, encoded: as many as are wanted, and the rest of the last one's message.
+    fn retry_chunk(
+        &mut self,
+        grant: &mut Grant<'_>,
+        campaign: u32,
+        wanted: usize,
+        now: i64,
+    ) -> Result<Option<Chunk>, JournalError> {
         let mut chunk = Chunk { again: true, ..Chunk::default() };
         let mut last = None;
-        while chunk.items.len() < wanted || self.retries.is_next_of(last, now) {
-            let Some(waiting) = self.retries.pop_due(now) else { break };
-            if self.books.campaign(waiting.campaign).is_none_or(|campaign| campaign.cancelled) {
+        while chunk.items.len() < wanted || self.turns.retries.is_next_of(campaign, last, now) {
+            let Some(waiting) = self.turns.retries.pop_due(campaign, now) else { break };
+            if grant.counts.campaign(waiting.campaign).is_none_or(|campaign| campaign.cancelled) {
                 continue;
             }
             last = Some(waiting.message);
             // Looked up again, since a late answer or a receipt may have settled it while it waited.
             let Some((message, parts)) =
-                crate::journal::store::history::message_of(&self.connection, waiting.attempt.part())?
+                crate::journal::store::history::message_of(grant.connection, waiting.attempt.part())?
             else {
                 continue;
             };
-            let facts = MessageFacts::load(&self.connection, message, parts)?;
+            let facts = MessageFacts::load(grant.connection, message, parts)?;
             let part = (waiting.attempt.part() - message) as usize;
             if facts.next_attempt(part) != waiting.attempt
                 || !crate::journal::model::state::is_to_send(&facts.parts[part])
@@ -244,10 +434,12 @@ impl Keeper {
                 continue;
             }
             let before = chunk.items.len();
-            crate::journal::writer::read_ahead::encode_again(
-                &self.connection,
-                &self.books,
-                &waiting,
+            let completes = crate::journal::model::state::completes(&facts.parts, part);
+            let (attempt, campaign, refused) = (waiting.attempt, waiting.campaign, waiting.refused);
+            crate::journal::store::part_encoder::encode_again(
+                grant.connection,
+                grant.counts,
+                Again { attempt, campaign, refused, completes },
                 message,
                 &mut chunk,
             )?;
@@ -256,12 +448,12 @@ impl Keeper {
             if self.suppressed.contains(number) && crate::journal::model::state::is_not_begun(&facts.parts) {
                 chunk.items.truncate(before);
                 // Given back in this very transaction, it is counted as on its way still.
-                if self.books.is_touched(message) {
-                    self.books.settle(&self.connection)?;
+                if grant.counts.is_touched(message) {
+                    grant.counts.settle(grant.connection)?;
                 }
                 crate::journal::store::decisions::suppress_again(
-                    &self.connection,
-                    &mut self.books,
+                    grant.connection,
+                    grant.counts,
                     waiting.campaign,
                     &facts,
                 )?;
@@ -270,42 +462,113 @@ impl Keeper {
         Ok((!chunk.items.is_empty()).then_some(chunk))
     }
 
-    /// The chunk to claim from, without waiting for one.
-    fn next_chunk(&mut self) -> Result<Option<(Arc<Chunk>, usize)>, JournalError> {
-        if self.chunk.is_none()
-            && let Some(feeder) = &self.feeder
-        {
-            match feeder.chunks().try_recv() {
-                Ok(chunk) => self.take_chunk(Some(chunk))?,
-                Err(crossbeam_channel::TryRecvError::Empty) => {}
-                Err(crossbeam_channel::TryRecvError::Disconnected) => self.take_chunk(None)?,
-            }
-        }
-        Ok(self.chunk.take())
+    /// Has more read of the campaigns that have a place, and takes what is there.
+    pub(super) fn read_on(&mut self) -> Result<(), JournalError> {
+        self.turns.take_ready()?;
+        if self.claiming { self.turns.read_on() } else { Ok(()) }
     }
 
-    /// A chunk from the feeder; `None`: it is through, or failed.
-    pub(in crate::journal) fn take_chunk(
-        &mut self,
-        chunk: Option<Result<Chunk, JournalError>>,
-    ) -> Result<(), JournalError> {
-        match chunk {
-            Some(chunk) => self.chunk = Some((Arc::new(chunk?), 0)),
-            None => self.feeder = None,
+    /// Whether sessions want something and there is something.
+    pub(super) fn may_claim(&mut self, sessions: &Sessions) -> Result<bool, JournalError> {
+        if !self.claiming || !sessions.some_want() {
+            return Ok(false);
+        }
+        self.turns.take_ready()?;
+        Ok(self.turns.can_go())
+    }
+
+    /// How long until a campaign can send that a session wants something of.
+    pub(super) fn can_go_in(&self, sessions: &Sessions) -> Option<Duration> {
+        if self.claiming && sessions.some_want() { self.turns.can_go_in() } else { None }
+    }
+
+    /// A claimed attempt never left: it is not paid for, neither of the budget nor of the campaign's share.
+    pub(super) fn note_unwritten(&mut self, sent: &Sent) {
+        self.turns.note_unwritten(sent);
+        if let Some(purse) = self.purses.get_mut(&sent.campaign) {
+            purse.keep(sent.attempt.part());
+        }
+    }
+
+    /// Puts the part of an attempt on the retry queue; where no more tries of it can be recorded, notes that.
+    pub(super) fn again(&mut self, connection: &Connection, sent: &Sent, delay_ms: i64) -> Result<(), JournalError> {
+        let tried = sent.attempt.tried() + 1;
+        if self.closed.contains(&sent.campaign) || !self.is_active.contains(&sent.campaign) {
+            // Read from the journal when it goes on.
+            return Ok(());
+        }
+        if tried >= TRIES_MAX {
+            let line: i64 = connection
+                .prepare_cached("SELECT line FROM message WHERE id = ?1")?
+                .query_row([sent.message], |row| row.get(0))?;
+            self.turns.retries.exhaust(sent.campaign, line);
+            return Ok(());
+        }
+        self.turns.push(Waiting {
+            due_ms: steady_ms() + delay_ms,
+            attempt: Attempt::new(sent.attempt.part(), tried),
+            message: sent.message,
+            campaign: sent.campaign,
+            refused: sent.refused,
+        });
+        Ok(())
+    }
+
+    /// Lets all that waits to be tried again be due.
+    #[cfg(test)]
+    pub(in crate::journal) fn hasten(&mut self) {
+        self.turns.retries.hasten();
+        self.active.iter().for_each(|&campaign| self.turns.note_ready(campaign));
+    }
+
+    /// Has the next transactions put on the retry queue what the journal says is to be tried again.
+    pub(super) fn load_retries(&mut self, counts: &Counts) {
+        backlog::begin(counts, &self.active, &self.limit_end, &mut self.turns.retries);
+    }
+
+    /// Whether messages are to be looked at for that.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.claiming && backlog::wants_more(&self.turns.retries)
+    }
+
+    /// Looks at some of them.
+    pub(super) fn load_backlog(&mut self, connection: &Connection, counts: &Counts) -> Result<(), JournalError> {
+        if self.has_backlog() {
+            for campaign in backlog::load_on(connection, counts, &self.rules, &mut self.turns.retries)? {
+                self.turns.note_ready(campaign);
+            }
         }
         Ok(())
     }
 
-    pub(in crate::journal) fn may_claim(&mut self) -> Result<bool, JournalError> {
-        if !self.claiming || !self.sessions.values().any(|session| session.wanted > 0) {
-            return Ok(false);
+    /// Puts on the retry queue what of these messages is to be sent again.
+    pub(super) fn queue_again(&mut self, connection: &Connection, messages: &[(u32, i64)]) -> Result<(), JournalError> {
+        for &(campaign, message) in messages {
+            let is_beyond = self.limit_end.get(&campaign).is_some_and(|end| message >= *end);
+            if self.is_active.contains(&campaign) && !is_beyond {
+                retry_queue::load_one(connection, &self.rules, campaign, message, &mut self.turns.retries)?;
+                self.turns.note_ready(campaign);
+            }
         }
-        if self.retries.due_in(steady_ms()) == Some(Duration::ZERO) {
-            return Ok(true);
-        }
-        self.chunk = self.next_chunk()?;
-        Ok(self.chunk.is_some())
+        Ok(())
     }
+}
+
+/// Messages of a campaign that wait.
+pub(super) fn queued(counts: &Counts, campaign: u32) -> u64 {
+    counts.campaign(campaign).map_or(0, |book| u64::try_from(book.counts[State::Queued as usize]).unwrap_or(0))
+}
+
+/// Whether a message begins there.
+fn begins_at(items: &[Item], at: usize) -> bool {
+    at == 0 || items[at - 1].message != items[at].message
+}
+
+/// The parts of the message that the first of these items belongs to, each with the SMS that it makes.
+fn parts_of(items: &[Item]) -> impl Iterator<Item = (i64, u64)> + Clone {
+    let message = items.first().map(|item| item.message);
+    let parts = items.iter().take_while(move |item| Some(item.message) == message);
+    parts.map(|item| (item.attempt.part(), u64::from(item.sms)))
 }
 
 #[cfg(test)]

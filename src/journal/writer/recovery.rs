@@ -26,15 +26,16 @@
 use crate::journal::error::JournalError;
 use crate::journal::files::answer_log::{Answers, Noted};
 use crate::journal::files::write_marks::{Marks, boot_id};
-use crate::journal::matcher::id_index::hash_keys;
+use crate::journal::handle::Sql;
 use crate::journal::model::campaign::InDoubtPolicy;
 use crate::journal::model::key::{Attempt, State, Verdict};
-use crate::journal::store::counts::Books;
+use crate::journal::model::retry_rules::RetryRules;
+use crate::journal::store::counts::Counts;
+use crate::journal::store::id_keys::hash_keys;
 use crate::journal::store::identity::extent;
 use crate::journal::store::notes::note;
 use crate::journal::store::verdicts::insert_verdict;
 use crate::journal::writer::replay;
-use crate::journal::writer::retry_queue::RetryRules;
 use crate::platform::clock::now_ms;
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
@@ -111,8 +112,8 @@ impl Proof {
 pub struct Recovery {
     /// The journal.
     pub connection: Connection,
-    /// Its books.
-    pub books: Books,
+    /// Its counts.
+    pub counts: Counts,
     /// What there was to do.
     pub recovered: Recovered,
     /// The write marks: none.
@@ -144,33 +145,33 @@ pub fn recover(connection: Connection, path: &Path, rules: &RetryRules) -> Resul
         ..Recovered::default()
     };
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let books = Books::load(&connection)?;
+    let counts = Counts::load(&connection)?;
     let run = run(&connection)?;
     let unsettled = unsettled(&connection, &marks, run)?;
     recovered.sessions = unsettled.len();
     let noted: Vec<Noted> = if unsettled.is_empty() { Vec::new() } else { answers.read(run) };
     let may_believe = |noted: &Noted| unsettled.get(&noted.session).is_some_and(|session| session.is_of_this_boot);
     let noted: Vec<Noted> = noted.into_iter().filter(may_believe).collect();
-    let (connection, mut books) = if noted.is_empty() {
-        (connection, books)
+    let (connection, mut counts) = if noted.is_empty() {
+        (connection, counts)
     } else {
-        let (connection, books, answered) =
-            replay::take_in(connection, books, &noted, SETTLED_PER_COMMIT_MAX, next_slice)?;
+        let (connection, counts, answered) =
+            replay::take_in(connection, counts, &noted, SETTLED_PER_COMMIT_MAX, next_slice)?;
         recovered.answered = answered;
-        (connection, books)
+        (connection, counts)
     };
-    settle_claims(&connection, &mut books, &unsettled, rules, &mut recovered)?;
+    settle_claims(&connection, &mut counts, &unsettled, rules, &mut recovered)?;
     connection.execute(
         "UPDATE session SET closed_at = ?1, reason = 'its process died' WHERE closed_at IS NULL",
         [now_ms()],
     )?;
-    books.settle(&connection)?;
+    counts.settle(&connection)?;
     crate::platform::failpoint::reach("recovery")?;
     connection.execute_batch("COMMIT")?;
     crate::platform::failpoint::reach("recovered")?;
     settle_marks(&connection, path, &marks)?;
     answers.reset().map_err(|error| JournalError::side_file(path, "-answers", error))?;
-    Ok(Recovery { connection, books, recovered, marks, answers })
+    Ok(Recovery { connection, counts, recovered, marks, answers })
 }
 
 /// Notes in the file of marks how far the journal has come, in the place of what its sessions had noted.
@@ -198,7 +199,8 @@ fn run(connection: &Connection) -> Result<u64, JournalError> {
 }
 
 /// Refuses what recovery would refuse, and changes nothing.
-pub fn judge_marks(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+pub fn judge_marks(journal: &dyn Sql, path: &Path) -> Result<(), JournalError> {
+    let connection = journal.connection();
     if crate::journal::beside::beside(path, "-marks").exists() {
         refuse_if_behind(connection, path, &Marks::open(path)?)
     } else {
@@ -266,7 +268,7 @@ struct Claim {
 /// Settles what unsettled sessions had claimed and nobody had answered.
 fn settle_claims(
     connection: &Connection,
-    books: &mut Books,
+    counts: &mut Counts,
     unsettled: &HashMap<i64, Unsettled>,
     rules: &RetryRules,
     recovered: &mut Recovered,
@@ -281,7 +283,7 @@ fn settle_claims(
                 break;
             }
             if let Some(session) = unsettled.get(&claim.session) {
-                settle_claim(connection, books, &claim, session.proof, &mut left, (rules, &mut *recovered))?;
+                settle_claim(connection, counts, &claim, session.proof, &mut left, (rules, &mut *recovered))?;
             }
             // One that was not settled whole is looked at once more, for its rest.
             from = if left == 0 { claim.first_serial } else { claim.first_serial + claim.parts };
@@ -289,7 +291,7 @@ fn settle_claims(
         if is_last && left > 0 {
             return Ok(());
         }
-        books.settle(connection)?;
+        counts.settle(connection)?;
         next_slice(connection)?;
     }
 }
@@ -315,7 +317,7 @@ fn claims(connection: &Connection, from: i64) -> Result<Vec<Claim>, JournalError
 /// Settles what nobody had answered of a claim, as far as one transaction goes.
 fn settle_claim(
     connection: &Connection,
-    books: &mut Books,
+    counts: &mut Counts,
     claim: &Claim,
     proof: Proof,
     left: &mut usize,
@@ -326,10 +328,10 @@ fn settle_claim(
             return Ok(());
         }
         *left -= 1;
-        books.touch(connection, attempt.part(), State::Sending)?;
+        counts.touch(connection, attempt.part(), State::Sending)?;
         if proof.may_have_left(claim.first_serial + attempt.part() - claim.first_part) {
             recovered.in_doubt += 1;
-            let policy = in_doubt_policy(books, attempt);
+            let policy = in_doubt_policy(counts, attempt);
             doubt(connection, attempt, "the sender died before the answer came", policy, rules)?;
         } else {
             recovered.requeued += 1;
@@ -340,13 +342,13 @@ fn settle_claim(
 }
 
 /// The policy of the campaign that the attempt belongs to.
-pub fn in_doubt_policy(books: &Books, attempt: Attempt) -> InDoubtPolicy {
+pub fn in_doubt_policy(counts: &Counts, attempt: Attempt) -> InDoubtPolicy {
     if crate::platform::sabotage::is("resend-doubt") {
         return InDoubtPolicy::Resend;
     }
-    books
+    counts
         .campaign_of(attempt.part())
-        .and_then(|index| books.campaign(index))
+        .and_then(|index| counts.campaign(index))
         .map_or(InDoubtPolicy::Hold, |campaign| campaign.in_doubt)
 }
 
@@ -429,7 +431,7 @@ mod tests {
         let session = bench.open_session();
         assert_eq!((session, bench.send(session, 2).len()), (1, 2));
         let own = super::run(&open_existing(&bench.path).unwrap()).unwrap();
-        bench.keeper = None;
+        bench.thread = None;
         let file = Marks::open(&bench.path).unwrap();
         for (slot, &(id, serial, run)) in marks.iter().enumerate() {
             let run = if run == 0 { own } else { run };
@@ -500,7 +502,7 @@ mod tests {
                 bench.restart();
                 session = bench.open_session();
                 assert_eq!(bench.send(session, 1).len(), 0);
-                assert!(bench.keeper().status.all_sent);
+                assert!(bench.thread().status.all_sent);
                 bench.decide(&crate::journal::store::decisions::Decision::Resend { lines: vec![] });
             }
             let sent = bench.send(session, 1);
@@ -521,6 +523,6 @@ mod tests {
         }
         assert_eq!(bench.send(session, 1).len(), 0);
         assert_eq!(bench.states(), ["queued"]);
-        assert!(!bench.keeper().status.all_sent);
+        assert!(!bench.thread().status.all_sent);
     }
 }

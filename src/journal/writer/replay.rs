@@ -3,15 +3,17 @@
 
 use crate::journal::error::JournalError;
 use crate::journal::files::answer_log::Noted;
+use crate::journal::matcher::Matcher;
 use crate::journal::matcher::id_archive::Spill;
-use crate::journal::matcher::id_index::{Ids, hash_keys};
+use crate::journal::matcher::id_index::Ids;
 use crate::journal::matcher::id_load::Asleep;
 use crate::journal::model::events::{Answer, Batch, Sent};
 use crate::journal::model::key::Attempt;
-use crate::journal::store::counts::Books;
+use crate::journal::model::retry_rules::{CodeRule, RetryRules};
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::{message_of, stored_state};
-use crate::journal::writer::Keeper;
-use crate::journal::writer::retry_queue::{CodeRule, RetryRules};
+use crate::journal::store::id_keys::hash_keys;
+use crate::journal::writer::JournalThread;
 use crate::message::address::Destination;
 use rusqlite::{Connection, OptionalExtension};
 use std::sync::Arc;
@@ -21,22 +23,22 @@ use std::time::Duration;
 /// slice begun in between. Returns how many there were.
 pub fn take_in(
     connection: Connection,
-    books: Books,
+    counts: Counts,
     noted: &[Noted],
     at_a_time: usize,
     next_slice: fn(&Connection) -> Result<(), JournalError>,
-) -> Result<(Connection, Books, usize), JournalError> {
+) -> Result<(Connection, Counts, usize), JournalError> {
     // Nothing is looked up but what is written down here.
     let ids = (Ids::new(usize::MAX, hash_keys(&connection)?), Spill::load(&connection)?, Asleep::default());
-    let mut keeper = Keeper::bare(connection, books, ids)?;
+    let matcher = Matcher::with_ids(&connection, ids)?;
+    let mut thread = JournalThread::bare(connection, counts, matcher)?;
     let mut count = 0_usize;
     for noted in noted {
-        let Some(sent) = keeper.sent(noted)? else { continue };
+        let Some(sent) = thread.sent(noted)? else { continue };
         if !sent.late {
-            keeper.status.in_flight += 1;
-            keeper.generations.claimed(1);
+            thread.matcher.outstanding.claimed(1);
         }
-        keeper.rules = Arc::new(rules(noted));
+        thread.claimer.rules = Arc::new(rules(noted));
         let mut batch = Batch { came_at: noted.came_at, ..Batch::default() };
         let message_id = batch.keep(&noted.message_id);
         let waited = Duration::from_millis(noted.waited_ms.into());
@@ -49,21 +51,21 @@ pub fn take_in(
             message_id,
             tlvs,
         });
-        keeper.came(noted.session, &batch)?;
+        thread.came(noted.session, &batch)?;
         count += 1;
         if count.is_multiple_of(at_a_time) {
-            keeper.leave_judging()?;
-            keeper.books.settle(&keeper.connection)?;
-            next_slice(&keeper.connection)?;
+            thread.matcher.leave_judging(&thread.connection)?;
+            thread.counts.settle(&thread.connection)?;
+            next_slice(&thread.connection)?;
         }
     }
     // Other spellings of an id are looked for among all of them, which the sender that starts now knows.
-    keeper.leave_judging()?;
-    let (connection, books) = keeper.into_parts();
-    Ok((connection, books, count))
+    thread.matcher.leave_judging(&thread.connection)?;
+    let (connection, counts) = thread.into_parts();
+    Ok((connection, counts, count))
 }
 
-impl Keeper {
+impl JournalThread {
     /// The attempt as its session remembered it; `None`: it was not claimed for that session, or its answer is known.
     fn sent(&self, noted: &Noted) -> Result<Option<Sent>, JournalError> {
         let attempt = noted.attempt;
@@ -76,18 +78,18 @@ impl Keeper {
             .query_row([attempt.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let found = message_of(&self.connection, attempt.part())?;
         let (false, Some((message, parts))) = (is_answered, found) else { return Ok(None) };
-        let is_stored = self.books.is_touched(message) || stored_state(&self.connection, message)?.is_some();
+        let is_stored = self.counts.is_touched(message) || stored_state(&self.connection, message)?.is_some();
         Ok(Some(Sent {
             attempt,
             message,
             sequence_number,
-            campaign: self.books.campaign_of(message).unwrap_or(u32::MAX),
+            campaign: self.counts.campaign_of(message).unwrap_or(u32::MAX),
             plain: parts == 1 && attempt.tried() == 0 && !is_stored,
             refused: noted.refused,
             // Its response timer had expired.
             late: is_judged,
             referenced: noted.referenced,
-            generation: self.generations.current(),
+            generation: self.matcher.outstanding.current(),
             destination: destination(&self.connection, message)?,
         }))
     }
@@ -191,7 +193,7 @@ mod tests {
             let session = bench.open_session();
             let sent = bench.send(session, 6);
             bench.note(session, &[(sent[0], 0, "a1"), (sent[0], 0, "a1"), (sent[1], 0, "a2")]);
-            bench.keeper = None;
+            bench.thread = None;
             rusqlite::Connection::open(&bench.path).unwrap().execute_batch(harm).unwrap();
             bench.restart();
             let expected = if what == "nothing" { 2 } else { 0 };

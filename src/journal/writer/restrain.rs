@@ -1,13 +1,12 @@
 //! When the journal thread stops by itself: too much of what came back is bad, or the canary did not come to what was asked.
 
-use super::Keeper;
+use super::JournalThread;
 use crate::journal::error::JournalError;
-use crate::journal::model::events::ToSession;
 use crate::journal::model::key::State;
-use crate::journal::store::counts::Books;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::restraint;
 use crate::journal::store::restraint::{Kind, OpenCanary};
-use crate::journal::writer::read_ahead::{FeedRange, Feeder};
+use crate::journal::writer::read_ahead::FeedRange;
 use crate::policy::restraint::{Bad, GoOnWhen, Good, LastAnswers, StopWhen};
 use crate::words::format::{count, number, percent};
 use std::time::Instant;
@@ -15,18 +14,18 @@ use std::time::Instant;
 /// What a run counts by its rules.
 #[derive(Debug, Default)]
 pub(in crate::journal) struct Watch {
-    rules: Vec<StopWhen>,
-    /// Of each campaign that is sent.
+    /// Of each campaign that is sent and has rules.
     campaigns: Vec<Counted>,
     canaries: Vec<Waiting>,
     /// What may go once what is fed now is through.
     next: Vec<FeedRange>,
 }
 
-/// The last answers of a campaign by [`Bad`], and the counts from which the next ones are told.
+/// The last answers of a campaign by [`Bad`], and the counts from which the next ones are computed.
 #[derive(Debug)]
 struct Counted {
     campaign: u32,
+    rules: Vec<StopWhen>,
     before: [i64; State::COUNT],
     last: [LastAnswers; Bad::ALL.len()],
 }
@@ -52,19 +51,14 @@ impl Watch {
     /// Takes up the rules, and cuts `ranges` down to the canaries.
     pub(in crate::journal) fn begin(
         connection: &rusqlite::Connection,
-        books: &Books,
+        counts: &Counts,
         ranges: &mut [FeedRange],
         rules: &[StopWhen],
         canaries: Vec<OpenCanary>,
     ) -> Result<Self, JournalError> {
-        let mut watch = Self { rules: rules.to_vec(), ..Self::default() };
-        for range in ranges.iter().filter(|_| !rules.is_empty()) {
-            let Some(book) = books.campaign(range.campaign) else { continue };
-            let mut last: [LastAnswers; Bad::ALL.len()] = Default::default();
-            for rule in rules {
-                last[rule.bad as usize] = restraint::last_answers(connection, books, range.campaign, rule.bad)?;
-            }
-            watch.campaigns.push(Counted { campaign: range.campaign, before: book.counts, last });
+        let mut watch = Self::default();
+        for range in &*ranges {
+            watch.take_up(connection, counts, range.campaign, rules)?;
         }
         for canary in canaries {
             let Some(range) = ranges.iter_mut().find(|range| range.campaign == canary.campaign) else { continue };
@@ -78,9 +72,32 @@ impl Watch {
         Ok(watch)
     }
 
+    /// These are the rules of a campaign from now on.
+    pub(super) fn take_up(
+        &mut self,
+        connection: &rusqlite::Connection,
+        counts: &Counts,
+        campaign: u32,
+        rules: &[StopWhen],
+    ) -> Result<(), JournalError> {
+        self.let_go(campaign);
+        let Some(book) = counts.campaign(campaign).filter(|_| !rules.is_empty()) else { return Ok(()) };
+        let mut last: [LastAnswers; Bad::ALL.len()] = Default::default();
+        for rule in rules {
+            last[rule.bad as usize] = restraint::last_answers(connection, counts, campaign, rule.bad)?;
+        }
+        self.campaigns.push(Counted { campaign, rules: rules.to_vec(), before: book.counts, last });
+        Ok(())
+    }
+
+    /// A campaign is not sent any more.
+    pub(super) fn let_go(&mut self, campaign: u32) {
+        self.campaigns.retain(|counted| counted.campaign != campaign);
+    }
+
     /// Whether nothing has to be watched.
     pub(in crate::journal) fn is_idle(&self) -> bool {
-        self.rules.is_empty() && self.canaries.is_empty()
+        self.campaigns.is_empty() && self.canaries.is_empty()
     }
 
     /// Whether messages wait that may still go in this run.
@@ -89,14 +106,14 @@ impl Watch {
     }
 }
 
-impl Keeper {
+impl JournalThread {
     /// Judges what the transaction has written down so far, before anything more is claimed. `housekeeping`: the canaries
     /// are counted, too.
     pub(super) fn restrain(&mut self, housekeeping: bool) -> Result<(), JournalError> {
         if self.watch.is_idle() || self.status.restrained.is_some() {
             return Ok(());
         }
-        self.books.settle(&self.connection)?;
+        self.counts.settle(&self.connection)?;
         self.count_answers();
         if let Some((campaign, rule, words)) = self.broken_rule() {
             return self.stop_by_rule(campaign, &rule.to_string(), words);
@@ -107,7 +124,7 @@ impl Keeper {
     /// Tells the newest answers from how the counts have changed.
     fn count_answers(&mut self) {
         for counted in &mut self.watch.campaigns {
-            let Some(book) = self.books.campaign(counted.campaign) else { continue };
+            let Some(book) = self.counts.campaign(counted.campaign) else { continue };
             let more = |states: &[State]| -> u64 {
                 let change: i64 =
                     states.iter().map(|&state| book.counts[state as usize] - counted.before[state as usize]).sum();
@@ -126,7 +143,7 @@ impl Keeper {
     /// The first rule that is broken, of which campaign, and why in words.
     fn broken_rule(&self) -> Option<(u32, StopWhen, String)> {
         self.watch.campaigns.iter().find_map(|counted| {
-            self.watch.rules.iter().find_map(|rule| {
+            counted.rules.iter().find_map(|rule| {
                 let (bad, whole) = counted.last[rule.bad as usize].share()?;
                 rule.bound.holds(bad, whole).then(|| {
                     let share = percent(bad as i64, whole as i64);
@@ -139,41 +156,44 @@ impl Keeper {
     }
 
     fn stop_by_rule(&mut self, campaign: u32, rule: &str, words: String) -> Result<(), JournalError> {
-        let Some(book) = self.books.campaign(campaign) else { return Ok(()) };
+        let Some(book) = self.counts.campaign(campaign) else { return Ok(()) };
         restraint::decide(&self.connection, book.id, Kind::Stop, rule, None, &words)?;
-        self.claiming = false;
+        if self.service.is_some() {
+            self.watch.let_go(campaign);
+            return self.hold_campaign(campaign, &words);
+        }
+        self.claimer.claiming = false;
         self.status.restrained = Some(format!("campaign {}: {words}", crate::words::format::argument(&book.name)));
         self.watch.canaries.clear();
         self.watch.next.clear();
         // What is claimed and not written comes back.
-        let sessions = self.sessions.keys().map(|session| (*session, ToSession::Stop));
-        self.after_commit.extend(sessions);
+        self.sessions.stop_all();
         Ok(())
     }
 
     /// Whether a canary may be decided about, so that there has to be a transaction.
     pub(super) fn has_canary(&self) -> bool {
-        self.claiming && !self.watch.canaries.is_empty()
+        self.claimer.claiming && !self.watch.canaries.is_empty()
     }
 
     fn judge_canaries(&mut self) -> Result<(), JournalError> {
         // Where nothing is claimed any more, somebody else ends the run.
-        if !self.claiming {
+        if !self.claimer.claiming {
             return Ok(());
         }
-        let is_fed = self.feeder.as_ref().is_none_or(Feeder::is_through) && self.chunk.is_none();
         let mut at = 0;
         while at < self.watch.canaries.len() {
+            let is_fed = !self.claimer.turns.lanes.has_more(self.watch.canaries[at].canary.campaign);
             match self.judge_canary(at, is_fed)? {
                 Verdict::Wait => at += 1,
                 Verdict::GoOn(words) => {
                     let Waiting { canary, rest, .. } = self.watch.canaries.remove(at);
-                    let Some(book) = self.books.campaign(canary.campaign) else { continue };
+                    let Some(book) = self.counts.campaign(canary.campaign) else { continue };
                     restraint::decide(&self.connection, book.id, Kind::GoOn, &canary.go_on.to_string(), None, &words)?;
                     self.status.restraint = Some(format!("campaign {}: {words}: going on", book.name));
-                    self.limit_end.insert(canary.campaign, rest.limit_end);
+                    self.claimer.limit_end.insert(canary.campaign, rest.limit_end);
                     self.watch.next.push(rest);
-                    self.load_retries();
+                    self.claimer.load_retries(&self.counts);
                 }
                 Verdict::Stop(words) => {
                     let waiting = &self.watch.canaries[at];
@@ -188,7 +208,7 @@ impl Keeper {
     fn judge_canary(&mut self, at: usize, is_fed: bool) -> Result<Verdict, JournalError> {
         let waiting = &self.watch.canaries[at];
         let OpenCanary { campaign, end, go_on } = waiting.canary;
-        let Some(book) = self.books.campaign(campaign) else { return Ok(Verdict::Wait) };
+        let Some(book) = self.counts.campaign(campaign) else { return Ok(Verdict::Wait) };
         if book.cancelled {
             return Ok(Verdict::Wait);
         }
@@ -221,15 +241,11 @@ impl Keeper {
         })
     }
 
-    /// Has the feeder bring what may follow.
+    /// Lets follow what may follow.
     pub(super) fn feed_on(&mut self) -> Result<(), JournalError> {
-        if self.watch.next.is_empty() || self.feeder.as_ref().is_some_and(|feeder| !feeder.is_through()) {
-            return Ok(());
-        }
-        let ranges: Vec<FeedRange> = self.watch.next.drain(..).filter(|range| range.from < range.limit_end).collect();
-        if !ranges.is_empty() {
-            self.feeder = Some(Feeder::spawn(&self.path, ranges)?);
-        }
+        let lanes = &self.claimer.turns.lanes;
+        let ready: Vec<FeedRange> = self.watch.next.extract_if(.., |range| !lanes.has_more(range.campaign)).collect();
+        ready.into_iter().for_each(|range| self.claimer.put(range));
         Ok(())
     }
 }

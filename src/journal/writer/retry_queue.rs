@@ -4,8 +4,9 @@ pub mod backlog;
 
 use crate::journal::error::JournalError;
 use crate::journal::model::key::{Attempt, Outcome, TRIES_MAX, Verdict};
+use crate::journal::model::retry_rules::RetryRules;
 use crate::journal::model::state::{AttemptFacts, is_to_send, may_go_on};
-use crate::journal::store::counts::Books;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::MessageFacts;
 use crate::wire::{CommandStatus, StatusClass};
 use hashbrown::{HashMap, HashSet};
@@ -14,11 +15,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+#[cfg(test)]
+use std::time::Duration;
+use std::time::Instant;
 
-/// Delays before a part that the SMSC refused for now is tried again; after the last it is rejected. Throttling has a
-/// delay of its own and is without limit.
-pub const DELAYS_MS: [i64; 4] = [1_000, 5_000, 15_000, 60_000];
 /// Delay before a part that was throttled once or twice is tried again; the rate is cut at the same time.
 const THROTTLED_DELAY_MS: i64 = 200;
 /// Delay after the third time in a row; each further time doubles it.
@@ -40,7 +40,7 @@ pub(super) fn throttled_delay_ms(times: u32) -> i64 {
 }
 
 /// Delays of a part that is throttled while most others are accepted: it is the part, or its destination, that has to wait.
-const OWN_DELAYS_MS: [i64; 6] = [1_000, 6_000, 30_000, 60_000, 120_000, 300_000];
+const OWN_DELAYS_MS: [i64; 5] = [2_000, 15_000, 60_000, 120_000, 300_000];
 
 /// How long a part waits that was throttled for the `tried`th time (from 0) while most others are accepted.
 pub(super) fn own_delay_ms(tried: u16) -> i64 {
@@ -71,46 +71,6 @@ impl Crowd {
     }
 }
 
-/// What an answer's status means for its message, and how often a part is tried again after it.
-#[derive(Clone, Debug)]
-pub struct RetryRules {
-    /// Delays before the tries after temporary refusals; one more refusal than there are delays, and the part is rejected.
-    pub delays_ms: Vec<i64>,
-    /// Codes that mean something else here than they do by default.
-    pub codes: HashMap<u32, CodeRule>,
-}
-
-/// A code's own rule.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CodeRule {
-    /// What it means.
-    pub class: StatusClass,
-    /// Its own delays, if it is temporary; `None`: the general ones.
-    pub delays_ms: Option<Vec<i64>>,
-}
-
-impl Default for RetryRules {
-    fn default() -> Self {
-        Self { delays_ms: DELAYS_MS.to_vec(), codes: HashMap::new() }
-    }
-}
-
-impl RetryRules {
-    /// What a status means.
-    pub fn class(&self, status: CommandStatus) -> StatusClass {
-        match self.codes.get(&status.0) {
-            Some(rule) => rule.class,
-            None => status.class(),
-        }
-    }
-
-    /// How long to wait before the next try of a part that was refused `refused` times before; `None`: no more tries.
-    pub fn delay_ms(&self, status: CommandStatus, refused: u8) -> Option<i64> {
-        let own = self.codes.get(&status.0).and_then(|rule| rule.delays_ms.as_ref());
-        own.unwrap_or(&self.delays_ms).get(usize::from(refused)).copied()
-    }
-}
-
 /// Milliseconds since this was first asked: a clock that nobody sets.
 pub fn steady_ms() -> i64 {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -132,10 +92,10 @@ pub struct Waiting {
     pub refused: u8,
 }
 
-/// The queue.
+/// The queues: one for each campaign, so that what one may not send now does not stand before what another may.
 #[derive(Debug, Default)]
 pub struct Retries {
-    heap: BinaryHeap<Reverse<Waiting>>,
+    queues: HashMap<u32, BinaryHeap<Reverse<Waiting>>>,
     queued: HashSet<Attempt>,
     /// Lines of messages that were tried as often as can be recorded, each with its campaign's index.
     exhausted: BTreeSet<(u32, i64)>,
@@ -146,42 +106,72 @@ impl Retries {
     /// Adds a part, unless the very attempt is queued already.
     pub fn push(&mut self, waiting: Waiting) {
         if self.queued.insert(waiting.attempt) {
-            self.heap.push(Reverse(waiting));
+            self.queues.entry(waiting.campaign).or_default().push(Reverse(waiting));
         }
     }
 
-    /// The next part that is due.
-    pub fn pop_due(&mut self, now_ms: i64) -> Option<Waiting> {
-        if self.heap.peek()?.0.due_ms > now_ms {
+    fn first(&self, campaign: u32) -> Option<&Waiting> {
+        self.queues.get(&campaign)?.peek().map(|Reverse(waiting)| waiting)
+    }
+
+    /// The next part of the campaign that is due.
+    pub fn pop_due(&mut self, campaign: u32, now_ms: i64) -> Option<Waiting> {
+        if self.first(campaign)?.due_ms > now_ms {
             return None;
         }
-        let Reverse(waiting) = self.heap.pop()?;
+        let queue = self.queues.get_mut(&campaign)?;
+        let Reverse(waiting) = queue.pop()?;
+        if queue.is_empty() {
+            self.queues.remove(&campaign);
+        }
         self.queued.remove(&waiting.attempt);
         Some(waiting)
+    }
+
+    /// Drops what is queued of a campaign, and what was to be looked at: the journal has it.
+    pub fn forget(&mut self, campaign: u32) {
+        for Reverse(waiting) in self.queues.remove(&campaign).into_iter().flatten() {
+            self.queued.remove(&waiting.attempt);
+        }
+        self.backlog.forget(campaign);
     }
 
     /// Lets all that is queued be due.
     #[cfg(test)]
     pub fn hasten(&mut self) {
-        let mut waiting = std::mem::take(&mut self.heap).into_vec();
-        waiting.iter_mut().for_each(|Reverse(waiting)| waiting.due_ms = 0);
-        self.heap = waiting.into();
+        for queue in self.queues.values_mut() {
+            let mut waiting = std::mem::take(queue).into_vec();
+            waiting.iter_mut().for_each(|Reverse(waiting)| waiting.due_ms = 0);
+            *queue = waiting.into();
+        }
     }
 
-    /// Whether the next part that is due belongs to `message`.
-    pub fn is_next_of(&self, message: Option<i64>, now_ms: i64) -> bool {
-        let next = self.heap.peek().filter(|next| next.0.due_ms <= now_ms);
-        message.is_some() && next.map(|next| next.0.message) == message
+    /// Whether the campaign's next part that is due belongs to `message`.
+    pub fn is_next_of(&self, campaign: u32, message: Option<i64>, now_ms: i64) -> bool {
+        let next = self.first(campaign).filter(|next| next.due_ms <= now_ms);
+        message.is_some() && next.map(|next| next.message) == message
+    }
+
+    /// When the campaign's next part is due, by [`steady_ms`]; `None`: nothing of it is queued.
+    pub fn due_at(&self, campaign: u32) -> Option<i64> {
+        self.first(campaign).map(|first| first.due_ms)
     }
 
     /// How long until something is due; `None`: nothing is queued.
+    #[cfg(test)]
     pub fn due_in(&self, now_ms: i64) -> Option<Duration> {
-        self.heap.peek().map(|first| Duration::from_millis((first.0.due_ms - now_ms).max(0) as u64))
+        let first = self.queues.values().filter_map(|queue| queue.peek()).map(|Reverse(first)| first.due_ms).min();
+        first.map(|first| Duration::from_millis((first - now_ms).max(0) as u64))
+    }
+
+    /// Parts of the campaign that are queued.
+    pub fn len_of(&self, campaign: u32) -> usize {
+        self.queues.get(&campaign).map_or(0, BinaryHeap::len)
     }
 
     /// Whether nothing is queued, and nothing left to be looked at.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty() && self.backlog.is_empty()
+        self.queues.is_empty() && self.backlog.is_empty()
     }
 
     /// A message was tried as often as can be recorded: the number of another try would be the next part's.
@@ -190,9 +180,9 @@ impl Retries {
     }
 
     /// Which messages were tried so often and are not tried again, as words; `None`: none.
-    pub fn exhausted(&self, books: &Books) -> Option<String> {
+    pub fn exhausted(&self, counts: &Counts) -> Option<String> {
         let &(campaign, line) = self.exhausted.first()?;
-        let name = books.campaign(campaign).map_or("", |book| &book.name);
+        let name = counts.campaign(campaign).map_or("", |book| &book.name);
         let others = match self.exhausted.len() - 1 {
             0 => String::new(),
             others => format!(" (and {others} more)"),
@@ -318,13 +308,13 @@ mod tests {
              INSERT INTO claim SELECT 1000 + t, t, 1, 1, 1, {session}, 5000 + t, 0 FROM n;
              INSERT INTO verdict (attempt, at, kind, reason) SELECT 1 << 12 | t, 0, 2, '' FROM n;"
         );
-        bench.keeper().connection.execute_batch(&tries).unwrap();
+        bench.thread().connection.execute_batch(&tries).unwrap();
         bench.restart();
         let session = bench.open_session();
         let sent = bench.send(session, 1);
         assert_eq!(sent[0].attempt, Attempt::new(1, last));
         bench.tell(ToJournal::Withdrawn { session, sent, reason: "" });
-        let said = |bench: &mut Bench| bench.keeper().status.exhausted.clone().unwrap_or_default();
+        let said = |bench: &mut Bench| bench.thread().status.exhausted.clone().unwrap_or_default();
         assert!(said(&mut bench).contains("line 2 of campaign test was"), "{}", said(&mut bench));
         let sent = bench.send(session, 1);
         assert_eq!(sent[0].attempt, Attempt::new(2, 0));
@@ -332,7 +322,7 @@ mod tests {
         assert_eq!(bench.states(), ["queued", "accepted"]);
         // A later run has nothing to send, and does not take that for the end.
         bench.restart();
-        assert!(bench.keeper().status.all_sent);
+        assert!(bench.thread().status.all_sent);
         assert!(said(&mut bench).contains("line 2 of campaign test was"), "{}", said(&mut bench));
     }
 
@@ -347,19 +337,19 @@ mod tests {
 
     #[test]
     fn what_is_throttled_while_others_are_accepted_waits_by_itself() {
-        let mut bench = Bench::new(&[("491700000001", 1), ("491700000002", 1)], InDoubtPolicy::Hold);
+        let mut bench = Bench::new(&[("491700000001", 1)], InDoubtPolicy::Hold);
         let session = bench.open_session();
         let sent = bench.send(session, 1);
         for _ in 0..40 {
-            bench.keeper().crowd.note(true);
+            bench.thread().refusals.note_answer(true);
         }
-        for seconds in [1, 6, 30] {
-            let sent = if seconds == 1 { sent[0] } else { bench.send(session, 1)[0] };
+        for seconds in [2, 15, 60] {
+            let sent = if seconds == 2 { sent[0] } else { bench.send(session, 1)[0] };
             bench.answer(session, sent, 0x58, "");
-            let due = bench.keeper().retries.due_in(steady_ms()).unwrap();
+            let due = bench.thread().claimer.turns.retries.due_in(steady_ms()).unwrap();
             let whole = Duration::from_secs(seconds);
             assert!(due > whole - Duration::from_millis(900) && due <= whole * 5 / 4, "{seconds} s: {due:?}");
-            bench.keeper().retries.hasten();
+            bench.thread().claimer.hasten();
         }
     }
 
@@ -371,10 +361,10 @@ mod tests {
             let sent = bench.send(session, 1)[0];
             assert_eq!(sent.refused, 0);
             bench.answer_excused(session, sent, 0x45);
-            bench.keeper().retries.hasten();
+            bench.thread().claimer.hasten();
         }
         assert_eq!(bench.states(), ["queued"]);
-        assert_eq!(bench.keeper().status.throttled, 12);
+        assert_eq!(bench.thread().status.throttled, 12);
     }
 
     #[test]
@@ -384,15 +374,15 @@ mod tests {
         for (status, delay_ms) in [(0x58, 200), (0x14, 200), (0x58, 1_000), (0x08, 200), (0x58, 200), (0x14, 200)] {
             let sent = bench.send(session, 1);
             bench.answer(session, sent[0], status, "");
-            let keeper = bench.keeper();
+            let thread = bench.thread();
             if status != 0x08 {
-                let found = throttled_delay(&keeper.connection, &keeper.rules, sent[0].attempt).unwrap();
+                let found = throttled_delay(&thread.connection, &thread.claimer.rules, sent[0].attempt).unwrap();
                 assert_eq!(found, delay_ms, "try {}", sent[0].attempt.tried());
-                let due = keeper.retries.due_in(steady_ms()).unwrap();
+                let due = thread.claimer.turns.retries.due_in(steady_ms()).unwrap();
                 assert!(due <= Duration::from_millis(delay_ms as u64 * 5 / 4), "{due:?}");
             }
             // What is looked at here is when it would be due, not that it takes as long.
-            keeper.retries.hasten();
+            thread.claimer.hasten();
         }
     }
 }

@@ -1,6 +1,6 @@
-//! How much SQLite did, counted and not timed: what a pattern of traffic costs can be told from it on a busy machine, too.
+//! How much SQLite did, counted and not timed: it shows what a pattern of traffic costs on a busy machine, too.
 
-use super::Keeper;
+use super::JournalThread;
 use crate::journal::error::JournalError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ impl Steps {
     }
 }
 
-impl Keeper {
+impl JournalThread {
     /// Counts from now on, if the log is to say it.
     pub(super) fn count_steps(&mut self) -> Result<Steps, JournalError> {
         let steps = Steps::default();

@@ -1,14 +1,13 @@
-//! Numbers as people write them: with blanks, brackets and dashes, by copy and paste, in the digits of their script. What
+//! Numbers as people write them: with spaces, brackets and dashes, by copy and paste, in the digits of their script. What
 //! comes out is the one form that destinations have, [`Destination::international`](super::Destination::international).
 //!
 //! A number that could be two is refused rather than guessed: whoever reads a list of numbers that must not be sent to has
 //! to know of each line whether it holds.
 
-use std::fmt;
-
-use super::plan::{self, Country};
+use super::plan::{self, Country, Kind};
 use super::{DESTINATION_DIGITS, DestinationError, is_decimal, is_scientific};
 use crate::words::escape::name_character;
+use crate::words::names::is_invisible;
 
 /// Digits from which on a number is expected to fit some country's plan; shorter ones may be short codes.
 const SHORT_CODE_DIGITS: usize = 6;
@@ -27,55 +26,68 @@ pub struct Dialled {
     /// It begins with no country's calling code, or has more or fewer digits than numbers have there: the country code may
     /// be missing.
     pub is_doubtful: bool,
+    /// What it is, where a country was given.
+    pub kind: Option<Kind>,
+    /// A `+`, or what is dialled before a country code, says that it is international.
+    pub is_marked: bool,
 }
 
 /// Why a number was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialledError {
     /// As for a campaign's destination.
+    #[error("{}", destination_words(.0))]
     Destination(DestinationError),
     /// Words without a digit.
+    #[error("there is no number in it")]
     NoDigit,
     /// It has no country code, and no country was given.
+    #[error("the number has no country code: give --country, as in --country GB, or write the code")]
     National,
     /// It is no number of the country that was given.
+    #[error(
+        "no number in {} is like this: it has too many or too few digits, or is of another country and has no country code \
+         (write it with + and the code)",
+        .0.code()
+    )]
     NotOfCountry(Country),
+    /// It has a country code, and that country has no such number.
+    #[error(
+        "no country has such a number: its country code is wrong, or it has too many or too few digits for that country"
+    )]
+    Impossible,
     /// It may be a number of the country that was given, or one of another country without its `+`.
+    #[error(
+        "this may be a number in {} or one with another country's code: write it with + and its country code",
+        .0.code()
+    )]
     Ambiguous(Country),
     /// More than one number.
+    #[error("there is more than one number in it: write each on a line of its own")]
     Several,
 }
 
-impl fmt::Display for DialledError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DialledError::Destination(DestinationError::Character(c)) => {
-                write!(f, "the number has {} in it", name_character(*c))
-            }
-            DialledError::Destination(error) => error.fmt(f),
-            DialledError::NoDigit => f.write_str("there is no number in it"),
-            DialledError::National => {
-                f.write_str("the number has no country code: give --country, as in --country GB, or write the code")
-            }
-            DialledError::NotOfCountry(country) => write!(
-                f,
-                "the number has no country code, and numbers in {} have more or fewer digits: write it with + and its \
-                 country code",
-                country.code()
-            ),
-            DialledError::Ambiguous(country) => write!(
-                f,
-                "this may be a number in {} or one with another country's code: write it with + and its country code",
-                country.code()
-            ),
-            DialledError::Several => {
-                f.write_str("there is more than one number in it: write each on a line of its own")
-            }
-        }
+/// A campaign's numbers have only digits; here some other characters are allowed, too.
+fn destination_words(error: &DestinationError) -> String {
+    match error {
+        DestinationError::Character(c) => format!("the number has {} in it", name_character(*c)),
+        error => error.to_string(),
     }
 }
 
-impl std::error::Error for DialledError {}
+impl DialledError {
+    /// A short stable name for reports: `to_national`, `to_short`, ...
+    pub fn code(&self) -> &'static str {
+        match self {
+            DialledError::Destination(error) => error.code(),
+            DialledError::NoDigit => "to_character",
+            DialledError::National => "to_national",
+            DialledError::NotOfCountry(_) | DialledError::Impossible => "to_impossible",
+            DialledError::Ambiguous(_) => "to_ambiguous",
+            DialledError::Several => "to_several",
+        }
+    }
+}
 
 /// Reads a number. `country`: where numbers without a country code are of.
 ///
@@ -87,28 +99,87 @@ impl std::error::Error for DialledError {}
 /// assert!(read("07700 900202", None).is_err());
 /// ```
 pub fn read(typed: &str, country: Option<Country>) -> Result<Dialled, DialledError> {
-    let visible: String = typed.chars().filter(|&c| !is_invisible(c)).collect();
-    let bare = without_wrapping(visible.trim());
-    if bare.is_empty() {
-        return Err(DialledError::Destination(DestinationError::Empty));
-    }
-    let Written { digits, has_plus } = written(bare)?;
+    let Written { digits, has_plus } = match bare(typed) {
+        Some(written) => written,
+        None => {
+            let visible: String = typed.chars().filter(|&c| !is_invisible(c)).collect();
+            let typed = without_wrapping(visible.trim());
+            if typed.is_empty() {
+                return Err(DialledError::Destination(DestinationError::Empty));
+            }
+            written(typed)?
+        }
+    };
     let length = |digits: &str| match digits.len() {
         long if long > *DESTINATION_DIGITS.end() => Err(DestinationError::TooLong(long)),
         short if short < *DESTINATION_DIGITS.start() => Err(DestinationError::TooShort(short)),
         _ => Ok(()),
     };
-    let international = match abroad(&digits, has_plus, country) {
-        Some(international) => international.to_owned(),
-        None => {
-            // Whatever is wrong with a number that has no country code, its length is said first.
-            length(&digits).map_err(DialledError::Destination)?;
-            national(&digits, has_plus, country)?
+    // Whatever else is wrong with a number, its length is said first.
+    let is_marked = has_plus || digits.starts_with("00");
+    if !is_marked {
+        length(&digits).map_err(DialledError::Destination)?;
+    }
+    let (digits, kind) = resolve(digits, has_plus, country)?;
+    length(&digits).map_err(DialledError::Destination)?;
+    let is_doubtful = kind.is_none() && digits.len() > SHORT_CODE_DIGITS && !plan::is_plausible(&digits);
+    Ok(Dialled { digits, is_doubtful, kind, is_marked })
+}
+
+/// The digits of a number as they were written, without anything put before or taken from them.
+pub fn digits(typed: &str) -> Result<String, DialledError> {
+    let visible: String = typed.chars().filter(|&c| !is_invisible(c)).collect();
+    written(without_wrapping(visible.trim())).map(|written| written.digits)
+}
+
+/// What an international number is; `None`: none that is known.
+pub fn kind_of(international: &str) -> Option<Kind> {
+    plan::Read::international(international).map(|read| read.kind).filter(|kind| *kind > Kind::Impossible)
+}
+
+/// Whether a cell may have several numbers in it; one that may not has one alone.
+pub fn may_be_several(typed: &str) -> bool {
+    typed.len() > 2 * ONE_OF_SEVERAL_DIGITS
+}
+
+/// What stands between the numbers of a cell: what stands within a number, too, comes last.
+const BETWEEN: [&[char]; 5] = [&['\n', '\r'], &[';'], &['|'], &[','], &['/']];
+
+/// The numbers of a cell that has several in it, as they were written; one that has one alone is that one. A cell is cut where
+/// all that comes of it may be a number of its own: the dashes and slashes within a number are none of that.
+pub fn each_of(typed: &str) -> Vec<&str> {
+    let digits = |text: &str| text.chars().filter(|&c| digit(c).is_some()).count();
+    let mut pieces = vec![typed];
+    for between in BETWEEN {
+        let mut finer = Vec::new();
+        for piece in pieces {
+            let cut: Vec<&str> = piece.split(between).filter(|piece| digits(piece) > 0).collect();
+            match cut.iter().all(|piece| digits(piece) >= ONE_OF_SEVERAL_DIGITS) {
+                true => finer.extend(cut),
+                false => finer.push(piece),
+            }
         }
-    };
-    length(&international).map_err(DialledError::Destination)?;
-    let is_doubtful = international.len() > SHORT_CODE_DIGITS && !plan::is_plausible(&international);
-    Ok(Dialled { digits: international, is_doubtful })
+        pieces = finer;
+    }
+    let mut numbers: Vec<&str> = Vec::new();
+    for piece in pieces {
+        if BETWEEN[..4].iter().any(|between| piece.contains(*between)) {
+            numbers.push(piece.trim());
+            continue;
+        }
+        let mut rest = piece;
+        // `+447700900111 +447700900112`: nothing between them but their signs.
+        while let Some(at) = rest
+            .char_indices()
+            .skip(1)
+            .find(|&(at, c)| matches!(c, '+' | '＋') && digits(&rest[..at]) >= ONE_OF_SEVERAL_DIGITS)
+        {
+            numbers.push(rest[..at.0].trim());
+            rest = &rest[at.0..];
+        }
+        numbers.push(rest.trim());
+    }
+    if numbers.is_empty() { vec![typed] } else { numbers }
 }
 
 /// Whether somebody may have meant a number by it, read or not: a first line of a file that has one is no header.
@@ -135,6 +206,13 @@ struct Written {
     has_plus: bool,
 }
 
+/// A number that is nothing but digits, or those behind a plus: most are, and there is nothing to take off.
+fn bare(typed: &str) -> Option<Written> {
+    let digits = typed.strip_prefix('+').unwrap_or(typed);
+    let is_bare = !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_digit());
+    is_bare.then(|| Written { digits: digits.to_owned(), has_plus: digits.len() < typed.len() })
+}
+
 fn written(bare: &str) -> Result<Written, DialledError> {
     let close: String = bare.chars().filter(|c| !c.is_whitespace()).collect();
     let unsigned = close.trim_start_matches('+');
@@ -152,11 +230,9 @@ fn written(bare: &str) -> Result<Written, DialledError> {
     };
     let mut written = Written { digits: String::with_capacity(close.len()), has_plus: false };
     let mut odd = None;
-    let mut since_break = 0;
     for c in close.chars() {
         if let Some(value) = digit(c) {
             written.digits.push(char::from(b'0' + value));
-            since_break += 1;
         } else if matches!(c, '+' | '＋') {
             if written.digits.len() >= ONE_OF_SEVERAL_DIGITS {
                 return Err(DialledError::Several);
@@ -168,7 +244,7 @@ fn written(bare: &str) -> Result<Written, DialledError> {
         } else if matches!(c, '/' | ',' | ';' | '|') {
             let rest = close.rsplit(c).next().unwrap_or_default();
             let after = rest.chars().filter(|&c| digit(c).is_some()).count();
-            if since_break >= ONE_OF_SEVERAL_DIGITS && after >= ONE_OF_SEVERAL_DIGITS {
+            if written.digits.len() >= ONE_OF_SEVERAL_DIGITS && after >= ONE_OF_SEVERAL_DIGITS {
                 return Err(DialledError::Several);
             }
             if c != '/' && !(c == ',' && has_thousands) {
@@ -185,46 +261,67 @@ fn written(bare: &str) -> Result<Written, DialledError> {
     }
 }
 
-/// The digits behind what says that a country code follows: `+`, 00, or what is dialled in the country.
-fn abroad(digits: &str, has_plus: bool, country: Option<Country>) -> Option<&str> {
+/// International digits of a number, and what it is where a country is given to read it by.
+fn resolve(digits: String, has_plus: bool, country: Option<Country>) -> Result<(String, Option<Kind>), DialledError> {
     let is_code = |rest: &&str| !rest.starts_with('0') && rest.len() >= *DESTINATION_DIGITS.start();
-    if has_plus && !digits.starts_with('0') {
-        return Some(digits);
+    let marked = match has_plus && !digits.starts_with('0') {
+        true => Some(digits.clone()),
+        false => digits.strip_prefix("00").filter(is_code).map(str::to_owned),
+    };
+    match (marked, country) {
+        (Some(marked), None) => Ok((marked, None)),
+        (Some(marked), Some(country)) => match plan::Read::international(&marked) {
+            Some(read) if read.kind > Kind::Impossible => Ok((read.digits(), Some(read.kind))),
+            // Where something longer than 00 is dialled before a country code, as 0011.
+            _ if digits.starts_with("00") => national(digits, has_plus, country).map_err(|_| DialledError::Impossible),
+            _ => Err(DialledError::Impossible),
+        },
+        (None, Some(country)) => national(digits, has_plus, country),
+        (None, None) => match dialled_in_america(&digits) {
+            Some(rest) => Ok((rest.to_owned(), None)),
+            None if digits.starts_with('0') => Err(DialledError::National),
+            None => Ok((digits, None)),
+        },
     }
-    let own = country.into_iter().flat_map(|country| &country.plan().abroad);
-    // A trunk prefix or a number may begin with the same digits: what follows must be a number abroad.
-    let own = own.filter_map(|prefix| digits.strip_prefix(prefix)).find(|rest| plan::is_plausible(rest));
-    own.or_else(|| digits.strip_prefix("00").filter(is_code)).or_else(|| {
-        // As in North America: no national number is so long.
-        digits.strip_prefix("011").filter(|rest| digits.len() > NATIONAL_DIGITS_MAX && plan::is_plausible(rest))
-    })
+}
+
+/// What follows 011, which North America dials before a country code: no national number is so long.
+fn dialled_in_america(digits: &str) -> Option<&str> {
+    digits.strip_prefix("011").filter(|rest| digits.len() > NATIONAL_DIGITS_MAX && plan::is_plausible(rest))
 }
 
 /// International digits of a number that has nothing before it that says so.
-fn national(digits: &str, has_plus: bool, country: Option<Country>) -> Result<String, DialledError> {
-    let Some(country) = country else {
-        return if digits.starts_with('0') { Err(DialledError::National) } else { Ok(digits.to_owned()) };
-    };
-    let plan = country.plan();
-    let code = plan.calling_code;
+fn national(digits: String, has_plus: bool, country: Country) -> Result<(String, Option<Kind>), DialledError> {
+    let has_zero = digits.starts_with('0');
+    if digits.len() <= SHORT_CODE_DIGITS && !has_zero {
+        return Ok((digits, None));
+    }
+    let possible = |read: &plan::Read| read.kind > Kind::Impossible;
+    let chosen = |read: plan::Read| Ok((read.digits(), Some(read.kind)));
     // `+0…` was meant as national by whoever put a plus before a whole column.
-    let trunk = Some(plan.trunk).filter(|trunk| !trunk.is_empty());
-    if let Some(rest) = trunk.and_then(|trunk| digits.strip_prefix(trunk)).filter(|rest| plan.takes(rest.len())) {
-        return Ok(format!("{code}{rest}"));
-    }
-    if digits.strip_prefix(code).is_some_and(|rest| plan.takes(rest.len())) && !has_plus {
-        return Ok(digits.to_owned());
-    }
-    if plan.takes(digits.len()) && (trunk != Some("0") || !digits.starts_with('0')) {
+    let own = plan::Read::in_country(&digits, country).filter(possible);
+    let abroad = match has_plus || has_zero {
+        true => None,
+        false => plan::Read::international(&digits).filter(possible),
+    };
+    match (own, abroad) {
+        (Some(own), Some(abroad)) if own.digits() == abroad.digits() => chosen(own),
+        // With the country's own code in front, or a number within it that begins so.
+        (Some(own), Some(abroad)) if abroad.calling_code() == country.calling_code() => {
+            let is_abroad = abroad.kind > own.kind || abroad.kind == own.kind && country.has_trunk_zero();
+            chosen(if is_abroad { abroad } else { own })
+        }
         // Where every national number begins with 0, one without may as well have another country's code.
-        return match trunk == Some("0") && plan::is_plausible(digits) {
+        (Some(own), Some(abroad)) => match country.has_trunk_zero() && abroad.kind >= own.kind {
             true => Err(DialledError::Ambiguous(country)),
-            false => Ok(format!("{code}{digits}")),
-        };
-    }
-    match digits.starts_with('0') || !plan::is_plausible(digits) && digits.len() > SHORT_CODE_DIGITS {
-        true => Err(DialledError::NotOfCountry(country)),
-        false => Ok(digits.to_owned()),
+            false => chosen(own),
+        },
+        (Some(own), None) => chosen(own),
+        (None, Some(abroad)) => chosen(abroad),
+        (None, None) => match dialled_in_america(&digits).and_then(plan::Read::international).filter(possible) {
+            Some(read) => chosen(read),
+            None => Err(DialledError::NotOfCountry(country)),
+        },
     }
 }
 
@@ -246,18 +343,6 @@ fn is_separator(c: char) -> bool {
         '-' | '.' | '(' | ')' | '[' | ']' | '_' | '·' | '•' | '\u{ad}' | '\u{2010}'
             ..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' | '（' | '）'
     )
-}
-
-/// What shows nothing, and comes along with copy and paste: marks of direction, zero width, control characters.
-fn is_invisible(c: char) -> bool {
-    match c {
-        '\t' | '\n' | '\r' => false,
-        c if c.is_control() => true,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}' => true,
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => true,
-        '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e007f}' => true,
-        _ => false,
-    }
 }
 
 /// The value of a digit of any script.
@@ -311,6 +396,16 @@ mod tests {
 
     fn digits(typed: &str, country: &str) -> Result<String, DialledError> {
         read(typed, country.parse().ok()).map(|number| number.digits)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_bare_is_read_as_if_it_were_not(typed in "[+＋]?[0-9٠ .]{0,18}") {
+            if let Some(short) = bare(&typed) {
+                let long = written(without_wrapping(typed.trim())).map(|long| (long.digits, long.has_plus));
+                prop_assert_eq!(Ok((short.digits, short.has_plus)), long);
+            }
+        }
     }
 
     #[test]
@@ -395,12 +490,16 @@ mod tests {
             ("(020) 7946 0001", "GB", Some("442079460001")),
             ("+07700 900101", "GB", Some("447700900101")),
             ("33612345678", "GB", Some("33612345678")),
-            ("0770090010", "GB", Some("44770090010")),
+            ("0770090010", "GB", None),
             ("077009001", "GB", None),
             ("07700900101234", "GB", None),
             ("0151 12345678", "DE", Some("4915112345678")),
             ("4915112345678", "DE", Some("4915112345678")),
             ("33612345678", "DE", None),
+            ("0900123456", "GB", None),
+            ("4477009001011", "GB", None),
+            ("+4477009001011", "GB", None),
+            ("+44 07700 900101", "GB", Some("447700900101")),
             ("06 12 34 56 78", "FR", Some("33612345678")),
             ("333 1234567", "IT", Some("393331234567")),
             ("06 12345678", "IT", Some("390612345678")),

@@ -1,120 +1,185 @@
-//! How numbers are dialled in each country: what `--country` stands for, and which lengths a calling code has. The table is
-//! after ITU-T E.164 and the national plans that it lists.
+//! How numbers are dialled in each country, and what they are: Google's libphonenumber, by its port `rlibphonenumber`. Nothing of
+//! it is loaded before the first question.
 
+use crate::words::BadValue;
+use rlibphonenumber::enums::Region;
+use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, PhoneNumberType};
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-/// A line for each country: its ISO code, calling code, trunk prefix, prefixes for calls abroad besides 00, and the digits
-/// that a national number has without its trunk prefix.
-const TABLE: &str = include_str!("plans.txt");
-
-/// How numbers are dialled in a country.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
-    /// ISO 3166-1, two letters.
-    iso: &'static str,
-    /// Without `+`.
-    pub(super) calling_code: &'static str,
-    /// What stands before a national number, and is dropped after the calling code; empty where there is none.
-    pub(super) trunk: &'static str,
-    /// What is dialled before a calling code, besides 00; the longest first.
-    pub(super) abroad: Vec<&'static str>,
-    lengths: Lengths,
-}
-
-/// Numbers of digits, as bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Lengths(u32);
-
-impl Lengths {
-    fn has(self, digits: usize) -> bool {
-        digits < 32 && self.0 & (1 << digits) != 0
-    }
-}
+/// Digits that a calling code has at most.
+const CODE_DIGITS_MAX: usize = 3;
+/// Digits that a number is looked at for.
+const LENGTHS: std::ops::RangeInclusive<usize> = super::DESTINATION_DIGITS;
 
 /// A country whose dialling rules hold for numbers without a country code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Country(&'static Plan);
+pub struct Country {
+    region: Region,
+    has_trunk_zero: bool,
+}
 
 impl Country {
-    pub(super) fn plan(self) -> &'static Plan {
-        self.0
+    fn of(region: Region) -> Option<Country> {
+        PHONE_NUMBER_UTIL.get_country_code_for_region(region)?;
+        let mobile = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, PhoneNumberType::Mobile).ok();
+        let has_trunk_zero = mobile.is_some_and(|mobile| {
+            let dialled = PHONE_NUMBER_UTIL.parse(format!("0{}", mobile.national_number), Some(region)).ok();
+            dialled.is_some_and(|dialled| dialled == mobile)
+        });
+        Some(Country { region, has_trunk_zero })
     }
 
     /// Its ISO code.
-    pub fn code(self) -> &'static str {
-        self.0.iso
+    pub fn code(self) -> String {
+        self.region.as_region_str().as_ref().to_owned()
+    }
+
+    /// Without `+`.
+    pub(super) fn calling_code(self) -> i32 {
+        PHONE_NUMBER_UTIL.get_country_code_for_region(self.region).unwrap_or_default()
+    }
+
+    /// Whether national numbers begin with a 0 that is dropped behind the calling code.
+    pub(super) fn has_trunk_zero(self) -> bool {
+        self.has_trunk_zero
     }
 }
 
 impl FromStr for Country {
-    type Err = String;
+    type Err = BadValue;
 
-    fn from_str(typed: &str) -> Result<Country, String> {
+    fn from_str(typed: &str) -> Result<Country, BadValue> {
         let wanted = match typed.trim().to_ascii_uppercase().as_str() {
             "UK" => "GB".to_owned(),
             other => other.to_owned(),
         };
-        plans().iter().find(|plan| plan.iso == wanted).map(Country).ok_or_else(|| {
-            "write the country's two letters of ISO 3166, as in GB, DE or US (not its calling code)".to_owned()
+        Region::try_from(wanted.as_str()).ok().and_then(Country::of).ok_or_else(|| {
+            "write the country's two letters of ISO 3166, as in GB, DE or US (not its calling code)".into()
         })
     }
 }
 
-impl Plan {
-    /// Whether a national number, without its trunk prefix, may have so many digits.
-    pub(super) fn takes(&self, digits: usize) -> bool {
-        self.lengths.has(digits)
+/// What a number is, the likelier to take an SMS the higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// No country has such a number.
+    Impossible,
+    /// Of a range that is not given out, as far as is known, and as long as a mobile number there.
+    Unknown,
+    /// A number of a service: free, shared cost, premium, a pager and the like.
+    Service,
+    /// A fixed line for sure.
+    FixedLine,
+    /// A mobile number, or one of a country where they cannot be told from fixed lines.
+    Mobile,
+}
+
+/// A number as the library reads it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Read {
+    number: PhoneNumber,
+    pub(super) kind: Kind,
+}
+
+impl Read {
+    /// Reads digits as they are dialled in a country.
+    pub(super) fn in_country(digits: &str, country: Country) -> Option<Read> {
+        PHONE_NUMBER_UTIL.parse(digits, Some(country.region)).ok().map(Read::of)
+    }
+
+    /// Reads digits that begin with a calling code.
+    pub(super) fn international(digits: &str) -> Option<Read> {
+        let mut signed = String::with_capacity(digits.len() + 1);
+        signed.push('+');
+        signed.push_str(digits);
+        PHONE_NUMBER_UTIL.parse(&signed, None).ok().map(Read::of)
+    }
+
+    fn of(number: PhoneNumber) -> Read {
+        use PhoneNumberType::{FixedLine, FixedLineOrMobile, Mobile, Unknown};
+        let kind = match PHONE_NUMBER_UTIL.get_number_type(&number) {
+            Mobile | FixedLineOrMobile => Kind::Mobile,
+            FixedLine => Kind::FixedLine,
+            // Ranges are given out every month, and some are kept for plays and manuals: what counts is the length.
+            Unknown => {
+                let is_whole = |kind| {
+                    PHONE_NUMBER_UTIL.is_possible_number_for_type_with_reason(&number, kind)
+                        == Ok(NumberLengthType::IsPossible)
+                };
+                if is_whole(Mobile) { Kind::Unknown } else { Kind::Impossible }
+            }
+            _ => Kind::Service,
+        };
+        Read { number, kind }
+    }
+
+    /// Its digits, calling code and all, without `+`.
+    pub(super) fn digits(&self) -> String {
+        let e164 = PHONE_NUMBER_UTIL.format(&self.number, PhoneNumberFormat::E164);
+        e164.strip_prefix('+').unwrap_or(&e164).to_owned()
+    }
+
+    /// Without `+`.
+    pub(super) fn calling_code(&self) -> i32 {
+        self.number.country_code
     }
 }
 
-/// Whether international digits begin with a calling code and have as many digits as its countries' numbers have.
-pub(super) fn is_plausible(international: &str) -> bool {
-    // Satellites, networks and services of no country have plans of their own.
-    const BEYOND_COUNTRIES: [&str; 7] = ["80", "87", "881", "882", "883", "888", "979"];
-    if BEYOND_COUNTRIES.iter().any(|code| international.starts_with(code)) {
-        return true;
-    }
-    (1..=3).any(|code_digits| {
-        let code = international.get(..code_digits).and_then(|code| code.parse::<usize>().ok());
-        code.and_then(|code| by_calling_code().get(code))
-            .is_some_and(|lengths| lengths.has(international.len() - code_digits))
-    })
+/// The calling code that digits begin with, and whether its countries have numbers of so many digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Code {
+    digits: u8,
+    lengths: u32,
 }
 
-fn plans() -> &'static [Plan] {
-    static PLANS: OnceLock<Vec<Plan>> = OnceLock::new();
-    PLANS.get_or_init(|| TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(plan).collect())
-}
-
-/// The lengths of all countries of a calling code.
-fn by_calling_code() -> &'static [Lengths] {
-    static LENGTHS: OnceLock<Vec<Lengths>> = OnceLock::new();
-    LENGTHS.get_or_init(|| {
-        let mut all = vec![Lengths::default(); 1000];
-        for plan in plans() {
-            if let Some(of_code) = plan.calling_code.parse::<usize>().ok().and_then(|code| all.get_mut(code)) {
-                of_code.0 |= plan.lengths.0;
+/// By the first three digits.
+fn codes() -> &'static [Code] {
+    static CODES: OnceLock<Vec<Code>> = OnceLock::new();
+    CODES.get_or_init(|| {
+        let mut codes = vec![Code::default(); 1000];
+        for code in PHONE_NUMBER_UTIL.get_supported_calling_codes() {
+            let digits = code.to_string().len().min(CODE_DIGITS_MAX);
+            let mut lengths = 0;
+            for length in LENGTHS.filter(|length| *length > digits + 1) {
+                let national_number = 10_u64.pow((length - digits - 1) as u32);
+                let number = PhoneNumber { country_code: code, national_number, ..PhoneNumber::default() };
+                if PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number) == Ok(NumberLengthType::IsPossible) {
+                    lengths |= 1_u32 << length;
+                }
+            }
+            let spread = 10_usize.pow((CODE_DIGITS_MAX - digits) as u32);
+            let first = usize::try_from(code).unwrap_or_default() * spread;
+            for entry in codes.iter_mut().skip(first).take(spread) {
+                *entry = Code { digits: digits as u8, lengths };
             }
         }
-        all
+        codes
     })
 }
 
-/// A line of the table.
-fn plan(line: &'static str) -> Option<Plan> {
-    let mut words = line.split(' ');
-    let (iso, calling_code, trunk) = (words.next()?, words.next()?, words.next()?);
-    let mut abroad: Vec<&str> = words.next()?.split(',').filter(|prefix| *prefix != "-").collect();
-    abroad.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
-    let mut lengths = Lengths::default();
-    for range in words.next()?.split(',') {
-        let (from, to) = range.split_once('-').unwrap_or((range, range));
-        for digits in from.parse::<u32>().ok()?..=to.parse::<u32>().ok()? {
-            lengths.0 |= 1_u32.checked_shl(digits)?;
-        }
-    }
-    Some(Plan { iso, calling_code, trunk: if trunk == "-" { "" } else { trunk }, abroad, lengths })
+fn code_of(international: &str) -> Option<Code> {
+    let first = international.get(..CODE_DIGITS_MAX)?.parse::<usize>().ok()?;
+    codes().get(first).copied().filter(|code| code.digits > 0)
+}
+
+/// The calling code that international digits begin with, where there is such a one.
+pub fn calling_code(international: &str) -> Option<&str> {
+    code_of(international).and_then(|code| international.get(..usize::from(code.digits)))
+}
+
+/// Whether international digits begin with a calling code and are as many as its countries' numbers have.
+pub fn is_plausible(international: &str) -> bool {
+    code_of(international).is_some_and(|code| code.lengths & (1_u32 << international.len().min(31)) != 0)
+}
+
+/// The ISO code of the country that a number is of; where that cannot be told of several that share a calling code, the
+/// largest of them.
+pub fn country_of(international: &str) -> Option<String> {
+    let code = calling_code(international)?.parse().ok()?;
+    let own = Read::international(international).and_then(|read| PHONE_NUMBER_UTIL.get_region_for_number(&read.number));
+    let region = own.or_else(|| PHONE_NUMBER_UTIL.get_region_for_country_code(code))?;
+    Some(region.as_region_str().as_ref().to_owned()).filter(|name| name.len() == 2)
 }
 
 #[cfg(test)]
@@ -122,22 +187,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_of_the_table_is_a_plan() {
-        let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
-        assert_eq!(lines.count(), plans().len());
-        for plan in plans() {
-            assert_eq!(plan.iso.len(), 2);
-            assert!((1..=3).contains(&plan.calling_code.len()) && plan.lengths.0 != 0, "{plan:?}");
-            assert!(plan.calling_code.parse::<u16>().is_ok(), "{plan:?}");
-        }
-    }
-
-    #[test]
     fn countries_are_named_by_two_letters() {
         for (typed, code) in [("GB", "GB"), ("gb", "GB"), (" de ", "DE"), ("uk", "GB")] {
             assert_eq!(typed.parse::<Country>().unwrap().code(), code);
         }
-        for typed in ["", "44", "+44", "Germany", "ZZ"] {
+        for typed in ["", "44", "+44", "Germany", "ZZ", "001"] {
             assert!(typed.parse::<Country>().is_err(), "{typed}");
         }
     }
@@ -151,9 +205,31 @@ mod tests {
             ("2025550123", true),
             ("881612345678", true),
             ("99", false),
+            ("999123456789", false),
             ("", false),
         ] {
             assert_eq!(is_plausible(international), is, "{international}");
+        }
+        assert_eq!(calling_code("447700900123"), Some("44"));
+        assert_eq!(calling_code("12025550123"), Some("1"));
+        assert_eq!(calling_code("35312345678"), Some("353"));
+        assert_eq!(calling_code("07700900123"), None);
+        assert_eq!(country_of("447").as_deref(), Some("GB"));
+        assert_eq!(country_of("12025550123").as_deref(), Some("US"));
+        assert_eq!(country_of("881612345678"), None);
+    }
+
+    #[test]
+    fn kinds() {
+        for (international, kind) in [
+            ("447400123456", Kind::Mobile),
+            ("12025550123", Kind::Mobile),
+            ("442079460001", Kind::FixedLine),
+            ("447700900123", Kind::Unknown),
+            ("448001111111", Kind::Service),
+            ("44900123456", Kind::Impossible),
+        ] {
+            assert_eq!(Read::international(international).unwrap().kind, kind, "{international}");
         }
     }
 }

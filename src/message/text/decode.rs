@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::gsm;
+use super::{Shift, gsm};
+use crate::wire::udh;
 
 /// What `data_coding` 0 means to an SMSC ("SMSC default alphabet"; SMPP v3.4, 5.2.19).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -73,8 +74,8 @@ pub struct Concatenation {
 pub fn decode(data_coding: u8, octets: &[u8], default: DefaultAlphabet) -> String {
     match data_coding {
         0x00 | 0x10..=0x13 | 0xF0..=0xF3 => match default {
-            DefaultAlphabet::Gsm7 => decode_gsm(octets),
-            DefaultAlphabet::Gsm7Packed => decode_gsm(&unpack(octets)),
+            DefaultAlphabet::Gsm7 => decode_gsm(octets, None),
+            DefaultAlphabet::Gsm7Packed => decode_gsm(&unpack(octets), None),
             DefaultAlphabet::Latin1 => decode_latin1(octets),
             DefaultAlphabet::Ascii | DefaultAlphabet::Utf8 => String::from_utf8_lossy(octets).into_owned(),
         },
@@ -110,7 +111,10 @@ pub fn decode_with_header(
     if default == DefaultAlphabet::Gsm7Packed && is_default && !header.is_empty() {
         // The text begins at a septet boundary counted from the header's first bit.
         let before = ((header.len() + 1) * 8).div_ceil(7);
-        return (header, decode_gsm(unpack(octets).get(before..).unwrap_or_default()));
+        return (header, decode_gsm(unpack(octets).get(before..).unwrap_or_default(), Shift::of_header(header)));
+    }
+    if let Some(shift) = Shift::of_header(header).filter(|_| is_default && default.is_gsm()) {
+        return (header, decode_gsm(body, Some(shift)));
     }
     (header, decode(data_coding, body, default))
 }
@@ -139,41 +143,32 @@ pub fn unpack(octets: &[u8]) -> Vec<u8> {
 ///
 /// For messages whose `esm_class` has the UDHI bit. A header longer than the message is no header: it all is text.
 pub fn split_udh(octets: &[u8]) -> (&[u8], &[u8]) {
-    match octets.split_first() {
-        Some((&length, rest)) if usize::from(length) <= rest.len() => rest.split_at(usize::from(length)),
-        _ => (&[], octets),
-    }
+    udh::split(octets).unwrap_or((&[], octets))
 }
 
 /// Finds the concatenation element of a user data header, with an 8-bit or a 16-bit reference.
-pub fn concatenation(udh: &[u8]) -> Option<Concatenation> {
-    let mut rest = udh;
-    while let [tag, length, tail @ ..] = rest {
-        let value = tail.get(..usize::from(*length))?;
-        let (reference, total, number) = match (*tag, value) {
-            (0x00, &[reference, total, number]) => (u16::from(reference), total, number),
-            (0x08, &[high, low, total, number]) => (u16::from_be_bytes([high, low]), total, number),
-            _ => {
-                rest = &tail[value.len()..];
-                continue;
-            }
-        };
-        return (1..=total).contains(&number).then_some(Concatenation { reference, total, number });
-    }
-    None
+pub fn concatenation(header: &[u8]) -> Option<Concatenation> {
+    let (reference, total, number) = udh::elements(header).find_map(|element| match element {
+        (0x00, &[reference, total, number]) => Some((u16::from(reference), total, number)),
+        (0x08, &[high, low, total, number]) => Some((u16::from_be_bytes([high, low]), total, number)),
+        _ => None,
+    })?;
+    (1..=total).contains(&number).then_some(Concatenation { reference, total, number })
 }
 
-fn decode_gsm(octets: &[u8]) -> String {
+fn decode_gsm(octets: &[u8], shift: Option<Shift>) -> String {
     let mut text = String::with_capacity(octets.len());
+    let character = |code: u8| shift.map_or_else(|| gsm::character(code), |shift| shift.character(code & 0x7F));
+    let extended = |code: u8| shift.map_or_else(|| gsm::extended(code), |shift| shift.extended(code));
     let mut octets = octets.iter().copied();
     while let Some(octet) = octets.next() {
         match octet {
-            // An unknown pair shows as the default alphabet's character, an escape at the end as a blank.
+            // An unknown pair shows as the default alphabet's character, an escape at the end as a space.
             gsm::ESCAPE => match octets.next() {
-                Some(code) => text.push(gsm::extended(code).unwrap_or_else(|| gsm::character(code))),
+                Some(code) => text.push(extended(code).unwrap_or_else(|| character(code))),
                 None => text.push(' '),
             },
-            0x00..=0x7F => text.push(gsm::character(octet)),
+            0x00..=0x7F => text.push(character(octet)),
             _ => text.push(char::REPLACEMENT_CHARACTER),
         }
     }

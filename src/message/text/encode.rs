@@ -1,7 +1,7 @@
 //! The octets of each part.
 
 use super::split::Split;
-use super::{Concat, DefaultAlphabet, Encoding, TextError, gsm, measure};
+use super::{Concat, DefaultAlphabet, Encoding, Shift, TextError, gsm, measure};
 
 /// The `esm_class` bit that says that the short message starts with a user data header (SMPP v3.4, 5.2.12).
 pub const ESM_CLASS_UDHI: u8 = 0x40;
@@ -69,6 +69,8 @@ pub struct Encoder<'a> {
     total: u8,
     /// Too long for one SMS.
     long: bool,
+    /// SMS that each part makes.
+    sms: u8,
     /// Septets before they are packed.
     septets: Vec<u8>,
 }
@@ -82,16 +84,21 @@ impl<'a> Encoder<'a> {
         let total = if long { split.clone().count_limited() } else { 1 };
         let Ok(total) = u8::try_from(total) else { return Err(TextError::TooManyParts { units, encoding }) };
         let whole = reference == Reference::Whole;
-        let total = if whole { 1 } else { total };
+        let (total, sms) = if whole { (1, total) } else { (total, 1) };
         let split = if whole { Split::whole(text, encoding) } else { split };
         let (alphabet, septets) = (DefaultAlphabet::Gsm7, Vec::new());
-        Ok(Encoder { split, encoding, reference, alphabet, number: 0, total, long, septets })
+        Ok(Encoder { split, encoding, reference, alphabet, number: 0, total, long, sms, septets })
     }
 
     /// What octets `data_coding` 0 carries, where that is not the GSM alphabet, a septet in an octet. The text must have
     /// been measured with it.
     pub fn with_alphabet(self, alphabet: DefaultAlphabet) -> Encoder<'a> {
         Encoder { alphabet, ..self }
+    }
+
+    /// SMS that each part makes: more than one where the SMSC does the splitting.
+    pub fn sms_of_a_part(&self) -> u8 {
+        self.sms
     }
 
     /// Parts of the message, 1 to 255.
@@ -106,19 +113,26 @@ impl<'a> Encoder<'a> {
         self.number += 1;
         let start = out.len();
         let mut sar = None;
-        if self.total > 1 {
-            sar = write_header(self.reference, self.total, self.number, out);
+        let shift = self.encoding.shift();
+        if self.total > 1 || shift.is_some() {
+            sar = write_header(self.reference, self.total, self.number, shift, out);
         }
         let header_octets = out.len() - start;
         match (self.encoding, self.alphabet) {
             (Encoding::Gsm7, DefaultAlphabet::Gsm7) => gsm::encode(piece, out),
+            (Encoding::Shifted(shift), DefaultAlphabet::Gsm7Packed) => {
+                self.septets.clear();
+                shift.encode(piece, &mut self.septets);
+                pack(&self.septets, header_octets, out);
+            }
+            (Encoding::Shifted(shift), _) => shift.encode(piece, out),
             (Encoding::Gsm7, DefaultAlphabet::Gsm7Packed) => {
                 self.septets.clear();
                 gsm::encode(piece, &mut self.septets);
                 pack(&self.septets, header_octets, out);
             }
             // The text has been measured with the alphabet or the encoding, so that each character has an octet.
-            (Encoding::Gsm7 | Encoding::Ascii | Encoding::Latin1, _) => {
+            (Encoding::Gsm7 | Encoding::Ascii | Encoding::Latin1 | Encoding::Octets, _) => {
                 out.extend(piece.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')))
             }
             (Encoding::Ucs2, _) => {
@@ -165,17 +179,29 @@ pub fn encode_part(
 }
 
 /// Writes the header of a part, or gives the reference where it is to stand in TLVs.
-fn write_header(reference: Reference, total: u8, number: u8, out: &mut Vec<u8>) -> Option<u16> {
-    match reference {
-        Reference::Bits8(reference) => out.extend_from_slice(&[0x05, 0x00, 0x03, reference, total, number]),
-        Reference::Bits16(reference) => {
-            let [high, low] = reference.to_be_bytes();
-            out.extend_from_slice(&[0x06, 0x08, 0x04, high, low, total, number]);
+fn write_header(reference: Reference, total: u8, number: u8, shift: Option<Shift>, out: &mut Vec<u8>) -> Option<u16> {
+    let start = out.len();
+    out.push(0);
+    let mut sar = None;
+    if total > 1 {
+        match reference {
+            Reference::Bits8(reference) => out.extend_from_slice(&[0x00, 0x03, reference, total, number]),
+            Reference::Bits16(reference) => {
+                let [high, low] = reference.to_be_bytes();
+                out.extend_from_slice(&[0x08, 0x04, high, low, total, number]);
+            }
+            Reference::Sar(reference) => sar = Some(reference),
+            Reference::Whole => {}
         }
-        Reference::Sar(reference) => return Some(reference),
-        Reference::Whole => {}
     }
-    None
+    if let Some(shift) = shift {
+        shift.write(out);
+    }
+    match out.len() - start - 1 {
+        0 => out.truncate(start),
+        length => out[start] = length as u8,
+    }
+    sar
 }
 
 /// Appends septets packed into octets (3GPP TS 23.038, 6.1.2.1), beginning at the first septet boundary behind a header of

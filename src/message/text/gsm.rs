@@ -80,7 +80,7 @@ pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// The character of a code of the default alphabet; the escape itself reads as a blank, as the standard asks.
+/// The character of a code of the default alphabet; the escape itself reads as a space, as the standard asks.
 pub(super) fn character(code: u8) -> char {
     match DEFAULT[usize::from(code & 0x7F)] {
         '\u{1b}' => ' ',

@@ -9,62 +9,139 @@
 mod decode;
 mod encode;
 mod gsm;
+mod national;
+mod octets;
 mod split;
+pub mod transliterate;
 
 use std::fmt;
 
 pub use decode::{Concatenation, DefaultAlphabet, concatenation, decode, decode_with_header, split_udh, unfinished};
 pub use encode::{ESM_CLASS_UDHI, Encoder, PartHeader, Reference, encode_part};
+pub use national::{Language, Shift};
+pub use octets::{OctetsEncoder, OctetsError, from_hex, header_from_hex};
 use split::Split;
 
 /// Parts that one message can have: the UDH counts them in one octet.
 pub const MAX_PARTS: usize = 255;
 
-/// How the characters of a message become octets. The integers are what the journal stores.
+/// Octets of a short message on the air (3GPP TS 23.040, 9.2.3.24).
+const OCTETS_MAX: usize = 140;
+
+/// How the characters of a message become octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
 pub enum Encoding {
     /// The GSM 03.38 default alphabet, one septet an octet (unpacked).
-    Gsm7 = 0,
+    Gsm7,
     /// UTF-16BE, which is what UCS2 is in practice.
-    Ucs2 = 1,
+    Ucs2,
     /// ASCII (IA5), a character in an octet. Only where `data_coding` 1 is set by hand.
-    Ascii = 2,
+    Ascii,
     /// Latin-1 (ISO-8859-1), a character in an octet. Only where `data_coding` 3 is set by hand.
-    Latin1 = 3,
+    Latin1,
+    /// No text: octets that the operator gave. What is kept as its text are their hexadecimal digits.
+    Octets,
+    /// GSM 7-bit with national language shift tables, which a user data header names.
+    Shifted(Shift),
 }
 
+/// Of [`Encoding::Shifted`] the first that is stored; the others follow in the order of [`Shift::ALL`].
+const STORED_SHIFTED: u8 = 5;
+
 impl Encoding {
+    /// How many there are: each is stored as an integer below.
+    pub const COUNT: usize = STORED_SHIFTED as usize + Shift::ALL.len();
+
     /// All of them, in the order of their integers.
-    pub const ALL: [Encoding; 4] = [Encoding::Gsm7, Encoding::Ucs2, Encoding::Ascii, Encoding::Latin1];
+    pub fn all() -> impl Iterator<Item = Encoding> {
+        (0..Self::COUNT as u8).filter_map(Encoding::from_stored)
+    }
 
     /// The encoding stored as this integer, if there is one.
     pub fn from_stored(stored: u8) -> Option<Encoding> {
-        Encoding::ALL.get(usize::from(stored)).copied()
+        Some(match stored {
+            0 => Encoding::Gsm7,
+            1 => Encoding::Ucs2,
+            2 => Encoding::Ascii,
+            3 => Encoding::Latin1,
+            4 => Encoding::Octets,
+            _ => Encoding::Shifted(*Shift::ALL.get(usize::from(stored - STORED_SHIFTED))?),
+        })
     }
 
     /// The integer that the journal stores.
     pub fn stored(self) -> u8 {
-        self as u8
+        match self {
+            Encoding::Gsm7 => 0,
+            Encoding::Ucs2 => 1,
+            Encoding::Ascii => 2,
+            Encoding::Latin1 => 3,
+            Encoding::Octets => 4,
+            Encoding::Shifted(shift) => {
+                STORED_SHIFTED + Shift::ALL.iter().position(|known| *known == shift).unwrap_or_default() as u8
+            }
+        }
     }
 
-    /// `gsm7`, `ucs2`, `ascii` or `latin1`, as in reports and options.
+    /// `gsm7`, `ucs2`, `ascii`, `latin1`, `octets`, or `gsm7-tr` and the like, as in reports and options.
     pub fn name(self) -> &'static str {
         match self {
             Encoding::Gsm7 => "gsm7",
             Encoding::Ucs2 => "ucs2",
             Encoding::Ascii => "ascii",
             Encoding::Latin1 => "latin1",
+            Encoding::Octets => "octets",
+            Encoding::Shifted(shift) => match (shift.locking, shift.single) {
+                (None, Some(Language::Turkish)) => "gsm7-tr",
+                (None, Some(Language::Spanish)) => "gsm7-es",
+                (None, _) => "gsm7-pt",
+                (Some(Language::Turkish), None) => "gsm7-tr-locking",
+                (Some(_), None) => "gsm7-pt-locking",
+                (Some(Language::Turkish), Some(_)) => "gsm7-tr-both",
+                (Some(_), Some(_)) => "gsm7-pt-both",
+            },
+        }
+    }
+
+    /// Whether its units are septets.
+    pub fn is_septets(self) -> bool {
+        matches!(self, Encoding::Gsm7 | Encoding::Shifted(_))
+    }
+
+    /// What its units are called.
+    pub fn unit_name(self) -> &'static str {
+        match self {
+            Encoding::Gsm7 | Encoding::Shifted(_) => "septets",
+            Encoding::Ucs2 => "UCS2 units",
+            Encoding::Ascii | Encoding::Latin1 | Encoding::Octets => "octets",
+        }
+    }
+
+    /// The tables that a user data header has to name.
+    fn shift(self) -> Option<Shift> {
+        match self {
+            Encoding::Shifted(shift) => Some(shift),
+            _ => None,
         }
     }
 
     /// The `data_coding` octet (SMPP v3.4, 5.2.19).
     pub fn data_coding(self) -> u8 {
         match self {
-            Encoding::Gsm7 => 0x00,
+            Encoding::Gsm7 | Encoding::Shifted(_) => 0x00,
             Encoding::Ucs2 => 0x08,
             Encoding::Ascii => 0x01,
             Encoding::Latin1 => 0x03,
+            Encoding::Octets => 0x04,
+        }
+    }
+
+    /// The `data_coding` octet of a flash message (class 0; 3GPP TS 23.038, 4), where there is one.
+    pub fn flash_coding(self) -> u8 {
+        0x10 | match self {
+            Encoding::Gsm7 | Encoding::Shifted(_) => 0x00,
+            Encoding::Ucs2 => 0x08,
+            Encoding::Ascii | Encoding::Latin1 | Encoding::Octets => 0x04,
         }
     }
 
@@ -81,25 +158,25 @@ impl Encoding {
     }
 
     /// Units that a message of one part holds: 160 septets, 70 UCS2 units, or 140 octets (3GPP TS 23.040, 9.2.3.24), since
-    /// an SMSC that makes septets of ASCII or Latin-1 is not to be counted on.
+    /// an SMSC that makes septets of ASCII or Latin-1 is not to be counted on. Shift tables cost some septets.
     pub fn units_single(self) -> usize {
-        match self {
-            Encoding::Gsm7 => 160,
-            Encoding::Ucs2 => 70,
-            Encoding::Ascii | Encoding::Latin1 => 140,
-        }
+        self.units_beside(self.shift().map_or(0, |shift| 1 + shift.header_octets()))
     }
 
     /// Units that each part of a longer message holds: what fits on the air beside the UDH that ties the parts together,
     /// whether we write that or, told by TLVs or with the whole text, the SMSC does.
     pub fn units_per_part(self, concat: Concat) -> usize {
-        match (self, concat) {
-            (Encoding::Gsm7, Concat::Udh16) => 152,
-            (Encoding::Gsm7, _) => 153,
-            (Encoding::Ucs2, Concat::Udh16) => 66,
-            (Encoding::Ucs2, _) => 67,
-            (Encoding::Ascii | Encoding::Latin1, Concat::Udh16) => 133,
-            (Encoding::Ascii | Encoding::Latin1, _) => 134,
+        let reference = if concat == Concat::Udh16 { 6 } else { 5 };
+        self.units_beside(1 + reference + self.shift().map_or(0, Shift::header_octets))
+    }
+
+    /// Units that fit beside a header of so many octets.
+    fn units_beside(self, header_octets: usize) -> usize {
+        let octets = OCTETS_MAX - header_octets;
+        match self {
+            Encoding::Gsm7 | Encoding::Shifted(_) => octets * 8 / 7,
+            Encoding::Ucs2 => octets / 2,
+            Encoding::Ascii | Encoding::Latin1 | Encoding::Octets => octets,
         }
     }
 }
@@ -157,15 +234,40 @@ pub enum Choice {
     Ascii,
     /// Latin-1; a character that does not fit is an error.
     Latin1,
+    /// GSM 7-bit with these tables; a character that does not fit is an error.
+    Shifted(Shift),
 }
 
 impl From<Encoding> for Choice {
     fn from(encoding: Encoding) -> Choice {
         match encoding {
-            Encoding::Gsm7 => Choice::Gsm7,
+            Encoding::Gsm7 | Encoding::Octets => Choice::Gsm7,
             Encoding::Ucs2 => Choice::Ucs2,
             Encoding::Ascii => Choice::Ascii,
             Encoding::Latin1 => Choice::Latin1,
+            Encoding::Shifted(shift) => Choice::Shifted(shift),
+        }
+    }
+}
+
+/// Which national language shift tables a text may be written with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ShiftTables {
+    /// None.
+    #[default]
+    Off,
+    /// Those of any language, where they make fewer parts than UCS2.
+    Auto,
+    /// Those of one language, where the text fits them and they make no more parts than UCS2.
+    Of(Language),
+}
+
+impl ShiftTables {
+    fn allow(self, shift: Shift) -> bool {
+        match self {
+            ShiftTables::Off => false,
+            ShiftTables::Auto => true,
+            ShiftTables::Of(language) => shift.is_of(language),
         }
     }
 }
@@ -180,6 +282,8 @@ pub struct Policy {
     /// What octets `data_coding` 0 carries: a character that it lacks is one of UCS2. Defaults to
     /// [`DefaultAlphabet::Gsm7`].
     pub alphabet: DefaultAlphabet,
+    /// What an automatic choice may fall on besides GSM 7-bit and UCS2.
+    pub shift_tables: ShiftTables,
 }
 
 impl From<Choice> for Policy {
@@ -242,7 +346,8 @@ fn fmt_not_in_alphabet(
     let alphabet = match encoding {
         Encoding::Ascii => "ASCII, which data_coding 1 means",
         Encoding::Latin1 => "Latin-1, which data_coding 3 means",
-        Encoding::Gsm7 | Encoding::Ucs2 => "the GSM alphabet",
+        Encoding::Gsm7 | Encoding::Ucs2 | Encoding::Octets => "the GSM alphabet",
+        Encoding::Shifted(_) => "the national language tables",
     };
     let named = crate::words::escape::name_character(*character);
     write!(f, "character {position} ({named}) is not in {alphabet}")
@@ -260,7 +365,13 @@ fn fmt_not_in_alphabet(
 /// # Ok::<(), TextError>(())
 /// ```
 pub fn segment(text: &str, policy: Policy) -> Result<Segmentation, TextError> {
-    let (encoding, units, forced_by) = measure(text, policy.choice, policy.alphabet)?;
+    let (mut encoding, mut units, mut forced_by) = measure(text, policy.choice, policy.alphabet)?;
+    if forced_by.is_some()
+        && policy.shift_tables != ShiftTables::Off
+        && let Some((shifted, septets)) = best_shift(text, units, policy)
+    {
+        (encoding, units, forced_by) = (shifted, septets, None);
+    }
     let sms = match units <= encoding.units_single() {
         true => 1,
         false => Split::new(text, encoding, units, policy.concat).count_limited(),
@@ -272,6 +383,26 @@ pub fn segment(text: &str, policy: Policy) -> Result<Segmentation, TextError> {
         }
         Err(_) => Err(TextError::TooManyParts { units, encoding }),
     }
+}
+
+/// The shift tables that a text which is UCS2 otherwise is better written with, and its length in septets.
+fn best_shift(text: &str, ucs2_units: usize, policy: Policy) -> Option<(Encoding, usize)> {
+    if !policy.alphabet.is_gsm() {
+        return None;
+    }
+    let sms = |encoding: Encoding, units: usize| match units <= encoding.units_single() {
+        true => 1,
+        false => Split::new(text, encoding, units, policy.concat).count_limited(),
+    };
+    let ucs2 = sms(Encoding::Ucs2, ucs2_units);
+    let candidates = Shift::ALL.into_iter().enumerate().filter(|(_, shift)| policy.shift_tables.allow(*shift));
+    let measured = candidates.filter_map(|(place, shift)| {
+        let (encoding, units) = (Encoding::Shifted(shift), shift.septets(text)?);
+        Some((sms(encoding, units), units, place, encoding))
+    });
+    let (fewest, units, _, encoding) = measured.min_by_key(|(sms, _, place, _)| (*sms, *place))?;
+    let pays = fewest < ucs2 || fewest == ucs2 && policy.shift_tables != ShiftTables::Auto;
+    pays.then_some((encoding, units))
 }
 
 /// The characters of a text that an automatic choice takes UCS2 for, each as often as it stands there: what travels as
@@ -290,6 +421,18 @@ fn measure(
         Choice::Ucs2 => return Ok((Encoding::Ucs2, ucs2_units(text), None)),
         Choice::Ascii => return Ok((Encoding::Ascii, characters(text, Encoding::Ascii, '\u{7F}')?, None)),
         Choice::Latin1 => return Ok((Encoding::Latin1, characters(text, Encoding::Latin1, '\u{FF}')?, None)),
+        Choice::Shifted(shift) => {
+            let encoding = Encoding::Shifted(shift);
+            return match shift.septets(text) {
+                Some(units) => Ok((encoding, units, None)),
+                None => {
+                    let missing =
+                        text.chars().enumerate().find(|(_, c)| shift.septets(c.encode_utf8(&mut [0; 4])).is_none());
+                    let (at, character) = missing.unwrap_or_default();
+                    Err(TextError::NotInAlphabet { encoding, character, position: at + 1 })
+                }
+            };
+        }
         Choice::Auto | Choice::Gsm7 => {}
     }
     // What travels as data_coding 0 must be in the GSM alphabet, which is what goes over the air, and in the SMSC's own.

@@ -64,8 +64,9 @@ fn fitting(text: &str, encoding: Encoding, capacity: usize) -> usize {
     for (at, c) in text.char_indices() {
         units += match encoding {
             Encoding::Gsm7 => 1 + usize::from(gsm::code(c) >= 0x80),
+            Encoding::Shifted(shift) => 1 + usize::from(shift.code(c) >= 0x80),
             Encoding::Ucs2 => c.len_utf16(),
-            Encoding::Ascii | Encoding::Latin1 => 1,
+            Encoding::Ascii | Encoding::Latin1 | Encoding::Octets => 1,
         };
         if units > capacity {
             return at;

@@ -124,14 +124,20 @@ fn an_encoding_of_octets_takes_what_is_in_it_and_nothing_else() {
         });
         assert_eq!(found, expected, "{text}");
     }
-    for (stored, encoding) in Encoding::ALL.into_iter().enumerate() {
+    for (stored, encoding) in Encoding::all().enumerate() {
         assert_eq!(Encoding::from_stored(stored as u8), Some(encoding));
+        let of_coding = match encoding {
+            Encoding::Octets => None,
+            Encoding::Shifted(_) => Some(Encoding::Gsm7),
+            plain => Some(plain),
+        };
         assert_eq!(
             (encoding.stored(), Encoding::of_data_coding(encoding.data_coding())),
-            (stored as u8, Some(encoding))
+            (stored as u8, of_coding),
+            "{encoding}"
         );
     }
-    assert_eq!(Encoding::from_stored(4), None);
+    assert_eq!(Encoding::from_stored(Encoding::COUNT as u8), None);
 }
 
 #[test]
@@ -374,6 +380,68 @@ proptest! {
                 octets.clear();
             }
             prop_assert_eq!(&found, &text);
+        }
+    }
+}
+
+/// A shop's text, a bank's, and what shift tables make of them.
+#[test]
+fn national_tables_take_fewer_parts() {
+    let turkish =
+        "Sayın müşterimiz siparişiniz yola çıktı bugün saat on yedi ile yirmi arasında adresinize teslim edilecektir";
+    let spanish = "Tu código de verificación es 4711. Caduca en cinco minutos y no lo compartas con nadie. Gracias por confiar \
+                   en nosotros según acordado";
+    for (text, tables, encoding, sms) in [
+        (turkish, ShiftTables::Off, "ucs2", 2),
+        (turkish, ShiftTables::Of(Language::Turkish), "gsm7-tr", 1),
+        (turkish, ShiftTables::Of(Language::Spanish), "ucs2", 2),
+        (turkish, ShiftTables::Auto, "gsm7-tr", 1),
+        (spanish, ShiftTables::Off, "ucs2", 2),
+        (spanish, ShiftTables::Of(Language::Spanish), "gsm7-es", 1),
+        (spanish, ShiftTables::Auto, "gsm7-es", 1),
+        ("ação e reação", ShiftTables::Of(Language::Portuguese), "gsm7-pt", 1),
+        ("ş", ShiftTables::Of(Language::Turkish), "gsm7-tr", 1),
+        // One shift for each letter would be too many.
+        (&"ş".repeat(100), ShiftTables::Of(Language::Turkish), "gsm7-tr-locking", 1),
+        // It saves nothing.
+        ("ş", ShiftTables::Auto, "ucs2", 1),
+        ("plain", ShiftTables::Of(Language::Turkish), "gsm7", 1),
+        ("ş 👋", ShiftTables::Auto, "ucs2", 1),
+    ] {
+        let policy = Policy { shift_tables: tables, ..Policy::default() };
+        let found = segment(text, policy).unwrap();
+        assert_eq!((found.encoding.name(), found.sms), (encoding, sms), "{text} {tables:?}");
+    }
+}
+
+/// What is encoded with each of the tables, in parts of each kind, reads as the text again.
+#[test]
+fn what_is_written_with_tables_is_read_again() {
+    let all = "Iğdır'ın şirin çayı; Água, ação, coração, PÃO; Á, í, ñ, ú, €, [x] ";
+    for shift in Shift::ALL {
+        let fitting: String = all.chars().filter(|c| shift.septets(c.encode_utf8(&mut [0; 4])).is_some()).collect();
+        for repeats in [1, 2, 3, 9] {
+            let text = fitting.repeat(repeats);
+            for reference in [Reference::Bits8(7), Reference::Bits16(0x1234)] {
+                for alphabet in [DefaultAlphabet::Gsm7, DefaultAlphabet::Gsm7Packed] {
+                    let encoding = Encoding::Shifted(shift);
+                    let mut encoder = Encoder::new(&text, encoding, reference).unwrap().with_alphabet(alphabet);
+                    let (mut read, mut parts) = (String::new(), 0);
+                    let mut octets = Vec::new();
+                    while let Some(header) = encoder.next_into(&mut octets) {
+                        let (udh, part) =
+                            decode_with_header(header.data_coding, &octets, header.esm_class != 0, alphabet);
+                        assert_eq!((header.esm_class, Shift::of_header(udh)), (ESM_CLASS_UDHI, Some(shift)));
+                        let septets = shift.septets(&part).unwrap();
+                        assert!(((udh.len() + 1) * 8).div_ceil(7) + septets <= 160, "{encoding}");
+                        assert_eq!(concatenation(udh).is_some(), header.total > 1);
+                        read += &part;
+                        parts += 1;
+                        octets.clear();
+                    }
+                    assert_eq!((read.as_str(), parts), (text.as_str(), encoder.total()), "{encoding} {reference:?}");
+                }
+            }
         }
     }
 }

@@ -136,6 +136,11 @@ impl Causal {
         Self { before, fallen, ratio: 0.0 }
     }
 
+    /// A test of whether it falls to about half.
+    pub fn of_half(before: f64) -> Self {
+        Self { before, fallen: 0.55 * before, ratio: 0.0 }
+    }
+
     /// The share before.
     pub fn before(&self) -> f64 {
         self.before

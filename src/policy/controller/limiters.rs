@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 pub struct Try {
     pub at: f64,
     pub message: u64,
+    /// How often it came before.
+    pub tries: u32,
     pub connection: usize,
     /// Outstanding on its connection, this one not counted.
     pub open: usize,
@@ -96,11 +98,32 @@ pub enum Limiter {
         tenth: f64,
         count: f64,
     },
+    /// A queue that is drained.
+    Queue {
+        size: f64,
+        rate: f64,
+        queued: f64,
+        at: f64,
+    },
+    /// A share of the numbers is always refused.
+    Numbers {
+        share: f64,
+    },
+    /// One number in ten has a limit of its own.
+    Prefix {
+        rate: f64,
+        seen: VecDeque<f64>,
+    },
     /// Over the rate only every second one is refused.
     Half {
         rate: f64,
         seen: VecDeque<f64>,
     },
+}
+
+/// What a message is like, in 0..1.
+fn luck(message: u64) -> f64 {
+    (message.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / (1u64 << 24) as f64
 }
 
 fn count(seen: &mut VecDeque<f64>, at: f64, span: f64) -> f64 {
@@ -135,6 +158,12 @@ impl Limiter {
     }
     pub fn per_connection(rate: f64) -> Self {
         Self::PerConnection { rate, seen: vec![VecDeque::new(); 8] }
+    }
+    pub fn queue(size: f64, rate: f64) -> Self {
+        Self::Queue { size, rate, queued: 0.0, at: 0.0 }
+    }
+    pub fn prefix(rate: f64) -> Self {
+        Self::Prefix { rate, seen: VecDeque::new() }
     }
     pub fn hangup(rate: f64) -> Self {
         Self::Hangup { rate, seen: VecDeque::new() }
@@ -180,11 +209,14 @@ impl Limiter {
             Self::Spacing { rate, tolerance, last } => refuse_if(at - *last < (1.0 - *tolerance) / *rate),
             Self::Outstanding { most } => refuse_if(m.open >= *most),
             Self::Random { share } => refuse_if(m.random < *share),
-            Self::Once { share } => {
-                // The message's own luck; its next try has another number here.
-                let luck = (m.message.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f64 / (1u64 << 24) as f64;
-                refuse_if(luck < *share)
+            Self::Once { share } => refuse_if(m.tries == 0 && luck(m.message) < *share),
+            Self::Numbers { share } => refuse_if(luck(m.message) < *share),
+            Self::Queue { size, rate, queued, at: last } => {
+                *queued = (*queued - (at - *last) * *rate).max(0.0);
+                *last = at;
+                refuse_if(*queued + 1.0 > *size)
             }
+            Self::Prefix { rate, seen } => refuse_if(m.message % 10 == 7 && count(seen, at, 1.0) >= *rate),
             Self::Box { rate, most, within, lasts, seen, over, until, entered } => {
                 if at < *until {
                     return Verdict::Refuse;
@@ -247,7 +279,13 @@ impl Limiter {
                 let own = m.connection % seen.len();
                 seen[own].push_back(m.at);
             }
-            Self::Outstanding { .. } | Self::Random { .. } | Self::Once { .. } => {}
+            Self::Queue { queued, .. } => *queued += 1.0,
+            Self::Prefix { seen, .. } if m.message % 10 == 7 => seen.push_back(m.at),
+            Self::Outstanding { .. }
+            | Self::Random { .. }
+            | Self::Once { .. }
+            | Self::Numbers { .. }
+            | Self::Prefix { .. } => {}
         }
     }
 
@@ -271,7 +309,12 @@ impl Limiter {
             | Self::Tenth { rate, .. }
             | Self::Half { rate, .. } => *rate,
             Self::PerConnection { rate, .. } => *rate,
-            Self::Random { .. } | Self::Once { .. } | Self::Outstanding { .. } => f64::INFINITY,
+            Self::Queue { rate, .. } => *rate,
+            Self::Random { .. }
+            | Self::Once { .. }
+            | Self::Outstanding { .. }
+            | Self::Numbers { .. }
+            | Self::Prefix { .. } => f64::INFINITY,
             Self::Schedule { steps, start, .. } => {
                 let mut since = at - start;
                 for (rate, lasts) in steps {

@@ -4,7 +4,7 @@ use super::limiters::{Limiter, Try, Verdict};
 use super::{Answered, Controller, Pace, Said};
 use crate::policy::bucket::Bucket;
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// What is simulated.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub struct Result {
     pub seconds: Vec<u32>,
     /// Refused, which had not been excused.
     pub spent: u64,
+    /// Given up after five tries.
+    pub rejected: u64,
     pub findings: super::Findings,
 }
 
@@ -72,9 +74,19 @@ impl Result {
 #[derive(Clone, Copy, Debug)]
 enum What {
     Wake(usize),
-    Arrive { connection: usize, sent_at: f64, depth: u32, message: u64, generation: u32 },
-    Answer { connection: usize, sent_at: f64, depth: u32, is_accepted: bool, generation: u32 },
+    Arrive { connection: usize, sent_at: f64, depth: u32, message: Message, generation: u32 },
+    Answer { connection: usize, sent_at: f64, depth: u32, message: Message, is_accepted: bool, generation: u32 },
+    Due(Message),
     Rebind(usize),
+}
+
+/// A message, and how often it was refused before.
+#[derive(Clone, Copy, Debug)]
+struct Message {
+    number: u64,
+    tries: u32,
+    /// Of these, those that were not excused.
+    spent: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +145,11 @@ struct Sim {
     sessions: Vec<Session>,
     random: Random,
     message: u64,
+    /// Those that are to be tried again now.
+    again: VecDeque<Message>,
+    is_turn_of_again: bool,
+    /// The last answers: how many of how many accepted their messages, older ones counting less.
+    crowd: f64,
     result: Result,
 }
 
@@ -150,6 +167,9 @@ pub fn run(scene: Scene) -> Result {
         sessions: vec![Session { open: 1, bound: true, ..Session::default() }; scene.connections],
         random: Random(scene.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
         message: 0,
+        again: VecDeque::new(),
+        is_turn_of_again: false,
+        crowd: 0.0,
         result: Result { seconds: vec![0; scene.seconds.ceil() as usize], ..Result::default() },
         scene,
     };
@@ -193,7 +213,11 @@ impl Sim {
                     self.arrive(now, connection, sent_at, depth, message);
                 }
             }
-            What::Answer { connection, sent_at, depth, is_accepted, generation } => {
+            What::Due(message) => {
+                self.again.push_back(message);
+                (0..self.sessions.len()).for_each(|connection| self.wake(now, connection));
+            }
+            What::Answer { connection, sent_at, depth, message, is_accepted, generation } => {
                 let session = &mut self.sessions[connection];
                 if session.generation != generation {
                     return;
@@ -202,8 +226,14 @@ impl Sim {
                 session.at_smsc -= 1;
                 session.open = (session.open * 2).min(self.scene.window);
                 let said = if is_accepted { Said::Accepted } else { self.scene.status };
-                if let Said::Temporary(code) | Said::Throttled(code) = said {
-                    self.result.spent += u64::from(!self.controller.excuses(code));
+                self.crowd = 0.95 * self.crowd + if is_accepted { 0.05 } else { 0.0 };
+                match said {
+                    Said::Accepted => {}
+                    Said::Temporary(code) if !self.controller.excuses(code) => {
+                        self.result.spent += 1;
+                        self.try_again(now, message, true);
+                    }
+                    Said::Temporary(_) | Said::Throttled(_) => self.try_again(now, message, false),
                 }
                 self.controller.answered(now, &[Answered { sent_at, count: 1, depth, said }]);
                 self.wake(now, connection);
@@ -239,29 +269,55 @@ impl Sim {
             };
             let granted = self.bucket.take(now, rate, want, connection);
             if granted == 0 {
-                let wait = self.bucket.ready_in(now, rate, want, connection).max(5e-5)
+                let wait = self.bucket.ready_in(now, rate, connection).max(5e-5)
                     + self.scene.late * self.random.next().powi(4);
                 return self.wake(now + wait, connection);
             }
             for _ in 0..granted {
                 self.sessions[connection].outstanding += 1;
-                self.message += 1;
+                // As the journal does: as many of those that were refused as new ones.
+                self.is_turn_of_again = !self.is_turn_of_again;
+                let again = if self.is_turn_of_again { self.again.pop_front() } else { None };
+                let message = again.unwrap_or_else(|| {
+                    self.message += 1;
+                    Message { number: self.message, tries: 0, spent: 0 }
+                });
                 let session = &self.sessions[connection];
                 let (depth, generation) = (session.outstanding as u32, session.generation);
                 let way = self.scene.jitter * self.random.next().powi(3);
                 // One connection keeps the order.
                 let arrives = (now + 0.000_2 + way).max(self.sessions[connection].last_arrival);
                 self.sessions[connection].last_arrival = arrives;
-                let message = self.message;
                 self.at(arrives, What::Arrive { connection, sent_at: now, depth, message, generation });
             }
             self.controller.sent(now);
         }
     }
 
-    fn arrive(&mut self, now: f64, connection: usize, sent_at: f64, depth: u32, message: u64) {
+    /// As the journal does.
+    fn try_again(&mut self, now: f64, message: Message, is_spent: bool) {
+        let Message { number, tries, spent } = message;
+        let delay = match (is_spent, self.crowd > 0.5) {
+            (true, _) => match [1.0, 5.0, 15.0, 60.0].get(spent as usize) {
+                Some(delay) => *delay,
+                None => {
+                    self.result.rejected += 1;
+                    return;
+                }
+            },
+            (false, true) => [2.0, 15.0, 60.0, 120.0, 300.0][(tries as usize).min(4)],
+            (false, false) if tries < 2 => 0.2,
+            (false, false) => 2f64.powi(tries.min(10) as i32 - 2),
+        };
+        let delay = delay * (1.0 + 0.25 * self.random.next());
+        let message = Message { number, tries: tries + 1, spent: spent + u32::from(is_spent) };
+        self.at(now + delay, What::Due(message));
+    }
+
+    fn arrive(&mut self, now: f64, connection: usize, sent_at: f64, depth: u32, message: Message) {
         let random = self.random.next();
-        let m = Try { at: now, message, connection, open: self.sessions[connection].at_smsc, random };
+        let Message { number, tries, .. } = message;
+        let m = Try { at: now, message: number, tries, connection, open: self.sessions[connection].at_smsc, random };
         let verdicts = self.scene.limiters.iter_mut().map(|limiter| limiter.judge(&m));
         let verdict = verdicts.fold(Verdict::Accept, |first, next| if first == Verdict::Accept { next } else { first });
         for limiter in &mut self.scene.limiters {
@@ -292,6 +348,6 @@ impl Sim {
         self.sessions[connection].at_smsc += 1;
         let takes = self.scene.latency.0 + self.scene.latency.1 * self.random.next();
         let is_accepted = verdict == Verdict::Accept;
-        self.at(now + takes, What::Answer { connection, sent_at, depth, is_accepted, generation });
+        self.at(now + takes, What::Answer { connection, sent_at, depth, message, is_accepted, generation });
     }
 }

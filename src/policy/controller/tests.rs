@@ -162,7 +162,7 @@ fn limits_of_other_kinds_are_kept_to() {
     for asked in [Some(100.0), Some(150.0), None] {
         // Without a rate two go together at first, and one whose gap is too short looks like a window of one.
         let least = if asked.is_some() { 0.8 } else { 0.45 };
-        check(&scene(vec![Limiter::spacing(100.0)], asked), 100.0, least, 0.04);
+        check(&scene(vec![Limiter::spacing(100.0)], asked), 100.0, least, 0.07);
         check(&scene(vec![Limiter::tenth(100.0)], asked), 100.0, 0.8, 0.04);
         check(&scene(vec![Limiter::half(100.0)], asked), 100.0, 0.9, 0.04);
     }

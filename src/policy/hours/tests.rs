@@ -143,7 +143,7 @@ fn what_is_no_time_is_refused() {
 #[test]
 fn moments_have_the_zone_that_is_set_or_one_of_their_own() {
     let london = TimeZone::get("Europe/London").unwrap();
-    let named = |name: &str| TimeZone::get(name).map_err(|_| format!("no {name}"));
+    let named = |name: &str| TimeZone::get(name).map_err(|_| bad!("no {name}"));
     for (text, utc) in [
         ("2026-07-01T09:00", "2026-07-01T08:00Z"),
         (" 2026-07-01 09:00 ", "2026-07-01T08:00Z"),

@@ -1,17 +1,15 @@
-//! Which campaigns a run is about, and whether it can carry what they send.
+//! Whether a run can carry what its campaigns send.
 
 use super::SendError;
 use crate::client::{NeedsTlvs, TakesTlvs};
-use crate::journal::model::key::State;
-use crate::journal::store::counts::Books;
-use crate::journal::{self, JournalError};
+use crate::journal::{self, Journal, JournalError};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 /// Leaving optional parameters out where there are none would send something else than was asked for.
-pub fn refuse_tlvs(connection: &rusqlite::Connection, campaigns: &[String]) -> Result<(), SendError> {
+pub fn refuse_tlvs(opened: &Journal, campaigns: &[String]) -> Result<(), SendError> {
     for name in campaigns {
-        if let Some(line) = journal::model::campaign::line_with_tlvs(connection, name)? {
+        if let Some(line) = journal::store::campaign_options::line_with_tlvs(opened, name)? {
             return Err(SendError::Settings(format!(
                 "campaign {name} carries optional parameters ({}), which SMPP 3.3 does not have and --tlvs no \
                  forbids: use --smpp-version 3.4, or leave them out; nothing was sent",
@@ -29,13 +27,13 @@ fn place(line: i64) -> String {
 
 /// What the campaigns with something to send need optional parameters for.
 pub(super) fn needs_tlvs(
-    connection: &rusqlite::Connection,
+    opened: &Journal,
     takes: TakesTlvs,
     path: &Path,
     campaigns: Vec<String>,
 ) -> Result<NeedsTlvs, SendError> {
     for name in &campaigns {
-        let Some(option) = journal::model::campaign::options(connection, name)?.needs_tlvs() else { continue };
+        let Some(option) = journal::store::campaign_options::options(opened, name)?.needs_tlvs() else { continue };
         if takes == TakesTlvs::No {
             return Err(SendError::Settings(format!(
                 "campaign {name} was imported with {option}, which needs optional parameters: SMPP 3.3 has none, and --tlvs \
@@ -48,11 +46,18 @@ pub(super) fn needs_tlvs(
     Ok(Arc::new(LazyLock::new(Box::new(move || carries_tlvs(&path, &campaigns)))))
 }
 
+/// The same for a service, which sends whatever is unfinished when it is asked.
+pub(super) fn unfinished_needs_tlvs(path: &Path) -> NeedsTlvs {
+    let path = path.to_owned();
+    let names = |path: &Path| journal::query::unfinished(&journal::open_read_only(path)?).map(|(unsent, _)| unsent);
+    Arc::new(LazyLock::new(Box::new(move || carries_tlvs(&path, &names(&path).unwrap_or_default()))))
+}
+
 fn carries_tlvs(path: &Path, campaigns: &[String]) -> Option<String> {
     let find = || -> Result<Option<String>, JournalError> {
-        let connection = journal::open_read_only(path)?;
+        let opened = journal::open_read_only(path)?;
         for name in campaigns {
-            if let Some(line) = journal::model::campaign::line_with_tlvs(&connection, name)? {
+            if let Some(line) = journal::store::campaign_options::line_with_tlvs(&opened, name)? {
                 return Ok(Some(format!("campaign {name} ({}) carries", place(line))));
             }
         }
@@ -62,28 +67,4 @@ fn carries_tlvs(path: &Path, campaigns: &[String]) -> Option<String> {
         log::warn!("whether the messages carry optional parameters is not known: {}", error.at(path));
         None
     })
-}
-
-/// The indices of the campaigns to send.
-pub(super) fn choose(
-    connection: &rusqlite::Connection,
-    books: &Books,
-    names: &[String],
-) -> Result<Vec<u32>, JournalError> {
-    let unfinished = |counts: &[i64]| {
-        [State::Queued, State::Sending, State::Accepted, State::InDoubt].iter().any(|state| counts[*state as usize] > 0)
-    };
-    if names.is_empty() {
-        let all = books.campaigns.iter().enumerate();
-        return Ok(all.filter(|(_, book)| unfinished(&book.counts)).map(|(index, _)| index as u32).collect());
-    }
-    let mut chosen = Vec::new();
-    for name in names {
-        match books.campaigns.iter().position(|campaign| &campaign.name == name) {
-            Some(index) => chosen.push(index as u32),
-            // For its words.
-            None => journal::campaign_id(connection, name).map(|_| ())?,
-        }
-    }
-    Ok(chosen)
 }

@@ -1,20 +1,21 @@
-//! What a run is told, and what comes of it.
+//! The settings of a run, and what comes of it.
 
 use super::unbound::NeverBound;
-use crate::client::Account;
+use crate::client::link::LocalAddresses;
+use crate::client::{Account, BindMode, BoundAddresses, ReceiptReading, Secret, Spread, TakesTlvs, Timers, Version};
+use crate::journal::model::retry_rules::RetryRules;
 use crate::journal::query::Stamp;
 use crate::journal::store::account::Identity;
 use crate::journal::store::runs::RunRow;
-use crate::journal::writer::Status;
 use crate::journal::writer::recovery::Recovered;
-use crate::journal::writer::retry_queue::RetryRules;
+use crate::journal::writer::{RECEIPT_HORIZON, Status};
 use crate::journal::{JournalError, now_ms};
 use crate::message::text::DefaultAlphabet;
 use crate::policy::controller::Findings;
 use crate::policy::hours::Hours;
 use crate::policy::pacer::Rate;
 use crate::policy::restraint::Restraint;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,8 @@ pub struct SendSettings {
     pub rules: Arc<RetryRules>,
     /// When messages may be sent.
     pub hours: Hours,
+    /// The hours of the campaigns themselves do not count.
+    pub ignore_hours: bool,
     /// How long to wait for receipts after the last answer or receipt.
     pub wait_receipts: Duration,
     /// Which campaigns; empty: all that are not finished, oldest first.
@@ -60,11 +63,58 @@ pub struct SendSettings {
     pub never_bound: NeverBound,
     /// Send nothing: only collect what comes, until interrupted or for this long.
     pub listen: Option<Listen>,
+    /// Send what is released while it runs, and go on until interrupted.
+    pub serves: bool,
 }
 
 impl SendSettings {
+    /// As tests begin: a campaign named `test` over one connection to a simulator of this machine, as fast as it goes.
+    pub fn for_tests(journal: &Path, port: u16) -> Self {
+        Self {
+            journal: journal.into(),
+            account: Account {
+                hosts: vec!["127.0.0.1".into()],
+                port,
+                tls: None,
+                system_id: "test".into(),
+                password: Secret::default(),
+                system_type: String::new(),
+                addresses: BoundAddresses::default(),
+                bind: BindMode::Transceiver,
+                version: Version::V34,
+                tlvs: TakesTlvs::default(),
+                window: 50,
+                timers: Timers { response: Duration::from_secs(2), ..Timers::default() },
+                receipts: ReceiptReading::default(),
+                spread: Spread::default(),
+                local: LocalAddresses::default(),
+                recorder: None,
+                receiver: None,
+            },
+            identity: Identity { name: None, addresses: vec!["test".into()], receivers: Vec::new(), same: false },
+            connections: 1,
+            rate: Rate::Unlimited,
+            rate_tolerance: 0.0,
+            limit: None,
+            restraint: Restraint::default(),
+            rules: Arc::default(),
+            hours: Hours::default(),
+            ignore_hours: false,
+            wait_receipts: Duration::from_secs(10),
+            campaigns: vec!["test".into()],
+            old_receipts_come: true,
+            opt_out_words: Vec::new(),
+            opt_in_words: Vec::new(),
+            receipt_horizon: RECEIPT_HORIZON,
+            default_alphabet: DefaultAlphabet::default(),
+            never_bound: NeverBound::Wait,
+            listen: None,
+            serves: false,
+        }
+    }
+
     /// How this sends, as the journal keeps it.
-    pub fn told(&self) -> RunRow {
+    pub fn run_row(&self) -> RunRow {
         let account = &self.account;
         RunRow {
             started_at: Stamp(now_ms()),

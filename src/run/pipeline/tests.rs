@@ -1,4 +1,5 @@
 use super::*;
+use crate::journal::testkit::kill_tests::killed_before_judging;
 
 /// A run of two connections, without threads, and the sender of its notices.
 fn run() -> (Run, Sender<Notice>) {
@@ -11,9 +12,9 @@ fn run() -> (Run, Sender<Notice>) {
         journal: None,
         finish: None,
         notices,
-        keeper_ended: never(),
-        keeper_result: None,
-        keeper: None,
+        journal_ended: never(),
+        journal_result: None,
+        journal_thread: None,
         connections: Vec::new(),
         bound: vec![false; 2],
         next_try: vec![None; 2],
@@ -26,9 +27,12 @@ fn run() -> (Run, Sender<Notice>) {
         warned: vec![None; 2],
         unbound: Unbound::new(2, false),
         blocked: false,
+        waits: None,
         decided: None,
         unfolded: false,
         found: Findings::default(),
+        service: None,
+        told_systemd: String::new(),
         verdict: Verdict::Open,
     };
     (run, notice)
@@ -46,11 +50,11 @@ fn bound(slot: usize) -> Notice {
 fn a_run_gives_up_when_nothing_is_bound_for_so_long_and_not_one_connection() {
     let (mut run, _notice) = run();
     let limit = Some(Duration::ZERO);
-    assert_eq!(run.heed(bound(0)), None);
-    assert_eq!(run.heed(lost(1)), None);
+    assert_eq!(run.handle(bound(0)), None);
+    assert_eq!(run.handle(lost(1)), None);
     let given_up = |run: &mut Run, limit| run.given_up(limit, NeverBound::End);
     assert_eq!(given_up(&mut run, limit), None);
-    assert_eq!(run.heed(lost(0)), None);
+    assert_eq!(run.handle(lost(0)), None);
     assert_eq!(given_up(&mut run, None), None);
     assert_eq!(given_up(&mut run, Some(Duration::from_secs(60))), None);
     assert_eq!(given_up(&mut run, limit), Some("given up, as nothing was bound for 0 s: lost 0".into()));
@@ -58,8 +62,8 @@ fn a_run_gives_up_when_nothing_is_bound_for_so_long_and_not_one_connection() {
     assert_eq!(given_up(&mut run, limit), None, "outside the sending hours none is wanted");
     run.pacer.set_hold(Hold::No);
     run.can_submit = vec![Some(true), Some(false)];
-    assert_eq!(run.heed(bound(1)), None);
-    assert_eq!(run.heed(lost(0)), None);
+    assert_eq!(run.handle(bound(1)), None);
+    assert_eq!(run.handle(lost(0)), None);
     assert!(given_up(&mut run, limit).is_some(), "nothing can be sent");
     run.can_submit = vec![Some(false); 2];
     assert_eq!(given_up(&mut run, limit), None, "a run that listens");
@@ -77,4 +81,13 @@ fn what_is_sent_already_has_its_receipts_fetched_at_any_hour() {
     assert_eq!(run.pacer.hold(), Hold::No);
     assert!(run.hours_are_over(&never_again, &Status::default()));
     assert_eq!(run.pacer.hold(), Hold::Long);
+}
+
+#[test]
+fn a_run_that_has_nothing_to_send_judges_the_receipts_that_the_last_one_left() {
+    let bench = killed_before_judging();
+    let settings = SendSettings::for_tests(&bench.path, 1);
+    let lock = SenderLock::take(&bench.path).unwrap();
+    let outcome = send(&settings, &lock, &never(), &mut |_| ()).unwrap();
+    assert_eq!((outcome.ended, outcome.status.counts[State::Delivered as usize]), (Ended::NothingToDo, 600));
 }

@@ -55,7 +55,7 @@ impl Unbound {
     }
 
     /// Takes note of what a connection says.
-    pub fn heed(&mut self, notice: &Notice) {
+    pub fn handle(&mut self, notice: &Notice) {
         match notice {
             Notice::Bound { slot, .. } => {
                 (self.ever_bound, self.lost, self.refused, self.trying[*slot]) = (true, None, None, None);
@@ -136,16 +136,16 @@ mod tests {
     fn a_run_that_never_bound_ends_or_says_so_once() {
         let mut run = Unbound::new(2, false);
         assert_eq!(run.verdict_after(None, LATER, NeverBound::End), None);
-        run.heed(&Notice::Trying { slot: 1, what: "connecting to a".into() });
+        run.handle(&Notice::Trying { slot: 1, what: "connecting to a".into() });
         let words = |what: &str, why: &str| format!("nothing could be bound for 0 s{what}: {why}");
         assert_eq!(
             run.verdict_after(None, NOW, NeverBound::Say),
             Some(Verdict::Say(words(", going on with trying", "connecting to a")))
         );
-        run.heed(&lost("a refuses", None));
+        run.handle(&lost("a refuses", None));
         assert_eq!(run.verdict_after(None, NOW, NeverBound::Say), None, "said already");
         let mut run = Unbound::new(1, false);
-        run.heed(&lost("a refuses", None));
+        run.handle(&lost("a refuses", None));
         assert_eq!(run.verdict_after(None, NOW, NeverBound::Wait), None);
         assert_eq!(run.verdict_after(None, NOW, NeverBound::End), Some(Verdict::GiveUp(words("", "a refuses"))));
     }
@@ -161,12 +161,12 @@ mod tests {
             (None, true, false),
         ] {
             let mut run = Unbound::new(1, after_crash);
-            run.heed(&lost("refused", refused));
+            run.handle(&lost("refused", refused));
             assert_eq!(run.verdict_after(None, NOW, NeverBound::End).is_none(), waits, "{refused:?}");
         }
         let mut run = Unbound::new(1, false);
-        run.heed(&bound());
-        run.heed(&lost("cut", None));
+        run.handle(&bound());
+        run.handle(&lost("cut", None));
         assert_eq!(run.verdict_after(None, NOW, NeverBound::End), None, "it was bound before");
     }
 
@@ -176,8 +176,8 @@ mod tests {
         assert_eq!(run.verdict_after(Some(LATER), NOW, NeverBound::End), None);
         let words = |why: &str| Some(Verdict::GiveUp(format!("given up, as nothing was bound for 0 s: {why}")));
         assert_eq!(run.verdict_after(Some(NOW), LATER, NeverBound::End), words("no connection came about yet"));
-        run.heed(&bound());
-        run.heed(&lost("cut", Some(0x05)));
+        run.handle(&bound());
+        run.handle(&lost("cut", Some(0x05)));
         assert_eq!(run.verdict_after(Some(NOW), LATER, NeverBound::Wait), words("cut"));
         run.since -= Duration::from_secs(600);
         run.reset();

@@ -1,13 +1,9 @@
 //! What the findings of a trial amount to. Concludes nothing where they leave room for another reason.
 
 use super::{Findings, Receipted, Sent};
-use crate::wire::StatusClass;
-use std::time::{Duration, Instant};
 
 /// The parts of the long message.
 const LONG: [usize; 2] = [3, 4];
-/// A rate is so many messages in this time.
-const SECOND: Duration = Duration::from_secs(1);
 
 /// The parts of the long message that have receipts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,15 +14,6 @@ pub enum Parts {
     Only(&'static str),
     /// One alone, for which there may be another reason.
     Unclear(&'static str),
-}
-
-/// How fast messages were taken.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Pace {
-    /// Accepted in the fullest second; where it took longer, no more than were accepted a second over all of it.
-    pub per_second: f64,
-    /// The number of the first message that was throttled.
-    pub throttled: Option<usize>,
 }
 
 impl Findings {
@@ -63,33 +50,6 @@ impl Findings {
         ids.dedup();
         ids.len() == count
     }
-
-    /// How fast messages were taken; `None`: none was.
-    pub fn pace(&self) -> Option<Pace> {
-        let is_throttled =
-            |sent: &&Sent| sent.answer.is_some_and(|(_, status)| status.class() == StatusClass::Throttled);
-        let throttled = self.sent.iter().find(is_throttled).map(|sent| sent.number);
-        let taken: Vec<Instant> =
-            self.sent.iter().filter(|sent| sent.was_taken()).filter_map(|s| s.written_at).collect();
-        let (first, last) = (*taken.first()?, *taken.last()?);
-        let within = |from: &Instant| taken.iter().filter(|at| **at >= *from && **at < *from + SECOND).count();
-        let fullest = taken.iter().map(within).max().unwrap_or_default() as f64;
-        let seconds = (last - first).as_secs_f64();
-        let over_all = if seconds > 1.0 { taken.len().saturating_sub(1) as f64 / seconds } else { f64::INFINITY };
-        Some(Pace { per_second: fullest.min(over_all), throttled })
-    }
-}
-
-impl Pace {
-    /// The rate in words and for a profile: whole where it can be, never more than was found.
-    pub fn shown(self) -> String {
-        let rate = self.per_second;
-        if rate >= 1.0 {
-            format!("{:.0}", rate.floor())
-        } else {
-            format!("{:.1}", (rate * 10.0).floor().max(1.0) / 10.0)
-        }
-    }
 }
 
 impl Sent {
@@ -104,6 +64,7 @@ mod tests {
     use super::*;
     use crate::run::probe::IdRule;
     use crate::wire::{CommandStatus, ReceiptKind};
+    use std::time::{Duration, Instant};
 
     /// Messages written so many milliseconds after the first, with the answer's status, each with a receipt.
     fn findings(told: &[(u64, u32)]) -> Findings {
@@ -129,6 +90,7 @@ mod tests {
                 reference: 0,
                 written_at: Some(start + Duration::from_millis(at)),
                 sequence_number: 0,
+                throttled: Vec::new(),
                 answer: Some((Duration::ZERO, CommandStatus(status))),
                 message_id: vec![n as u8],
                 receipts: if status == 0 { vec![receipt] } else { Vec::new() },
@@ -175,23 +137,5 @@ mod tests {
             change(&mut found);
             assert_eq!(found.parts_with_receipts(), expected, "{found:?}");
         }
-    }
-
-    #[test]
-    fn the_pace_is_what_the_fullest_second_took() {
-        let check = |told: &[(u64, u32)], shown: &str, throttled| {
-            let pace = findings(told).pace().unwrap();
-            assert_eq!((pace.shown().as_str(), pace.throttled), (shown, throttled), "{told:?}");
-        };
-        // Twenty in two thirds of a second, then throttled.
-        let mut told: Vec<(u64, u32)> = (0..20).map(|n| (33 * n, 0)).collect();
-        told.push((660, 0x58));
-        check(&told, "20", Some(21));
-        check(&[(0, 0), (300, 0), (600, 0)], "3", None);
-        // Ten at once and then slower: over all of it, it was less.
-        check(&(0..=20).map(|n| (if n < 10 { 0 } else { 200 * n }, 0)).collect::<Vec<_>>(), "5", None);
-        check(&[(0, 0), (4_000, 0), (4_100, 0x58)], "0.2", Some(3));
-        check(&[(0, 0), (50, 0x58)], "1", Some(2));
-        assert_eq!(findings(&[(0, 0x58)]).pace(), None);
     }
 }

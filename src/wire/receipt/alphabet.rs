@@ -1,6 +1,7 @@
 //! A receipt's octets as something that can be scanned: ASCII where it matters.
 use std::borrow::Cow;
 
+use crate::wire::udh;
 use crate::wire::values::esm_class;
 
 /// The text without its user data header, and as UTF-8 if it is UTF-16.
@@ -21,10 +22,7 @@ pub(super) fn octets_of(esm: u8, text: &[u8]) -> Cow<'_, [u8]> {
 
 /// The text after its user data header, if esm_class says that it has one and it fits.
 pub(super) fn without_udh(esm: u8, text: &[u8]) -> &[u8] {
-    match text {
-        [length, rest @ ..] if esm_class::has_udh(esm) => rest.get(usize::from(*length)..).unwrap_or(text),
-        _ => text,
-    }
+    udh::split(text).filter(|_| esm_class::has_udh(esm)).map_or(text, |(_, text)| text)
 }
 
 /// Septets out of octets, eight out of seven (3GPP TS 23.038 section 6.1.2.1).

@@ -156,14 +156,14 @@ impl<'t> Scanner<'t> {
         if end == self.at {
             return None;
         }
-        let next = self.after(end, BLANK);
+        let next = self.after(end, SPACE);
         if self.is(next, DELIMITER) {
             self.at = next + 1;
             return Some(label_of(key).unwrap_or(Label::Foreign));
         }
-        // `submit date:` and its like. Only a pair that is known counts, lest a value and the next label be one.
+        // `submit date:` and its like. Only a pair that is known counts: a value and the next label must not become one.
         let (key, end) = self.word_key(next, key);
-        let next = self.after(end, BLANK);
+        let next = self.after(end, SPACE);
         if self.is(next, DELIMITER)
             && let Some(label) = label_of(key)
         {
@@ -202,7 +202,7 @@ impl<'t> Scanner<'t> {
     #[inline]
     fn value(&mut self, is_date: bool) -> &'t [u8] {
         let colon = self.at;
-        self.skip(BLANK);
+        self.skip(SPACE);
         let start = self.at;
         if let Some(&quote @ (b'"' | b'\'')) = self.text.get(start) {
             let quoted = &self.text[start + 1..];
@@ -221,10 +221,10 @@ impl<'t> Scanner<'t> {
         }
         let mut end = start + self.own_word().len();
         if is_date {
-            // It may go on after a blank: `26-11-23 09:15:30`, `23 Nov 2026`.
+            // It may go on after a space: `26-11-23 09:15:30`, `23 Nov 2026`.
             let mut after = self.at;
             loop {
-                self.skip(BLANK);
+                self.skip(SPACE);
                 let from = self.at;
                 let word = self.own_word();
                 if !goes_on_a_date(word) {
@@ -261,16 +261,16 @@ impl<'t> Scanner<'t> {
         word[..at].strip_suffix(b"/").unwrap_or(&word[..at])
     }
 
-    /// A value that goes on in words after blanks, up to a label or a state word, and how many there were.
+    /// A value that goes on in words after spaces, up to a label or a state word, and how many there were.
     fn words_after(&mut self, value: &'t [u8]) -> (&'t [u8], usize) {
         // The quoted are whole as they are.
         let Some(start) = self.at.checked_sub(value.len()).filter(|&start| self.text[start..self.at] == *value) else {
             return (value, 0);
         };
         let (mut end, mut after, mut words) = (self.at, self.at, 0);
-        while self.is(after, BLANK) {
+        while self.is(after, SPACE) {
             self.at = after;
-            self.skip(BLANK);
+            self.skip(SPACE);
             let (at, usual) = (self.at, self.usual);
             let is_label = self.label().is_some();
             (self.at, self.usual) = (at, usual);
@@ -317,8 +317,8 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// Blanks, which may stand between a label and its colon, and before a value.
-const BLANK: u8 = 1;
+/// Spaces, which may stand between a label and its colon, and before a value.
+const SPACE: u8 = 1;
 /// What ends a value.
 const SEPARATOR: u8 = 2;
 /// What ends a label.
@@ -333,8 +333,8 @@ const CLASSES: [u8; 256] = {
         classes[separators[index] as usize] = SEPARATOR;
         index += 1;
     }
-    classes[b' ' as usize] = SEPARATOR | BLANK;
-    classes[b'\t' as usize] = SEPARATOR | BLANK;
+    classes[b' ' as usize] = SEPARATOR | SPACE;
+    classes[b'\t' as usize] = SEPARATOR | SPACE;
     classes[b':' as usize] = DELIMITER;
     classes[b'=' as usize] = DELIMITER;
     classes
@@ -476,7 +476,7 @@ fn state_cut_off(word: &[u8]) -> Option<MessageState> {
     states.all(|other| other == state).then_some(state)
 }
 
-/// Whether a word after a blank still belongs to a date: a time, a zone, a month, a weekday.
+/// Whether a word after a space still belongs to a date: a time, a zone, a month, a weekday.
 fn goes_on_a_date(word: &[u8]) -> bool {
     match word {
         [b'0'..=b'9', ..] | [b'+' | b'-', b'0'..=b'9', ..] => true,

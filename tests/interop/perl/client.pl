@@ -3,9 +3,11 @@
 # matches receipts by the message_id that the answer had. Tells what it sees in lines of JSON.
 use strict;
 use warnings;
-use Encode qw(decode encode FB_CROAK);
+use FindBin;
 use JSON::PP;
 use Net::SMPP;
+use lib $FindBin::Bin;
+use Parts qw(parts_of);
 
 my ($port, $file) = @ARGV;
 $| = 1;
@@ -51,25 +53,6 @@ sub answered {
     my ($to, $answer) = @_;
     say_event(event => 'answered', status => $answer->status, to => $to, id => $answer->message_id);
     $sent{$answer->message_id} = $to;
-}
-
-# The alphabet, and the octets of the parts.
-sub parts_of {
-    my ($text) = @_;
-    my $octets = eval { encode('gsm0338', $text, FB_CROAK) };
-    my ($coding, $single, $each) = defined $octets ? (0, 160, 153) : (8, 140, 134);
-    $octets = encode('UTF-16BE', $text) unless defined $octets;
-    return ($coding, $octets) if length $octets <= $single;
-    my @parts;
-    while (length $octets) {
-        my $part = substr $octets, 0, $each;
-        # Neither an escaped character nor a surrogate pair is torn.
-        chop $part if $coding == 0 && $part =~ /\x1B$/;
-        $part = substr $part, 0, -2 if $coding == 8 && $part =~ /^(?:..)*[\xD8-\xDB].$/s;
-        push @parts, $part;
-        substr $octets, 0, length $part, '';
-    }
-    return ($coding, @parts);
 }
 
 my $reference = 0;

@@ -1,4 +1,4 @@
-//! `cancel`: what is not sent yet is taken back.
+//! `cancel`: what is not sent yet is cancelled.
 
 use crate::import_cli::desk::Desk;
 

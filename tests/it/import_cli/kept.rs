@@ -80,10 +80,15 @@ fn f04_duplicates_are_counted_and_listed_or_sent() {
 fn f05_templates_and_defaults() {
     let desk = Desk::new();
     desk.file("a.csv", "to,Name,code\n447700900001,Ann,17\n447700900002, ,18\n447700900003,{code},19\n");
-    desk.run(&["import", "a.csv", "--text", "Hi {name}: {{{code}}}"])
+    desk.run(&["import", "a.csv", "--text", "Hi {name}: {{{code}}}"]).usage(&[
+        "1 text may not be meant",
+        "(line 4): {code}",
+        "--allow-placeholders",
+    ]);
+    desk.run(&["import", "a.csv", "--text", "Hi {name}: {{{code}}}", "--allow-placeholders"])
         .says(0, &["1 row refused", "line 3: column `name` is empty", "{name|friend}"]);
     assert_eq!(desk.sql("SELECT text FROM message_status"), ["Hi Ann: {17}", "Hi {code}: {19}"]);
-    desk.run(&["import", "a.csv", "--text", "Hi {name|friend}: {code}", "--campaign", "b"])
+    desk.run(&["import", "a.csv", "--text", "Hi {name|friend}: {code}", "--campaign", "b", "--allow-placeholders"])
         .says(0, &["imported 3 messages"]);
     assert_eq!(desk.sql("SELECT text FROM message_status WHERE campaign = 'b' AND line = 3"), ["Hi friend: 18"]);
 }
@@ -187,7 +192,7 @@ fn columns_and_fields_by_name() {
     );
     let options =
         ["--to-column", "phone", "--text-column", "message", "--field", "priority_flag=2", "--field", "data_coding=8"];
-    desk.run(&[&["import", "a.csv"], &options[..]].concat())
+    desk.run(&[&["import", "a.csv", "--allow-placeholders"], &options[..]].concat())
         .says(0, &["1 row refused", "line 3: validity_period: `soon` is not a time"]);
     assert_eq!(
         desk.sql("SELECT destination, text, fields FROM message ORDER BY id"),

@@ -77,7 +77,7 @@ fn the_report_knows_what_was_asked_of_the_smsc() {
     let smppost = Smppost::new();
     let mut settings =
         smppost::smsc::Settings { listen: "127.0.0.1:0".parse().unwrap(), rate: None, ..Default::default() };
-    settings.receipt_delay = smppost::smsc::DelayRange::constant(std::time::Duration::from_secs(3_600));
+    settings.receipt_delay = smppost::smsc::Delay::constant(std::time::Duration::from_secs(3_600));
     settings.keep_messages = 1_000;
     let smsc = smppost::smsc::Smsc::start(settings).unwrap();
     let port = smsc.local_addr().port().to_string();

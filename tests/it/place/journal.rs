@@ -119,7 +119,7 @@ fn where_one_is_known_no_second_one_is_made() {
     user.with_account("two", &["resume", "c", "--journal", "second.db"]).assert(0, "");
     let list = user.run("two", &["suppress", "list", "--journal", "second.db"]);
     assert!(list.stdout.contains("447700900009") && !list.stdout.contains("447700900002"), "{list:?}");
-    // One that is gone is told; forgotten, it is not.
+    // One that is gone is named; once forgotten, it is not.
     std::fs::remove_file(&known).unwrap();
     let gone = user.with_account("two", &["resume", "c", "--journal", "second.db"]);
     gone.assert(0, "1 other journal of the account test at localhost is not where it was");

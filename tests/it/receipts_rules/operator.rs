@@ -1,4 +1,4 @@
-//! Receipts that nothing leads to, and whose they are said to be.
+//! Receipts that lead to no message, and the messages that the operator assigned them to.
 
 use super::smsc::{self, Receipt, Say};
 use crate::common::{Ended, Smppost, one, open, rows, states};

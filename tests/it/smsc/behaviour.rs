@@ -165,7 +165,7 @@ fn a_data_sm_is_a_message_too() {
 fn kept_messages_can_be_queried_and_cancelled() {
     let smsc = smsc(|settings| {
         settings.keep_messages = 100;
-        settings.receipt_delay = smppost::smsc::DelayRange::constant(Duration::from_secs(5));
+        settings.receipt_delay = smppost::smsc::Delay::constant(Duration::from_secs(5));
     });
     let mut client = Client::bound(&smsc, BindKind::Transceiver, "demo");
     let id = client.request(&Pdu::SubmitSm(message())).message_id();

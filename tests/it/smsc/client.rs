@@ -80,7 +80,11 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).unwrap();
+        Client::over(TcpStream::connect(address).unwrap())
+    }
+
+    /// Over a connection that is there.
+    pub fn over(stream: TcpStream) -> Client {
         stream.set_nodelay(true).unwrap();
         Client { stream, frames: FrameBuffer::new(), waiting: VecDeque::new(), sequence_number: 0 }
     }
@@ -178,6 +182,59 @@ impl Client {
         let mut out = Vec::new();
         encode_deliver_sm_resp(receipt.sequence_number(), CommandStatus(status), &mut out);
         self.stream.write_all(&out).unwrap();
+    }
+
+    /// Sends a request, where the connection is still there.
+    pub fn try_send(&mut self, pdu: &Pdu<'_>) -> Option<u32> {
+        let sequence_number = self.next_sequence();
+        let mut out = Vec::new();
+        encode(pdu, sequence_number, CommandStatus::OK, &mut out).unwrap();
+        self.stream.write_all(&out).ok().map(|()| sequence_number)
+    }
+
+    /// Sends a header alone, where the connection is still there.
+    pub fn try_send_header(&mut self, id: CommandId, status: u32, sequence_number: u32) {
+        let mut out = Vec::new();
+        encode_header_only(id, CommandStatus(status), sequence_number, &mut out);
+        let _ = self.stream.write_all(&out);
+    }
+
+    /// Answers a deliver_sm or data_sm, where the connection is still there.
+    pub fn try_answer(&mut self, frame: &Frame, status: u32) {
+        self.try_send_header(frame.id().response(), status, frame.sequence_number());
+    }
+
+    /// Binds, and says whether that was answered with success.
+    pub fn try_bind(&mut self, kind: BindKind, system_id: &str) -> bool {
+        let bind = Bind {
+            kind,
+            system_id: system_id.as_bytes(),
+            password: b"",
+            system_type: b"",
+            interface_version: 0x34,
+            addr_ton: 0,
+            addr_npi: 0,
+            address_range: b"",
+        };
+        let Some(number) = self.try_send(&Pdu::Bind(bind)) else { return false };
+        let until = Instant::now() + Duration::from_secs(5);
+        while let Some(frame) = self.receive_within(until.saturating_duration_since(Instant::now())) {
+            if frame.id().is_response() && frame.sequence_number() == number {
+                return frame.status() == 0;
+            }
+        }
+        false
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_over(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let is_over = match self.stream.peek(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+        };
+        self.stream.set_nonblocking(false).unwrap();
+        is_over
     }
 
     /// Whether the simulator closes the connection; what it still says is given.

@@ -2,13 +2,13 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use smppost::smsc::{DelayRange, IdForm, Outcomes, Settings};
+use smppost::smsc::{Delay, IdForm, Outcomes, Settings};
 use smppost::wire::{BindKind, CommandId, Pdu, Sm, Tag};
 
 use crate::smsc::client::{Client, PATIENCE, message, smsc};
 
 fn quick(settings: &mut Settings) {
-    settings.receipt_delay = DelayRange::constant(Duration::from_millis(5));
+    settings.receipt_delay = Delay::constant(Duration::from_millis(5));
     settings.redelivery_delay = Duration::from_millis(20);
 }
 

@@ -261,7 +261,7 @@ fn f23_the_program_stops_at_once_with_exit_code_1() {
     let own = sign(server(NAME), Some(&root));
     let address = smsc(config(&own, &[&root]));
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("c.csv"), "to,text\n4670000001,hello\n").unwrap();
+    std::fs::write(folder.path().join("c.csv"), "to,text\n46700000001,hello\n").unwrap();
     let port = address.port().to_string();
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("smppost"));
     let output = command

@@ -2,28 +2,43 @@
 
 use crate::client::link::verify::Distrust;
 use rustls::{AlertDescription, CertificateError, OtherError};
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
 /// Why TLS did not come about, or broke.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The certificate is not trusted.
+    #[error(transparent)]
     Distrust(Distrust),
     /// What answers does not speak TLS.
+    #[error(
+        "what answers does not speak TLS: check --port (as a rule 2778 with TLS, 2777 without); nothing was sent in the clear"
+    )]
     NotTls,
     /// The SMSC wants a certificate of ours, or another one.
+    #[error(
+        "the SMSC does not accept this client's certificate, or the lack of one ({0:?}): give the one that the \
+         provider issued with --tls-client-cert and --tls-client-key"
+    )]
     ClientCertificate(AlertDescription),
     /// The SMSC closed the connection.
+    #[error("{CLOSED}")]
     Closed,
     /// It was told to stop.
+    #[error("stopped during the TLS handshake")]
     Stopped,
     /// The handshake did not end within the connect timeout.
+    #[error(
+        "the TLS handshake did not end within the connect timeout ({0:?}): is --port the one for TLS (as a rule 2778; \
+         without TLS 2777)?"
+    )]
     Timeout(Duration),
     /// The connection broke.
+    #[error("{}", broken(.0))]
     Io(io::Error),
     /// Anything else.
+    #[error("TLS: {0}")]
     Other(String),
 }
 
@@ -64,34 +79,13 @@ impl TlsError {
     }
 }
 
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Distrust(distrust) => distrust.fmt(f),
-            Self::NotTls => f.write_str(
-                "what answers does not speak TLS: check --port (as a rule 2778 with TLS, 2777 without); nothing was sent in \
-                 the clear",
-            ),
-            Self::ClientCertificate(alert) => write!(
-                f,
-                "the SMSC does not accept this client's certificate, or the lack of one ({alert:?}): give the one that the \
-                 provider issued with --tls-client-cert and --tls-client-key"
-            ),
-            Self::Closed => f.write_str(
-                "the SMSC closed the connection during the TLS handshake: is --port the one for TLS (as a rule 2778; without \
-                 TLS 2777), and has the provider whitelisted your address?",
-            ),
-            Self::Stopped => f.write_str("stopped during the TLS handshake"),
-            Self::Timeout(timeout) => write!(
-                f,
-                "the TLS handshake did not end within the connect timeout ({timeout:?}): is --port the one for TLS (as a \
-                 rule 2778; without TLS 2777)?"
-            ),
-            Self::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => Self::Closed.fmt(f),
-            Self::Io(error) => write!(f, "the connection broke during the TLS handshake: {error}"),
-            Self::Other(words) => write!(f, "TLS: {words}"),
-        }
+/// Said of a connection that is closed, and of one that is reset.
+const CLOSED: &str = "the SMSC closed the connection during the TLS handshake: is --port the one for TLS (as a rule 2778; \
+                      without TLS 2777), and has the provider whitelisted your address?";
+
+fn broken(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => CLOSED.into(),
+        _ => format!("the connection broke during the TLS handshake: {error}"),
     }
 }
-
-impl std::error::Error for TlsError {}

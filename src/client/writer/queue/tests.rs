@@ -6,6 +6,7 @@ use crate::journal::model::key::Attempt;
 fn run() -> Run {
     let parts = [(1, 0, 3), (1, 1, 3), (1, 2, 3), (4, 0, 1), (5, 0, 1)];
     let items = parts.map(|(message, part, parts)| Item {
+        sms: 1,
         attempt: Attempt::new(message + i64::from(part), 0),
         message,
         destination: message as u64,
@@ -15,6 +16,7 @@ fn run() -> Run {
         part,
         parts,
         refused: 0,
+        completes: false,
         has_reference: false,
         passes_at: i64::MAX,
     });

@@ -3,6 +3,7 @@
 
 use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::LAST_DIGITS;
+use crate::journal::matcher::rules::{PARTS_MAX, REFERENCES};
 use crate::message::address::Destination;
 use hashbrown::{HashMap, HashSet};
 use rusqlite::Connection;
@@ -151,6 +152,31 @@ impl Table {
         })
     }
 
+    /// Parts that end in this reference of messages that may be to this number; they are not more than one in each 65,536,
+    /// however many messages go there.
+    pub fn perhaps_referred(&self, number: u64, reference: i64) -> impl Iterator<Item = i64> + '_ {
+        let wanted = hash(number);
+        self.slices.iter().flat_map(move |slice| {
+            let mut from = slice.entries.partition_point(|entry| entry.0 < wanted);
+            std::iter::from_fn(move || {
+                loop {
+                    let (_, distance) = *slice.entries.get(from).filter(|entry| entry.0 == wanted)?;
+                    let message = slice.first + i64::from(distance);
+                    let further = (reference - message).rem_euclid(REFERENCES);
+                    let is_its = further < PARTS_MAX;
+                    // On to the next message that such a part can belong to.
+                    let next = message + further + 1 + if is_its { REFERENCES - PARTS_MAX } else { -PARTS_MAX };
+                    let next = u32::try_from(next - slice.first).unwrap_or(u32::MAX);
+                    let rest = &slice.entries[from..];
+                    from += rest.partition_point(|entry| *entry < (wanted, next)).max(1);
+                    if is_its {
+                        return Some(message + further);
+                    }
+                }
+            })
+        })
+    }
+
     /// What was found out of a number, if nothing of it was taken since.
     pub fn known(&self, number: u64) -> Option<Known> {
         self.known.get(&number).copied()
@@ -175,6 +201,34 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_with_a_reference_are_found_among_all_messages_to_one_number() {
+        let key = Destination::parse("447700900001").unwrap().key();
+        let mut random = fastrand::Rng::with_seed(7);
+        for first in [1, 70_000, 1_000_000] {
+            let mut entries: Vec<(u32, u32)> = (0..20_000).map(|_| (hash(key), random.u32(..400_000))).collect();
+            entries.extend((0..20_000).map(|_| (random.u32(..), random.u32(..400_000))));
+            entries.extend((0..1_000).map(|n| (hash(key), 200_000 + n)));
+            entries.sort_unstable();
+            entries.dedup();
+            let table = Table { slices: vec![Slice { first, entries }], ..Table::default() };
+            for reference in [0, 1, 255, 256, 65_535, random.i64(..REFERENCES)] {
+                let mut found: Vec<i64> = table.perhaps_referred(key, reference).collect();
+                let referred = table.perhaps_to(key).filter_map(|message| {
+                    let further = (reference - message).rem_euclid(REFERENCES);
+                    (further < PARTS_MAX).then_some(message + further)
+                });
+                let mut expected: Vec<i64> = referred.collect();
+                assert!(found.len() <= 8, "{}", found.len());
+                found.sort_unstable();
+                found.dedup();
+                expected.sort_unstable();
+                expected.dedup();
+                assert_eq!(found, expected, "{first} {reference}");
+            }
+        }
+    }
 
     #[test]
     fn f24_messages_are_found_by_their_number_in_slices() {

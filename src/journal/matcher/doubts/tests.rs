@@ -7,7 +7,7 @@ const NUMBERS: [&str; 4] = ["447700900001", "447700900002", "447700900003", "447
 /// Messages to four numbers, none of them answered.
 fn four_doubts(remembered: usize) -> (Bench, i64) {
     let mut bench = Bench::new(&NUMBERS.map(|number| (number, 1)), Hold);
-    bench.keeper().doubts.remember_at_most(remembered);
+    bench.thread().matcher.doubts.remember_at_most(remembered);
     let session = bench.open_session();
     for sent in bench.send(session, 4) {
         bench.time_out(session, sent);
@@ -47,7 +47,7 @@ fn a_receipt_for_a_doubt_that_is_not_remembered_is_not_guessed_until_it_is() {
 fn the_newest_doubts_and_those_with_a_name_are_read_back() {
     let (mut bench, _) = four_doubts(DOUBTS_MAX);
     let connection = crate::journal::open::open_read_only(&bench.path).unwrap();
-    let ids = &bench.keeper().ids;
+    let ids = &bench.thread().matcher.ids;
     let number = |n: usize| Destination::parse(NUMBERS[n]).unwrap().key();
     let named = [(Attempt::new(1, 0), [number(0), 0], 77)];
     let doubts = Doubts::load_newest(&connection, ids, named.into_iter(), 2).unwrap();

@@ -1,5 +1,5 @@
 use crate::journal::model::campaign::InDoubtPolicy::Hold;
-use crate::journal::testkit::bench::{Bench, Told};
+use crate::journal::testkit::bench::{Bench, FakeReceipt};
 use crate::wire::MessageState::Delivered;
 
 const OK: u32 = 0;
@@ -25,8 +25,8 @@ fn answered(count: usize, ids_in_memory: usize) -> (Bench, Vec<String>) {
 /// Transactions without news, until nothing is left to do; how many it took.
 fn settle(bench: &mut Bench) -> usize {
     let mut count = 0;
-    while bench.keeper().is_waking() || bench.keeper().has_to_judge() {
-        bench.keeper().transact(&mut Vec::new(), false).unwrap();
+    while bench.thread().matcher.is_waking() || bench.thread().matcher.has_to_judge() {
+        bench.thread().transact(&mut Vec::new(), false).unwrap();
         count += 1;
     }
     count
@@ -36,8 +36,12 @@ fn settle(bench: &mut Bench) -> usize {
 fn a_start_reads_little_and_the_rest_is_found_all_the_same() {
     let (mut bench, numbers) = answered(2_000, 100_000);
     bench.restart();
-    assert!((200..210).contains(&bench.keeper().ids.len()), "{} ids are read", bench.keeper().ids.len());
-    assert!(bench.keeper().is_waking());
+    assert!(
+        (200..210).contains(&bench.thread().matcher.ids.len()),
+        "{} ids are read",
+        bench.thread().matcher.ids.len()
+    );
+    assert!(bench.thread().matcher.is_waking());
     // Each transaction does a bounded part of it.
     let transactions = settle(&mut bench);
     assert!((34..=40).contains(&transactions), "{transactions}");
@@ -66,8 +70,7 @@ fn receipts_for_what_is_asleep_are_matched_whenever_they_come_and_whenever_it_en
         for (n, message) in order.into_iter().enumerate() {
             // Some have no number that could tell them.
             let from = if random.bool() { numbers[message].as_str() } else { "" };
-            let told = Told { id: &id(message), state: Delivered, is_final: true, from, reference: None, text_id: "" };
-            bench.receipt(session, &told);
+            bench.receipt(session, &FakeReceipt::new(&id(message), Delivered, from));
             if n % 7 == 0 && random.u8(..) < 40 {
                 bench.restart();
                 session = bench.open_session();
@@ -100,7 +103,7 @@ fn what_is_sent_again_while_it_is_asleep_is_found_once() {
     bench.restart();
     let session = bench.open_session();
     // Some are woken already, some are not.
-    assert!(bench.keeper().is_waking());
+    assert!(bench.thread().matcher.is_waking());
     for sent in bench.send(session, 40) {
         bench.answer(session, sent, OK, &id(sent.message as usize - 1));
     }

@@ -1,11 +1,11 @@
 use crate::journal::error::JournalError;
 use crate::journal::matcher::rules::Parties;
 use crate::journal::matcher::unmatched::Stray;
-use crate::journal::model::campaign::CampaignOptions;
+use crate::journal::matcher::{Matcher, Tx};
+use crate::journal::model::campaign::{CampaignOptions, InDoubtPolicy};
 use crate::journal::model::events::ToJournal;
 use crate::journal::model::key::Attempt;
-use crate::journal::testkit::bench::{Bench, SENDER, Told};
-use crate::journal::writer::Keeper;
+use crate::journal::testkit::bench::{Bench, FakeReceipt, SENDER};
 use crate::wire::MessageState::Delivered;
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -17,24 +17,28 @@ const B: &str = "491700000002";
 const SHOP: &str = "447700900999";
 const OK: u32 = 0;
 
-impl Keeper {
+impl Matcher {
     /// Rule 4, by reading all attempts in doubt.
-    pub(in crate::journal) fn doubtful_naively(&self, stray: &Stray) -> Result<Vec<Attempt>, JournalError> {
-        let mut statement = self.connection.prepare(
+    pub(in crate::journal) fn doubtful_naively(
+        &self,
+        tx: &Tx<'_>,
+        stray: &Stray,
+    ) -> Result<Vec<Attempt>, JournalError> {
+        let mut statement = tx.connection.prepare(
             "SELECT DISTINCT v.attempt FROM verdict v
               WHERE v.kind = 1 AND NOT EXISTS (SELECT 1 FROM answer a WHERE a.attempt = v.attempt)",
         )?;
         let all: Vec<Attempt> = statement.query_map([], |row| row.get(0).map(Attempt))?.collect::<Result<_, _>>()?;
         self.work.note(all.len() as u64);
         let addresses: [String; 2] =
-            self.connection.query_row("SELECT source, destination FROM receipt WHERE id = ?1", [stray.id], |row| {
+            tx.connection.query_row("SELECT source, destination FROM receipt WHERE id = ?1", [stray.id], |row| {
                 Ok([row.get(0)?, row.get(1)?])
             })?;
         let (numbers, exact) = (stray.marks.numbers, stray.marks.key.exact);
         let mut fitting = Vec::new();
         for attempt in all {
-            let Some(parties) = Parties::of(&self.connection, attempt.part())? else { continue };
-            let source: String = self.connection.query_row(
+            let Some(parties) = Parties::of(tx.connection, attempt.part())? else { continue };
+            let source: String = tx.connection.query_row(
                 "SELECT coalesce(m.source, c.source) FROM message m JOIN campaign c ON m.id >= c.first_id AND m.id < c.end_id
                   WHERE m.id <= ?1 ORDER BY m.id DESC LIMIT 1",
                 [attempt.part()],
@@ -46,7 +50,7 @@ impl Keeper {
                 fitting.push(attempt);
             }
         }
-        self.claimed_before(&mut fitting, stray)?;
+        self.claimed_before(tx, &mut fitting, stray)?;
         if let Some(named) = fitting.iter().copied().find(|&attempt| self.doubts.id_of(attempt) == Some(exact)) {
             return Ok(vec![named]);
         }
@@ -63,20 +67,17 @@ fn twice_allowed(messages: &[(&str, u8)]) -> Bench {
 fn alarms(rounds: usize, of: usize, is_naive: bool) -> (u64, Vec<(String, Option<i64>)>) {
     let messages = vec![(A, 1); rounds * of];
     let mut bench = twice_allowed(&messages);
-    bench.keeper().to_judge.is_naive = is_naive;
+    bench.thread().matcher.to_judge.is_naive = is_naive;
     let session = bench.open_session();
     for round in 0..rounds {
         let sent = bench.send(session, of);
         let ids: Vec<String> = (0..of).map(|n| format!("x{round}-{n}")).collect();
-        let told: Vec<Told<'_>> = ids
-            .iter()
-            .map(|id| Told { id, state: Delivered, is_final: true, from: A, reference: None, text_id: "" })
-            .collect();
+        let told: Vec<FakeReceipt<'_>> = ids.iter().map(|id| FakeReceipt::new(id, Delivered, A)).collect();
         bench.receipts(session, &told, SENDER);
         bench.tell(ToJournal::TimedOut { session, sent });
         bench.rest();
     }
-    (bench.keeper().work.done(), bench.rules())
+    (bench.thread().matcher.work.done(), bench.rules())
 }
 
 #[test]
@@ -99,10 +100,7 @@ fn f24_a_transaction_judges_so_much_and_leaves_the_rest() {
     let session = bench.open_session();
     let sent = bench.send(session, 2);
     let ids: Vec<String> = (0..COUNT).map(|n| format!("x{n}")).collect();
-    let told: Vec<Told<'_>> = ids
-        .iter()
-        .map(|id| Told { id, state: Delivered, is_final: true, from: A, reference: None, text_id: "" })
-        .collect();
+    let told: Vec<FakeReceipt<'_>> = ids.iter().map(|id| FakeReceipt::new(id, Delivered, A)).collect();
     bench.receipts(session, &told, SENDER);
     let mut late = Vec::new();
     for sent in sent {
@@ -110,10 +108,10 @@ fn f24_a_transaction_judges_so_much_and_leaves_the_rest() {
     }
     let mut steps = Vec::new();
     let mut rest = |bench: &mut Bench| {
-        while bench.keeper().has_to_judge() {
-            let before = bench.keeper().work.done();
-            bench.keeper().transact(&mut Vec::new(), true).unwrap();
-            steps.push(bench.keeper().work.done() - before);
+        while bench.thread().matcher.has_to_judge() {
+            let before = bench.thread().matcher.work.done();
+            bench.thread().transact(&mut Vec::new(), true).unwrap();
+            steps.push(bench.thread().matcher.work.done() - before);
         }
     };
     rest(&mut bench);
@@ -123,7 +121,7 @@ fn f24_a_transaction_judges_so_much_and_leaves_the_rest() {
     assert_eq!(count(&bench, "ambiguous"), COUNT);
     // The answer leaves one for all of them, of which the first gets it.
     bench.answer(session, late[0], OK, "own");
-    assert!(bench.keeper().has_to_judge(), "the rest is left");
+    assert!(bench.thread().matcher.has_to_judge(), "the rest is left");
     assert_eq!(bench.number("SELECT count(*) FROM meta WHERE key = 'judging_left'"), 1);
     // A sender that ends now leaves that to the next.
     bench.restart();
@@ -132,6 +130,35 @@ fn f24_a_transaction_judges_so_much_and_leaves_the_rest() {
     assert_eq!((count(&bench, "ambiguous"), count(&bench, "attempt in doubt")), (0, 1));
     let most = steps.into_iter().max().unwrap();
     assert!(most <= super::STEPS_PER_COMMIT_MAX + 100, "{most}");
+}
+
+/// An older program kept no number up to which it had judged, and listed all receipts without an owner: all are looked at.
+#[test]
+fn receipts_of_an_older_journal_find_their_doubts_at_the_next_start() {
+    let end = |is_older: bool| {
+        let mut bench = Bench::new(&[(A, 1), (B, 1)], InDoubtPolicy::Hold);
+        let session = bench.open_session();
+        bench.send(session, 2);
+        for (id, from) in [("x1", A), ("x2", SHOP)] {
+            bench.receipt(session, &FakeReceipt::new(id, Delivered, from));
+        }
+        assert_eq!(bench.states(), ["sending", "sending"]);
+        if is_older {
+            let other = crate::journal::open::open_existing(&bench.path).unwrap();
+            let forgotten = other.execute("DELETE FROM meta WHERE key = 'receipts_judged_to'", []).unwrap();
+            let listed = other.execute("INSERT OR IGNORE INTO stray SELECT id FROM receipt WHERE id < 0", []).unwrap();
+            assert_eq!((forgotten, listed), (1, 2));
+        }
+        // Both are in doubt now, and one of the two receipts is of one of them.
+        bench.restart();
+        bench.rest();
+        // Both came within a millisecond, or not.
+        let mut rules = bench.rules();
+        rules.sort();
+        (bench.states(), rules)
+    };
+    assert_eq!(end(true).0, ["delivered", "in_doubt"]);
+    assert_eq!(end(true), end(false));
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -166,12 +193,12 @@ fn end_of(events: &[Happening], is_naive: bool, ids_match: bool) -> End {
     let writer = Connection::open(&bench.path).unwrap();
     writer.execute_batch(&format!("UPDATE message SET source = '{SHOP}' WHERE id = 4")).unwrap();
     writer.execute_batch("UPDATE message SET source = '' WHERE id = 6").unwrap();
-    bench.keeper().to_judge.is_naive = is_naive;
+    bench.thread().matcher.to_judge.is_naive = is_naive;
     let mut session = bench.open_session();
     // Claimed in three transactions, so that receipts come between.
     let mut sent: Vec<_> = Vec::new();
     let mut late = [None; 7];
-    bench.keeper().ids_match = ids_match;
+    bench.thread().matcher.evidence.ids_match = ids_match;
     for (at, event) in events.iter().enumerate() {
         if at % 3 == 0 && sent.len() < 7 {
             let wanted = sent.len() + if sent.is_empty() { 3 } else { 2 }.min(7 - sent.len());
@@ -205,7 +232,7 @@ fn end_of(events: &[Happening], is_naive: bool, ids_match: bool) -> End {
             Happening::Receipt(id, number, sender) => {
                 let id = if id < 2 { format!("OWN{id}") } else { format!("x{id}") };
                 let from = if number { A } else { B };
-                let told = Told { id: &id, state: Delivered, is_final: true, from, reference: None, text_id: "" };
+                let told = FakeReceipt::new(&id, Delivered, from);
                 let sender = [SENDER, SHOP, "Other"][usize::from(sender)];
                 bench.receipts(session, &[told], sender);
             }
@@ -219,7 +246,7 @@ fn end_of(events: &[Happening], is_naive: bool, ids_match: bool) -> End {
                 sent.iter_mut().for_each(|sent| *sent = None);
                 late = [None; 7];
                 bench.restart();
-                bench.keeper().to_judge.is_naive = is_naive;
+                bench.thread().matcher.to_judge.is_naive = is_naive;
                 session = bench.open_session();
             }
         }

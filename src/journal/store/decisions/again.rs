@@ -2,9 +2,10 @@
 
 use super::suppresses;
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::model::key::{Attempt, State, Verdict};
 use crate::journal::model::state::{ReceiptsFor, came_back, may_go_on};
-use crate::journal::store::counts::Books;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::{MessageFacts, message_of};
 use crate::journal::store::lines::message_of_line;
 use crate::journal::store::verdicts::insert_verdict;
@@ -28,7 +29,8 @@ const CAME_BACK: &str = "
 
 /// How many messages of a campaign came back and may go again, by what their receipts say; an estimate where receipts
 /// contradict each other.
-pub fn count_came_back(connection: &Connection, campaign: &str, error: Option<&str>) -> Result<i64, JournalError> {
+pub fn count_came_back(journal: &dyn Sql, campaign: &str, error: Option<&str>) -> Result<i64, JournalError> {
+    let connection = journal.connection();
     let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
     let (first, end): (i64, i64) =
         connection.query_row("SELECT first_id, end_id FROM campaign WHERE id = ?1", [id], |row| {
@@ -58,13 +60,13 @@ pub(super) struct CameBack {
 /// Queues what came back again, from the attempt `from` on (0: the campaign's first), as many as may be looked at.
 pub(super) fn retry_failed(
     connection: &Connection,
-    books: &mut Books,
+    counts: &mut Counts,
     index: u32,
     error: Option<&str>,
     (from, limit): (i64, usize),
 ) -> Result<CameBack, JournalError> {
     let mut came_back_now = CameBack::default();
-    let Some(book) = books.campaign(index) else { return Ok(came_back_now) };
+    let Some(book) = counts.campaign(index) else { return Ok(came_back_now) };
     let (cancelled, awaited) = (book.cancelled, book.awaited);
     let (first, to) = Attempt::range(book.first_id, book.end_id);
     if cancelled {
@@ -90,7 +92,7 @@ pub(super) fn retry_failed(
         if suppresses(connection, &destination)? {
             continue;
         }
-        books.touch(connection, message, facts.state(cancelled, awaited))?;
+        counts.touch(connection, message, facts.state(cancelled, awaited))?;
         insert_verdict(connection, attempt, Verdict::RetryRejected, "resume --retry-failed")?;
         came_back_now.messages.push(message);
     }
@@ -102,11 +104,11 @@ pub(super) fn retry_failed(
 /// Cancels what of these lines is not sent. Returns the messages.
 pub(super) fn cancel_lines(
     connection: &Connection,
-    books: &mut Books,
+    counts: &mut Counts,
     index: u32,
     lines: &[u64],
 ) -> Result<Vec<i64>, JournalError> {
-    let Some(book) = books.campaign(index) else { return Ok(Vec::new()) };
+    let Some(book) = counts.campaign(index) else { return Ok(Vec::new()) };
     let (first, end, is_cancelled, awaited) = (book.first_id, book.end_id, book.cancelled, book.awaited);
     let mut cancelled = Vec::new();
     for &line in lines {
@@ -117,7 +119,7 @@ pub(super) fn cancel_lines(
             if !matches!(state, State::Queued | State::Sending | State::InDoubt) {
                 continue;
             }
-            books.touch(connection, message, state)?;
+            counts.touch(connection, message, state)?;
             connection
                 .prepare_cached("INSERT OR REPLACE INTO cancelled_message (message, at) VALUES (?1, ?2)")?
                 .execute([message, now_ms()])?;

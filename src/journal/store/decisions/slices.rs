@@ -4,12 +4,12 @@
 
 use super::{Decision, again, suppresses, uncancel};
 use crate::journal::error::JournalError;
-use crate::journal::matcher::manual::Assigned;
 use crate::journal::model::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::model::state::{
     ReceiptsFor, doubts, is_in_doubt, is_not_begun, is_rejected, leaves_doubt, may_be_resent,
 };
-use crate::journal::store::counts::Books;
+use crate::journal::store::assignment::Assigned;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::{MessageFacts, message_of};
 use crate::journal::store::notes::{in_transaction, note, set_note};
 use crate::journal::store::verdicts::insert_verdict;
@@ -47,20 +47,20 @@ struct Due {
 }
 
 /// Applies what was appended and not applied yet, as far as one transaction goes, inside the caller's.
-pub fn apply(connection: &Connection, books: &mut Books) -> Result<Applied, JournalError> {
+pub fn apply(connection: &Connection, counts: &mut Counts) -> Result<Applied, JournalError> {
     let mut applied = Applied::default();
     let mut left = LOOKED_AT_MAX;
     let mut after = 0;
     while let Some(due) = next_due(connection, after)? {
         after = due.id;
-        let Some(index) = books.find(connection, due.campaign)? else { continue };
+        let Some(index) = counts.find(connection, due.campaign)? else { continue };
         let (at, from) = progress(connection)?.unwrap_or_default();
         let from = if at == due.id { from } else { 0 };
         let decision = Decision::stored(&due.kind, due.detail.as_deref())?;
-        let mut slice = Slice { connection, books, index: index as u32, from, left: &mut left, applied: &mut applied };
+        let mut slice = Slice { connection, counts, index: index as u32, from, left: &mut left, applied: &mut applied };
         let next = slice.apply(&decision)?;
         // One decision can rest on the states that another made.
-        books.settle(connection)?;
+        counts.settle(connection)?;
         if let Some(next) = next {
             set_note(connection, CONTROL_AT, Some(&format!("{} {next}", due.id)))?;
             applied.is_left = true;
@@ -80,11 +80,11 @@ pub fn apply(connection: &Connection, books: &mut Books) -> Result<Applied, Jour
 }
 
 /// Applies all that was appended where no sender runs: a slice in each transaction, as a sender does.
-pub fn apply_all(connection: &Connection, books: &mut Books) -> Result<(), JournalError> {
+pub fn apply_all(connection: &Connection, counts: &mut Counts) -> Result<(), JournalError> {
     loop {
         let is_left = in_transaction(connection, || {
-            let applied = apply(connection, books)?;
-            books.settle(connection)?;
+            let applied = apply(connection, counts)?;
+            counts.settle(connection)?;
             Ok(applied.is_left)
         })?;
         if !is_left {
@@ -127,7 +127,7 @@ type Page = (Vec<(i64, i64)>, Option<i64>);
 /// A decision being applied.
 struct Slice<'a> {
     connection: &'a Connection,
-    books: &'a mut Books,
+    counts: &'a mut Counts,
     /// Of its campaign.
     index: u32,
     /// What comes before is done.
@@ -144,12 +144,12 @@ impl Slice<'_> {
             Decision::Cancel { lines } if lines.is_empty() => self.cancel(),
             Decision::Cancel { lines } => {
                 let (lines, next) = next_lines(lines, self.from, self.left);
-                self.applied.cancelled.extend(again::cancel_lines(self.connection, self.books, self.index, lines)?);
+                self.applied.cancelled.extend(again::cancel_lines(self.connection, self.counts, self.index, lines)?);
                 Ok(next)
             }
             Decision::Uncancel { lines } => uncancel::Uncancel {
                 connection: self.connection,
-                books: self.books,
+                counts: self.counts,
                 index: self.index,
                 lines,
                 left: self.left,
@@ -158,7 +158,7 @@ impl Slice<'_> {
             Decision::RetryFailed { error } => {
                 let (error, limit) = (error.as_deref(), *self.left);
                 let came_back =
-                    again::retry_failed(self.connection, self.books, self.index, error, (self.from, limit))?;
+                    again::retry_failed(self.connection, self.counts, self.index, error, (self.from, limit))?;
                 *self.left -= came_back.looked_at.min(limit);
                 self.applied.again.extend(came_back.messages.into_iter().map(|message| (self.index, message)));
                 Ok(came_back.next.or((limit == 0).then_some(self.from)))
@@ -169,7 +169,7 @@ impl Slice<'_> {
             Decision::RetryRejected { code } => self.retry_rejected(*code),
             Decision::ReceiptsFor(which) => self.expect_receipts_for(*which),
             Decision::Assign(assignment) => {
-                self.applied.assigned.extend(assignment.apply(self.connection, self.books, self.index)?);
+                self.applied.assigned.extend(assignment.apply(self.connection, self.counts, self.index)?);
                 *self.left = self.left.saturating_sub(1);
                 Ok(None)
             }
@@ -178,7 +178,7 @@ impl Slice<'_> {
 
     /// The next messages of the campaign that have a stored state, as far as may be looked at, and where to go on.
     fn stored(&mut self) -> Result<Page, JournalError> {
-        let Some((first, end)) = self.books.campaign(self.index).map(|book| (book.first_id, book.end_id)) else {
+        let Some((first, end)) = self.counts.campaign(self.index).map(|book| (book.first_id, book.end_id)) else {
             return Ok((Vec::new(), None));
         };
         let mut statement = self.connection.prepare_cached(
@@ -201,7 +201,7 @@ impl Slice<'_> {
             _ => "resolve --abandon",
         };
         let is_resend = verdict == Verdict::Resend;
-        if is_resend && self.books.campaign(self.index).is_none_or(|book| book.cancelled) {
+        if is_resend && self.counts.campaign(self.index).is_none_or(|book| book.cancelled) {
             // Refused where it is asked for; the cancellation came in between.
             return Ok(None);
         }
@@ -223,7 +223,7 @@ impl Slice<'_> {
             if is_resend && (barred && is_not_begun(&facts.parts) || !may_be_resent(&facts.parts)) {
                 continue;
             }
-            self.books.touch(self.connection, message, State::InDoubt)?;
+            self.counts.touch(self.connection, message, State::InDoubt)?;
             self.decide(&facts, verdict, reason)?;
             self.applied.again.push((self.index, message));
         }
@@ -253,7 +253,7 @@ impl Slice<'_> {
 
     /// Changes for which parts receipts are expected, and works out anew what waits for some.
     fn expect_receipts_for(&mut self, which: ReceiptsFor) -> Result<Option<i64>, JournalError> {
-        let Some(book) = self.books.campaigns.get_mut(self.index as usize) else { return Ok(None) };
+        let Some(book) = self.counts.campaigns.get_mut(self.index as usize) else { return Ok(None) };
         book.awaited.parts = which;
         let (id, name) = (book.id, book.name.clone());
         let options: String =
@@ -266,7 +266,7 @@ impl Slice<'_> {
         let (found, next) = self.stored()?;
         for (message, _) in found {
             if message_of(self.connection, message)?.is_some_and(|(_, parts)| parts > 1) {
-                self.books.touch(self.connection, message, State::Accepted)?;
+                self.counts.touch(self.connection, message, State::Accepted)?;
             }
         }
         Ok(next)
@@ -274,7 +274,7 @@ impl Slice<'_> {
 
     /// Queues the rejected parts of a campaign again.
     fn retry_rejected(&mut self, code: Option<u32>) -> Result<Option<i64>, JournalError> {
-        let Some((first, end)) = self.books.campaign(self.index).map(|book| (book.first_id, book.end_id)) else {
+        let Some((first, end)) = self.counts.campaign(self.index).map(|book| (book.first_id, book.end_id)) else {
             return Ok(None);
         };
         let (from, to) = Attempt::range(first, end);
@@ -299,7 +299,7 @@ impl Slice<'_> {
             let facts = MessageFacts::load(self.connection, message, parts)?;
             let n = (attempt.part() - message) as usize;
             if facts.next_attempt(n).tried() == attempt.tried() + 1 && is_rejected(&facts.parts[n]) {
-                self.books.touch(self.connection, attempt.part(), State::Rejected)?;
+                self.counts.touch(self.connection, attempt.part(), State::Rejected)?;
                 insert_verdict(self.connection, attempt, Verdict::RetryRejected, "resume --retry-rejected")?;
                 if self.applied.again.last() != Some(&(self.index, message)) {
                     self.applied.again.push((self.index, message));
@@ -310,7 +310,7 @@ impl Slice<'_> {
     }
 
     fn cancel(&mut self) -> Result<Option<i64>, JournalError> {
-        let Some(book) = self.books.campaigns.get_mut(self.index as usize) else { return Ok(None) };
+        let Some(book) = self.counts.campaigns.get_mut(self.index as usize) else { return Ok(None) };
         if self.from == 0 {
             // What is in doubt may have parts that are not sent yet, and shall not be sent again either.
             let left = [State::Queued, State::Sending, State::InDoubt].map(|state| book.counts[state as usize]);
@@ -321,19 +321,19 @@ impl Slice<'_> {
             let id = book.id;
             self.connection.execute("UPDATE campaign SET cancelled_at = ?2 WHERE id = ?1", (id, now_ms()))?;
         }
-        // Those whose story is not plain are worked out one by one; of the plain ones, the queued are taken back at once, when
+        // Those whose story is not plain are worked out one by one; of the plain ones, the queued are brought back at once, when
         // no other counts as queued any more.
         let (found, next) = self.stored()?;
         let on_their_way = [State::Queued as i64, State::Sending as i64];
         for (message, _) in found.into_iter().filter(|(_, state)| on_their_way.contains(state)) {
-            self.books.touch(self.connection, message, State::Queued)?;
+            self.counts.touch(self.connection, message, State::Queued)?;
         }
-        self.books.settle(self.connection)?;
+        self.counts.settle(self.connection)?;
         if next.is_some() {
             return Ok(next.map(|next| next.max(1)));
         }
-        let queued = self.books.campaign(self.index).map_or(0, |book| book.counts[State::Queued as usize]);
-        self.books.shift(self.index, State::Queued, State::Cancelled, queued);
+        let queued = self.counts.campaign(self.index).map_or(0, |book| book.counts[State::Queued as usize]);
+        self.counts.shift(self.index, State::Queued, State::Cancelled, queued);
         Ok(None)
     }
 }

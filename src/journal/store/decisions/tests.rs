@@ -2,7 +2,7 @@ use super::super::suppression::{self, Source, Why};
 use super::*;
 use crate::journal::model::campaign::InDoubtPolicy::{Hold, Resend};
 use crate::journal::open::open_existing;
-use crate::journal::testkit::bench::{Bench, Told};
+use crate::journal::testkit::bench::{Bench, FakeReceipt};
 use crate::journal::verify::verify;
 use crate::message::address::Destination;
 use crate::wire::MessageState;
@@ -73,9 +73,7 @@ fn f27_what_becomes_doubtful_after_the_cancellation_is_in_doubt() {
 
 #[test]
 fn f27_a_resend_of_what_was_cancelled_is_refused() {
-    let mut bench = Bench::new(&[(A, 1), (B, 1)], Hold);
-    let session = bench.open_session();
-    let sent = bench.send(session, 1);
+    let (mut bench, session, sent) = Bench::sending(&[(A, 1), (B, 1)], 1);
     bench.lose(session, sent);
     let other = crate::journal::open::open_existing(&bench.path).unwrap();
     assert_eq!(against_resending(&other, "test", &[]).unwrap(), None);
@@ -94,9 +92,7 @@ fn f27_a_resend_of_what_was_cancelled_is_refused() {
 
 #[test]
 fn f27_what_is_in_doubt_only_is_not_sent_again_after_a_cancellation() {
-    let mut bench = Bench::new(&[(A, 2)], Hold);
-    let session = bench.open_session();
-    let sent = bench.send(session, 2);
+    let (mut bench, session, sent) = Bench::sending(&[(A, 2)], 2);
     bench.answer(session, sent[1], THROTTLED, "");
     bench.lose(session, vec![sent[0]]);
     assert_eq!(states(&bench), ["in_doubt"]);
@@ -107,9 +103,7 @@ fn f27_what_is_in_doubt_only_is_not_sent_again_after_a_cancellation() {
 
 #[test]
 fn f27_a_suppressed_resend_stays_in_doubt() {
-    let mut bench = Bench::new(&[(A, 1), (B, 2)], Hold);
-    let session = bench.open_session();
-    let sent = bench.send(session, 3);
+    let (mut bench, session, sent) = Bench::sending(&[(A, 1), (B, 2)], 3);
     bench.answer(session, sent[2], THROTTLED, "");
     bench.lose(session, vec![sent[0], sent[1]]);
     bench.decide(&Decision::Resend { lines: vec![] });
@@ -207,24 +201,26 @@ fn a_campaign_that_came_later_is_cancelled_by_the_running_sender() {
     let message = NewMessage {
         line: 2,
         destination: B,
+        number: crate::journal::store::number_index::key_of(B),
         source: None,
         text: "Hi",
         encoding: 0,
         parts: 1,
         fields: None,
+        typed: None,
         suppressed: false,
     };
     intake.store(std::iter::once(Kept::Message(message))).unwrap();
     intake.finish("").unwrap();
     let other = crate::journal::open::open_existing(&bench.path).unwrap();
     request(&other, "later", &Decision::Cancel { lines: vec![] }).unwrap();
-    bench.keeper().transact(&mut Vec::new(), true).unwrap();
+    bench.thread().transact(&mut Vec::new(), true).unwrap();
     let states: Vec<String> =
         bench.query("SELECT state FROM message_status WHERE campaign = 'later'", |row| row.get(0));
     assert_eq!(states, ["cancelled"]);
     assert_eq!(bench.number("SELECT cancelled FROM campaign_summary WHERE campaign = 'later'"), 1);
     // It is none of those that are sent.
-    assert_eq!(bench.keeper().status.counts[State::Cancelled as usize], 0);
+    assert_eq!(bench.thread().status.counts[State::Cancelled as usize], 0);
     let session = bench.open_session();
     let sent = bench.send(session, 1);
     bench.answer(session, sent[0], 0, "7");
@@ -234,9 +230,7 @@ fn a_campaign_that_came_later_is_cancelled_by_the_running_sender() {
 
 #[test]
 fn what_was_sent_in_part_is_not_brought_back() {
-    let mut bench = Bench::new(&[("491700000001", 2), ("491700000002", 1)], Hold);
-    let session = bench.open_session();
-    let sent = bench.send(session, 2);
+    let (mut bench, session, sent) = Bench::sending(&[("491700000001", 2), ("491700000002", 1)], 2);
     bench.answer(session, sent[0], 0, "7");
     bench.answer(session, sent[1], 0x14, "");
     bench.decide(&Decision::Cancel { lines: vec![] });
@@ -254,9 +248,8 @@ fn what_was_sent_in_part_is_not_brought_back() {
 
 #[test]
 fn a_line_is_cancelled_while_a_sender_has_read_it_ahead() {
-    let mut bench = Bench::new(&[("491700000001", 1), ("491700000002", 1), ("491700000003", 1)], Hold);
-    let session = bench.open_session();
-    let sent = bench.send(session, 1);
+    let (mut bench, session, sent) =
+        Bench::sending(&[("491700000001", 1), ("491700000002", 1), ("491700000003", 1)], 1);
     bench.decide(&Decision::Cancel { lines: vec![3] });
     assert_eq!(states(&bench), ["sending", "cancelled", "queued"]);
     let rest = bench.send(session, 9);
@@ -275,7 +268,7 @@ fn what_came_back_may_be_delivered_after_all() {
         bench.answer(session, sent, 0, id);
         let from = ["491700000001", "491700000002"][usize::from(id == "8")];
         let state = MessageState::Undeliverable;
-        bench.receipt(session, &Told { id, state, is_final: true, from, reference: None, text_id: "" });
+        bench.receipt(session, &FakeReceipt::new(id, state, from));
     }
     assert_eq!(states(&bench), ["failed", "failed"]);
     let other = open_existing(&bench.path).unwrap();

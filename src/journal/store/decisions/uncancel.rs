@@ -1,10 +1,10 @@
-//! How a cancellation is taken back, of some lines or of a whole campaign: in slices, as all decisions are. Where it goes on is
+//! How a cancellation is undone, of some lines or of a whole campaign: in slices, as all decisions are. Where it goes on is
 //! one number: the step, and the message with which that step goes on.
 
 use super::slices::next_lines;
 use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
-use crate::journal::store::counts::Books;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::MessageFacts;
 use crate::journal::store::lines::message_of_line;
 use crate::platform::clock::now_ms;
@@ -25,10 +25,10 @@ type Next = Result<Option<i64>, JournalError>;
 /// Messages with what they have, and where to go on in the step.
 type Page = (Vec<(i64, i64, u8)>, Option<i64>);
 
-/// A cancellation being taken back.
+/// A cancellation being undone.
 pub(super) struct Uncancel<'a> {
     pub connection: &'a Connection,
-    pub books: &'a mut Books,
+    pub counts: &'a mut Counts,
     /// Of the campaign.
     pub index: u32,
     /// Empty: the whole campaign and all its lines. What was sent in part, or may have been sent, is not touched.
@@ -40,7 +40,7 @@ pub(super) struct Uncancel<'a> {
 impl Uncancel<'_> {
     /// Goes as far as it may.
     pub fn apply(mut self, from: i64) -> Next {
-        let Some(book) = self.books.campaign(self.index) else { return Ok(None) };
+        let Some(book) = self.counts.campaign(self.index) else { return Ok(None) };
         let (was_cancelled, range) = (book.cancelled, (book.first_id, book.end_id));
         if !self.lines.is_empty() {
             return self.some_lines(was_cancelled, range, from);
@@ -65,7 +65,7 @@ impl Uncancel<'_> {
     }
 
     fn keep(&mut self, from: i64, end: i64) -> Next {
-        let awaited = match self.books.campaign(self.index) {
+        let awaited = match self.counts.campaign(self.index) {
             Some(book) => book.awaited,
             None => return Ok(None),
         };
@@ -84,7 +84,7 @@ impl Uncancel<'_> {
 
     /// From here on the campaign is not cancelled any more. Messages that are read off their facts are queued at once.
     fn go_on(&mut self, (first, end): (i64, i64)) -> Result<(), JournalError> {
-        let Some(book) = self.books.campaigns.get_mut(self.index as usize) else { return Ok(()) };
+        let Some(book) = self.counts.campaigns.get_mut(self.index as usize) else { return Ok(()) };
         book.cancelled = false;
         let (id, cancelled) = (book.id, book.counts[State::Cancelled as usize]);
         self.connection.execute("UPDATE campaign SET cancelled_at = NULL WHERE id = ?1", [id])?;
@@ -93,7 +93,7 @@ impl Uncancel<'_> {
             (first, end, State::Cancelled as u8),
             |row| row.get(0),
         )?;
-        self.books.shift(self.index, State::Cancelled, State::Queued, cancelled - stored);
+        self.counts.shift(self.index, State::Cancelled, State::Queued, cancelled - stored);
         Ok(())
     }
 
@@ -107,7 +107,7 @@ impl Uncancel<'_> {
                         AND NOT EXISTS (SELECT 1 FROM cancelled_message WHERE message = ?1 AND again_at IS NULL)",
                 )?
                 .execute((message, State::Queued as u8))?;
-            self.books.shift(self.index, State::Cancelled, State::Queued, changed as i64);
+            self.counts.shift(self.index, State::Cancelled, State::Queued, changed as i64);
         }
         Ok(next)
     }
@@ -144,7 +144,7 @@ impl Uncancel<'_> {
 
     /// Brings a message back that was cancelled by itself.
     fn bring_back(&mut self, message: i64, parts: u8) -> Result<(), JournalError> {
-        let Some(book) = self.books.campaign(self.index) else { return Ok(()) };
+        let Some(book) = self.counts.campaign(self.index) else { return Ok(()) };
         let awaited = book.awaited;
         let facts = MessageFacts::load(self.connection, message, parts)?;
         // What is anything else than cancelled had begun.
@@ -157,9 +157,9 @@ impl Uncancel<'_> {
         if facts.parts.iter().all(Vec::is_empty) {
             // As if nothing had been.
             self.connection.prepare_cached("DELETE FROM message_state WHERE message = ?1")?.execute([message])?;
-            self.books.shift(self.index, State::Cancelled, State::Queued, 1);
+            self.counts.shift(self.index, State::Cancelled, State::Queued, 1);
         } else {
-            self.books.touch(self.connection, message, State::Cancelled)?;
+            self.counts.touch(self.connection, message, State::Cancelled)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use super::{CHUNK_BITS, CHUNK_ENTRIES, Hashing, OFFSET_BITS, Run, SPAN_MAX, gaps, key_of, runs, unpack};
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::store::notes::in_transaction;
 use rusqlite::{Connection, OptionalExtension};
 use std::ops::Range;
@@ -97,7 +98,8 @@ pub fn forget_from(connection: &Connection, first: i64) -> Result<(), JournalErr
 
 /// Takes all messages of a range of ids out of the runs, in the place where they stand: what is purged leaves nothing there
 /// by which its number could be guessed. It may be cut short anywhere and be done again.
-pub fn forget(connection: &Connection, range: &Range<i64>) -> Result<(), JournalError> {
+pub fn forget(journal: &dyn Sql, range: &Range<i64>) -> Result<(), JournalError> {
+    let connection = journal.connection();
     for run in runs(connection)?.iter().filter(|run| run.overlaps(range)) {
         if range.start <= run.first_id && run.end_id <= range.end {
             in_transaction(connection, || {
@@ -125,7 +127,8 @@ pub fn tidy(connection: &Connection) -> Result<(), JournalError> {
 }
 
 /// Makes runs of up to `messages_max` messages that have none, the newest first.
-pub fn catch_up(connection: &Connection, mut messages_max: i64) -> Result<(), JournalError> {
+pub fn catch_up(journal: &dyn Sql, mut messages_max: i64) -> Result<(), JournalError> {
+    let connection = journal.connection();
     let gaps = gaps(connection, &runs(connection)?)?;
     let hashing = in_transaction(connection, || Hashing::load_or_make(connection))?;
     for gap in gaps.into_iter().rev() {

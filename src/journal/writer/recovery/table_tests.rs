@@ -5,7 +5,7 @@ use crate::journal::model::events::{Sent, SessionNumber};
 use crate::journal::model::key::State;
 use crate::journal::open::open_existing;
 use crate::journal::store::decisions::{Decision, request};
-use crate::journal::testkit::bench::{Bench, SENDER, Told};
+use crate::journal::testkit::bench::{Bench, FakeReceipt, SENDER};
 use crate::wire::MessageState;
 use InDoubtPolicy::{AssumeSent, Hold, Resend};
 
@@ -192,7 +192,7 @@ fn check(world: World) {
     let told = sent.iter().filter(|sent| cases[case_of(sent)].receipt).map(|sent| {
         let reference = Some((sent.attempt.part() & 0xFFFF) as u16);
         let from = &*numbers[case_of(sent)];
-        Told { id: "", state: MessageState::Delivered, is_final: true, from, reference, text_id: "" }
+        FakeReceipt::new("", MessageState::Delivered, from).with_reference(reference)
     });
     bench.receipts(session, &told.collect::<Vec<_>>(), SENDER);
     for sent in &sent {
@@ -214,7 +214,7 @@ fn check(world: World) {
     }
     let serial = bench.number("SELECT min(first_serial) FROM claim") + cases.len() as i64 / 2 - 1;
     let run = super::run(&open_existing(&bench.path).unwrap()).unwrap();
-    bench.keeper = None;
+    bench.thread = None;
     let marks = Marks::open(&bench.path).unwrap();
     let mark = match world.mark {
         MarkIs::Missing => None,

@@ -4,7 +4,7 @@
 use super::{Retries, RetryRules, Waiting, queue};
 use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
-use crate::journal::store::counts::Books;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::MessageFacts;
 use hashbrown::HashMap;
 use rusqlite::Connection;
@@ -12,8 +12,10 @@ use std::collections::VecDeque;
 
 /// Messages that one transaction looks at, at some 5 us each.
 pub const LOADED_PER_COMMIT_MAX: usize = 5_000;
-/// While more parts than these wait for their turn, no more messages are looked at.
+/// While more parts than these wait for their turn, no more messages are looked at: shared by the campaigns that have some.
 const QUEUED_ENOUGH: usize = 50_000;
+/// Of one campaign at least.
+const QUEUED_LEAST: usize = 64;
 
 /// Messages that are still to be looked at.
 #[derive(Clone, Copy, Debug)]
@@ -40,13 +42,17 @@ impl Backlog {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub(super) fn forget(&mut self, campaign: u32) {
+        self.0.retain(|range| range.campaign != campaign);
+    }
 }
 
 /// Notes that all messages of the `active` campaigns are to be looked at. A campaign in `limit_end` is looked at only up to that
 /// message.
-pub fn begin(books: &Books, active: &[u32], limit_end: &HashMap<u32, i64>, retries: &mut Retries) {
+pub fn begin(counts: &Counts, active: &[u32], limit_end: &HashMap<u32, i64>, retries: &mut Retries) {
     for &index in active {
-        let Some(book) = books.campaign(index).filter(|book| !book.cancelled) else { continue };
+        let Some(book) = counts.campaign(index).filter(|book| !book.cancelled) else { continue };
         let end = limit_end.get(&index).copied().unwrap_or(book.end_id);
         for which in [Which::Stored, Which::BroughtBack] {
             retries.backlog.0.push_back(Range { campaign: index, next: book.first_id, end, which });
@@ -56,38 +62,52 @@ pub fn begin(books: &Books, active: &[u32], limit_end: &HashMap<u32, i64>, retri
 
 /// Whether messages are to be looked at now.
 pub fn wants_more(retries: &Retries) -> bool {
-    !retries.backlog.is_empty() && retries.heap.len() < QUEUED_ENOUGH
+    next(retries).is_some()
+}
+
+/// The first range of a campaign that has not enough queued: one that is paused with a long queue does not keep the others.
+fn next(retries: &Retries) -> Option<usize> {
+    let ranges = &retries.backlog.0;
+    let enough = (QUEUED_ENOUGH / ranges.len().max(1)).max(QUEUED_LEAST);
+    ranges.iter().position(|range| retries.len_of(range.campaign) < enough)
 }
 
 /// Queues, due at once, parts that were tried or begun and are to be sent again, as far as one transaction goes. `rules` say
-/// which answers count as tries, as they did when the answers came.
+/// which answers count as tries, as they did when the answers came. Returns of which campaigns messages were looked at.
 pub fn load_on(
     connection: &Connection,
-    books: &Books,
+    counts: &Counts,
     rules: &RetryRules,
     retries: &mut Retries,
-) -> Result<(), JournalError> {
+) -> Result<Vec<u32>, JournalError> {
+    let mut looked_at = Vec::new();
     let mut left = LOADED_PER_COMMIT_MAX;
     while left > 0
-        && wants_more(retries)
-        && let Some(range) = retries.backlog.0.front().copied()
+        && let Some(at) = next(retries)
+        && let Some(range) = retries.backlog.0.get(at).copied()
     {
-        let next = if books.campaign(range.campaign).is_none_or(|book| book.cancelled) {
+        let before = left;
+        let next = if counts.campaign(range.campaign).is_none_or(|book| book.cancelled) {
             None
         } else {
             match range.which {
                 Which::Stored => stored(connection, rules, range, &mut left, retries)?,
-                Which::BroughtBack => brought_back(connection, books, range, &mut left, retries)?,
+                Which::BroughtBack => brought_back(connection, counts, range, &mut left, retries)?,
             }
         };
-        match (retries.backlog.0.front_mut(), next) {
-            (Some(first), Some(next)) => first.next = next,
+        match (retries.backlog.0.get_mut(at), next) {
+            (Some(range), Some(next)) => range.next = next,
             _ => {
-                retries.backlog.0.pop_front();
+                retries.backlog.0.remove(at);
             }
         }
+        // To look where there is nothing costs something, too.
+        left = left.min(before.saturating_sub(1));
+        if looked_at.last() != Some(&range.campaign) {
+            looked_at.push(range.campaign);
+        }
     }
-    Ok(())
+    Ok(looked_at)
 }
 
 /// Where to go on; `None`: that was all.
@@ -116,8 +136,14 @@ fn stored(connection: &Connection, rules: &RetryRules, range: Range, left: &mut 
     Ok(last.filter(|_| *left == 0).map(|last: i64| last + 1))
 }
 
-fn brought_back(connection: &Connection, books: &Books, range: Range, left: &mut usize, retries: &mut Retries) -> Next {
-    let first = books.campaign(range.campaign).map_or(range.next, |book| book.first_id);
+fn brought_back(
+    connection: &Connection,
+    counts: &Counts,
+    range: Range,
+    left: &mut usize,
+    retries: &mut Retries,
+) -> Next {
+    let first = counts.campaign(range.campaign).map_or(range.next, |book| book.first_id);
     let mut statement = connection.prepare_cached(
         "SELECT x.message, m.parts,
                 x.again_at IS NOT NULL
@@ -166,19 +192,19 @@ mod tests {
         let unwritten = bench.send(session, count);
         bench.tell(ToJournal::Closed { session, reason: "cut".into(), unanswered: Vec::new(), unwritten });
         bench.restart();
-        let retries = &bench.keeper().retries;
-        assert_eq!(retries.heap.len(), LOADED_PER_COMMIT_MAX, "one slice before the first session");
-        assert!(!retries.is_empty() && wants_more(retries) && !bench.keeper().status.all_sent);
+        let retries = &bench.thread().claimer.turns.retries;
+        assert_eq!(retries.len_of(0), LOADED_PER_COMMIT_MAX, "one slice before the first session");
+        assert!(!retries.is_empty() && wants_more(retries) && !bench.thread().status.all_sent);
         let session = bench.open_session();
         let mut sent = Vec::new();
         while sent.len() < count {
             sent.extend(bench.send(session, 1_000.min(count - sent.len())));
         }
-        assert!(bench.keeper().retries.is_empty());
+        assert!(bench.thread().claimer.turns.retries.is_empty());
         for sent in sent {
             bench.answer(session, sent, 0, "7");
         }
-        assert!(bench.keeper().status.all_sent);
+        assert!(bench.thread().status.all_sent);
         assert!(bench.states().iter().all(|state| state == "accepted"));
     }
 }

@@ -1,0 +1,165 @@
+//! `run`: the service. It holds the journal and the account's connections, collects what comes, and sends what is released.
+
+use super::connection::{ConnectionArgs, InboundArgs};
+use super::guard::AdoptArgs;
+use super::hours::HoursArgs;
+use super::sessions::SessionArgs;
+use super::{CliError, exit};
+use crate::client::Account;
+use crate::journal::files::lock::SenderLock;
+use crate::journal::store::release::Released;
+use crate::journal::{self, JournalError};
+use crate::report::progress::Display;
+use crate::run::pipeline;
+use crate::run::pipeline::{Ended, NeverBound, SendSettings};
+use crate::words::format::{argument, command, count, journal_option};
+use clap::Args;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A lock that a service which ends still holds is waited for so long.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Campaigns that are listed at the start.
+const LISTED_MAX: usize = 20;
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Make the journal where the file that was named is not there
+    #[arg(long)]
+    pub create: bool,
+    #[command(flatten)]
+    sessions: SessionArgs,
+    #[command(flatten)]
+    inbound: InboundArgs,
+    #[command(flatten)]
+    hours: HoursArgs,
+    #[command(flatten)]
+    pub adopt: AdoptArgs,
+}
+
+impl ServeArgs {
+    /// How the account is reached.
+    pub fn connection_mut(&mut self) -> &mut ConnectionArgs {
+        &mut self.sessions.connection
+    }
+
+    /// Refuses to make a journal where one was named that is not there: on a volume that is not mounted it would know nothing of
+    /// what was sent, and of who must not get anything.
+    pub fn refuse_missing(&self, named: Option<&Path>, journal: &Path) -> Result<(), CliError> {
+        if named.is_none() || self.create || journal.exists() {
+            return Ok(());
+        }
+        Err(CliError::Usage(format!(
+            "there is no journal {}: if it is to be made there, add --create; if it should be there, see whether its volume is \
+             mounted",
+            journal.display()
+        )))
+    }
+}
+
+/// Serves until it is told to stop: that is how it ends, so that a signal is no failure.
+pub fn serve(args: &ServeArgs, journal: &Path) -> Result<u8, CliError> {
+    let hours = args.hours.hours()?;
+    if hours.start_at.is_some() || hours.stop_at.is_some() {
+        return Err(CliError::Usage(
+            "--start-at and --stop-at are a campaign's: a service has no end of its own".into(),
+        ));
+    }
+    let lock = take_lock(journal)?;
+    let account = args.sessions.resolve_to_send()?;
+    let account = Account { receipts: args.inbound.reading(), ..account };
+    let settings = SendSettings {
+        restraint: Default::default(),
+        journal: journal.into(),
+        identity: args.sessions.connection.identity(&account, args.adopt.same_account),
+        connections: args.sessions.connections()?,
+        rate: args.sessions.pace.rate(),
+        rate_tolerance: args.sessions.rate_tolerance(),
+        rules: args.sessions.rules(),
+        hours,
+        ignore_hours: false,
+        limit: None,
+        wait_receipts: Duration::ZERO,
+        campaigns: Vec::new(),
+        old_receipts_come: true,
+        default_alphabet: args.inbound.alphabet.alphabet(),
+        opt_out_words: args.inbound.opt_out_words(),
+        opt_in_words: args.inbound.opt_in_words(),
+        receipt_horizon: args.inbound.receipt_horizon(),
+        never_bound: NeverBound::Wait,
+        listen: None,
+        serves: true,
+        account,
+    };
+    let connection = journal::open_or_create(journal)?;
+    journal::store::account::judge_account(&connection, journal, &settings.identity)?;
+    drop(connection);
+    let interrupt = crate::platform::signals::interrupts()?;
+    let display = Display::new();
+    say_not_released(journal, &display)?;
+    let outcome = pipeline::send(&settings, &lock, &interrupt, &mut |progress| display.serving(progress))?;
+    display.clear();
+    let status = &outcome.status;
+    let many = |n: u64, what: &str| count(i64::try_from(n).unwrap_or(i64::MAX), what);
+    display.say(&format!(
+        "the service has ended: {} taken by the SMSC, {} and {} from handsets received",
+        many(status.accepted, "part"),
+        many(status.receipts, "receipt"),
+        many(status.inbound, "message")
+    ));
+    match outcome.ended {
+        Ended::Refused(why) => {
+            display.must_say(&format!("no connection: {why}"));
+            Ok(exit::ERROR)
+        }
+        Ended::Halted(why) | Ended::Stopped(why) => {
+            display.must_say(&format!("{why}; the rest stays queued"));
+            Ok(exit::ERROR)
+        }
+        Ended::Done | Ended::NothingToDo | Ended::Interrupted => Ok(exit::OK),
+    }
+}
+
+/// Takes the lock. One that has just been told to end may hold it for another moment.
+fn take_lock(journal: &Path) -> Result<SenderLock, JournalError> {
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match SenderLock::take_for_service(journal) {
+            Err(JournalError::Held(_)) if Instant::now() < until => std::thread::sleep(Duration::from_millis(50)),
+            taken => return taken,
+        }
+    }
+}
+
+/// Lists what is in the journal and will not be sent, as nobody has released it.
+fn say_not_released(journal: &Path, display: &Display) -> Result<(), JournalError> {
+    let connection = journal::open_read_only(journal)?;
+    let released = Released::load(&connection)?;
+    let (unsent, _) = journal::query::unfinished(&connection)?;
+    let mut waiting = Vec::new();
+    for name in &unsent {
+        let id = journal::campaign_id(&connection, name)?;
+        let why = match released.of(id) {
+            Some(standing) if standing.is_to_send() => continue,
+            Some(standing) => match (&standing.paused, &standing.held) {
+                (Some(why), _) => format!("paused by {}", why.who),
+                (None, Some(why)) => format!("held: {}", why.reason),
+                (None, None) => "not released".into(),
+            },
+            None => "not released".into(),
+        };
+        waiting.push((name, why));
+    }
+    for (name, why) in waiting.iter().take(LISTED_MAX) {
+        let resume = command("smppost resume", name, &journal_option(journal));
+        display.say(&format!("campaign {}: {why}; `{resume}` sends it", argument(name)));
+    }
+    if waiting.len() > LISTED_MAX {
+        display.say(&format!("and {} more that are not sent: `smppost list`", waiting.len() - LISTED_MAX));
+    }
+    if let Some(why) = &released.paused {
+        display.must_say(&format!("all sending is paused by {}: `smppost resume` goes on", why.who));
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! What commands ask of a running service, and what it answers: a row for each, the only channel between them.
+
+use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
+use crate::platform::clock::now_ms;
+use rusqlite::{Connection, OptionalExtension};
+
+/// Rows that a service looks at in one transaction.
+pub const TAKEN_PER_COMMIT_MAX: i64 = 64;
+/// Answered rows are kept so long, for whoever asks what was commanded, and so that a key means the same command all the time.
+const KEPT_MS: i64 = 30 * 24 * 3_600_000;
+/// Rows that one transaction looks at for that, the oldest.
+const REMOVED_PER_COMMIT_MAX: i64 = 100;
+
+/// A command that waits for the service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    /// Its number.
+    pub id: i64,
+    /// What is to be done.
+    pub what: String,
+    /// Who wants it.
+    pub who: String,
+    /// How, as JSON.
+    pub options: String,
+}
+
+/// How a command stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum State {
+    /// No service has taken it.
+    Waiting,
+    /// The service is at it.
+    Taken,
+    /// It was withdrawn by whoever wrote it.
+    Withdrawn,
+    /// This came of it, as JSON.
+    Answered(String),
+}
+
+/// Writes a command, in one statement. One that is there already by its key stays as it is.
+pub fn write(journal: &dyn Sql, key: &str, what: &str, who: &str, options: &str) -> Result<(), JournalError> {
+    let connection = journal.connection();
+    connection.execute(
+        "INSERT INTO command (key, what, who, at, options) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO NOTHING",
+        (key, what, who, now_ms(), options),
+    )?;
+    Ok(())
+}
+
+/// Withdraws a command that no service has taken; false: one has.
+pub fn withdraw(journal: &dyn Sql, key: &str) -> Result<bool, JournalError> {
+    let connection = journal.connection();
+    let withdrawn = connection.execute(
+        "UPDATE command SET withdrawn_at = ?2 WHERE key = ?1 AND taken_at IS NULL AND withdrawn_at IS NULL",
+        (key, now_ms()),
+    )?;
+    Ok(withdrawn > 0)
+}
+
+/// How a command stands; `None`: there is none of that key.
+pub fn state(journal: &dyn Sql, key: &str) -> Result<Option<State>, JournalError> {
+    let connection = journal.connection();
+    let mut statement = connection
+        .prepare_cached("SELECT taken_at IS NOT NULL, withdrawn_at IS NOT NULL, answer FROM command WHERE key = ?1")?;
+    Ok(statement
+        .query_row([key], |row| {
+            Ok(match (row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?) {
+                (_, _, Some(answer)) => State::Answered(answer),
+                (true, _, None) => State::Taken,
+                (false, true, None) => State::Withdrawn,
+                (false, false, None) => State::Waiting,
+            })
+        })
+        .optional()?)
+}
+
+/// The commands that nobody has taken, the oldest first.
+pub fn waiting(connection: &Connection) -> Result<Vec<Waiting>, JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, what, who, options FROM command
+          WHERE answered_at IS NULL AND withdrawn_at IS NULL AND taken_at IS NULL ORDER BY id LIMIT ?1",
+    )?;
+    let waiting = statement.query_map([TAKEN_PER_COMMIT_MAX], |row| {
+        Ok(Waiting { id: row.get(0)?, what: row.get(1)?, who: row.get(2)?, options: row.get(3)? })
+    })?;
+    Ok(waiting.collect::<Result<_, _>>()?)
+}
+
+/// Answers a command, in the transaction of what came of it.
+pub fn answer(connection: &Connection, id: i64, answer: &str) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "UPDATE command SET taken_at = coalesce(taken_at, ?2), answered_at = ?2, answer = ?3 WHERE id = ?1",
+        )?
+        .execute((id, now_ms(), answer))?;
+    Ok(())
+}
+
+/// Removes what was answered or withdrawn long ago, as much as one transaction does.
+pub fn remove_old(connection: &Connection) -> Result<(), JournalError> {
+    connection.execute(
+        "DELETE FROM command WHERE id IN (
+             SELECT id FROM (SELECT id, coalesce(answered_at, withdrawn_at) AS ended FROM command ORDER BY id LIMIT ?2)
+              WHERE ended < ?1)",
+        (now_ms() - KEPT_MS, REMOVED_PER_COMMIT_MAX),
+    )?;
+    Ok(())
+}
+
+/// Removes a command that only asked something, once its answer is read.
+pub fn remove(journal: &dyn Sql, key: &str) -> Result<(), JournalError> {
+    let connection = journal.connection();
+    connection
+        .execute("DELETE FROM command WHERE key = ?1 AND (answered_at IS NOT NULL OR taken_at IS NULL)", [key])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_taken_or_withdrawn_and_never_both() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(crate::journal::open::SCHEMA).unwrap();
+        let state = |key: &str| state(&connection, key).unwrap();
+        for key in ["a", "b", "c", "a"] {
+            write(&connection, key, "pause", "somebody", "{}").unwrap();
+        }
+        let waiting = waiting(&connection).unwrap();
+        assert_eq!(waiting.len(), 3, "the same key is the same command");
+        assert!(withdraw(&connection, "b").unwrap() && !withdraw(&connection, "b").unwrap());
+        answer(&connection, waiting[0].id, "{}").unwrap();
+        let take = "UPDATE command SET taken_at = 1 WHERE key = 'c'";
+        connection.execute_batch(take).unwrap();
+        assert!(!withdraw(&connection, "a").unwrap() && !withdraw(&connection, "c").unwrap());
+        assert_eq!(state("a"), Some(State::Answered("{}".into())));
+        assert_eq!((state("b"), state("c"), state("d")), (Some(State::Withdrawn), Some(State::Taken), None));
+        assert!(super::waiting(&connection).unwrap().is_empty());
+        // What was answered is not done again.
+        write(&connection, "a", "pause", "somebody", "{}").unwrap();
+        assert!(super::waiting(&connection).unwrap().is_empty());
+        remove_old(&connection).unwrap();
+        assert!(state("a").is_some());
+        connection.execute_batch("UPDATE command SET answered_at = 1 WHERE key = 'a'").unwrap();
+        remove_old(&connection).unwrap();
+        assert_eq!(state("a"), None);
+    }
+}

@@ -1,0 +1,383 @@
+//! What makes of the journal thread one that serves (`smppost run`): it sends what is released, takes commands from their rows,
+//! and answers there, in the transaction of what it brings about.
+
+use super::JournalThread;
+use super::read_ahead;
+use crate::journal::error::JournalError;
+use crate::journal::model::command::{Answer, CampaignStanding, Request, Standing, Terms, ToRelease};
+use crate::journal::model::key::State;
+use crate::journal::store::release::{Fact, Kind, Released};
+use crate::journal::store::{commands, decisions, release, restraint, runs};
+use crate::policy::restraint::StopWhen;
+use crate::words::format::argument;
+use parking_lot::Mutex;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Who holds and pauses by itself.
+const ITSELF: &str = "smppost run";
+/// Words that wait to be shown: more are dropped.
+const WORDS_MAX: usize = 200;
+/// Campaigns that `status` tells of.
+const TOLD_MAX: usize = 1_000;
+
+/// What the service's run and its journal thread tell each other.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// How the run stands: what the run knows of it.
+    pub standing: Standing,
+    /// What the journal thread has to say.
+    pub words: Vec<String>,
+}
+
+impl Facts {
+    fn say(&mut self, words: String) {
+        if self.words.len() < WORDS_MAX {
+            self.words.push(words);
+        }
+    }
+}
+
+/// Where they do.
+pub type ServiceBoard = Arc<Mutex<Facts>>;
+
+/// What a service is started with.
+#[derive(Clone, Debug)]
+pub struct ServiceSettings {
+    /// The number of its row in `run`.
+    pub run: i64,
+    /// See [`Facts`].
+    pub board: ServiceBoard,
+}
+
+/// What the journal thread of a service knows besides.
+pub(in crate::journal) struct Service {
+    settings: ServiceSettings,
+    released: Released,
+    /// What is sent may not be what is released.
+    is_stale: bool,
+    /// There are more commands than one transaction takes.
+    is_behind: bool,
+    /// Campaigns to which something was added, or of which something was decided, since their counts were read.
+    changed: HashSet<i64>,
+    /// The transaction answers commands.
+    has_answered: bool,
+}
+
+impl Service {
+    /// Whether the transaction that was committed answered commands. Asked once.
+    pub(super) fn has_answered(&mut self) -> bool {
+        std::mem::take(&mut self.has_answered)
+    }
+
+    /// Whether the next transaction has something to do, whatever comes.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind || self.is_stale || self.released.is_behind()
+    }
+}
+
+impl JournalThread {
+    /// Serves from now on.
+    pub(super) fn begin_service(&mut self, settings: ServiceSettings) -> Result<(), JournalError> {
+        let released = Released::load(&self.connection)?;
+        self.service = Some(Service {
+            settings,
+            released,
+            is_stale: true,
+            is_behind: false,
+            changed: HashSet::new(),
+            has_answered: false,
+        });
+        // Commands that wait.
+        self.external.apply_anew();
+        Ok(())
+    }
+
+    /// A transaction was lost, and with it what was read in it.
+    pub(super) fn forget_service(&mut self) -> Result<(), JournalError> {
+        if let Some(service) = &mut self.service {
+            service.released = Released::load(&self.connection)?;
+            service.is_stale = true;
+        }
+        Ok(())
+    }
+
+    /// Takes in what other processes paused and released, and carries out their commands.
+    pub(super) fn take_commands(&mut self) -> Result<(), JournalError> {
+        let Some(mut service) = self.service.take() else { return Ok(()) };
+        let outcome = self.take_commands_of(&mut service);
+        self.service = Some(service);
+        outcome
+    }
+
+    fn take_commands_of(&mut self, service: &mut Service) -> Result<(), JournalError> {
+        self.read_on(service)?;
+        let waiting = commands::waiting(&self.connection)?;
+        service.is_behind = waiting.len() as i64 == commands::TAKEN_PER_COMMIT_MAX;
+        for command in &waiting {
+            let answer = match serde_json::from_str(&command.options) {
+                Ok(Request::Release { campaigns, terms }) => self.release(service, &campaigns, &terms, &command.who)?,
+                Ok(Request::Gathered { id, name }) => self.take_gathered(service, id, &name, &command.who)?,
+                Ok(Request::Status) => Answer { status: Some(self.standing(service)), ..Answer::default() },
+                Err(_) => Answer::refusal(format!(
+                    "the running service (version {}) does not know what was asked ({}): restart it with the newer program",
+                    env!("CARGO_PKG_VERSION"),
+                    command.what
+                )),
+            };
+            let answer =
+                serde_json::to_string(&answer).map_err(|error| JournalError::Inconsistent(error.to_string()))?;
+            commands::answer(&self.connection, command.id, &answer)?;
+            service.has_answered = true;
+            crate::platform::failpoint::reach("command")?;
+        }
+        if waiting.is_empty() { commands::remove_old(&self.connection) } else { self.read_on(service) }
+    }
+
+    fn read_on(&self, service: &mut Service) -> Result<(), JournalError> {
+        let was_paused = service.released.paused.is_some();
+        if service.released.read_on(&self.connection)? {
+            service.is_stale = true;
+            match (&service.released.paused, was_paused) {
+                (Some(why), false) => {
+                    let words = format!("all sending is paused by {}{}", why.who, because(&why.reason));
+                    service.settings.board.lock().say(words);
+                }
+                (None, true) => service.settings.board.lock().say("sending goes on".into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Has campaigns sent: all of these, or none.
+    fn release(
+        &mut self,
+        service: &mut Service,
+        campaigns: &[ToRelease],
+        terms: &Terms,
+        who: &str,
+    ) -> Result<Answer, JournalError> {
+        for rule in &terms.stop_when {
+            if let Err(words) = rule.parse::<StopWhen>() {
+                return Ok(Answer::refusal(format!("--stop-when {rule:?}: {words}")));
+            }
+        }
+        for campaign in campaigns {
+            let index = self.counts.find(&self.connection, campaign.id)?;
+            let Some(book) = index.and_then(|index| self.counts.campaign(index as u32)) else {
+                return Ok(Answer::refusal(format!("there is no campaign {}", argument(&campaign.name))));
+            };
+            let brings_back = campaign.decisions.iter().any(|(kind, _)| kind == "uncancel");
+            if book.cancelled && !brings_back {
+                return Ok(Answer::refusal(format!("campaign {} was cancelled", argument(&campaign.name))));
+            }
+            if let Some(stopped) = restraint::stop_of(&self.connection, campaign.id, &campaign.name)?
+                && !terms.override_stop
+            {
+                return Ok(Answer::refusal(stopped.to_string()));
+            }
+            for (kind, detail) in &campaign.decisions {
+                if let Err(error) = decisions::read(kind, detail) {
+                    return Ok(Answer::refusal(error.to_string()));
+                }
+            }
+        }
+        for campaign in campaigns {
+            for (kind, detail) in &campaign.decisions {
+                decisions::append(&self.connection, campaign.id, kind, detail)?;
+                // Applied by this thread as those of others.
+                self.external.decisions_left = true;
+            }
+            if restraint::stop_of(&self.connection, campaign.id, &campaign.name)?.is_some() {
+                let kind = restraint::Kind::Override;
+                restraint::decide(&self.connection, campaign.id, kind, "", None, "--override-stop")?;
+            }
+            let fact = Fact {
+                end: campaign.end,
+                terms: terms.clone(),
+                ..Fact::new(Some(campaign.id), Kind::Released, "", who)
+            };
+            release::append(&self.connection, &fact)?;
+            service.changed.insert(campaign.id);
+            service.settings.board.lock().say(format!("campaign {}: released by {who}", argument(&campaign.name)));
+        }
+        Ok(Answer::default())
+    }
+
+    /// Messages were added to a campaign that gathers them.
+    fn take_gathered(&mut self, service: &mut Service, id: i64, name: &str, who: &str) -> Result<Answer, JournalError> {
+        let index = self.counts.find(&self.connection, id)?;
+        let Some(book) = index.and_then(|index| self.counts.campaign(index as u32)) else {
+            return Ok(Answer::refusal(format!("there is no campaign {}", argument(name))));
+        };
+        if book.cancelled {
+            return Ok(Answer::refusal(format!("campaign {} was cancelled", argument(name))));
+        }
+        // The first of them releases it, with all that follows. A pause stays.
+        if service.released.of(id).is_none_or(|standing| standing.released.is_none() && standing.held.is_none()) {
+            let was_paused = service.released.of(id).and_then(|standing| standing.paused.clone());
+            release::append(&self.connection, &Fact::new(Some(id), Kind::Released, "", who))?;
+            if let Some(why) = was_paused {
+                release::append(&self.connection, &Fact::new(Some(id), Kind::Paused, &why.reason, &why.who))?;
+            }
+        }
+        service.changed.insert(id);
+        service.is_stale = true;
+        Ok(Answer::default())
+    }
+
+    /// What has spent all that it may cost is not sent any more, until it is released with another limit. What is paid for
+    /// already goes first: to be held would bring back what is claimed and not written.
+    pub(super) fn hold_spent(&mut self) -> Result<(), JournalError> {
+        if self.service.is_none() {
+            return Ok(());
+        }
+        for (index, why) in self.claimer.spent() {
+            if self.counts.campaign(index).is_some_and(|book| book.counts[State::Sending as usize] == 0) {
+                self.hold_campaign(index, &why)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The service itself stops sending a campaign.
+    pub(super) fn hold_campaign(&mut self, index: u32, why: &str) -> Result<(), JournalError> {
+        let Some(service) = &mut self.service else { return Ok(()) };
+        let Some(book) = self.counts.campaign(index) else { return Ok(()) };
+        if service.released.of(book.id).is_none_or(|standing| standing.released.is_none()) {
+            return Ok(());
+        }
+        release::append(&self.connection, &Fact::new(Some(book.id), Kind::Held, why, ITSELF))?;
+        service.released.read_on(&self.connection)?;
+        service.is_stale = true;
+        service.settings.board.lock().say(format!("campaign {}: held: {why}", argument(&book.name)));
+        Ok(())
+    }
+
+    /// The SMSC refuses the account, or what one campaign sends. A run ends then; a service stops sending, and says what has to be
+    /// put right.
+    pub(super) fn condemn(&mut self, campaign: Option<u32>, why: String) -> Result<(), JournalError> {
+        let Some(service) = &mut self.service else {
+            self.halt(why);
+            return Ok(());
+        };
+        if let Some(campaign) = campaign {
+            return self.hold_campaign(campaign, &why);
+        }
+        if service.released.paused.is_none() {
+            release::append(&self.connection, &Fact::new(None, Kind::Paused, &why, ITSELF))?;
+            service.released.read_on(&self.connection)?;
+            service.is_stale = true;
+            service.settings.board.lock().say(format!("all sending is paused: {why}"));
+        }
+        Ok(())
+    }
+
+    /// Sends what is released from now on, and nothing else: what is claimed of the rest and not written comes back.
+    pub(super) fn send_released(&mut self) -> Result<(), JournalError> {
+        if self.external.decisions_left || self.service.as_ref().is_none_or(|service| !service.is_stale) {
+            return Ok(());
+        }
+        let Some(mut service) = self.service.take() else { return Ok(()) };
+        let outcome = self.send_released_by(&mut service);
+        self.service = Some(service);
+        outcome
+    }
+
+    fn send_released_by(&mut self, service: &mut Service) -> Result<(), JournalError> {
+        service.is_stale = false;
+        let mut places = self.places();
+        let (mut active, mut ranges) = (Vec::new(), Vec::new());
+        for id in service.released.to_send() {
+            if !places.contains_key(&id) {
+                self.counts.find(&self.connection, id)?;
+                places = self.places();
+            }
+            let Some(&index) = places.get(&id) else { continue };
+            if service.changed.remove(&id) {
+                self.counts.reload(&self.connection, index)?;
+            }
+            if !self.has_to_send(index) {
+                continue;
+            }
+            let Some(standing) = service.released.of(id) else { continue };
+            let range = read_ahead::range(&self.connection, &self.counts, index, standing.terms.limit)?;
+            if let Some(mut range) = range {
+                range.limit_end = range.limit_end.min(standing.end.unwrap_or(i64::MAX));
+                active.push(index);
+                ranges.push(range);
+            }
+        }
+        let goes_on: HashSet<u32> = active.iter().copied().collect();
+        let is_sending =
+            |index: u32| self.counts.campaign(index).is_some_and(|book| book.counts[State::Sending as usize] > 0);
+        let stopped = self.claimer.active.iter().copied().filter(|index| !goes_on.contains(index));
+        let stopped: Vec<u32> = stopped.collect();
+        stopped.iter().for_each(|&index| self.watch.let_go(index));
+        self.sessions.barred.campaigns.extend(stopped.into_iter().filter(|&index| is_sending(index)));
+        let fresh = self.claimer.send_only(active, &ranges, &self.counts);
+        self.claimer.load_shares(&self.connection, &self.counts, &fresh)?;
+        self.load_hours_of(&fresh)?;
+        self.claimer.load_purses_of(&self.connection, &self.counts, &fresh)?;
+        for index in fresh {
+            let Some(book) = self.counts.campaign(index) else { continue };
+            runs::note_campaign(&self.connection, service.settings.run, book.id)?;
+            let rules = service.released.of(book.id).map(|standing| standing.terms.stop_when.iter());
+            let rules: Vec<StopWhen> = rules.into_iter().flatten().filter_map(|rule| rule.parse().ok()).collect();
+            self.watch.take_up(&self.connection, &self.counts, index, &rules)?;
+        }
+        Ok(())
+    }
+
+    fn places(&self) -> HashMap<i64, u32> {
+        self.counts.campaigns.iter().zip(0..).map(|(book, index)| (book.id, index)).collect()
+    }
+
+    /// Whether a campaign has something that may be claimed.
+    fn has_to_send(&self, index: u32) -> bool {
+        let open = [State::Queued, State::Sending, State::InDoubt];
+        let book = self.counts.campaign(index).filter(|book| !book.cancelled);
+        book.is_some_and(|book| open.iter().any(|&state| book.counts[state as usize] > 0))
+    }
+
+    /// How the service stands.
+    fn standing(&self, service: &Service) -> Standing {
+        let mut standing = service.settings.board.lock().standing.clone();
+        standing.in_flight = self.status.in_flight;
+        standing.accepted = self.status.accepted;
+        standing.throttled = self.status.throttled;
+        standing.receipts = self.status.receipts;
+        standing.inbound = self.status.inbound;
+        if let Some(why) = &service.released.paused {
+            let words = format!("paused by {}{}", why.who, because(&why.reason));
+            // What somebody wanted is no trouble.
+            standing.trouble = (why.who == ITSELF).then(|| words.clone());
+            standing.waits = Some(words);
+        }
+        for (book, index) in self.counts.campaigns.iter().zip(0..) {
+            let Some(stands) = service.released.of(book.id).filter(|_| self.has_to_send(index)) else { continue };
+            let waits = match (&stands.paused, &stands.held) {
+                (Some(why), _) => Some(format!("paused by {}{}", why.who, because(&why.reason))),
+                (None, Some(why)) => Some(format!("held{}", because(&why.reason))),
+                (None, None) => None,
+            };
+            let told = CampaignStanding {
+                campaign: book.name.clone(),
+                queued: book.counts[State::Queued as usize],
+                sending: book.counts[State::Sending as usize],
+                share: None,
+                waits,
+            };
+            standing.campaigns.push(told);
+            if standing.campaigns.len() == TOLD_MAX {
+                break;
+            }
+        }
+        standing
+    }
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}

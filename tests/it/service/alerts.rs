@@ -1,0 +1,120 @@
+//! `send --to`: alerts, beside a service and without one.
+
+use super::{account, smsc, start, stop, wait_until};
+use crate::common::{Leeway, Smppost, assert_agree, one};
+
+const ALERT: [&str; 5] = ["send", "--text", "Pump 3 stopped", "--from", "Pump"];
+
+#[test]
+fn an_alert_goes_at_once_and_the_same_name_to_the_same_number_goes_once() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let service = start(&smppost, smsc.port(), &[]);
+    let both = ["--to", "+447700900001", "--to", "+44 7700 900002"];
+    let ended = smppost.run(&[&ALERT[..], &both, &["--id", "pump-3"]].concat());
+    ended.assert_code(0);
+    assert!(ended.words().contains("447700900002: "), "{}", ended.said());
+    // Whatever the script does.
+    for _ in 0..2 {
+        let ended = smppost.run(&[&ALERT[..], &both, &["--id", "pump-3"]].concat());
+        ended.assert_code(0);
+        assert!(ended.words().contains("not sent again"), "{}", ended.said());
+    }
+    // The same name to a third one, another name, and no name at all.
+    smppost.run(&[&ALERT[..], &["--to", "+447700900003", "--id", "pump-3"]].concat()).assert_code(0);
+    smppost.run(&[&ALERT[..], &both[..2], &["--id", "pump-4"]].concat()).assert_code(0);
+    for _ in 0..2 {
+        smppost.run(&[&ALERT[..], &both[..2], &["--detach"]].concat()).assert_code(0);
+    }
+    wait_until(&smppost, "SELECT delivered FROM campaign_summary", |delivered| delivered == 6);
+    // What is imported meanwhile is another campaign, and neither gets in the way of the other.
+    smppost.file("c.csv", crate::common::rows(5));
+    smppost.run(&["send", "c.csv", "--from", "Test"]).assert_code(0);
+    smppost.run(&[&ALERT[..], &both[2..]].concat()).assert_code(0);
+    let pause = "SELECT count(*) FROM campaign_summary WHERE campaign LIKE 'alerts-2%'";
+    assert_eq!(one(&smppost.journal(), pause), 1);
+    for (wrong, code) in [
+        (&["--to", "+44770090000x"][..], 2),
+        (&["--to", "+447700900001", "--limit", "1"], 2),
+        (&["--to", "+447700900001", "c.csv"], 2),
+        (&["--id", "x"], 2),
+        (&["--to", "+447700900001", "--host", "h"], 2),
+    ] {
+        smppost.run(&[&ALERT[..], wrong].concat()).assert_code(code);
+    }
+    stop(service);
+    let report = smsc.finish();
+    report.assert_clean();
+    assert_eq!(report.submits.len(), 12);
+    assert!(report.submits.iter().filter(|submit| submit.source == "Pump").count() == 7);
+    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
+    smppost.run(&["verify"]).assert_code(0);
+}
+
+#[test]
+fn alerts_that_are_paused_wait_and_a_suppressed_number_gets_none() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let service = start(&smppost, smsc.port(), &[]);
+    let alert = |to: &'static str, more: &[&'static str]| {
+        smppost.run(&[&ALERT[..], &["--to", to, "--campaign", "pumps"], more].concat())
+    };
+    alert("+447700900001", &[]).assert_code(0);
+    smppost.run(&["pause", "pumps"]).assert_code(0);
+    alert("+447700900002", &["--detach"]).assert_code(0);
+    smppost.run(&["suppress", "add", "447700900003"]).assert_code(0);
+    let ended = alert("+447700900003", &[]);
+    ended.assert_code(3);
+    assert!(ended.words().contains("suppressed"), "{}", ended.said());
+    assert_eq!(one(&smppost.journal(), "SELECT queued FROM campaign_summary"), 1);
+    smppost.run(&["resume", "pumps"]).assert_code(0);
+    wait_until(&smppost, "SELECT delivered FROM campaign_summary", |delivered| delivered == 2);
+    stop(service);
+    let report = smsc.finish();
+    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
+}
+
+#[test]
+fn without_a_service_the_command_sends_it() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let port = smsc.port().to_string();
+    let command = [&ALERT[..], &account(&port), &["--to", "+447700900001", "--id", "x"]].concat();
+    smppost.run(&command).assert_code(0);
+    smppost.run(&command).assert_code(0);
+    let ended = smppost.run(&[&ALERT[..], &["--to", "+447700900001", "--detach"]].concat());
+    ended.assert_code(69);
+    let report = smsc.finish();
+    assert_eq!(report.submits.len(), 1);
+    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
+    smppost.run(&["verify"]).assert_code(0);
+}
+
+#[test]
+fn an_alert_that_is_killed_at_any_step_is_sent_once() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let service = start(&smppost, smsc.port(), &[]);
+    for (n, point) in ["gathered", "commanded"].into_iter().enumerate() {
+        let to = format!("+44770090000{n}");
+        let command = [&ALERT[..], &["--to", &to, "--id", "x"]].concat();
+        let point = format!("{point}=abort@1");
+        assert_eq!(smppost.spawn_with(&command, &[("SMPPOST_FAILPOINT", &point)]).wait().code, None);
+        smppost.run(&command).assert_code(0);
+    }
+    // Many at once, of the same name and of others.
+    let alerts: Vec<_> = (0..12)
+        .map(|n| {
+            let id = format!("id-{}", n % 4);
+            smppost.spawn(&[&ALERT[..], &["--to", "+447700900009", "--id", &id]].concat())
+        })
+        .collect();
+    for alert in alerts {
+        alert.wait().assert_code(0);
+    }
+    stop(service);
+    let report = smsc.finish();
+    assert_eq!(report.submits.len(), 6);
+    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
+    smppost.run(&["verify"]).assert_code(0);
+}

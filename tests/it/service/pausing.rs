@@ -1,0 +1,94 @@
+//! Pause, resume and cancel beside a service that sends.
+
+use super::{TAKEN, smsc, start, stop, wait_until};
+use crate::common::{Leeway, Smppost, assert_agree, expected, one, rows, states};
+use std::time::Duration;
+
+/// What is on its way and what is claimed ahead.
+const OPEN: &str = "SELECT sending FROM campaign_summary WHERE campaign = 'c'";
+
+#[test]
+fn within_a_second_of_a_pause_nothing_more_leaves_and_what_was_claimed_comes_back() {
+    for all in [false, true] {
+        let smppost = Smppost::new();
+        let smsc = smsc();
+        let service = start(&smppost, smsc.port(), &["--rate", "60"]);
+        smppost.file("c.csv", rows(400));
+        smppost.run(&["send", "c.csv", "--from", "Test", "--detach"]).assert_code(0);
+        wait_until(&smppost, TAKEN, |taken| taken >= 30);
+        let pause: &[&str] = if all { &["pause", "--reason", "lunch"] } else { &["pause", "c", "--reason", "lunch"] };
+        let ended = smppost.run(pause);
+        ended.assert_code(0);
+        assert!(ended.words().contains("paused; the running service withdraws"), "{}", ended.said());
+        // Half a second until it is seen, and as long for what is on its way.
+        wait_until(&smppost, OPEN, |open| open == 0);
+        let taken = one(&smppost.journal(), TAKEN);
+        std::thread::sleep(Duration::from_millis(1_500));
+        assert_eq!(one(&smppost.journal(), TAKEN), taken, "something left");
+        assert_eq!(one(&smppost.journal(), OPEN), 0);
+        // A restart changes nothing of it.
+        stop(service);
+        let mut service = start(&smppost, smsc.port(), &[]);
+        service.wait_for_words(if all { "all sending is paused" } else { "campaign c: paused by" });
+        service.wait_for_words("bound to");
+        std::thread::sleep(Duration::from_millis(1_200));
+        assert_eq!(one(&smppost.journal(), TAKEN), taken);
+        let resume: &[&str] = if all { &["resume"] } else { &["resume", "c"] };
+        smppost.run(resume).assert_code(0);
+        wait_until(&smppost, "SELECT delivered FROM campaign_summary", |delivered| delivered == 400);
+        stop(service);
+        let log =
+            "SELECT count(*) FROM release_log WHERE event = 'paused' AND reason = 'lunch' AND who LIKE '%process%'";
+        assert_eq!(one(&smppost.journal(), log), 1);
+        let report = smsc.finish();
+        report.assert_clean();
+        assert_agree(&smppost.journal(), &report.submits, Leeway::default());
+        smppost.run(&["verify"]).assert_code(0);
+    }
+}
+
+#[test]
+fn a_cancelled_campaign_stops_and_another_goes_on() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let service = start(&smppost, smsc.port(), &["--rate", "60"]);
+    smppost.file("c.csv", rows(300));
+    smppost.file("d.csv", rows(30));
+    smppost.run(&["send", "c.csv", "--from", "Test", "--detach"]).assert_code(0);
+    wait_until(&smppost, TAKEN, |taken| taken >= 20);
+    smppost.run(&["cancel", "c"]).assert_code(0);
+    smppost.run(&["send", "d.csv", "--from", "Test", "--allow-same-file"]).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "d"), expected([("delivered", 30)]));
+    assert!(one(&smppost.journal(), "SELECT cancelled FROM campaign_summary WHERE campaign = 'c'") > 200);
+    let ended = smppost.run(&["resume", "c"]);
+    assert!(ended.code != Some(0) || ended.words().contains("cancelled"), "{}", ended.said());
+    smppost.run(&["resume", "c", "--uncancel"]).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 300)]));
+    stop(service);
+    let report = smsc.finish();
+    report.assert_clean();
+    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
+}
+
+#[test]
+fn beside_a_plain_sender_a_pause_is_refused() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let send = smppost.spawn_send(&rows(200), smsc.port(), &["--rate", "50"]);
+    wait_until(&smppost, TAKEN, |taken| taken >= 1);
+    smppost.run(&["pause", "c"]).assert_code(75);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM release"), 0);
+    send.wait().assert_code(0);
+    // Where nobody sends it is noted, and a command that names the campaign lifts it.
+    smppost.file("d.csv", rows(3));
+    smppost.run(&["import", "d.csv", "--from", "Test", "--allow-same-file"]).assert_code(0);
+    smppost.run(&["pause", "d"]).assert_code(0);
+    let port = smsc.port().to_string();
+    let account = super::account(&port);
+    let ended = smppost.run(&[&["resume", "--all"], &account[..]].concat());
+    ended.assert_code(2);
+    assert!(ended.words().contains("is paused: name what is to go on"), "{}", ended.said());
+    assert_eq!(states(&smppost.journal(), "d"), expected([("queued", 3)]));
+    smppost.run(&[&["resume", "d"], &account[..]].concat()).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "d"), expected([("delivered", 3)]));
+}

@@ -68,6 +68,10 @@ pub fn window(found: &Window, most: usize, allowed: usize) -> String {
         Some(status) => format!("is refused ({})", named(status)),
         None => "is not answered".to_owned(),
     };
+    let was_refused = |status: Option<CommandStatus>| match status {
+        Some(status) => format!("was refused ({})", named(status)),
+        None => "was not answered".to_owned(),
+    };
     match *found {
         Window::Is(window, status) => format!(
             "{window}: one more than {window} outstanding {}, whatever the rate: set --window {window}",
@@ -83,6 +87,12 @@ pub fn window(found: &Window, most: usize, allowed: usize) -> String {
                 "{count} at once were taken, of {allowed} allowed ({most} were outstanding at most; a larger one was not tried)"
             )
         }
+        Window::Other(depth, status) => format!(
+            "not found: more than {depth} at once {}, but one that was written a moment later, with {depth} outstanding, was taken: \
+             the rate, chance or a long way to the SMSC may be the reason; where refusals go on, --window {depth} ends them ({most} \
+             were outstanding at most, of {allowed} allowed)",
+            was_refused(status)
+        ),
         Window::Untried => format!("not tried ({most} was outstanding at most, of {allowed} allowed)"),
     }
 }

@@ -163,7 +163,7 @@ impl<'a, 'b> Exchange<'a, 'b> {
         let outcome = measuring::window(self, self.trial.window, asked, &mut window);
         let outstanding = match window {
             Window::Is(window, _) | Window::Perhaps(window, _) => window,
-            Window::Untried | Window::AtLeast(_) => self.trial.window,
+            Window::Untried | Window::AtLeast(_) | Window::Other(..) => self.trial.window,
         };
         let outcome = outcome.and_then(|()| {
             if self.left() > 0 {

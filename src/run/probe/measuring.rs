@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | how many at once? | bursts of 2, 4, 8 ... | all accepted: a window of so many is taken |
 //! | is it a window? | after a refusal, N at a time without a pause | one refused: it is the rate's, or another reason |
-//! | is it that window? | N at once, and one more before their answers | refused each time: the SMSC's window is N |
+//! | is it that window? | N at once, and one more before their answers | refused twice before it is taken twice: the SMSC's window is N |
 //! | how fast? | at `--rate`, or as fast as answers come, for three seconds and more | none refused: this rate is shown |
 //! | the limit? | after a refusal, at a lower rate for a second that does not count and three that do | none refused: this is taken |
 //! | is it the rate at all? | the share refused at each of these rates | as large at half the rate: another reason |
@@ -22,7 +22,8 @@ const HELD_BACK: f64 = 0.6;
 const ANSWER_MIN_S: f64 = 0.005;
 /// Where an answer comes sooner than this share of that time after it, it may have been on its way.
 const CLOSE_ANSWER: f64 = 0.3;
-/// How often a window is to be seen.
+/// How often a window is to be seen, and before it is not seen as often: an SMSC that is slow for a moment has answered before it takes
+/// up what was written while others were outstanding.
 const SEEN_MIN: usize = 2;
 /// A rate counts as shown when it was taken for so long.
 const SHOWN_S: f64 = 3.0;
@@ -142,6 +143,8 @@ pub enum Window {
     Is(usize, Option<CommandStatus>),
     /// It looks like that, and was not seen often enough.
     Perhaps(usize, Option<CommandStatus>),
+    /// More than so many at once were refused, or left unanswered, but not for being outstanding.
+    Other(usize, Option<CommandStatus>),
 }
 
 /// What is known of the rate.
@@ -213,7 +216,7 @@ fn confirm<L: Line>(
     status: Option<CommandStatus>,
     found: &mut Window,
 ) -> Result<(), L::Error> {
-    let before = *found;
+    let other = Window::Other(depth, status);
     *found = Window::Perhaps(depth, status);
     let wanted = (3 * depth).max(3);
     let count = wanted.min(line.left().saturating_sub(depth + 1));
@@ -224,14 +227,14 @@ fn confirm<L: Line>(
     let flow = Flow { pace: f64::INFINITY, outstanding: depth, seconds: f64::INFINITY, count };
     let passed = line.flow(flow, &mut |shot| !shot.is_accepted())?;
     if passed.iter().any(|shot| !shot.is_accepted()) {
-        *found = before;
+        *found = other;
         return Ok(());
     }
     let times = shots.iter().chain(&passed).filter(|shot| shot.is_accepted());
     let answer = times.filter_map(|shot| Some(shot.answered? - shot.written)).fold(f64::INFINITY, f64::min);
     let mut gap = if answer >= ANSWER_MIN_S { answer * HELD_BACK } else { 0.0 };
     // The burst is the first time, if one alone was refused in it. Each time needs all to be in order.
-    let mut seen = 0;
+    let (mut seen, mut not_seen) = (0, 0);
     while seen < SEEN_MIN && line.left() > depth {
         let shots = line.burst(depth + 1, gap)?;
         let last = shots.last().map_or(0.0, |shot| shot.written);
@@ -244,11 +247,13 @@ fn confirm<L: Line>(
         let is_refused = |shot: &Shot| !shot.is_accepted();
         match (shots[..depth].iter().any(is_refused), shots[depth..].iter().all(is_refused)) {
             (false, true) => seen += 1,
-            // It was accepted: what refused it before was not the window.
-            _ => {
-                *found = before;
-                return Ok(());
-            }
+            (false, false) => not_seen += 1,
+            (true, _) => not_seen = SEEN_MIN,
+        }
+        if not_seen >= SEEN_MIN {
+            // What refused it before was not the window.
+            *found = other;
+            return Ok(());
         }
     }
     if seen >= 1 {

@@ -13,6 +13,8 @@ struct Simulated<'a> {
     smsc: Smsc<'a>,
     /// From so many messages on, answers take a quarter of the time.
     quick_from: usize,
+    /// How much later the SMSC takes up the nth.
+    late: fn(usize) -> f64,
     /// When those that the SMSC has taken up are answered.
     busy: Vec<f64>,
     written: Vec<f64>,
@@ -23,12 +25,13 @@ impl Simulated<'_> {
         self.left -= 1;
         self.written.push(at);
         let answer = if self.written.len() > self.quick_from { self.answer / 4.0 } else { self.answer };
+        let (written, at) = (at, at + (self.late)(self.written.len()));
         self.busy.retain(|answered| *answered > at + 1e-9);
         let status = (self.smsc)(at, self.busy.len() + 1);
         if status == Some(CommandStatus::OK) {
             self.busy.push(at + answer);
         }
-        Shot { written: at, answered: status.map(|_| at + answer), status: status.unwrap_or(CommandStatus::OK) }
+        Shot { written, answered: status.map(|_| at + answer), status: status.unwrap_or(CommandStatus::OK) }
     }
 }
 
@@ -101,11 +104,12 @@ struct Found {
 }
 
 fn measure<'a>(count: usize, most: usize, asked: Option<f64>, answer: f64, smsc: Smsc<'a>) -> Found {
-    measure_quick_from(usize::MAX, count, most, asked, answer, smsc)
+    measure_uneven(usize::MAX, |_| 0.0, count, most, asked, answer, smsc)
 }
 
-fn measure_quick_from<'a>(
+fn measure_uneven<'a>(
     quick_from: usize,
+    late: fn(usize) -> f64,
     count: usize,
     most: usize,
     asked: Option<f64>,
@@ -113,7 +117,7 @@ fn measure_quick_from<'a>(
     smsc: Smsc<'a>,
 ) -> Found {
     let mut line =
-        Simulated { now: 10.0, left: count, answer, smsc, quick_from, busy: Vec::new(), written: Vec::new() };
+        Simulated { now: 10.0, left: count, answer, smsc, quick_from, late, busy: Vec::new(), written: Vec::new() };
     let (mut window, mut rate) = (Window::default(), RateFound::default());
     super::window(&mut line, most, asked, &mut window).unwrap();
     let outstanding = if let Window::Is(window, _) | Window::Perhaps(window, _) = window { window } else { most };
@@ -179,9 +183,29 @@ fn f33_windows_are_found_with_few_messages_and_whatever_refuses() {
 fn a_message_that_is_held_back_too_long_refutes_no_window() {
     // Answers become quicker once it is known how long they take: what is held back comes too late, and is left out.
     for (limit, status) in [(1, Some(CommandStatus(0x45))), (2, Some(THROTTLED))] {
-        let found = measure_quick_from(10, 60, 10, None, 0.04, window_of(limit, status));
+        let found = measure_uneven(10, |_| 0.0, 60, 10, None, 0.04, window_of(limit, status));
         assert_eq!(found.window, Window::Is(limit, status));
     }
+}
+
+#[test]
+fn an_smsc_that_is_slow_once_refutes_no_window() {
+    // The burst of two, three one by one, then two and two and two, the last of each held back: one of these is taken up after
+    // the answer to the one before it, and accepted.
+    let burst_and_flow = 2 + 3;
+    for late_one in [burst_and_flow + 2, burst_and_flow + 4] {
+        let late: fn(usize) -> f64 =
+            if late_one == 7 { |n| if n == 7 { 0.06 } else { 0.0 } } else { |n| if n == 9 { 0.06 } else { 0.0 } };
+        for status in [Some(CommandStatus(0x45)), Some(CommandStatus(0x14)), Some(THROTTLED)] {
+            let found = measure_uneven(usize::MAX, late, 60, 10, Some(30.0), 0.1, window_of(1, status));
+            assert_eq!(found.window, Window::Is(1, status), "{late_one}");
+        }
+    }
+    // Slow each time: those that are held back are accepted, and it is said that there was a refusal.
+    let late: fn(usize) -> f64 = |n| if n > 5 && n % 2 == 1 { 0.06 } else { 0.0 };
+    let status = Some(CommandStatus(0x45));
+    let found = measure_uneven(usize::MAX, late, 60, 10, Some(30.0), 0.1, window_of(1, status));
+    assert_eq!(found.window, Window::Other(1, status));
 }
 
 #[test]

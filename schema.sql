@@ -391,16 +391,16 @@ CREATE INDEX restraint_by_campaign ON restraint (campaign_id);
 CREATE TABLE command (
     id           INTEGER PRIMARY KEY,
     key          TEXT NOT NULL UNIQUE,          -- the command's own name for it
-    what         TEXT NOT NULL,                 -- release, pause, resume, operate, status
+    what         TEXT NOT NULL,                 -- release, gathered, status
     who          TEXT NOT NULL,                 -- user and process, for people
     at           INTEGER NOT NULL,
     options      TEXT NOT NULL,                 -- JSON
-    taken_at     INTEGER,                       -- NULL: no service has taken it yet
     withdrawn_at INTEGER,                       -- whoever wrote it gave up waiting: nothing comes of it
-    answered_at  INTEGER,
+    answered_at  INTEGER,                       -- NULL: no service has taken it yet
     answer       TEXT                           -- JSON
 ) STRICT;
 CREATE INDEX command_waiting ON command (id) WHERE answered_at IS NULL AND withdrawn_at IS NULL;
+CREATE INDEX command_ended ON command (coalesce(answered_at, withdrawn_at));
 
 -- Which campaigns a service sends. The order of release is that of the numbers of the newest `released`; `released` also
 -- lifts a pause. One that has no row is not sent by a service.

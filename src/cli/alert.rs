@@ -1,25 +1,27 @@
 //! An alert in one line: `send --to NUMBER --text … [--id KEY]`. Alerts gather in a campaign for each day, each with its own text and
 //! sender.
 
-use super::beside::{self, Asked, Found, ask, options_of};
+use super::beside::{self, Asked, Followed, Found, Onlooker, ask, options_of};
+use super::budget::Wish;
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::conduct::Begun;
 use super::send::SendArgs;
 use super::{CliError, exit};
 use crate::import::campaign;
 use crate::import::campaign::CampaignFile;
-use crate::journal;
-use crate::journal::model::command::{Answer, Request};
+use crate::journal::model::command::{Answer, Request, Terms};
 use crate::journal::model::key::State;
 use crate::journal::store::alerts::Gathered;
+use crate::journal::{self, Journal};
 use crate::policy::hours::Hours;
 use crate::report::progress::Display;
 use crate::words::escape::escape_terminal;
 use crate::words::format::{argument, command, journal_option};
 use crossbeam_channel::Receiver;
 use jiff::Timestamp;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it is looked whether the SMSC has taken it.
 const LOOK: Duration = Duration::from_millis(20);
@@ -34,12 +36,14 @@ pub fn send(args: &SendArgs, journal: &Path, typed: &[String]) -> Result<u8, Cli
     if args.id.as_ref().is_some_and(|id| id.trim().is_empty()) {
         return Err(CliError::Usage("--id: a name must not be empty".into()));
     }
-    let hours = args.run.hours.hours()?;
+    let hours = args.run.hours()?;
+    let wish = args.run.budget.wish()?;
     let day = Timestamp::now().to_zoned(hours.zone.clone()).strftime("alerts-%Y-%m-%d").to_string();
     // Those of another priority gather by themselves.
     let day = args.run.share.change().priority.map_or(day.clone(), |priority| format!("{day}-{priority}"));
     let campaign = args.campaign.gathering(day, &args.inbound.alphabet, args.run.hours.zone_of_times())?;
     campaign.settings()?;
+    wish.judge(journal, &campaign.name)?;
     match beside::find(journal, args.run.detach, false)? {
         Found::Service(held) => {
             let own = [
@@ -48,14 +52,18 @@ pub fn send(args: &SendArgs, journal: &Path, typed: &[String]) -> Result<u8, Cli
                 ["time-zone", "to", "id"].map(str::to_owned).to_vec(),
             ];
             beside::refuse_idle(typed, &own.concat(), &held)?;
-            hand_over(args, &campaign, journal)
+            let wait_receipts = typed.iter().any(|name| name == "wait-receipts").then_some(args.run.wait_receipts);
+            hand_over(args, &campaign, &wish, wait_receipts, journal)
         }
         Found::Lock(lock) => {
-            let sent = begin(args, &campaign, hours, journal);
+            let sent = begin(args, &campaign, &wish, hours, journal);
             match sent {
                 Ok((begun, gathered)) => {
-                    begun.conduct(&args.run.restraint, &lock)?;
-                    conclude(journal, &gathered)
+                    let of_run = begun.conduct(&args.run.restraint, &lock)?;
+                    let of_these = conclude(journal, &gathered)?;
+                    // The run sent whatever was left: what became of the others is not what was asked, unless it was ended.
+                    let says_why = of_run == exit::INTERRUPTED || of_these != exit::OK && of_run != exit::OK;
+                    Ok(if says_why { of_run } else { of_these })
                 }
                 Err(error) => {
                     lock.leave_nothing();
@@ -66,9 +74,10 @@ pub fn send(args: &SendArgs, journal: &Path, typed: &[String]) -> Result<u8, Cli
     }
 }
 
-fn gather(args: &SendArgs, campaign: &CampaignFile, journal: &Path) -> Result<Gathered, CliError> {
+fn gather(args: &SendArgs, campaign: &CampaignFile, wish: &Wish, journal: &Path) -> Result<Gathered, CliError> {
     let text = args.campaign.typed_text().unwrap_or_default();
     let gathered = campaign::gather(campaign, journal, &args.to, text, args.id.as_deref())?;
+    wish.record(journal, &gathered.campaign)?;
     args.run.share.record(journal, &gathered.campaign)?;
     for placed in gathered.placed.iter().filter(|placed| placed.is_known) {
         Display::new().say(&format!("{}: known by its --id, and not sent again", placed.destination));
@@ -80,30 +89,46 @@ fn gather(args: &SendArgs, campaign: &CampaignFile, journal: &Path) -> Result<Ga
 fn begin(
     args: &SendArgs,
     campaign: &CampaignFile,
+    wish: &Wish,
     hours: Hours,
     journal: &Path,
 ) -> Result<(Begun, Gathered), CliError> {
     let account = args.sessions.resolve_to_send()?;
     let mut settings = args.settings(account, hours, journal, &campaign.name)?;
     super::prepare::judge(journal, &settings.identity)?;
-    let gathered = gather(args, campaign, journal)?;
+    let gathered = gather(args, campaign, wish, journal)?;
     settings.campaigns = vec![gathered.campaign.clone()];
     let interrupts = crate::platform::signals::interrupts()?;
     Ok((Begun { settings, interrupts, _simulator: None }, gathered))
 }
 
-fn hand_over(args: &SendArgs, campaign: &CampaignFile, journal: &Path) -> Result<u8, CliError> {
-    let gathered = gather(args, campaign, journal)?;
+fn hand_over(
+    args: &SendArgs,
+    campaign: &CampaignFile,
+    wish: &Wish,
+    wait_receipts: Option<Duration>,
+    journal: &Path,
+) -> Result<u8, CliError> {
+    let gathered = gather(args, campaign, wish, journal)?;
     let interrupts = crate::platform::signals::interrupts()?;
-    let request = Request::Gathered { id: gathered.id, name: gathered.campaign.clone() };
+    let restraint = args.run.restraint.restraint();
+    let terms = Terms {
+        limit: None,
+        stop_when: restraint.stop_when.iter().map(ToString::to_string).collect(),
+        override_stop: restraint.override_stop,
+        ignore_hours: args.run.ignore_hours,
+    };
+    // What is not said stays as it is.
+    let terms = (terms != Terms::default() || wish.is_any()).then_some(terms);
+    let request = Request::Gathered { id: gathered.id, name: gathered.campaign.clone(), terms };
     let at_most = args.run.detach.then_some(TAKEN_WITHIN);
     let resume = command("smppost resume", &gathered.campaign, &journal_option(journal));
     match ask(journal, &request, at_most, &interrupts)? {
-        Asked::Answered(Answer { refused: Some(why), .. }) => {
+        Asked::Answered(Answer { refused: Some(why), .. }) | Asked::AnsweredAll(Answer { refused: Some(why), .. }) => {
             Err(CliError::Words(format!("the service refuses: {why}")))
         }
         Asked::Answered(_) if args.run.detach => Ok(exit::OK),
-        Asked::Answered(_) => follow(journal, &gathered, &interrupts),
+        Asked::Answered(_) => follow(journal, &gathered, wait_receipts, &interrupts),
         Asked::NotTaken => {
             Display::new().must_say(&format!(
                 "no service has taken it within {} s: it stays queued in campaign {}; `{resume}` sends it",
@@ -112,7 +137,7 @@ fn hand_over(args: &SendArgs, campaign: &CampaignFile, journal: &Path) -> Result
             ));
             Ok(exit::NOT_TAKEN)
         }
-        Asked::Interrupted => Ok(interrupted(&gathered)),
+        Asked::AnsweredAll(_) | Asked::Interrupted => Ok(interrupted(&gathered)),
     }
 }
 
@@ -122,18 +147,53 @@ fn interrupted(gathered: &Gathered) -> u8 {
     exit::INTERRUPTED
 }
 
-/// Waits until the SMSC has answered.
-fn follow(journal: &Path, gathered: &Gathered, interrupts: &Receiver<()>) -> Result<u8, CliError> {
-    let opened = journal::open_read_only(journal)?;
+/// Waits until the SMSC has answered, and, where that is asked for, for receipts. Where somebody has paused the campaign, or the
+/// service has stopped it, nobody knows for how long: it is said, and not waited for.
+fn follow(
+    journal: &Path,
+    gathered: &Gathered,
+    wait_receipts: Option<Duration>,
+    interrupts: &Receiver<()>,
+) -> Result<u8, CliError> {
+    let display = Display::new();
     let messages: Vec<i64> = gathered.placed.iter().map(|placed| placed.message).collect();
-    loop {
-        let states = journal::query::states_of(&opened, &messages)?;
-        if !states.iter().any(|state| matches!(state, State::Queued | State::Sending)) {
-            return conclude(journal, gathered);
+    let mut answered: Option<Instant> = None;
+    let mut look = |opened: &Journal,
+                    onlooker: &Onlooker<'_>,
+                    news: Vec<String>|
+     -> Result<ControlFlow<Option<String>>, CliError> {
+        let states = journal::query::states_of(opened, &messages)?;
+        let some = |these: &[State]| states.iter().any(|state| these.contains(state));
+        if !some(&[State::Queued, State::Sending]) {
+            let since = *answered.get_or_insert_with(Instant::now);
+            let is_waited_for = wait_receipts.is_some_and(|wait| since.elapsed() < wait);
+            return Ok(match is_waited_for && some(&[State::Accepted]) {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(None),
+            });
         }
-        if interrupts.recv_timeout(LOOK).is_ok() {
-            return Ok(interrupted(gathered));
+        let held = onlooker.held(opened, gathered.id)?.map(|held| held.why);
+        if let Some(why) = onlooker.why_waiting().or(held)
+            && !some(&[State::Sending])
+        {
+            return Ok(ControlFlow::Break(Some(why)));
         }
+        news.iter().for_each(|news| display.say(news));
+        Ok(ControlFlow::Continue(()))
+    };
+    let campaigns = std::slice::from_ref(&gathered.campaign);
+    match beside::follow_until((journal, campaigns), LOOK, interrupts, &display, &mut look)? {
+        Followed::Done(None) => conclude(journal, gathered),
+        Followed::Done(Some(why)) => {
+            conclude(journal, gathered)?;
+            display.must_say(&format!("what is queued stays so: {why}"));
+            Ok(exit::INCOMPLETE)
+        }
+        Followed::Gone => {
+            conclude(journal, gathered)?;
+            Ok(exit::ERROR)
+        }
+        Followed::Interrupted => Ok(interrupted(gathered)),
     }
 }
 

@@ -8,18 +8,19 @@ use crate::journal::files::lock;
 use crate::journal::files::lock::SenderLock;
 use crate::journal::model::command::{Answer, Request, Terms, ToRelease};
 use crate::journal::model::key::State;
-use crate::journal::query::Look;
-use crate::journal::store::budget;
+use crate::journal::query::{Look, Looked};
 use crate::journal::store::commands;
 use crate::journal::store::decisions::Decision;
-use crate::journal::store::release::Released;
+use crate::journal::store::release::{Released, Why};
+use crate::journal::store::restraint;
 use crate::journal::writer::Status;
-use crate::journal::{self, JournalError};
+use crate::journal::{self, Journal, JournalError};
 use crate::policy::controller::Findings;
 use crate::report::progress::Display;
 use crate::run::pipeline::{Ended, Outcome, Progress, SendSettings, Waits};
-use crate::words::format::{argument, command, journal_option};
+use crate::words::format::{argument, command, count, journal_option};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,9 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 /// How often it is looked how a campaign stands.
 const LOOK_AT_CAMPAIGN: Duration = Duration::from_millis(250);
+/// Looking takes this part of the time at most, however much there is to be looked at; but it is looked at least as often as that.
+const LOOKING_PART: u32 = 10;
+const LOOK_AT_LEAST: Duration = Duration::from_secs(10);
 /// A service that has ended is back within this time, where somebody starts it anew.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
@@ -38,6 +42,8 @@ const BACK_WITHIN: Duration = Duration::from_secs(30);
 pub(super) enum Asked {
     /// The service answered.
     Answered(Answer),
+    /// A signal came, and the service had taken the command already: this is what it answered.
+    AnsweredAll(Answer),
     /// No service took it in time: it is withdrawn, and nothing comes of it.
     NotTaken,
     /// A signal came first: it is withdrawn.
@@ -74,10 +80,13 @@ fn ask_as(
     interrupt: &Receiver<()>,
 ) -> Result<Asked, CliError> {
     let connection = journal::open_existing(journal)?;
+    if let (Request::Status, Some(at_most)) = (request, at_most) {
+        commands::wait_at_most(&connection, at_most).map_err(|error| error.at(journal))?;
+    }
     let options = serde_json::to_string(request).map_err(|error| CliError::Words(error.to_string()))?;
     commands::write(&connection, key, request.what(), &who(), &options).map_err(|error| error.at(journal))?;
     crate::platform::failpoint::reach("commanded").map_err(|error| CliError::Io(error.into()))?;
-    let (started, mut told) = (Instant::now(), false);
+    let (started, mut told, mut interrupted) = (Instant::now(), false, false);
     loop {
         match commands::state(&connection, key).map_err(|error| error.at(journal))? {
             Some(commands::State::Answered(answer)) => {
@@ -87,18 +96,18 @@ fn ask_as(
                     // It has changed nothing, and a monitor asks each minute.
                     let _ = commands::remove(&connection, key);
                 }
-                return Ok(Asked::Answered(answer));
+                return Ok(if interrupted { Asked::AnsweredAll(answer) } else { Asked::Answered(answer) });
             }
             Some(commands::State::Withdrawn) | None => return Ok(Asked::NotTaken),
-            Some(commands::State::Waiting | commands::State::Taken) => {}
+            Some(commands::State::Waiting) => {}
         }
-        let (mut gives_up, mut outcome) = (false, Asked::NotTaken);
         match interrupt.recv_timeout(LOOK) {
-            Ok(()) => (gives_up, outcome) = (true, Asked::Interrupted),
+            Ok(()) => interrupted = true,
             // Nobody listens for signals.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
             Err(RecvTimeoutError::Timeout) => {}
         }
+        let mut gives_up = interrupted;
         if started.elapsed() >= at_most.unwrap_or(TAKEN_WITHIN) {
             let is_there = lock::service(journal).is_some();
             gives_up = gives_up || at_most.is_some() || !is_there;
@@ -108,7 +117,10 @@ fn ask_as(
         }
         // One that it has taken a moment ago is answered.
         if gives_up && commands::withdraw(&connection, key).map_err(|error| error.at(journal))? {
-            return Ok(outcome);
+            if matches!(request, Request::Status) {
+                let _ = commands::remove(&connection, key);
+            }
+            return Ok(if interrupted { Asked::Interrupted } else { Asked::NotTaken });
         }
     }
 }
@@ -119,10 +131,11 @@ pub(super) fn shown(held: &HeldBy) -> String {
 }
 
 /// Options of a run that are the campaign's own, and travel with it to the service, or are this command's alone.
-const TRAVEL: [&str; 11] = [
+const TRAVEL: [&str; 12] = [
     "limit",
     "stop-when",
     "override-stop",
+    "ignore-hours",
     "wait-receipts",
     "prices",
     "max-cost",
@@ -170,6 +183,7 @@ pub(super) fn request(settings: &SendSettings, decisions: &[Decision]) -> Result
         limit: settings.limit,
         stop_when: settings.restraint.stop_when.iter().map(ToString::to_string).collect(),
         override_stop: settings.restraint.override_stop,
+        ignore_hours: settings.ignore_hours,
     };
     Ok(Request::Release { campaigns, terms })
 }
@@ -230,9 +244,10 @@ pub(super) fn release(
         _ => format!("smppost resume --all{}", journal_option(journal)),
     };
     match ask(journal, request, at_most, interrupt)? {
-        Asked::Answered(Answer { refused: Some(why), .. }) => {
+        Asked::Answered(Answer { refused: Some(why), .. }) | Asked::AnsweredAll(Answer { refused: Some(why), .. }) => {
             Err(CliError::Words(format!("the service refuses: {why}")))
         }
+        Asked::AnsweredAll(_) => Ok(leave_at_work(&settings.campaigns, journal, &display)),
         Asked::Answered(_) if detach => {
             display.say(&format!("{}: the running service sends it", names.join(", ")));
             Ok(exit::OK)
@@ -255,128 +270,293 @@ pub(super) fn release(
     }
 }
 
-/// Shows how the service sends campaigns, until they are sent and receipted as far as that is waited for.
-pub(super) fn follow(settings: &SendSettings, interrupt: &Receiver<()>, display: &Display) -> Result<u8, CliError> {
-    let path = &settings.journal;
-    let connection = journal::open_read_only(path)?;
-    let ids = settings.campaigns.iter().map(|name| journal::campaign_id(&connection, name));
-    let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
-    let started = Instant::now();
-    let first = Look::at(&connection, &settings.campaigns, settings.limit)?;
-    let mut released = Released::load(&connection)?;
-    let (mut last, mut news) = (first.counts, started);
-    let (mut sent_since, mut gone_since, mut said) = (None, None, None::<String>);
-    let mut spent = None;
-    let ended = loop {
-        released.read_on(&connection)?;
-        let look = Look::at(&connection, &settings.campaigns, settings.limit)?;
-        if look.counts != last {
-            (last, news) = (look.counts, Instant::now());
-        }
+/// The service goes on, whoever looks on or not.
+pub(super) fn leave_at_work(campaigns: &[String], journal: &Path, display: &Display) -> u8 {
+    display.clear();
+    let pause = campaigns.iter().map(|name| command("smppost pause", name, &journal_option(journal)));
+    display.must_say(&format!(
+        "the service goes on sending; to pause it: `{}`",
+        pause.take(3).collect::<Vec<_>>().join("`, `")
+    ));
+    exit::INTERRUPTED
+}
+
+/// What is seen of the service and of campaigns that it is to send.
+pub(super) struct Onlooker<'a> {
+    journal: &'a Path,
+    /// Each with its number.
+    campaigns: Vec<(i64, &'a String)>,
+    released: Released,
+    gone_since: Option<Instant>,
+    back_within: Duration,
+    said: Option<String>,
+}
+
+/// A campaign that the service has stopped.
+pub(super) struct Held {
+    /// Which, and why, in words.
+    pub(super) why: String,
+    /// By a rule: it goes on when that is overridden.
+    pub(super) by_rule: bool,
+}
+
+impl<'a> Onlooker<'a> {
+    fn new(opened: &Journal, journal: &'a Path, campaigns: &'a [String]) -> Result<Self, CliError> {
+        let ids = campaigns.iter().map(|name| Ok((journal::campaign_id(opened, name)?, name)));
+        Ok(Self {
+            journal,
+            campaigns: ids.collect::<Result<_, JournalError>>()?,
+            released: Released::load(opened)?,
+            gone_since: None,
+            back_within: BACK_WITHIN,
+            said: None,
+        })
+    }
+
+    /// Takes in what was decided since, and whether the service is there. Returns what is news.
+    fn look(&mut self, opened: &Journal) -> Result<Vec<String>, CliError> {
+        self.released.read_on(opened)?;
         let mut notices = Vec::new();
-        let waits = why_waiting(&released, settings, &ids);
-        if waits != said {
+        let waits = self.why_waiting();
+        if waits != self.said {
             let sending = || "the service sends again".to_owned();
             notices.push(waits.clone().unwrap_or_else(sending));
-            said = waits;
+            self.said = waits;
         }
-        match lock::service_is_alive(path) {
-            true if gone_since.take().is_some() => notices.push("the service is back".into()),
+        match lock::service_is_alive(self.journal) {
+            true if self.gone_since.take().is_some() => notices.push("the service is back".into()),
             true => {}
-            false if gone_since.is_none() => {
-                gone_since = Some(Instant::now());
+            false if self.gone_since.is_none() => {
+                self.gone_since = Some(Instant::now());
                 notices.push("the service has ended: waiting for it to be started anew".into());
             }
             false => {}
+        }
+        Ok(notices)
+    }
+
+    /// Why none of the campaigns is sent at the moment, in words, where somebody paused them; `None`: one is.
+    pub(super) fn why_waiting(&self) -> Option<String> {
+        let paused = |why: &Why| match why.reason.is_empty() {
+            true => format!("paused by {}", why.who),
+            false => format!("paused by {}: {}", why.who, why.reason),
+        };
+        if let Some(why) = &self.released.paused {
+            return Some(format!("all sending is {}", paused(why)));
+        }
+        let mut words = None;
+        for (id, name) in &self.campaigns {
+            let why = self.released.of(*id)?.paused.as_ref()?;
+            words = Some(format!("campaign {}: {}", argument(name), paused(why)));
+        }
+        words
+    }
+
+    /// Whether the service has stopped a campaign, and why.
+    pub(super) fn held(&self, opened: &Journal, campaign: i64) -> Result<Option<Held>, JournalError> {
+        let Some((id, name)) = self.campaigns.iter().find(|(id, _)| *id == campaign) else { return Ok(None) };
+        let Some(why) = self.released.of(*id).and_then(|standing| standing.held.as_ref()) else { return Ok(None) };
+        let by_rule = restraint::is_stopped(opened, *id)?;
+        Ok(Some(Held { why: format!("campaign {}: {}", argument(name), why.reason), by_rule }))
+    }
+}
+
+/// How looking on has ended.
+pub(super) enum Followed<T> {
+    /// With this.
+    Done(T),
+    /// The service has ended, and did not come back. That was said.
+    Gone,
+    /// By a signal.
+    Interrupted,
+}
+
+/// Looks at campaigns that the service is to send, about as often as is said, until `look` has seen enough. It is given what is
+/// news.
+pub(super) fn follow_until<T>(
+    (journal, campaigns): (&Path, &[String]),
+    often: Duration,
+    interrupt: &Receiver<()>,
+    display: &Display,
+    look: &mut dyn FnMut(&Journal, &Onlooker<'_>, Vec<String>) -> Result<ControlFlow<T>, CliError>,
+) -> Result<Followed<T>, CliError> {
+    let opened = journal::open_read_only(journal)?;
+    let onlooker = Onlooker::new(&opened, journal, campaigns)?;
+    onlooker.follow(&opened, often, interrupt, display, look)
+}
+
+impl Onlooker<'_> {
+    fn follow<T>(
+        mut self,
+        opened: &Journal,
+        often: Duration,
+        interrupt: &Receiver<()>,
+        display: &Display,
+        look: &mut dyn FnMut(&Journal, &Onlooker<'_>, Vec<String>) -> Result<ControlFlow<T>, CliError>,
+    ) -> Result<Followed<T>, CliError> {
+        loop {
+            let began = Instant::now();
+            let news = self.look(opened)?;
+            if let ControlFlow::Break(done) = look(opened, &self, news)? {
+                display.clear();
+                return Ok(Followed::Done(done));
+            }
+            if self.gone_since.is_some_and(|since| since.elapsed() >= self.back_within) {
+                display.clear();
+                display.must_say(&format!(
+                    "the service has ended, and nobody has started it anew for {} s: what is released goes on when `smppost run` \
+                     runs",
+                    self.back_within.as_secs()
+                ));
+                return Ok(Followed::Gone);
+            }
+            let pause = often.max(began.elapsed() * (LOOKING_PART - 1)).min(LOOK_AT_LEAST);
+            if interrupt.recv_timeout(pause).is_ok() {
+                return Ok(Followed::Interrupted);
+            }
+        }
+    }
+}
+
+/// How campaigns that were followed have ended.
+struct Conclusion {
+    ended: Ended,
+    counts: [i64; State::COUNT],
+    /// What else keeps messages queued, in words.
+    kept: Option<String>,
+    exhausted: Option<String>,
+}
+
+/// Shows how the service sends campaigns, until they are sent and receipted as far as that is waited for.
+fn follow(settings: &SendSettings, interrupt: &Receiver<()>, display: &Display) -> Result<u8, CliError> {
+    let path = &settings.journal;
+    let campaigns = &settings.campaigns;
+    let (started, opened) = (Instant::now(), journal::open_read_only(path)?);
+    let mut looked = Looked::of(&opened, campaigns, settings.limit)?;
+    drop(opened);
+    let mut first: Option<Look> = None;
+    let (mut last, mut news) = ([0; State::COUNT], started);
+    let mut sent_since: Option<Instant> = None;
+    let mut look = |opened: &Journal,
+                    onlooker: &Onlooker<'_>,
+                    notices: Vec<String>|
+     -> Result<ControlFlow<Conclusion>, CliError> {
+        let (looks, mut held) = (looked.look(opened)?, Vec::new());
+        let mut look = Look::default();
+        // What is on its way of a campaign that is held is waited for, as by a run of one's own; the rest of it is not.
+        let mut left = 0;
+        for (campaign, one) in &looks {
+            look.add(one);
+            if one.left == 0 {
+                continue;
+            }
+            match onlooker.held(opened, *campaign)? {
+                Some(why) => {
+                    left += one.counts[State::Sending as usize];
+                    held.push(why);
+                }
+                None => left += one.left,
+            }
+        }
+        let first = first.get_or_insert(look);
+        if look.counts != last {
+            (last, news) = (look.counts, Instant::now());
         }
         let status = Status {
             counts: look.counts,
             awaiting_receipts: look.awaiting,
             doubts_awaiting_receipts: look.doubts,
-            all_sent: look.left == 0,
+            all_sent: left == 0,
             accepted: u64::try_from(look.sent() - first.sent()).unwrap_or(0),
             ..Status::default()
         };
         let unsent = look.counts[State::Queued as usize] + look.counts[State::Sending as usize];
-        let progress = Progress {
+        display.sending(&Progress {
             status,
             bound: 1,
             rate: settings.rate,
             notices,
             waits: Waits::default(),
             limit: settings.limit,
-            held_back: (unsent - look.left).max(0),
+            held_back: (unsent - left).max(0),
             hours: settings.hours.clone(),
-        };
-        display.sending(&progress);
-        let held = ids.iter().zip(&settings.campaigns).find_map(|(id, name)| {
-            let why = released.of(*id)?.held.as_ref()?;
-            Some((format!("campaign {}: {}", argument(name), why.reason), budget::is_spent(&why.reason)))
         });
-        if look.left == 0 {
-            let since = *sent_since.get_or_insert_with(Instant::now);
-            let is_waited_for = look.awaiting + look.doubts > 0 && settings.account.bind.can_receive();
-            if !is_waited_for || news.max(since).elapsed() >= settings.wait_receipts {
-                break Ended::Done;
-            }
-        } else if let Some((why, true)) = held {
-            // What is on its way is waited for, as by a run of one's own.
-            if look.counts[State::Sending as usize] == 0 {
-                spent = Some(why);
-                break Ended::Done;
-            }
-        } else if let Some((why, false)) = held {
-            break Ended::Stopped(why);
-        } else {
+        if left > 0 {
             sent_since = None;
+            return Ok(ControlFlow::Continue(()));
         }
-        if gone_since.is_some_and(|since| since.elapsed() >= BACK_WITHIN) {
-            display.clear();
-            display.must_say(&format!(
-                "the service has ended, and nobody has started it anew for {} s: what is released goes on when `smppost run` runs",
-                BACK_WITHIN.as_secs()
-            ));
-            return Ok(exit::ERROR);
+        let since = *sent_since.get_or_insert_with(Instant::now);
+        let is_waited_for = held.is_empty() && look.awaiting + look.doubts > 0 && settings.account.bind.can_receive();
+        if is_waited_for && news.max(since).elapsed() < settings.wait_receipts {
+            return Ok(ControlFlow::Continue(()));
         }
-        if interrupt.recv_timeout(LOOK_AT_CAMPAIGN).is_ok() {
-            display.clear();
-            let pause = settings.campaigns.iter().map(|name| command("smppost pause", name, &journal_option(path)));
-            display.must_say(&format!(
-                "the service goes on sending; to pause it: `{}`",
-                pause.take(3).collect::<Vec<_>>().join("`, `")
-            ));
-            return Ok(exit::INTERRUPTED);
-        }
+        let by_rule = held.iter().any(|held| held.by_rule);
+        let why = held.iter().map(|held| held.why.as_str()).collect::<Vec<_>>().join("; ");
+        let (ended, kept) = match (held.is_empty(), by_rule) {
+            (true, _) => (Ended::Done, None),
+            (false, true) => (Ended::Stopped(why), None),
+            (false, false) => (Ended::Done, Some(why)),
+        };
+        let exhausted = (look.exhausted > 0).then(|| {
+            let messages = count(look.exhausted, "message");
+            format!(
+                "{messages} tried as often as the journal can record stay unsent (import them again under another name)"
+            )
+        });
+        Ok(ControlFlow::Break(Conclusion { ended, counts: look.counts, kept, exhausted }))
     };
-    display.clear();
-    let status = Status {
-        counts: last,
-        accepted: 0,
-        all_sent: matches!(ended, Ended::Done),
-        over_budget: spent,
-        ..Status::default()
+    let followed = follow_until((path, campaigns), LOOK_AT_CAMPAIGN, interrupt, display, &mut look)?;
+    let Conclusion { ended, counts, kept, exhausted } = match followed {
+        Followed::Done(conclusion) => conclusion,
+        Followed::Gone => return Ok(exit::ERROR),
+        Followed::Interrupted => return Ok(leave_at_work(campaigns, path, display)),
     };
+    let status =
+        Status { counts, all_sent: matches!(ended, Ended::Done), over_budget: kept, exhausted, ..Status::default() };
     let outcome = Outcome {
         ended,
         status,
         recovered: Default::default(),
-        campaigns: settings.campaigns.clone(),
+        campaigns: campaigns.clone(),
         sending: started.elapsed(),
         found: Findings::default(),
     };
     conclude(settings, &outcome, display)
 }
 
-/// Why none of the campaigns is sent at the moment, in words; `None`: one is.
-fn why_waiting(released: &Released, settings: &SendSettings, ids: &[i64]) -> Option<String> {
-    let because = |reason: &str| if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    if let Some(why) = &released.paused {
-        return Some(format!("all sending is paused by {}{}", why.who, because(&why.reason)));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::model::campaign::CampaignOptions;
+    use crate::journal::store::intake::Intake;
+    use crossbeam_channel::{bounded, never};
+
+    #[test]
+    fn who_looks_on_ends_where_the_service_is_gone_and_looks_seldom_where_that_takes_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        Intake::begin(&path, "alerts", "", &CampaignOptions::default()).unwrap().finish("").unwrap();
+        let campaigns = ["alerts".to_owned()];
+        let opened = journal::open_read_only(&path).unwrap();
+        let onlooker = Onlooker::new(&opened, &path, &campaigns).unwrap();
+        let onlooker = Onlooker { back_within: Duration::from_millis(300), ..onlooker };
+        let (mut looks, mut heard) = (0, Vec::new());
+        let mut look = |_: &Journal, _: &Onlooker<'_>, news: Vec<String>| -> Result<ControlFlow<()>, CliError> {
+            heard.extend(news);
+            looks += 1;
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(ControlFlow::Continue(()))
+        };
+        let display = Display::new();
+        let followed = onlooker.follow(&opened, Duration::from_millis(1), &never(), &display, &mut look).unwrap();
+        assert!(matches!(followed, Followed::Gone));
+        assert_eq!(heard, ["the service has ended: waiting for it to be started anew"]);
+        assert!(looks <= 3, "{looks} looks of 20 ms in 300 ms");
+        let onlooker = Onlooker::new(&opened, &path, &campaigns).unwrap();
+        let (signal, interrupt) = bounded(1);
+        signal.send(()).unwrap();
+        let mut look = |_: &Journal, _: &Onlooker<'_>, _: Vec<String>| Ok(ControlFlow::<()>::Continue(()));
+        let followed = onlooker.follow(&opened, Duration::from_millis(1), &interrupt, &display, &mut look).unwrap();
+        assert!(matches!(followed, Followed::Interrupted));
     }
-    let mut words = None;
-    for (id, name) in ids.iter().zip(&settings.campaigns) {
-        let why = released.of(*id)?.paused.as_ref()?;
-        words = Some(format!("campaign {}: paused by {}{}", argument(name), why.who, because(&why.reason)));
-    }
-    words
 }

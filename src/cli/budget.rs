@@ -88,6 +88,11 @@ impl Wish {
         self.prices.as_ref()
     }
 
+    /// Whether anything is said of it.
+    pub fn is_any(&self) -> bool {
+        self.limit.is_some() || self.prices.is_some()
+    }
+
     /// Whether a limit is set.
     pub fn is_limit(&self) -> bool {
         self.limit.is_some()

@@ -26,7 +26,7 @@ pub fn pause(args: &PauseArgs, journal: &Path) -> Result<u8, CliError> {
     let connection = journal::open_existing(journal)?;
     let mut paused = Vec::new();
     for name in &args.campaigns {
-        paused.push((Some(journal::campaign_id(&connection, name)?), format!("campaign {}", argument(name))));
+        paused.push((Some((journal::campaign_id(&connection, name)?, name)), format!("campaign {}", argument(name))));
     }
     if paused.is_empty() {
         paused.push((None, "all sending".into()));
@@ -38,19 +38,19 @@ pub fn pause(args: &PauseArgs, journal: &Path) -> Result<u8, CliError> {
     let (display, released, who) = (Display::new(), Released::load(&connection)?, who());
     for (campaign, what) in paused {
         let before = match campaign {
-            Some(campaign) => released.of(campaign).and_then(|standing| standing.paused.as_ref()),
+            Some((campaign, _)) => released.of(campaign).and_then(|standing| standing.paused.as_ref()),
             None => released.paused.as_ref(),
         };
         if let Some(before) = before {
             display.say(&format!("{what}: paused already, by {}", before.who));
             continue;
         }
-        release::append(&connection, &Fact::new(campaign, Kind::Paused, &args.reason, &who))
+        release::append(&connection, &Fact::new(campaign.map(|(id, _)| id), Kind::Paused, &args.reason, &who))
             .map_err(|error| error.at(journal))?;
         let option = journal_option(journal);
-        let resume = match args.campaigns.is_empty() {
-            true => format!("smppost resume{option}"),
-            false => command("smppost resume", &args.campaigns[0], &option),
+        let resume = match campaign {
+            None => format!("smppost resume{option}"),
+            Some((_, name)) => command("smppost resume", name, &option),
         };
         let serves = match lock::service(journal) {
             Some(_) => "the running service withdraws what it has not written yet",

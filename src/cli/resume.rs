@@ -95,7 +95,7 @@ pub fn resume(args: &ResumeArgs, journal: &Path, typed: &[String]) -> Result<u8,
         Found::Lock(lock) => lock,
         Found::Service(held) => {
             beside::refuse_idle(typed, &OWN.map(str::to_owned), &held)?;
-            return args.hand_over(journal, &held).map_err(|error| error.at(journal));
+            return args.hand_over(typed, journal, &held).map_err(|error| error.at(journal));
         }
     };
     match args.begin(journal, None) {
@@ -176,7 +176,20 @@ impl ResumeArgs {
             let (unsent, waiting) = journal::query::unfinished(&opened)?;
             settings.campaigns = unsent.into_iter().chain(waiting).collect();
         }
-        let released = Released::load(&opened)?;
+        let mut released = Released::load(&opened)?;
+        if let (None, true, Some(why)) = (service, self.campaigns.is_empty(), &released.paused) {
+            if self.all {
+                return Err(CliError::Usage(format!(
+                    "all sending is paused by {}{}: `smppost resume{}` lifts that; nothing was sent",
+                    why.who,
+                    if why.reason.is_empty() { String::new() } else { format!(" ({})", why.reason) },
+                    journal_option(journal)
+                )));
+            }
+            release::append(&opened, &Fact::new(None, Kind::Resumed, "", &beside::who()))?;
+            Display::new().say("the pause of all sending is over");
+            released.paused = None;
+        }
         if service.is_none() && self.campaigns.is_empty() {
             // What somebody paused goes on when it is named.
             let is_paused = |name: &String| -> Result<bool, JournalError> {
@@ -230,8 +243,16 @@ impl ResumeArgs {
     }
 
     /// Has the running service send them; a bare `resume` lifts the pause of all sending, and releases nothing.
-    fn hand_over(&self, journal: &Path, service: &HeldBy) -> Result<u8, CliError> {
+    fn hand_over(&self, typed: &[String], journal: &Path, service: &HeldBy) -> Result<u8, CliError> {
         if self.campaigns.is_empty() && !self.all {
+            if !typed.is_empty() {
+                let typed: Vec<String> = typed.iter().map(|name| format!("--{name}")).collect();
+                return Err(CliError::Usage(format!(
+                    "{}: of which campaign? Beside the running service `resume` without a name lifts the pause of all sending, and \
+                     nothing else: name the campaign, or --all",
+                    typed.join(", ")
+                )));
+            }
             let opened = journal::open_existing(journal)?;
             let words = match Released::load(&opened)?.paused {
                 Some(_) => {

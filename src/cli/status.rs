@@ -39,6 +39,8 @@ enum Found {
     Service(Box<Standing>),
     /// It holds the journal and does not answer; which it is, in words.
     Silent(String),
+    /// Another process keeps the journal from being written, so that nobody can ask or answer; which it is, in words.
+    Blocked(String),
     /// Another sender; which it is, in words.
     Sender(String),
     Nobody,
@@ -51,10 +53,18 @@ impl Found {
         if !held.is_service {
             return Ok(Self::Sender(by));
         }
-        Ok(match ask(journal, &Request::Status, Some(ANSWERED_WITHIN), &never())? {
+        let asked = match ask(journal, &Request::Status, Some(ANSWERED_WITHIN), &never()) {
+            // Neither can the service answer then.
+            Err(CliError::Journal(error)) if error.is_busy() => {
+                let holder = lock::writer(journal).unwrap_or_else(|| "it cannot be told which".into());
+                return Ok(Self::Blocked(holder));
+            }
+            asked => asked?,
+        };
+        Ok(match asked {
             Asked::Answered(Answer { status: Some(standing), .. }) => Self::Service(Box::new(standing)),
             Asked::Answered(Answer { refused: Some(why), .. }) => return Err(CliError::Words(why)),
-            Asked::Answered(_) | Asked::NotTaken | Asked::Interrupted => Self::Silent(by),
+            Asked::Answered(_) | Asked::AnsweredAll(_) | Asked::NotTaken | Asked::Interrupted => Self::Silent(by),
         })
     }
 
@@ -66,6 +76,7 @@ impl Found {
             Self::Silent(by) => {
                 Some(format!("the service ({by}) has not answered within {} s", ANSWERED_WITHIN.as_secs()))
             }
+            Self::Blocked(holder) => Some(format!("another process keeps the journal from being written: {holder}")),
             Self::Service(standing) if standing.bound == 0 => {
                 let why = standing.unbound.first().cloned().unwrap_or_else(|| "connecting".into());
                 Some(format!("not connected: {why}"))
@@ -133,6 +144,9 @@ fn write(standing: &Standing, out: &mut dyn Write) -> std::io::Result<()> {
         many(standing.receipts),
         many(standing.inbound)
     )?;
+    if let Some(why) = &standing.last_refusal {
+        writeln!(out, "refused last: {}", escape_terminal(why))?;
+    }
     if standing.campaigns.is_empty() {
         return writeln!(out, "campaigns: nothing to send");
     }
@@ -161,7 +175,7 @@ fn json_of(found: &Found, trouble: Option<&str>) -> Value {
             }
             value
         }
-        Found::Silent(_) | Found::Sender(_) | Found::Nobody => Value::Null,
+        Found::Silent(_) | Found::Blocked(_) | Found::Sender(_) | Found::Nobody => Value::Null,
     };
     json!({ "service": service, "trouble": trouble })
 }

@@ -134,6 +134,7 @@ impl<'a> Session<'a> {
             },
             smpp_version: shared.account.version.name(),
             sends_reference: takes_references && shared.references.load(Ordering::Relaxed),
+            takes_tlvs: takes_references || !kind.can_submit(),
         };
         let gone = |()| SessionEnd::JournalGone;
         shared.journal.send(ToJournal::Open { facts, session: to_session, reply }).map_err(|_| gone(()))?;

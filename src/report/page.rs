@@ -135,6 +135,19 @@ fn heading(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings) 
     if let Some(at) = summary.cancelled_at {
         wrapped(out, width, "  cancelled ", 12, &clock.moment(at))?;
     }
+    let is_left = [State::Queued, State::Sending].iter().any(|state| summary.counts.of(*state) > 0);
+    for stopped in report.stopped.iter().filter(|_| is_left) {
+        let (label, what) = match stopped.event {
+            "held" => ("  held      ", "since"),
+            "paused" => ("  paused    ", "since"),
+            _ => ("  paused    ", "all sending, since"),
+        };
+        let mut words = format!("{what} {}, by {}", clock.moment(stopped.at), escape_terminal(&stopped.who));
+        if !stopped.reason.is_empty() {
+            words += &format!(": {}", escape_terminal(&stopped.reason));
+        }
+        wrapped(out, width, label, 12, &words)?;
+    }
     Ok(())
 }
 

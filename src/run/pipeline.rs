@@ -91,7 +91,7 @@ pub fn send(
     });
     let to_send = to_send.map(|book| book.name.clone()).collect();
     let needs_tlvs = match settings.serves {
-        true => choice::unfinished_needs_tlvs(path),
+        true => choice::nothing_needs_tlvs(),
         false => needs_tlvs(&own.journal, settings.account.tlvs, path, to_send)?,
     };
     let found_before = journal::note(&own.journal, FOUND_RATE).map_err(at)?.and_then(|found| FoundRate::read(&found));
@@ -310,8 +310,8 @@ struct Run {
     found: Findings,
     /// What it and the journal thread tell each other, where it serves.
     service: Option<ServiceBoard>,
-    /// What systemd was told last.
-    told_systemd: String,
+    /// What systemd was told last, and when.
+    told_systemd: (String, Option<Instant>),
 }
 
 impl Run {
@@ -387,7 +387,7 @@ impl Run {
             verdict: Verdict::Open,
             found: Findings::default(),
             service: None,
-            told_systemd: String::new(),
+            told_systemd: (String::new(), None),
         })
     }
 

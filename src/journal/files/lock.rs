@@ -296,7 +296,7 @@ fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
 /// Who keeps all others from writing to the journal, and what to do about it; `None`: nobody that can be found.
 ///
 /// The write lock of a WAL is octet 120 of its index (<https://sqlite.org/walformat.html>, 2.3.1).
-pub(in crate::journal) fn writer(journal: &Path) -> Option<String> {
+pub fn writer(journal: &Path) -> Option<String> {
     let index = fs::metadata(beside(journal, "-shm")).ok()?.ino();
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let process = holder(&locks, index, 120)?;

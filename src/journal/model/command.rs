@@ -15,6 +15,9 @@ pub struct Terms {
     /// It goes on although a rule had stopped it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub override_stop: bool,
+    /// The hours that were kept with it do not count.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_hours: bool,
 }
 
 /// A campaign that is to be sent.
@@ -49,6 +52,9 @@ pub enum Request {
         id: i64,
         /// Its name, for words.
         name: String,
+        /// How it is sent from now on; `None`: as before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        terms: Option<Terms>,
     },
     /// How the service stands.
     Status,

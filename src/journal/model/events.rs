@@ -38,6 +38,8 @@ pub struct Item {
     pub completes: bool,
     /// Its PDU holds a user_message_reference that the operator gave.
     pub has_reference: bool,
+    /// Its PDU holds optional parameters.
+    pub has_tlvs: bool,
     /// From this moment on, in milliseconds since 1970, a time in its PDU has passed, and it is not sent any more.
     pub passes_at: i64,
 }
@@ -276,6 +278,8 @@ pub struct SessionFacts {
     pub smpp_version: &'static str,
     /// Its requests carry a user_message_reference.
     pub sends_reference: bool,
+    /// What is sent on it may carry optional parameters.
+    pub takes_tlvs: bool,
 }
 
 /// What a session gets when it is entered in the journal.

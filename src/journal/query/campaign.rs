@@ -441,6 +441,7 @@ impl<'a, 'p> Scan<'a, 'p> {
             },
             added_fields: crate::journal::store::added_fields::of_campaign(self.connection, summary.id)?,
             runs: crate::journal::store::runs::of(self.connection, summary.id)?,
+            stopped: crate::journal::store::release::stopped(self.connection, summary.id)?,
             summary,
         })
     }

@@ -3,6 +3,7 @@
 use super::{CampaignSummary, Stamp};
 use crate::journal::model::state::ReceiptsFor;
 use crate::journal::store::added_fields::Added;
+use crate::journal::store::release::Stopped;
 use crate::journal::store::runs::RunRow;
 use crate::wire::CommandStatus;
 use serde::Serialize;
@@ -48,6 +49,8 @@ pub struct CampaignReport {
     pub added_fields: Vec<Added>,
     /// How it was sent: its runs, the newest first.
     pub runs: Vec<RunRow>,
+    /// Why it is not sent now, where somebody paused it or the service holds it.
+    pub stopped: Vec<Stopped>,
 }
 
 /// Answers with one command_status: a row of `status_breakdown`, explained.

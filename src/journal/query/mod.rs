@@ -36,7 +36,7 @@ pub use logs::{
     AttemptRow, InboundRow, OperationCount, OperationRow, ReceiptRow, SkippedRow, Strays, attempts, header, inbound,
     operation_counts, operations, receipts, skipped_rows, strays, unmatched,
 };
-pub use look::{Look, states_of};
+pub use look::{Look, Looked, states_of};
 pub use messages::{MessageRow, messages, messages_to};
 pub use page::{CampaignPage, Shares, campaign_page};
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::journal::error::JournalError;
 use crate::journal::handle::Sql;
 use crate::journal::model::campaign::CampaignOptions;
+use crate::journal::model::key::{Attempt, Verdict};
 use crate::message::address::digits_of_key;
 use crate::message::fields::SubmitFields;
 use crate::message::prices::{Amount, PriceList};
@@ -57,12 +58,22 @@ impl Purse {
         }
     }
 
+    /// Whether it counts by these prices.
+    pub fn has_prices(&self, prices: &PriceList) -> bool {
+        self.prices == *prices
+    }
+
+    /// So much may be spent from now on.
+    pub fn allow(&mut self, max_cost: Amount) {
+        (self.max_cost, self.is_over) = (max_cost, false);
+    }
+
     /// A try of this part never left: its next one is paid for already.
     pub fn keep(&mut self, part: i64) {
         self.kept.insert(part);
     }
 
-    /// What is left, in words that [`is_spent`] knows again.
+    /// What is left, in words.
     pub fn words(&self) -> String {
         let currency = &self.prices.currency;
         format!(
@@ -73,11 +84,6 @@ impl Purse {
             left(self.max_cost, self.spent)
         )
     }
-}
-
-/// Whether a campaign is held for that reason: it has spent all that it may cost.
-pub fn is_spent(reason: &str) -> bool {
-    reason.starts_with("--max-cost ")
 }
 
 /// What is left of a limit: nothing, where the rest of a message that was begun went beyond it.
@@ -118,47 +124,159 @@ pub fn purse(connection: &Connection, campaign: i64) -> Result<Option<Purse>, Jo
     Ok(Some(Purse { max_cost, spent, is_over: false, prices, kept: HashSet::new() }))
 }
 
-/// What the attempts of a campaign cost that were claimed and are not known never to have left.
-pub fn spent(journal: &dyn Sql, campaign: i64, prices: &PriceList) -> Result<Amount, JournalError> {
-    let connection = journal.connection();
+/// Claims, or verdicts, that one transaction looks at for what a campaign has cost.
+const LOOKED_AT_MAX: usize = 1_000;
+
+/// What a campaign has cost, added up in slices. Nothing of it may be claimed meanwhile; what was claimed before may still prove
+/// never to have left.
+#[derive(Debug)]
+pub struct Reckoning {
+    max_cost: Amount,
+    prices: PriceList,
+    options: CampaignOptions,
+    /// The campaign's messages.
+    first: i64,
+    end: i64,
+    spent: Amount,
+    /// The last claim that is added.
+    serial: i64,
+    /// The last verdict that is taken off, by its attempt and its number; `None`: there are more claims.
+    verdict: Option<(i64, i64)>,
+    /// Attempts that have proved so meanwhile.
+    unwritten: HashSet<i64>,
+}
+
+impl Reckoning {
+    /// Nothing is added up so far.
+    pub fn begin(
+        connection: &Connection,
+        campaign: i64,
+        max_cost: Amount,
+        prices: PriceList,
+    ) -> Result<Self, JournalError> {
+        let (options, first, end) = of_campaign(connection, campaign)?;
+        let (spent, serial, verdict, unwritten) = (Amount(0), 0, None, HashSet::new());
+        Ok(Self { max_cost, prices, options, first, end, spent, serial, verdict, unwritten })
+    }
+
+    /// An attempt never left.
+    pub fn note_unwritten(&mut self, attempt: Attempt) {
+        self.unwritten.insert(attempt.0);
+    }
+
+    /// Looks at some more. Says whether that was all.
+    pub fn go_on(&mut self, connection: &Connection) -> Result<bool, JournalError> {
+        match self.verdict {
+            None => self.add_claims(connection).map(|()| false),
+            Some(after) => self.take_off_unwritten(connection, after),
+        }
+    }
+
+    fn add_claims(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        let mut claims = connection.prepare_cached(
+            "SELECT first_serial, first_part, parts, first_message FROM claim
+              WHERE first_serial > ?1 ORDER BY first_serial LIMIT ?2",
+        )?;
+        let mut rows = claims.query((self.serial, LOOKED_AT_MAX as i64))?;
+        let mut looked_at = 0;
+        while let Some(claim) = rows.next()? {
+            looked_at += 1;
+            self.serial = claim.get(0)?;
+            let (first_part, parts, first_message) = (claim.get(1)?, claim.get(2)?, claim.get(3)?);
+            if (self.first..self.end).contains(&first_part) {
+                let cost = cost_of_claim(connection, &self.options, &self.prices, (first_part, parts, first_message))?;
+                self.spent = self.spent.plus(cost);
+            }
+        }
+        if looked_at < LOOKED_AT_MAX {
+            self.verdict = Some((Attempt::range(self.first, self.end).0, 0));
+        }
+        Ok(())
+    }
+
+    fn take_off_unwritten(&mut self, connection: &Connection, after: (i64, i64)) -> Result<bool, JournalError> {
+        let mut verdicts = connection.prepare_cached(
+            "SELECT attempt, id, kind FROM verdict WHERE (attempt, id) > (?1, ?2) AND attempt < ?3
+              ORDER BY attempt, id LIMIT ?4",
+        )?;
+        let mut rows =
+            verdicts.query((after.0, after.1, Attempt::range(self.first, self.end).1, LOOKED_AT_MAX as i64))?;
+        let mut looked_at = 0;
+        while let Some(row) = rows.next()? {
+            looked_at += 1;
+            let (attempt, id, kind): (i64, i64, u8) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            self.verdict = Some((attempt, id));
+            if kind == Verdict::NotWritten as u8 && !self.unwritten.contains(&attempt) {
+                self.take_off(connection, attempt)?;
+            }
+        }
+        if looked_at == LOOKED_AT_MAX {
+            return Ok(false);
+        }
+        for attempt in std::mem::take(&mut self.unwritten) {
+            self.take_off(connection, attempt)?;
+        }
+        Ok(true)
+    }
+
+    fn take_off(&mut self, connection: &Connection, attempt: i64) -> Result<(), JournalError> {
+        let mut message = connection.prepare_cached(
+            "SELECT destination, text, encoding, fields FROM message WHERE id <= ?1 ORDER BY id DESC LIMIT 1",
+        )?;
+        let mut rows = message.query([Attempt(attempt).part()])?;
+        if let Some(row) = rows.next()? {
+            let sms = sms_of_row(&self.options, row, 1)?;
+            let digits = row.get_ref(0)?.as_str().unwrap_or_default();
+            self.spent = self.spent.less(self.prices.of(digits).amount.times(sms));
+        }
+        Ok(())
+    }
+
+    /// All of it is added up.
+    pub fn purse(self) -> Purse {
+        let Self { max_cost, spent, prices, .. } = self;
+        Purse { max_cost, spent, is_over: false, prices, kept: HashSet::new() }
+    }
+}
+
+/// The options of a campaign, and its messages.
+fn of_campaign(connection: &Connection, campaign: i64) -> Result<(CampaignOptions, i64, i64), JournalError> {
     let (options, first, end): (String, i64, i64) =
         connection.query_row("SELECT options, first_id, end_id FROM campaign WHERE id = ?1", [campaign], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
-    let options = CampaignOptions::stored(&options, || format!("campaign number {campaign}"))?;
-    let mut total = Amount(0);
-    // Parts of a claim lie in a row, and so do their messages.
-    let mut claims = connection.prepare(
-        "SELECT first_part, parts, first_message FROM claim
-          WHERE first_part >= ?1 AND first_part < ?2 ORDER BY first_serial",
-    )?;
-    let mut messages = connection.prepare(
+    Ok((CampaignOptions::stored(&options, || format!("campaign number {campaign}"))?, first, end))
+}
+
+/// What the parts of one claim cost: the first of them, how many, and the message of the first.
+fn cost_of_claim(
+    connection: &Connection,
+    options: &CampaignOptions,
+    prices: &PriceList,
+    (first_part, parts, first_message): (i64, i64, i64),
+) -> Result<Amount, JournalError> {
+    let mut messages = connection.prepare_cached(
         "SELECT id, destination, parts, text, encoding, fields FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id",
     )?;
-    let mut rows = claims.query([first, end])?;
-    while let Some(claim) = rows.next()? {
-        let (first_part, parts, first_message): (i64, i64, i64) = (claim.get(0)?, claim.get(1)?, claim.get(2)?);
-        let claim_end = first_part + parts;
-        let mut rows = messages.query([first_message, claim_end])?;
-        while let Some(row) = rows.next()? {
-            let (id, of_message): (i64, i64) = (row.get(0)?, row.get(2)?);
-            let claimed = (id + of_message).min(claim_end) - id.max(first_part);
-            let sms = sms_of_row(&options, row, 3)?;
-            let digits = row.get_ref(1)?.as_str().unwrap_or_default();
-            total = total.plus(prices.of(digits).amount.times(claimed.max(0) as u64 * sms));
-        }
-    }
-    let mut unwritten = connection.prepare(
-        "SELECT m.destination, m.text, m.encoding, m.fields FROM verdict v JOIN message m
-             ON m.id = (SELECT max(n.id) FROM message n WHERE n.id <= v.attempt >> 12)
-          WHERE v.attempt >= (?1 << 12) AND v.attempt < (?2 << 12) AND v.kind = 2",
-    )?;
-    let mut rows = unwritten.query([first, end])?;
+    let claim_end = first_part + parts;
+    let mut total = Amount(0);
+    let mut rows = messages.query([first_message, claim_end])?;
     while let Some(row) = rows.next()? {
-        let sms = sms_of_row(&options, row, 1)?;
-        total = total.less(prices.of(row.get_ref(0)?.as_str().unwrap_or_default()).amount.times(sms));
+        let (id, of_message): (i64, i64) = (row.get(0)?, row.get(2)?);
+        let claimed = (id + of_message).min(claim_end) - id.max(first_part);
+        let sms = sms_of_row(options, row, 3)?;
+        let digits = row.get_ref(1)?.as_str().unwrap_or_default();
+        total = total.plus(prices.of(digits).amount.times(claimed.max(0) as u64 * sms));
     }
     Ok(total)
+}
+
+/// What the attempts of a campaign cost that were claimed and are not known never to have left.
+pub fn spent(journal: &dyn Sql, campaign: i64, prices: &PriceList) -> Result<Amount, JournalError> {
+    let connection = journal.connection();
+    let mut reckoning = Reckoning::begin(connection, campaign, Amount(0), prices.clone())?;
+    while !reckoning.go_on(connection)? {}
+    Ok(reckoning.spent)
 }
 
 /// SMS that each part of a message makes, of which text, encoding and fields stand in a row from this column on.

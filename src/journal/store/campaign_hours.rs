@@ -121,15 +121,18 @@ pub fn last(connection: &Connection) -> Result<i64, JournalError> {
     Ok(connection.query_row("SELECT coalesce(max(id), 0) FROM campaign_hours", [], |row| row.get(0))?)
 }
 
-/// What was changed after this fact, as far as one look goes: number of the fact, campaign, and its hours since.
-pub fn changed_since(connection: &Connection, last: i64) -> Result<Vec<(i64, i64, CampaignHours)>, JournalError> {
+/// A change: number of the fact, campaign, and its hours since, where they are understood.
+pub type Changed = (i64, i64, Result<CampaignHours, JournalError>);
+
+/// What was changed after this fact, as far as one look goes.
+pub fn changed_since(connection: &Connection, last: i64) -> Result<Vec<Changed>, JournalError> {
     let mut statement = connection
         .prepare_cached("SELECT id, campaign_id, hours FROM campaign_hours WHERE id > ?1 ORDER BY id LIMIT ?2")?;
     let mut rows = statement.query([last, READ_AT_ONCE_MAX])?;
     let mut changed = Vec::new();
     while let Some(row) = rows.next()? {
         let campaign = row.get(1)?;
-        changed.push((row.get(0)?, campaign, stored(row.get_ref(2)?.as_str().unwrap_or_default(), campaign)?));
+        changed.push((row.get(0)?, campaign, stored(row.get_ref(2)?.as_str().unwrap_or_default(), campaign)));
     }
     Ok(changed)
 }

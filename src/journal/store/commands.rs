@@ -4,12 +4,15 @@ use crate::journal::error::JournalError;
 use crate::journal::handle::Sql;
 use crate::platform::clock::now_ms;
 use rusqlite::{Connection, OptionalExtension};
+use std::time::Duration;
 
 /// Rows that a service looks at in one transaction.
 pub const TAKEN_PER_COMMIT_MAX: i64 = 64;
 /// Answered rows are kept so long, for whoever asks what was commanded, and so that a key means the same command all the time.
 const KEPT_MS: i64 = 30 * 24 * 3_600_000;
-/// Rows that one transaction looks at for that, the oldest.
+/// What only asked something is kept for a minute, where whoever asked has not removed it.
+const QUESTION_KEPT_MS: i64 = 60_000;
+/// Rows that one transaction removes for that.
 const REMOVED_PER_COMMIT_MAX: i64 = 100;
 
 /// A command that waits for the service.
@@ -30,8 +33,6 @@ pub struct Waiting {
 pub enum State {
     /// No service has taken it.
     Waiting,
-    /// The service is at it.
-    Taken,
     /// It was withdrawn by whoever wrote it.
     Withdrawn,
     /// This came of it, as JSON.
@@ -48,11 +49,16 @@ pub fn write(journal: &dyn Sql, key: &str, what: &str, who: &str, options: &str)
     Ok(())
 }
 
+/// Whoever keeps the journal from being written is waited for at most so long from now on.
+pub fn wait_at_most(journal: &dyn Sql, time: Duration) -> Result<(), JournalError> {
+    Ok(journal.connection().busy_timeout(time)?)
+}
+
 /// Withdraws a command that no service has taken; false: one has.
 pub fn withdraw(journal: &dyn Sql, key: &str) -> Result<bool, JournalError> {
     let connection = journal.connection();
     let withdrawn = connection.execute(
-        "UPDATE command SET withdrawn_at = ?2 WHERE key = ?1 AND taken_at IS NULL AND withdrawn_at IS NULL",
+        "UPDATE command SET withdrawn_at = ?2 WHERE key = ?1 AND answered_at IS NULL AND withdrawn_at IS NULL",
         (key, now_ms()),
     )?;
     Ok(withdrawn > 0)
@@ -61,15 +67,14 @@ pub fn withdraw(journal: &dyn Sql, key: &str) -> Result<bool, JournalError> {
 /// How a command stands; `None`: there is none of that key.
 pub fn state(journal: &dyn Sql, key: &str) -> Result<Option<State>, JournalError> {
     let connection = journal.connection();
-    let mut statement = connection
-        .prepare_cached("SELECT taken_at IS NOT NULL, withdrawn_at IS NOT NULL, answer FROM command WHERE key = ?1")?;
+    let mut statement =
+        connection.prepare_cached("SELECT withdrawn_at IS NOT NULL, answer FROM command WHERE key = ?1")?;
     Ok(statement
         .query_row([key], |row| {
-            Ok(match (row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?) {
-                (_, _, Some(answer)) => State::Answered(answer),
-                (true, _, None) => State::Taken,
-                (false, true, None) => State::Withdrawn,
-                (false, false, None) => State::Waiting,
+            Ok(match (row.get(0)?, row.get::<_, Option<String>>(1)?) {
+                (_, Some(answer)) => State::Answered(answer),
+                (true, None) => State::Withdrawn,
+                (false, None) => State::Waiting,
             })
         })
         .optional()?)
@@ -79,7 +84,7 @@ pub fn state(journal: &dyn Sql, key: &str) -> Result<Option<State>, JournalError
 pub fn waiting(connection: &Connection) -> Result<Vec<Waiting>, JournalError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, what, who, options FROM command
-          WHERE answered_at IS NULL AND withdrawn_at IS NULL AND taken_at IS NULL ORDER BY id LIMIT ?1",
+          WHERE answered_at IS NULL AND withdrawn_at IS NULL ORDER BY id LIMIT ?1",
     )?;
     let waiting = statement.query_map([TAKEN_PER_COMMIT_MAX], |row| {
         Ok(Waiting { id: row.get(0)?, what: row.get(1)?, who: row.get(2)?, options: row.get(3)? })
@@ -89,30 +94,36 @@ pub fn waiting(connection: &Connection) -> Result<Vec<Waiting>, JournalError> {
 
 /// Answers a command, in the transaction of what came of it.
 pub fn answer(connection: &Connection, id: i64, answer: &str) -> Result<(), JournalError> {
+    connection.prepare_cached("UPDATE command SET answered_at = ?2, answer = ?3 WHERE id = ?1")?.execute((
+        id,
+        now_ms(),
+        answer,
+    ))?;
+    Ok(())
+}
+
+/// Removes what was answered or withdrawn long ago, as much as one transaction does. What the clock says to have ended later than
+/// now ended when the clock was wrong: nobody knows when, and it is no better than what is old.
+pub fn remove_old(connection: &Connection) -> Result<(), JournalError> {
+    let now = now_ms();
     connection
         .prepare_cached(
-            "UPDATE command SET taken_at = coalesce(taken_at, ?2), answered_at = ?2, answer = ?3 WHERE id = ?1",
+            "DELETE FROM command WHERE id IN (
+                 SELECT * FROM (SELECT id FROM command WHERE coalesce(answered_at, withdrawn_at) < ?1 LIMIT ?4)
+                 UNION ALL
+                 SELECT * FROM (SELECT id FROM command WHERE coalesce(answered_at, withdrawn_at) > ?2 LIMIT ?4)
+                 UNION ALL
+                 SELECT * FROM (SELECT id FROM command
+                                 WHERE coalesce(answered_at, withdrawn_at) < ?3 AND what = 'status' LIMIT ?4))",
         )?
-        .execute((id, now_ms(), answer))?;
+        .execute((now - KEPT_MS, now + KEPT_MS, now - QUESTION_KEPT_MS, REMOVED_PER_COMMIT_MAX))?;
     Ok(())
 }
 
-/// Removes what was answered or withdrawn long ago, as much as one transaction does.
-pub fn remove_old(connection: &Connection) -> Result<(), JournalError> {
-    connection.execute(
-        "DELETE FROM command WHERE id IN (
-             SELECT id FROM (SELECT id, coalesce(answered_at, withdrawn_at) AS ended FROM command ORDER BY id LIMIT ?2)
-              WHERE ended < ?1)",
-        (now_ms() - KEPT_MS, REMOVED_PER_COMMIT_MAX),
-    )?;
-    Ok(())
-}
-
-/// Removes a command that only asked something, once its answer is read.
+/// Removes a command that only asked something, once its answer is read or nobody waits for it any more.
 pub fn remove(journal: &dyn Sql, key: &str) -> Result<(), JournalError> {
     let connection = journal.connection();
-    connection
-        .execute("DELETE FROM command WHERE key = ?1 AND (answered_at IS NOT NULL OR taken_at IS NULL)", [key])?;
+    connection.execute("DELETE FROM command WHERE key = ?1", [key])?;
     Ok(())
 }
 
@@ -132,11 +143,13 @@ mod tests {
         assert_eq!(waiting.len(), 3, "the same key is the same command");
         assert!(withdraw(&connection, "b").unwrap() && !withdraw(&connection, "b").unwrap());
         answer(&connection, waiting[0].id, "{}").unwrap();
-        let take = "UPDATE command SET taken_at = 1 WHERE key = 'c'";
-        connection.execute_batch(take).unwrap();
+        answer(&connection, waiting[2].id, "{}").unwrap();
         assert!(!withdraw(&connection, "a").unwrap() && !withdraw(&connection, "c").unwrap());
         assert_eq!(state("a"), Some(State::Answered("{}".into())));
-        assert_eq!((state("b"), state("c"), state("d")), (Some(State::Withdrawn), Some(State::Taken), None));
+        assert_eq!(
+            (state("b"), state("c"), state("d")),
+            (Some(State::Withdrawn), Some(State::Answered("{}".into())), None)
+        );
         assert!(super::waiting(&connection).unwrap().is_empty());
         // What was answered is not done again.
         write(&connection, "a", "pause", "somebody", "{}").unwrap();
@@ -146,5 +159,34 @@ mod tests {
         connection.execute_batch("UPDATE command SET answered_at = 1 WHERE key = 'a'").unwrap();
         remove_old(&connection).unwrap();
         assert_eq!(state("a"), None);
+    }
+
+    #[test]
+    fn what_is_old_goes_whatever_stands_before_it_and_whenever_the_clock_was_wrong() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(crate::journal::open::SCHEMA).unwrap();
+        let left = || -> Vec<String> {
+            let mut statement = connection.prepare("SELECT key FROM command ORDER BY id").unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        // As many as one transaction looks at, which are not old.
+        for n in 0..2 * REMOVED_PER_COMMIT_MAX {
+            write(&connection, &format!("young {n}"), "release", "", "{}").unwrap();
+        }
+        connection.execute("UPDATE command SET answered_at = ?1", [now_ms()]).unwrap();
+        let young = left();
+        for (key, what, ended) in [
+            ("old", "release", now_ms() - KEPT_MS - 1),
+            // The clock was ahead by a year.
+            ("ahead", "release", now_ms() + 365 * 24 * 3_600_000),
+            ("question", "status", now_ms() - QUESTION_KEPT_MS - 1),
+        ] {
+            write(&connection, key, what, "", "{}").unwrap();
+            let column = if key == "question" { "withdrawn_at" } else { "answered_at" };
+            connection.execute(&format!("UPDATE command SET {column} = ?2 WHERE key = ?1"), (key, ended)).unwrap();
+        }
+        write(&connection, "waits", "release", "", "{}").unwrap();
+        remove_old(&connection).unwrap();
+        assert_eq!(left(), [&young[..], &["waits".to_owned()]].concat());
     }
 }

@@ -36,10 +36,42 @@ pub struct CampaignCounts {
     pub in_doubt: InDoubtPolicy,
     /// Which receipts say what became of its messages.
     pub awaited: Awaited,
+    /// Messages are added to it one by one (`send --to`).
+    pub gathers: bool,
     /// Messages by state, as of the transaction that runs.
     pub counts: [i64; State::COUNT],
     written: [i64; State::COUNT],
+    /// As they are in the sums.
+    summed: [i64; State::COUNT],
     sent_at: Option<(i64, i64)>,
+    /// It is among those that changed.
+    is_changed: bool,
+}
+
+/// Messages of several campaigns.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Sums {
+    /// By state.
+    pub counts: [i64; State::COUNT],
+    /// Those whose receipts are waited for.
+    pub awaiting_receipts: i64,
+    /// Those in doubt that a receipt may settle.
+    pub doubts_awaiting_receipts: i64,
+}
+
+impl Sums {
+    /// Takes in how a campaign has changed since it was added up last.
+    fn add(&mut self, book: &mut CampaignCounts) {
+        for ((sum, count), before) in self.counts.iter_mut().zip(book.counts).zip(book.summed) {
+            *sum += count - before;
+        }
+        if book.awaits_receipts {
+            let change = |state: State| book.counts[state as usize] - book.summed[state as usize];
+            self.awaiting_receipts += change(State::Accepted);
+            self.doubts_awaiting_receipts += change(State::InDoubt);
+        }
+        book.summed = book.counts;
+    }
 }
 
 impl CampaignCounts {
@@ -56,6 +88,11 @@ pub struct Counts {
     /// In the order of their messages' numbers.
     pub campaigns: Vec<CampaignCounts>,
     touched: HashMap<i64, Touched>,
+    /// Those that changed in the transaction that runs: with a thousand campaigns, one of them costs no more than alone.
+    changed: Vec<u32>,
+    /// Those that changed since they were added up.
+    to_sum: Vec<u32>,
+    sums: Sums,
 }
 
 #[derive(Debug)]
@@ -73,7 +110,7 @@ impl Counts {
         let mut statement = connection.prepare(
             "SELECT c.id, c.name, c.first_id, c.end_id, c.cancelled_at IS NOT NULL, c.options, n.queued, n.sending,
                     n.accepted, n.delivered, n.partly_delivered, n.failed, n.rejected, n.in_doubt, n.cancelled,
-                    n.suppressed, c.source
+                    n.suppressed, c.source, c.room > 0
                FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id
               WHERE c.imported_at IS NOT NULL ORDER BY c.first_id, c.id",
         )?;
@@ -98,13 +135,16 @@ impl Counts {
                     numbers_once: !options.allow_duplicates,
                     in_doubt: options.in_doubt,
                     awaited: options.awaited(),
+                    gathers: row.get(7 + State::COUNT)?,
                     counts,
                     written: counts,
+                    summed: [0; State::COUNT],
                     sent_at: None,
+                    is_changed: false,
                 })
             })?
             .collect::<Result<_, JournalError>>()?;
-        Ok(Self { campaigns, touched: HashMap::new() })
+        Ok(Self { campaigns, ..Self::default() })
     }
 
     /// The index of the campaign that owns `part`.
@@ -143,7 +183,34 @@ impl Counts {
             book.counts[n] += stored - book.written[n];
             book.written[n] = stored;
         }
+        self.note_changed(index);
         Ok(())
+    }
+
+    fn note_changed(&mut self, index: u32) {
+        if let Some(book) = self.campaigns.get_mut(index as usize).filter(|book| !book.is_changed) {
+            book.is_changed = true;
+            self.changed.push(index);
+        }
+    }
+
+    /// The messages of these campaigns. `anew`: others than the last time.
+    pub fn sums(&mut self, of: &[u32], is_among: impl Fn(u32) -> bool, anew: bool) -> Sums {
+        if anew {
+            self.sums = Sums::default();
+            self.to_sum.clear();
+            for &index in of {
+                let Some(book) = self.campaigns.get_mut(index as usize) else { continue };
+                book.summed = [0; State::COUNT];
+                self.sums.add(book);
+            }
+        }
+        for index in self.to_sum.drain(..).filter(|index| is_among(*index)) {
+            if let Some(book) = self.campaigns.get_mut(index as usize) {
+                self.sums.add(book);
+            }
+        }
+        self.sums
     }
 
     /// The campaign at `index`.
@@ -156,6 +223,9 @@ impl Counts {
         if let Some(book) = self.campaigns.get_mut(campaign as usize) {
             book.counts[from as usize] -= count;
             book.counts[to as usize] += count;
+            if !book.is_changed {
+                self.note_changed(campaign);
+            }
         }
     }
 
@@ -163,6 +233,9 @@ impl Counts {
     pub fn note_sent(&mut self, campaign: u32, at: i64) {
         if let Some(book) = self.campaigns.get_mut(campaign as usize) {
             book.sent_at = Some(book.sent_at.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+            if !book.is_changed {
+                self.note_changed(campaign);
+            }
         }
     }
 
@@ -254,7 +327,11 @@ impl Counts {
                 self.shift(touched.campaign, touched.before, state, 1);
             }
         }
-        for book in &mut self.campaigns {
+        let mut changed = std::mem::take(&mut self.changed);
+        for &index in &changed {
+            let Some(book) = self.campaigns.get_mut(index as usize) else { continue };
+            book.is_changed = false;
+            self.to_sum.push(index);
             if book.counts == book.written && book.sent_at.is_none() {
                 continue;
             }
@@ -292,6 +369,55 @@ impl Counts {
             book.written = book.counts;
             book.sent_at = None;
         }
+        // For the next transaction.
+        changed.clear();
+        self.changed = changed;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::store::intake::Intake;
+
+    #[test]
+    fn what_changed_is_written_and_added_up_and_nothing_else_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        for n in 0..50 {
+            Intake::begin(&path, &format!("c{n}"), "", &CampaignOptions::default()).unwrap().finish("").unwrap();
+        }
+        let connection = crate::journal::open::open_existing(&path).unwrap();
+        let mut counts = Counts::load(&connection).unwrap();
+        let sent: Vec<u32> = (0..40).collect();
+        let is_among = |index: u32| index < 40;
+        assert_eq!(counts.sums(&sent, is_among, true), Sums::default());
+        let stored = |index: u32| -> (i64, i64) {
+            let sql = "SELECT queued, accepted FROM campaign_count ORDER BY campaign_id LIMIT 1 OFFSET ?1";
+            connection.query_row(sql, [index], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        };
+        connection.execute_batch("UPDATE campaign_count SET queued = 9").unwrap();
+        for index in 0..50 {
+            counts.reload(&connection, index).unwrap();
+        }
+        for (campaign, count) in [(3, 2), (39, 1), (45, 4), (3, 1)] {
+            counts.shift(campaign, State::Queued, State::Accepted, count);
+        }
+        assert_eq!(counts.changed.len(), 50, "each once");
+        counts.settle(&connection).unwrap();
+        assert_eq!((stored(3), stored(39), stored(45), stored(4)), ((6, 3), (8, 1), (5, 4), (9, 0)));
+        let sums = counts.sums(&sent, is_among, false);
+        assert_eq!((sums.counts[0], sums.counts[2], sums.awaiting_receipts), (40 * 9 - 4, 4, 4));
+        counts.shift(3, State::Accepted, State::Delivered, 3);
+        assert_eq!(counts.changed, [3]);
+        counts.settle(&connection).unwrap();
+        assert!(counts.changed.is_empty());
+        let after = counts.sums(&sent, is_among, false);
+        assert_eq!((after.counts[2], after.counts[3], after.awaiting_receipts), (1, 3, 1));
+        // As if they were added up at once.
+        assert_eq!(counts.sums(&sent, is_among, true), after);
+        let fewer = counts.sums(&sent[..3], |index| index < 3, true);
+        assert_eq!(fewer.counts[0], 27);
     }
 }

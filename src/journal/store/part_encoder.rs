@@ -225,6 +225,7 @@ impl PartEncoder {
                 refused: again.map_or(0, |again| again.refused),
                 completes: again.is_some_and(|again| again.completes),
                 has_reference,
+                has_tlvs: !tlvs.is_empty(),
                 passes_at,
             });
         }

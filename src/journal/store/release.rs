@@ -5,6 +5,9 @@ use crate::journal::error::JournalError;
 use crate::journal::handle::Sql;
 use crate::journal::model::command::Terms;
 use crate::platform::clock::now_ms;
+use crate::words::stamp::Stamp;
+use rusqlite::Connection;
+use serde::Serialize;
 use std::collections::HashMap;
 
 /// Rows that one look takes in at most: the next one goes on.
@@ -89,6 +92,35 @@ pub struct Why {
     pub who: String,
 }
 
+/// That a campaign is not sent, as reports tell it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Stopped {
+    /// `paused`, `all paused` (all sending), or `held` (by the service itself).
+    pub event: &'static str,
+    /// Since when.
+    pub at: Stamp,
+    /// Who decided it.
+    pub who: String,
+    /// Why, in words; empty: that was not said.
+    pub reason: String,
+}
+
+/// Why a campaign is not sent now, as far as that was decided.
+pub fn stopped(connection: &Connection, campaign: i64) -> Result<Vec<Stopped>, JournalError> {
+    let released = Released::load(connection)?;
+    let standing = released.of(campaign);
+    let whys = [
+        ("all paused", released.paused.as_ref()),
+        ("paused", standing.and_then(|standing| standing.paused.as_ref())),
+        ("held", standing.and_then(|standing| standing.held.as_ref())),
+    ];
+    let told = |(event, why): (&'static str, Option<&Why>)| {
+        let Why { at, reason, who } = why?.clone();
+        Some(Stopped { event, at: Stamp(at), who, reason })
+    };
+    Ok(whys.into_iter().filter_map(told).collect())
+}
+
 /// How a campaign stands with the service.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Standing {
@@ -153,13 +185,15 @@ impl Released {
             let standing = self.campaigns.entry(campaign).or_default();
             match kind {
                 Kind::Released => {
-                    *standing = Standing {
-                        released: Some(self.last),
-                        paused: None,
-                        held: None,
-                        end: row.get(6)?,
-                        terms: serde_json::from_str(&terms)
-                            .map_err(|error| JournalError::Inconsistent(format!("release {}: {error}", self.last)))?,
+                    *standing = match serde_json::from_str(&terms) {
+                        Ok(terms) => {
+                            Standing { released: Some(self.last), paused: None, held: None, end: row.get(6)?, terms }
+                        }
+                        // No reason for the others to wait.
+                        Err(error) => {
+                            let reason = format!("the terms of its release cannot be read ({error}): release it anew");
+                            Standing { held: Some(Why { reason, ..why }), ..Standing::default() }
+                        }
                     }
                 }
                 Kind::Paused => standing.paused = Some(why),
@@ -179,6 +213,17 @@ impl Released {
     /// How a campaign stands; `None`: nothing was ever decided about it.
     pub fn of(&self, campaign: i64) -> Option<&Standing> {
         self.campaigns.get(&campaign)
+    }
+
+    /// All of which something was decided: in order of release, then those that are not released, by when they were held or paused.
+    pub fn in_order(&self) -> Vec<(i64, &Standing)> {
+        let since = |standing: &Standing| {
+            let stopped = standing.held.iter().chain(&standing.paused).map(|why| why.at).max();
+            (standing.released.is_none(), standing.released.or(stopped))
+        };
+        let mut order: Vec<_> = self.campaigns.iter().map(|(&campaign, standing)| (campaign, standing)).collect();
+        order.sort_unstable_by_key(|(campaign, standing)| (since(standing), *campaign));
+        order
     }
 
     /// The numbers of the campaigns that are released and not paused, in order of release; none where all sending is paused.
@@ -201,7 +246,6 @@ impl Released {
 mod tests {
     use super::*;
     use Kind::{Held, Paused, Released as Freed, Resumed};
-    use rusqlite::Connection;
 
     fn journal() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
@@ -240,6 +284,28 @@ mod tests {
     }
 
     #[test]
+    fn why_a_campaign_is_not_sent_is_told_while_that_is_so() {
+        let connection = journal();
+        let events = || -> Vec<(&'static str, String)> {
+            stopped(&connection, 1).unwrap().into_iter().map(|told| (told.event, told.reason)).collect()
+        };
+        let decide = |campaign: Option<i64>, kind: Kind, reason: &str| {
+            append(&connection, &Fact::new(campaign, kind, reason, "who")).unwrap();
+        };
+        decide(Some(1), Freed, "");
+        assert!(events().is_empty());
+        decide(Some(1), Paused, "lunch");
+        decide(Some(2), Paused, "another");
+        assert_eq!(events(), [("paused", "lunch".to_owned())]);
+        decide(None, Paused, "complaints");
+        decide(Some(1), Held, "too dear");
+        assert_eq!(events().into_iter().map(|(event, _)| event).collect::<Vec<_>>(), ["all paused", "paused", "held"]);
+        decide(None, Resumed, "");
+        decide(Some(1), Freed, "");
+        assert!(events().is_empty());
+    }
+
+    #[test]
     fn many_decisions_are_read_in_slices() {
         let connection = journal();
         connection.execute_batch("BEGIN").unwrap();
@@ -266,6 +332,12 @@ mod tests {
         // Terms of a newer program.
         connection.execute("UPDATE release SET terms = '{\"limit\":1,\"colour\":\"red\"}'", []).unwrap();
         assert_eq!(Released::load(&connection).unwrap().of(1).unwrap().terms.limit, Some(1));
+        // One that cannot be read is held, and the service starts.
+        append(&connection, &Fact::new(Some(2), Freed, "", "")).unwrap();
+        connection.execute("UPDATE release SET terms = '{\"limit\":\"all\"}' WHERE campaign_id = 1", []).unwrap();
+        let released = Released::load(&connection).unwrap();
+        assert_eq!(released.to_send(), [2]);
+        assert!(released.of(1).unwrap().held.as_ref().unwrap().reason.contains("release it anew"));
         for wrong in [Fact::new(None, Freed, "", ""), Fact::new(None, Held, "", "")] {
             assert!(append(&connection, &wrong).is_err(), "{wrong:?}");
         }

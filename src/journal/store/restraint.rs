@@ -2,6 +2,7 @@
 //! the transaction of what they rest on.
 
 use crate::journal::error::JournalError;
+use crate::journal::handle::Sql;
 use crate::journal::model::key::Attempt;
 use crate::journal::store::counts::Counts;
 use crate::platform::clock::now_ms;
@@ -89,6 +90,11 @@ pub fn begin(
     }
     connection.execute_batch("COMMIT")?;
     Ok(canaries)
+}
+
+/// Whether a rule has stopped the campaign, and nobody has had it go on since.
+pub fn is_stopped(journal: &dyn Sql, campaign: i64) -> Result<bool, JournalError> {
+    Ok(stop_of(journal.connection(), campaign, "")?.is_some())
 }
 
 /// Why the campaign was stopped, if the last word about it is that.

@@ -13,6 +13,7 @@ use crate::journal::store::decisions::{Decision, request};
 use crate::journal::store::intake::{Intake, Kept, NewMessage};
 use crate::journal::store::number_index::key_of;
 use crate::journal::store::shares::{self, Change};
+use crate::journal::writer::service::{ServiceBoard, ServiceSettings};
 use crate::journal::writer::{Board, Campaigns, JournalThread, Takeover, WriterSettings, takeover};
 use crate::platform::clock::now_ms;
 use crate::wire::MessageState;
@@ -39,6 +40,12 @@ pub struct Bench {
     pub receipt_horizon: Duration,
     /// How many campaigns there are: all of them are sent.
     pub campaigns: u32,
+    /// Its sessions carry optional parameters.
+    pub takes_tlvs: bool,
+    /// It serves: what is released is sent, instead of all campaigns.
+    pub serves: bool,
+    /// What a service has to say.
+    pub service: ServiceBoard,
     sessions: Vec<(i64, Receiver<ToSession>)>,
 }
 
@@ -121,6 +128,9 @@ impl Bench {
             rules: Arc::new(RetryRules { delays_ms: vec![0; DELAYS_MS.len()], ..RetryRules::default() }),
             receipt_horizon: crate::journal::writer::RECEIPT_HORIZON,
             campaigns: 1,
+            takes_tlvs: true,
+            serves: false,
+            service: ServiceBoard::default(),
             sessions: Vec::new(),
         };
         bench.restart();
@@ -141,7 +151,7 @@ impl Bench {
         let takeover =
             Takeover { path: &self.path, account: None, rules: &self.rules, campaigns: Campaigns::Unfinished };
         let mut own = takeover::open(&takeover).unwrap().own;
-        own.active = (0..self.campaigns).collect();
+        own.active = if self.serves { Vec::new() } else { (0..self.campaigns).collect() };
         let settings = WriterSettings {
             limit: None,
             ids_in_memory: self.ids_in_memory,
@@ -154,7 +164,7 @@ impl Bench {
             stop_when: Vec::new(),
             canaries: Vec::new(),
             gather: Duration::ZERO,
-            service: None,
+            service: self.serves.then(|| ServiceSettings { run: 1, board: Arc::clone(&self.service) }),
             receipt_horizon: self.receipt_horizon,
         };
         self.thread = Some(JournalThread::new(own, settings, Board::default()).unwrap());
@@ -177,6 +187,7 @@ impl Bench {
             bind: "trx",
             smpp_version: "3.4",
             sends_reference: true,
+            takes_tlvs: self.takes_tlvs,
         };
         self.tell(ToJournal::Open { facts, session, reply });
         let id = number.recv().unwrap().id;

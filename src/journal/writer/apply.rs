@@ -101,7 +101,7 @@ impl JournalThread {
         self.matcher.doubts.note_clock(now);
         set_note(&self.connection, RUN, Some(&format!("{:016x}", self.sessions.run)))?;
         let number = SessionNumber { id, serial_before: self.claimer.next_serial - 1, run: self.sessions.run };
-        self.sessions.open(number, session, reply.clone());
+        self.sessions.open(number, facts.takes_tlvs, session, reply.clone());
         Ok(())
     }
 

@@ -4,10 +4,12 @@
 
 use super::JournalThread;
 use crate::journal::error::JournalError;
+use crate::journal::model::key::State;
 use crate::journal::store::campaign_hours::{self, CampaignHours};
+use crate::journal::store::counts::CampaignCounts;
 use crate::policy::hours::Verdict;
 use crate::words::format::{argument, duration};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -43,6 +45,8 @@ pub(super) struct Calendar {
     pub(super) is_behind: bool,
     /// They do not count in this run.
     pub(super) is_ignored: bool,
+    /// Those whose hours do not count.
+    ignored: HashSet<u32>,
 }
 
 impl Calendar {
@@ -72,27 +76,68 @@ impl Calendar {
         changed
     }
 
+    /// Whether no hours are kept in mind.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.campaigns.is_empty()
+    }
+
     /// Whether some may stand otherwise than at the last look.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         let ms = now.as_millisecond();
         !self.is_ignored && self.campaigns.values().any(|entry| !(entry.from..entry.until).contains(&ms))
     }
 
-    /// Those that wait or are not sent any more, as lines.
-    fn words(&self, name: impl Fn(u32) -> String) -> (Option<String>, Option<String>) {
+    /// Whether the hours of a campaign count: not where it was released with `--ignore-hours`.
+    pub(super) fn ignore(&mut self, campaign: u32, is_ignored: bool) {
+        if is_ignored {
+            self.campaigns.remove(&campaign);
+            self.ignored.insert(campaign);
+        } else {
+            self.ignored.remove(&campaign);
+        }
+    }
+
+    /// A campaign is not sent any more.
+    pub(super) fn remove(&mut self, campaign: u32) {
+        self.campaigns.remove(&campaign);
+        self.ignored.remove(&campaign);
+    }
+
+    /// What a campaign waits for, in words, where that is its hours.
+    pub(super) fn why_closed(&self, campaign: u32) -> Option<String> {
+        let Entry { hours, standing, .. } = self.campaigns.get(&campaign)?;
+        match standing {
+            Standing::Closed(until) => Some(format!("its hours, until {}", hours.hours.show(*until))),
+            Standing::Open | Standing::Over | Standing::Late => None,
+        }
+    }
+
+    /// Why a campaign may not be sent any more, in words.
+    fn why_kept(&self, campaign: u32) -> Option<String> {
+        let Entry { hours, standing, .. } = self.campaigns.get(&campaign)?;
+        match standing {
+            Standing::Open | Standing::Closed(_) => None,
+            Standing::Over => Some("its last moment has come; the rest stays queued".into()),
+            Standing::Late => Some(format!(
+                "it was to begin at {}, which was missed by more than {}: it is held, and stays queued",
+                hours.hours.start_at.map_or_else(String::new, |start| hours.hours.show(start)),
+                duration(hours.late_limit.map_or(0, |limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX)))
+            )),
+        }
+    }
+
+    /// Those that wait or are not sent any more, as lines. One without a name has nothing to send.
+    fn words(&self, name: impl Fn(u32) -> Option<String>) -> (Option<String>, Option<String>) {
         let (mut waits, mut kept) = (Vec::new(), Vec::new());
         for (&campaign, Entry { hours, standing, .. }) in &self.campaigns {
-            let name = || format!("campaign {}", argument(&name(campaign)));
-            match standing {
-                Standing::Open => {}
-                Standing::Closed(until) => waits.push(format!("{} waits until {}", name(), hours.hours.show(*until))),
-                Standing::Over => kept.push(format!("{}: its last moment has come; the rest stays queued", name())),
-                Standing::Late => kept.push(format!(
-                    "{}: it was to begin at {}, which was missed by more than {}: it is held, and stays queued",
-                    name(),
-                    hours.hours.start_at.map_or_else(String::new, |start| hours.hours.show(start)),
-                    duration(hours.late_limit.map_or(0, |limit| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX)))
-                )),
+            if *standing == Standing::Open {
+                continue;
+            }
+            let Some(name) = name(campaign).map(|name| format!("campaign {}", argument(&name))) else { continue };
+            match (standing, self.why_kept(campaign)) {
+                (Standing::Closed(until), _) => waits.push(format!("{name} waits until {}", hours.hours.show(*until))),
+                (_, why) => kept.extend(why.map(|why| format!("{name}: {why}"))),
             }
         }
         let joined = |lines: Vec<String>| (!lines.is_empty()).then(|| lines.join("; "));
@@ -134,12 +179,30 @@ impl JournalThread {
     /// The same of these.
     pub(super) fn load_hours_of(&mut self, campaigns: &[u32]) -> Result<(), JournalError> {
         for &index in campaigns {
-            let Some(campaign) = self.counts.campaign(index) else { continue };
-            if let Some(hours) = campaign_hours::of(&self.connection, campaign.id)? {
-                self.calendar.set(index, hours);
+            let Some(campaign) = self.counts.campaign(index).filter(|_| !self.calendar.ignored.contains(&index)) else {
+                continue;
+            };
+            match campaign_hours::of(&self.connection, campaign.id) {
+                Ok(Some(hours)) => self.calendar.set(index, hours),
+                Ok(None) => {}
+                Err(error) => self.hold_for_its_hours(index, error)?,
             }
         }
         self.keep_hours()
+    }
+
+    /// The hours of a campaign are not understood. That is no reason for the others to wait.
+    fn hold_for_its_hours(&mut self, index: u32, error: JournalError) -> Result<(), JournalError> {
+        match error {
+            JournalError::Inconsistent(words) if self.claimer.serves => {
+                self.calendar.remove(index);
+                self.claimer.to_hold.push((index, format!("{words}; `--ignore-hours` sends it all the same")));
+                self.claimer.set_open(index);
+                self.sessions.barred.campaigns.push(index);
+                Ok(())
+            }
+            error => Err(error),
+        }
     }
 
     /// Takes in which hours campaigns have since, as far as one look goes.
@@ -154,8 +217,12 @@ impl JournalThread {
             active.iter().filter_map(|&index| Some((self.counts.campaign(index)?.id, index))).collect();
         for (fact, campaign, hours) in changed {
             self.calendar.last = fact;
-            if let Some(&index) = sent.get(&campaign) {
-                self.calendar.set(index, hours);
+            let Some(&index) = sent.get(&campaign).filter(|index| !self.calendar.ignored.contains(*index)) else {
+                continue;
+            };
+            match hours {
+                Ok(hours) => self.calendar.set(index, hours),
+                Err(error) => self.hold_for_its_hours(index, error)?,
             }
         }
         self.keep_hours()
@@ -164,16 +231,29 @@ impl JournalThread {
     /// Lets campaigns go or wait as the clock says.
     pub(super) fn keep_hours(&mut self) -> Result<(), JournalError> {
         if self.calendar.campaigns.is_empty() || self.calendar.is_ignored {
+            (self.status.waits, self.status.kept) = (None, None);
             return Ok(());
         }
         let counts = &self.counts;
         let is_begun = |index| counts.campaign(index).is_some_and(|campaign| campaign.is_begun());
-        for (campaign, standing) in self.calendar.look(Timestamp::now(), is_begun) {
+        let changed = self.calendar.look(Timestamp::now(), is_begun);
+        for (campaign, standing) in changed {
             match standing {
                 Standing::Open => self.claimer.open(&self.connection, &self.counts, campaign, true)?,
                 Standing::Closed(_) => {
                     self.claimer.open(&self.connection, &self.counts, campaign, false)?;
                     self.sessions.barred.campaigns.push(campaign);
+                }
+                Standing::Over | Standing::Late if self.claimer.serves => {
+                    // Whoever waits for it is told, and so is whoever comes later.
+                    if self.has_to_send(campaign)
+                        && let Some(why) = self.calendar.why_kept(campaign)
+                    {
+                        let why = format!("{why}; `--ignore-hours` sends it all the same");
+                        self.claimer.to_hold.push((campaign, why));
+                        self.sessions.barred.campaigns.push(campaign);
+                    }
+                    self.claimer.open(&self.connection, &self.counts, campaign, false)?;
                 }
                 Standing::Over | Standing::Late => {
                     self.claimer.close(campaign);
@@ -181,7 +261,10 @@ impl JournalThread {
                 }
             }
         }
-        let name = |index| self.counts.campaign(index).map_or_else(String::new, |campaign| campaign.name.clone());
+        let is_left = |book: &&CampaignCounts| {
+            !book.cancelled && [State::Queued, State::Sending].iter().any(|state| book.counts[*state as usize] > 0)
+        };
+        let name = |index| self.counts.campaign(index).filter(is_left).map(|campaign| campaign.name.clone());
         (self.status.waits, self.status.kept) = self.calendar.words(name);
         Ok(())
     }
@@ -240,8 +323,10 @@ mod tests {
         assert_eq!(is(&mut calendar, "2026-12-01T09:00:00Z", false), [(0, Standing::Open)]);
         assert_eq!(is(&mut calendar, "2026-12-01T11:00:00Z", false), []);
         assert_eq!(is(&mut calendar, "2026-12-01T11:00:01Z", false), [(0, Standing::Late)]);
-        let (waits, kept) = calendar.words(|_| "spring".into());
+        let (waits, kept) = calendar.words(|_| Some("spring".into()));
         assert!(waits.is_none() && kept.unwrap().contains("missed by more than 2 h"));
+        // One that has nothing to send is nobody's concern.
+        assert_eq!(calendar.words(|_| None), (None, None));
         // Without a limit it goes out late.
         let mut calendar = with(hours(), None);
         assert_eq!(is(&mut calendar, "2027-01-01T00:00:00Z", false), [(0, Standing::Open)]);

@@ -10,6 +10,17 @@ use crate::journal::store::counts::Counts;
 use crate::journal::store::shares;
 use rusqlite::Connection;
 
+/// How a campaign that a service sends goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Course {
+    /// Nothing has changed of it.
+    AsBefore,
+    /// Messages were added behind those that it had.
+    Longer(FeedRange),
+    /// It was released, or goes up to another message.
+    Anew(FeedRange),
+}
+
 impl Claimer {
     /// These campaigns are sent.
     pub(super) fn set_active(&mut self, active: Vec<u32>) {
@@ -18,30 +29,39 @@ impl Claimer {
     }
 
     /// Sends these campaigns from now on, in this order of release, each from where its claims have come to, and no others.
-    /// Returns those that were not sent so far, or only up to another message.
-    pub(super) fn send_only(&mut self, active: Vec<u32>, ranges: &[FeedRange], counts: &Counts) -> Vec<u32> {
-        let was_active = |range: &&FeedRange| {
-            self.is_active.contains(&range.campaign) && self.limit_end.get(&range.campaign) == Some(&range.limit_end)
-        };
-        let fresh: Vec<FeedRange> = ranges.iter().filter(|range| !was_active(range)).copied().collect();
+    /// Returns those that were released anew.
+    pub(super) fn send_only(&mut self, active: &[(u32, Course)], counts: &Counts) -> Vec<u32> {
         let before = std::mem::take(&mut self.active);
-        self.set_active(active);
-        self.limit_end = ranges.iter().map(|range| (range.campaign, range.limit_end)).collect();
+        self.set_active(active.iter().map(|(index, _)| *index).collect());
+        let is_active = &self.is_active;
+        self.limit_end.retain(|index, _| is_active.contains(index));
         // What of one that is paused waits to be tried again is read anew when it goes on.
         for index in before.into_iter().filter(|index| !self.is_active.contains(index)) {
             self.turns.retries.forget(index);
             self.turns.leave(index);
             self.turns.set_open(index, false);
+            self.shut.remove(&index);
+            self.without_tlvs.remove(&index);
         }
-        let mut last = None;
-        for &index in &self.active {
+        let (mut last, mut fresh) = (None, Vec::new());
+        for &(index, course) in active {
             last = Some(self.turns.line_up(index, last, queued(counts, index)));
-            let is_open = !self.closed.contains(&index) && !self.shut.contains(&index);
-            self.turns.set_open(index, is_open);
+            match course {
+                Course::AsBefore => {}
+                Course::Longer(range) => {
+                    self.limit_end.insert(index, range.limit_end);
+                    self.turns.extend(range);
+                }
+                Course::Anew(range) => {
+                    // What of it waits to be tried again may lie beyond the limit that it has now, or had before.
+                    self.turns.retries.forget(index);
+                    self.without_tlvs.remove(&index);
+                    self.put(range);
+                    fresh.push(index);
+                }
+            }
+            self.set_open(index);
         }
-        let fresh: Vec<FeedRange> = fresh.into_iter().filter(|range| !self.closed.contains(&range.campaign)).collect();
-        fresh.iter().for_each(|range| self.put(*range));
-        let fresh: Vec<u32> = fresh.iter().map(|range| range.campaign).collect();
         backlog::begin(counts, &fresh, &self.limit_end, &mut self.turns.retries);
         fresh
     }
@@ -102,7 +122,7 @@ impl Claimer {
             self.take_up(connection, counts, index)?;
             backlog::begin(counts, &[index], &self.limit_end, &mut self.turns.retries);
         }
-        self.turns.set_open(index, is_open && is_active);
+        self.set_open(index);
         Ok(())
     }
 

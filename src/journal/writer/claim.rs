@@ -10,7 +10,7 @@ use crate::journal::model::key::{Attempt, State, TRIES_MAX, Verdict};
 use crate::journal::model::outstanding::Outstanding;
 use crate::journal::model::retry_rules::RetryRules;
 use crate::journal::model::sequence::Sequence;
-use crate::journal::store::budget::{self, Purse};
+use crate::journal::store::budget::{self, Budget, Purse, Reckoning};
 use crate::journal::store::claims::{self, Claimed};
 use crate::journal::store::counts::Counts;
 use crate::journal::store::history::MessageFacts;
@@ -52,6 +52,16 @@ pub(in crate::journal) struct Claimer {
     pub(super) suppressed: Suppressions,
     /// What campaigns may cost, of those that have a limit.
     pub(super) purses: HashMap<u32, Purse>,
+    /// Those of which it is added up what they have cost: nothing of them goes meanwhile.
+    reckonings: HashMap<u32, Reckoning>,
+    /// Which campaigns send no more since it would cost more than they may, in words, and of how many that was said.
+    over_budget: (usize, Option<String>),
+    /// It is a service, which holds a campaign where a run would end.
+    pub(super) serves: bool,
+    /// Campaigns that are to be held, and why.
+    pub(super) to_hold: Vec<(u32, String)>,
+    /// Those of them that carry optional parameters, which a session cannot.
+    pub(super) without_tlvs: HashSet<u32>,
     /// Parts that the last claims passed by, since their time had passed.
     passed_by: usize,
 }
@@ -63,6 +73,8 @@ struct Grant<'t> {
     session: i64,
     now: i64,
     generation: u32,
+    /// Optional parameters cannot go.
+    lacks_tlvs: bool,
     runs: Vec<Run>,
 }
 
@@ -92,40 +104,112 @@ impl Claimer {
             cancelled: HashSet::new(),
             suppressed: Suppressions::load(connection)?,
             purses: HashMap::new(),
+            reckonings: HashMap::new(),
+            over_budget: (0, None),
+            serves: false,
+            to_hold: Vec::new(),
+            without_tlvs: HashSet::new(),
             passed_by: 0,
         })
     }
 
     /// Reads what the campaigns that are sent may cost, and what they have cost.
     pub(super) fn load_purses(&mut self, connection: &Connection, counts: &Counts) -> Result<(), JournalError> {
-        let active = self.active.clone();
-        self.load_purses_of(connection, counts, &active)
-    }
-
-    /// The same for these of them; what is not sent any more needs no purse.
-    pub(super) fn load_purses_of(
-        &mut self,
-        connection: &Connection,
-        counts: &Counts,
-        campaigns: &[u32],
-    ) -> Result<(), JournalError> {
-        self.purses.retain(|index, _| self.is_active.contains(index) && !campaigns.contains(index));
-        for &index in campaigns {
+        self.purses.clear();
+        for &index in &self.active {
             let Some(campaign) = counts.campaign(index) else { continue };
-            if let Some(purse) = budget::purse(connection, campaign.id)? {
-                self.purses.insert(index, purse);
+            match budget::purse(connection, campaign.id) {
+                Ok(Some(purse)) => drop(self.purses.insert(index, purse)),
+                Ok(None) => {}
+                Err(JournalError::Inconsistent(words)) if self.serves => self.to_hold.push((index, words)),
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// The campaigns that send no more since it would cost more than they may, each with why.
-    pub(super) fn spent(&self) -> Vec<(u32, String)> {
-        self.purses.iter().filter(|(_, purse)| purse.is_over).map(|(index, purse)| (*index, purse.words())).collect()
+    /// The same for campaigns that are sent from now on, or with another limit. What they have cost is added up in slices: until
+    /// that is done nothing of them goes.
+    pub(super) fn renew_purses(
+        &mut self,
+        connection: &Connection,
+        counts: &Counts,
+        campaigns: &[u32],
+    ) -> Result<(), JournalError> {
+        let is_active = &self.is_active;
+        self.purses.retain(|index, _| is_active.contains(index));
+        self.reckonings.retain(|index, _| is_active.contains(index));
+        for &index in campaigns {
+            let Some(campaign) = counts.campaign(index) else { continue };
+            self.reckonings.remove(&index);
+            let budget = match budget::of(connection, campaign.id) {
+                Ok(budget) => budget,
+                Err(JournalError::Inconsistent(words)) => {
+                    self.purses.remove(&index);
+                    self.to_hold.push((index, words));
+                    self.set_open(index);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match (budget, self.purses.get_mut(&index)) {
+                (Some(Budget { max_cost: Some(max_cost), prices }), Some(purse)) if purse.has_prices(&prices) => {
+                    purse.allow(max_cost);
+                }
+                (Some(Budget { max_cost: Some(max_cost), prices }), _) => {
+                    self.purses.remove(&index);
+                    let reckoning = Reckoning::begin(connection, campaign.id, max_cost, prices)?;
+                    self.reckonings.insert(index, reckoning);
+                }
+                (Some(Budget { max_cost: None, .. }) | None, _) => drop(self.purses.remove(&index)),
+            }
+            self.set_open(index);
+        }
+        Ok(())
     }
 
-    /// Which campaigns send no more since it would cost more than they may.
-    pub(super) fn over_budget(&self, counts: &Counts) -> Option<String> {
+    /// Whether it is added up what campaigns have cost.
+    pub(super) fn is_reckoning(&self) -> bool {
+        !self.reckonings.is_empty()
+    }
+
+    /// Goes on with that, as far as one transaction goes.
+    pub(super) fn reckon(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        let Some((&index, reckoning)) = self.reckonings.iter_mut().next() else { return Ok(()) };
+        if reckoning.go_on(connection)?
+            && let Some(reckoning) = self.reckonings.remove(&index)
+        {
+            self.purses.insert(index, reckoning.purse());
+            self.set_open(index);
+        }
+        Ok(())
+    }
+
+    /// Lets a campaign go, where nothing stands against it.
+    pub(super) fn set_open(&mut self, index: u32) {
+        let waits = self.closed.contains(&index) || self.shut.contains(&index) || self.reckonings.contains_key(&index);
+        let is_to_be_held = self.to_hold.iter().any(|(held, _)| *held == index);
+        self.turns.set_open(index, self.is_active.contains(&index) && !waits && !is_to_be_held);
+    }
+
+    /// The campaigns that send no more since it would cost more than they may, and of which nothing is on its way any more.
+    pub(super) fn spent(&self, counts: &Counts) -> Option<(u32, String)> {
+        let is_on_its_way =
+            |index: u32| counts.campaign(index).is_none_or(|book| book.counts[State::Sending as usize] > 0);
+        let (index, purse) = self.purses.iter().find(|(index, purse)| purse.is_over && !is_on_its_way(**index))?;
+        Some((*index, purse.words()))
+    }
+
+    /// Which campaigns send no more since it would cost more than they may. Said anew when others do, or nothing is on its way.
+    pub(super) fn over_budget(&mut self, counts: &Counts, is_at_rest: bool) -> Option<String> {
+        let over = self.purses.values().filter(|purse| purse.is_over).count();
+        if over != self.over_budget.0 || over > 0 && is_at_rest {
+            self.over_budget = (over, self.over_budget_in_words(counts));
+        }
+        self.over_budget.1.clone()
+    }
+
+    fn over_budget_in_words(&self, counts: &Counts) -> Option<String> {
         let mut over: Vec<_> = self.purses.iter().filter(|(_, purse)| purse.is_over).collect();
         over.sort_by_key(|(campaign, _)| **campaign);
         let words: Vec<String> = over
@@ -190,9 +274,12 @@ impl Claimer {
         }
         let wanted: usize = wanting.iter().map(|(_, wanted)| wanted).sum();
         self.turns.shares.set_slots(outstanding.total() + wanted);
+        // A run does not bind where they are needed and cannot go.
+        let lacks_tlvs = self.serves && !wanting.is_empty() && sessions.some_lack_tlvs();
         for (session, wanted) in wanting {
             let generation = outstanding.current();
-            let mut grant = Grant { connection, counts: &mut *counts, session, now, generation, runs: Vec::new() };
+            let runs = Vec::new();
+            let mut grant = Grant { connection, counts: &mut *counts, session, now, generation, lacks_tlvs, runs };
             let mut claimed = 0;
             while claimed < wanted && self.passed_by < PASSED_PER_COMMIT_MAX {
                 let plan = self.turns.plan(wanted - claimed);
@@ -383,11 +470,14 @@ impl Claimer {
     }
 
     /// Whether the message must not be claimed: its campaign is cancelled, or its number is suppressed.
-    fn is_barred(&self, grant: &mut Grant<'_>, item: &Item, again: bool) -> Result<bool, JournalError> {
+    fn is_barred(&mut self, grant: &mut Grant<'_>, item: &Item, again: bool) -> Result<bool, JournalError> {
         if grant.counts.campaign(item.campaign).is_none_or(|campaign| campaign.cancelled) {
             return Ok(true);
         }
         if !self.cancelled.is_empty() && self.cancelled.contains(&item.message) {
+            return Ok(true);
+        }
+        if grant.lacks_tlvs && self.is_without_tlvs(item) {
             return Ok(true);
         }
         // What is tried again was looked at when it was taken from its queue.
@@ -401,6 +491,19 @@ impl Claimer {
             item.message,
         )?;
         Ok(true)
+    }
+
+    /// Whether the campaign of a message cannot go since some of its messages carry optional parameters, which would be left out.
+    #[cold]
+    fn is_without_tlvs(&mut self, item: &Item) -> bool {
+        if item.has_tlvs && self.without_tlvs.insert(item.campaign) {
+            let why = "its messages carry optional parameters, which a session that is bound cannot take: SMPP 3.3 has none, or \
+                       the SMSC does not announce them, or --tlvs no forbids them. If the provider says that it takes them all \
+                       the same, start the service with --tlvs yes; else cancel it, and import it with --concat udh8 and \
+                       without them";
+            self.to_hold.push((item.campaign, why.into()));
+        }
+        self.without_tlvs.contains(&item.campaign)
     }
 
     /// Parts of the campaign's retry queue that are due, encoded: as many as are wanted, and the rest of the last one's message.
@@ -485,6 +588,9 @@ impl Claimer {
     /// A claimed attempt never left: it is not paid for, neither of the budget nor of the campaign's share.
     pub(super) fn note_unwritten(&mut self, sent: &Sent) {
         self.turns.note_unwritten(sent);
+        if let Some(reckoning) = self.reckonings.get_mut(&sent.campaign) {
+            reckoning.note_unwritten(sent.attempt);
+        }
         if let Some(purse) = self.purses.get_mut(&sent.campaign) {
             purse.keep(sent.attempt.part());
         }
@@ -539,6 +645,31 @@ impl Claimer {
             }
         }
         Ok(())
+    }
+
+    /// Messages that were cancelled one by one are to be sent after all. Where they were passed by, the feeder is beyond them; what
+    /// it has at hand was read without them.
+    pub(super) fn bring_back(
+        &mut self,
+        connection: &Connection,
+        counts: &Counts,
+        messages: &[(u32, i64)],
+    ) -> Result<(), JournalError> {
+        let mut taken_up = None;
+        for &(campaign, message) in messages {
+            self.cancelled.remove(&message);
+            if !self.is_active.contains(&campaign) {
+                // Read from the journal when it goes on.
+                continue;
+            }
+            if taken_up != Some(campaign) {
+                self.take_up(connection, counts, campaign)?;
+                taken_up = Some(campaign);
+            }
+            backlog::bring_back(connection, counts, campaign, message, &mut self.turns.retries)?;
+            self.turns.note_ready(campaign);
+        }
+        self.queue_again(connection, messages)
     }
 
     /// Puts on the retry queue what of these messages is to be sent again.

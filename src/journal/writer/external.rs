@@ -111,6 +111,7 @@ impl JournalThread {
             matcher.note_assigned(&tx, assigned)?;
         }
         self.claimer.cancelled.extend(&applied.cancelled);
+        self.claimer.bring_back(&self.connection, &self.counts, &applied.brought_back)?;
         self.external.decisions_left = applied.is_left;
         self.claimer.queue_again(&self.connection, &applied.again)
     }

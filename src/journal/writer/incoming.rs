@@ -1,6 +1,7 @@
 //! What came from the SMSC, written down: answers, receipts, messages from handsets.
 
 use super::JournalThread;
+use super::refusals::Refused;
 use super::retry_queue::{jittered, own_delay_ms, throttled_delay, throttled_delay_ms};
 use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::IdKey;
@@ -91,7 +92,10 @@ impl JournalThread {
         let status = CommandStatus(answer.command_status);
         let Meaning { class, retry_in, outcome } = self.meaning_of(answer);
         let plain = sent.plain && !sent.late;
-        self.refusals.note_answer(outcome == Outcome::Accepted);
+        self.refusals.note_answer(sent.campaign, outcome == Outcome::Accepted);
+        if outcome != Outcome::Accepted && class != StatusClass::Throttled {
+            self.refusals.note_refused(Refused { at: now, campaign: sent.campaign, status });
+        }
         if sent.late {
             // It was in doubt, and whatever the operator decided meanwhile, the answer beats it.
             if self.sessions.let_go(session, sent.sequence_number) {
@@ -144,7 +148,7 @@ impl JournalThread {
                 } else {
                     self.counts.touch(&self.connection, sent.attempt.part(), State::Sending)?;
                 }
-                if let Some(why) = self.refusals.note_rejected(status, class) {
+                if let Some(why) = self.refusals.note_rejected(sent.campaign, status, class) {
                     // Where it is not the account, it is what this campaign sends.
                     let campaign = (class != StatusClass::Account).then_some(sent.campaign);
                     self.condemn(campaign, why)?;

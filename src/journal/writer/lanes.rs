@@ -30,6 +30,8 @@ pub(super) struct Lanes {
     /// Those that have chunks at hand or asked for.
     holding: HashSet<u32>,
     feeder: Option<Feeder>,
+    /// The thread that reads stays where there is nothing to read: there will be something in a moment.
+    stays: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,28 @@ impl Lanes {
         if !is_read {
             self.unfinished.insert(range.campaign);
         }
+    }
+
+    /// The thread that reads is kept from now on, until [`Self::end`].
+    pub(super) fn stay(&mut self) {
+        self.stays = true;
+    }
+
+    /// Nothing more is read.
+    pub(super) fn end(&mut self) {
+        self.stays = false;
+        self.feeder = None;
+    }
+
+    /// Messages were added to the campaign behind those that it had: what is at hand stays.
+    pub(super) fn extend(&mut self, range: FeedRange) {
+        let Some(lane) = self.lanes.get_mut(&range.campaign) else { return self.put(range) };
+        let Some(last) = lane.chunks.back().and_then(|chunk| chunk.items.last()) else { return self.put(range) };
+        // What is asked for was asked for up to the end that it had.
+        let from = last.message + i64::from(last.parts.max(1));
+        (lane.epoch, lane.asked) = (lane.epoch + 1, 0);
+        (lane.from, lane.end, lane.is_read) = (Some(from), range.limit_end, from >= range.limit_end);
+        self.unfinished.insert(range.campaign);
     }
 
     /// Nothing more of the campaign goes. Its range is kept in mind, so that what is still read of it is not taken for another.
@@ -231,10 +255,107 @@ impl Lanes {
         self.rest();
     }
 
-    /// Without anything to read no thread is kept, nor its connection.
+    /// Without anything to read no thread is kept, nor its connection. What it was asked for beyond the last message comes no more.
     fn rest(&mut self) {
-        if self.unfinished.is_empty() {
-            self.feeder = None;
+        if !self.unfinished.is_empty() || self.stays {
+            return;
+        }
+        self.feeder = None;
+        for campaign in self.holding.drain() {
+            if let Some(lane) = self.lanes.get_mut(&campaign) {
+                (lane.epoch, lane.asked) = (lane.epoch + 1, 0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::model::campaign::CampaignOptions;
+    use crate::journal::store::intake::{Intake, Kept, NewMessage};
+    use std::time::{Duration, Instant};
+
+    /// A journal with so many messages.
+    fn journal(messages: i64) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let mut intake = Intake::begin(&path, "test", "", &CampaignOptions::default()).unwrap();
+        let rows = (0..messages).map(|n| {
+            Kept::Message(NewMessage {
+                line: n as u64 + 2,
+                destination: "447700900001",
+                number: 447_700_900_001,
+                source: None,
+                text: "Hi",
+                encoding: 0,
+                parts: 1,
+                fields: None,
+                typed: None,
+                suppressed: false,
+            })
+        });
+        intake.store(rows).unwrap();
+        intake.finish("").unwrap();
+        (folder, path)
+    }
+
+    /// Reads and claims all that there is, in pieces of so many. Returns the messages.
+    fn claim_all(lanes: &mut Lanes, piece: usize) -> Vec<i64> {
+        let (mut claimed, until) = (Vec::new(), Instant::now() + Duration::from_secs(20));
+        while lanes.has_more(0) && Instant::now() < until {
+            lanes.read_on(&[0]).unwrap();
+            while lanes.take_ready().unwrap().is_some() {}
+            let Some((chunk, at)) = lanes.first(0) else {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            };
+            let next = (at + piece).min(chunk.items.len());
+            claimed.extend(chunk.items[at..next].iter().map(|item| item.message));
+            lanes.claimed(0, next);
+        }
+        claimed
+    }
+
+    #[test]
+    fn a_campaign_that_is_through_holds_nothing() {
+        let (_folder, path) = journal(20);
+        let mut lanes = Lanes::of(path);
+        for _ in 0..3 {
+            lanes.put(FeedRange { campaign: 0, from: 1, limit_end: 21 });
+            lanes.read_on(&[0]).unwrap();
+            // More was asked for than there is, and only the first of it has come when all is claimed.
+            let read = lanes.chunks().unwrap().recv().unwrap();
+            lanes.take(read).unwrap();
+            assert_eq!(lanes.first(0).unwrap().0.items.len(), 20);
+            lanes.claimed(0, 20);
+            assert_eq!((lanes.holding(), lanes.has_more(0)), (0, false));
+        }
+    }
+
+    #[test]
+    fn what_is_added_is_read_behind_what_is_at_hand_and_nothing_twice() {
+        let (_folder, path) = journal(40);
+        for stays in [false, true] {
+            let mut lanes = Lanes { stays, ..Lanes::of(path.clone()) };
+            lanes.put(FeedRange { campaign: 0, from: 1, limit_end: 6 });
+            let mut claimed = Vec::new();
+            for end in 7..=41 {
+                lanes.read_on(&[0]).unwrap();
+                // Some of it is at hand, or is being read.
+                if end % 3 == 0 {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                while lanes.take_ready().unwrap().is_some() {}
+                if let Some((chunk, at)) = lanes.first(0) {
+                    claimed.push(chunk.items[at].message);
+                    lanes.claimed(0, at + 1);
+                }
+                let from = claimed.last().map_or(1, |last| last + 1);
+                lanes.extend(FeedRange { campaign: 0, from, limit_end: end });
+            }
+            claimed.extend(claim_all(&mut lanes, 3));
+            assert_eq!(claimed, (1..=40).collect::<Vec<i64>>());
         }
     }
 }

@@ -24,6 +24,8 @@ pub(in crate::journal) mod replay;
 mod restrain;
 pub mod retry_queue;
 pub mod service;
+#[cfg(test)]
+mod service_tests;
 mod sessions;
 #[cfg(test)]
 mod share_tests;
@@ -158,6 +160,8 @@ pub struct JournalThread {
     calendar: Calendar,
     /// Which words from handsets change the suppression list.
     words: OptWords,
+    /// The campaigns that are sent are added up.
+    is_summed: bool,
     /// What is released, where this is a service.
     pub(super) service: Option<Service>,
     pub(super) status: Status,
@@ -219,6 +223,7 @@ impl JournalThread {
             self.matcher.work.done(),
             steps.hundreds()
         );
+        self.claimer.turns.lanes.end();
         // Folded back into the one file, so that what is left behind can be copied as it is.
         reach("checkpoint")?;
         self.connection.busy_timeout(LAST_CHECKPOINT_WAIT)?;
@@ -260,7 +265,11 @@ impl JournalThread {
 
     /// Whether the next transaction has something to do, whatever comes.
     fn has_work(&self) -> bool {
-        self.matcher.is_waking() || self.matcher.has_to_judge() || self.is_behind_others() || self.claimer.has_backlog()
+        self.matcher.is_waking()
+            || self.matcher.has_to_judge()
+            || self.is_behind_others()
+            || self.claimer.has_backlog()
+            || self.claimer.is_reckoning()
     }
 
     fn wait(&mut self) -> Duration {
@@ -323,7 +332,8 @@ impl JournalThread {
         }
         let may_claim = self.claimer.may_claim(&self.sessions)?;
         let is_left = self.has_work();
-        let by_time = housekeeping && (self.has_canary() || self.calendar.is_due(Timestamp::now()));
+        let by_time =
+            housekeeping && (self.has_canary() || self.calendar.is_due(Timestamp::now()) || self.has_finished());
         if to_write || is_left || may_claim || by_time || (housekeeping && self.others_wrote()?) {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             if self.others_wrote()? {
@@ -340,12 +350,13 @@ impl JournalThread {
             self.restrain(housekeeping)?;
             self.send_released()?;
             self.claimer.load_backlog(&self.connection, &self.counts)?;
+            self.claimer.reckon(&self.connection)?;
             if may_claim && self.claimer.claiming && !self.claimer.suppressed.is_behind() {
                 let outstanding = &mut self.matcher.outstanding;
                 self.claimer.claim_for_sessions(&self.connection, &mut self.counts, &mut self.sessions, outstanding)?;
             }
             self.counts.settle(&self.connection)?;
-            self.hold_spent()?;
+            self.hold_what_may_not_go_on()?;
             if sabotage::is("send-before-commit") {
                 self.sessions.hand_out(|message| matches!(message, ToSession::Send(_)));
             }
@@ -403,28 +414,18 @@ impl JournalThread {
     }
 
     fn publish(&mut self) {
-        let mut counts = [0; State::COUNT];
-        let (mut awaiting, mut doubts) = (0, 0);
-        for &index in &self.claimer.active {
-            if let Some(book) = self.counts.campaign(index) {
-                for (sum, count) in counts.iter_mut().zip(book.counts) {
-                    *sum += count;
-                }
-                if book.awaits_receipts {
-                    awaiting += book.counts[State::Accepted as usize];
-                    doubts += book.counts[State::InDoubt as usize];
-                }
-            }
-        }
-        self.status.counts = counts;
-        self.status.awaiting_receipts = awaiting;
-        self.status.doubts_awaiting_receipts = doubts;
+        let anew = !std::mem::replace(&mut self.is_summed, true);
+        let Claimer { active, is_active, .. } = &self.claimer;
+        let sums = self.counts.sums(active, |index| is_active.contains(&index), anew);
+        self.status.counts = sums.counts;
+        self.status.awaiting_receipts = sums.awaiting_receipts;
+        self.status.doubts_awaiting_receipts = sums.doubts_awaiting_receipts;
         self.status.blocked = None;
         self.status.steps = self.matcher.work.done();
         self.status.unmatched = self.matcher.unmatched;
         self.status.in_flight = self.matcher.outstanding.total();
         self.status.late_answers = self.sessions.late_answers();
-        self.status.over_budget = self.claimer.over_budget(&self.counts);
+        self.status.over_budget = self.claimer.over_budget(&self.counts, self.status.in_flight == 0);
         self.status.exhausted = self.claimer.turns.retries.exhausted(&self.counts);
         let sends_nothing = self.claimer.is_through() && self.status.in_flight == 0;
         self.status.canary_waits = sends_nothing && self.claimer.claiming && self.watch.holds_back();

@@ -4,10 +4,11 @@
 use super::incoming::words;
 use super::retry_queue::Crowd;
 use crate::wire::{CommandStatus, StatusClass};
+use hashbrown::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// So many equal rejections in a row condemn the campaign's settings, not its messages.
+/// So many equal rejections of a campaign's messages in a row condemn its settings, not its messages.
 const EQUAL_REJECTIONS_MAX: u32 = 50;
 /// So many sessions in a row on which nothing was accepted, and messages were refused as on one that is not bound, stop
 /// sending.
@@ -16,8 +17,10 @@ const UNBOUND_SESSIONS_MAX: u32 = 8;
 /// What the last answers were.
 #[derive(Debug, Default)]
 pub(in crate::journal) struct Refusals {
-    /// The last rejection's status, and how many such in a row.
-    streak: (u32, u32),
+    /// Of each campaign whose last answer was a rejection: its status, and how many such in a row.
+    streaks: HashMap<u32, (u32, u32)>,
+    /// The last refusal of a message.
+    last: Option<Refused>,
     /// The last session on which the SMSC refused messages as not bound, and how many such in a row.
     unbound: (i64, u32),
     /// Whether most of the last answers accepted their messages.
@@ -26,18 +29,47 @@ pub(in crate::journal) struct Refusals {
     pub references: Arc<AtomicBool>,
 }
 
+/// A message that was refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    /// When, in milliseconds since 1970.
+    pub(super) at: i64,
+    /// Index of its campaign.
+    pub(super) campaign: u32,
+    /// Why.
+    pub(super) status: CommandStatus,
+}
+
 impl Refusals {
     /// None so far.
     pub(super) fn new(references: Arc<AtomicBool>) -> Self {
         Self { references, ..Self::default() }
     }
 
-    /// An answer came.
-    pub(super) fn note_answer(&mut self, is_accepted: bool) {
+    /// An answer to a message of this campaign came.
+    pub(super) fn note_answer(&mut self, campaign: u32, is_accepted: bool) {
         self.crowd.note(is_accepted);
         if is_accepted {
-            (self.streak, self.unbound) = ((0, 0), (0, 0));
+            self.unbound = (0, 0);
+            if !self.streaks.is_empty() {
+                self.forget(campaign);
+            }
         }
+    }
+
+    /// A campaign begins anew.
+    pub(super) fn forget(&mut self, campaign: u32) {
+        self.streaks.remove(&campaign);
+    }
+
+    /// A message was refused, for the moment or for good.
+    pub(super) fn note_refused(&mut self, refused: Refused) {
+        self.last = Some(refused);
+    }
+
+    /// The last one that was.
+    pub(super) fn last(&self) -> Option<Refused> {
+        self.last
     }
 
     /// Whether most of the last answers accepted their messages.
@@ -61,13 +93,14 @@ impl Refusals {
         })
     }
 
-    /// A message was rejected. Sending stops when the account or its settings are what the SMSC refuses: why, in words.
-    pub(super) fn note_rejected(&mut self, status: CommandStatus, class: StatusClass) -> Option<String> {
-        let (last, count) = self.streak;
-        self.streak = if last == status.0 { (last, count + 1) } else { (status.0, 1) };
+    /// A message of a campaign was rejected. Sending stops when the account or its settings are what the SMSC refuses, or what
+    /// the campaign is sent with: why, in words.
+    pub(super) fn note_rejected(&mut self, campaign: u32, status: CommandStatus, class: StatusClass) -> Option<String> {
+        let streak = self.streaks.entry(campaign).or_default();
+        *streak = if streak.0 == status.0 { (streak.0, streak.1 + 1) } else { (status.0, 1) };
         if class == StatusClass::Account {
             Some(format!("the SMSC refuses the account or its settings: {}", words(status)))
-        } else if self.streak.1 >= EQUAL_REJECTIONS_MAX {
+        } else if streak.1 >= EQUAL_REJECTIONS_MAX {
             Some(format!("{EQUAL_REJECTIONS_MAX} messages in a row were rejected alike: {}", words(status)))
         } else {
             None
@@ -83,8 +116,25 @@ mod tests {
     const OTHER: CommandStatus = CommandStatus(0x0A);
 
     fn reject(refusals: &mut Refusals, status: CommandStatus) -> bool {
-        refusals.note_answer(false);
-        refusals.note_rejected(status, StatusClass::Permanent).is_some()
+        refusals.note_answer(0, false);
+        refusals.note_rejected(0, status, StatusClass::Permanent).is_some()
+    }
+
+    #[test]
+    fn rejections_in_a_row_are_counted_for_each_campaign() {
+        let mut refusals = Refusals::default();
+        let mut reject = |campaign: u32| {
+            refusals.note_answer(campaign, false);
+            refusals.note_rejected(campaign, INVALID, StatusClass::Permanent).is_some()
+        };
+        assert!((1..EQUAL_REJECTIONS_MAX).all(|_| !reject(1) && !reject(2)), "none of them has as many");
+        assert!(reject(1));
+        assert!(reject(2));
+        // What another campaign is accepted for is no excuse, and one that is held begins anew.
+        refusals.note_answer(3, true);
+        assert!(refusals.note_rejected(1, INVALID, StatusClass::Permanent).is_some());
+        refusals.forget(1);
+        assert!(refusals.note_rejected(1, INVALID, StatusClass::Permanent).is_none());
     }
 
     #[test]
@@ -93,10 +143,10 @@ mod tests {
         assert!((1..EQUAL_REJECTIONS_MAX).all(|_| !reject(&mut refusals, INVALID)));
         assert!(!reject(&mut refusals, OTHER));
         assert!((1..EQUAL_REJECTIONS_MAX).all(|_| !reject(&mut refusals, INVALID)));
-        refusals.note_answer(true);
+        refusals.note_answer(0, true);
         assert!((1..EQUAL_REJECTIONS_MAX).all(|_| !reject(&mut refusals, INVALID)));
         assert!(reject(&mut refusals, INVALID));
-        assert!(refusals.note_rejected(OTHER, StatusClass::Account).is_some_and(|why| why.contains("the account")));
+        assert!(refusals.note_rejected(0, OTHER, StatusClass::Account).is_some_and(|why| why.contains("the account")));
     }
 
     #[test]
@@ -107,7 +157,7 @@ mod tests {
             assert_eq!(refusals.note_unbound(session, CommandStatus(4)), None);
         }
         assert!(refusals.note_unbound(sessions, CommandStatus(4)).is_some());
-        refusals.note_answer(true);
+        refusals.note_answer(0, true);
         assert_eq!(refusals.note_unbound(sessions + 1, CommandStatus(4)), None);
     }
 
@@ -115,9 +165,9 @@ mod tests {
     fn most_are_accepted_where_the_last_ones_were() {
         let mut refusals = Refusals::default();
         assert!(!refusals.most_are_accepted());
-        (0..40).for_each(|_| refusals.note_answer(true));
+        (0..40).for_each(|_| refusals.note_answer(0, true));
         assert!(refusals.most_are_accepted());
-        (0..40).for_each(|_| refusals.note_answer(false));
+        (0..40).for_each(|_| refusals.note_answer(0, false));
         assert!(!refusals.most_are_accepted());
     }
 }

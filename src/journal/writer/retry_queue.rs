@@ -341,7 +341,7 @@ mod tests {
         let session = bench.open_session();
         let sent = bench.send(session, 1);
         for _ in 0..40 {
-            bench.thread().refusals.note_answer(true);
+            bench.thread().refusals.note_answer(0, true);
         }
         for seconds in [2, 15, 60] {
             let sent = if seconds == 2 { sent[0] } else { bench.send(session, 1)[0] };

@@ -2,14 +2,17 @@
 //! and answers there, in the transaction of what it brings about.
 
 use super::JournalThread;
+use super::campaigns::Course;
+use super::incoming;
 use super::read_ahead;
 use crate::journal::error::JournalError;
 use crate::journal::model::command::{Answer, CampaignStanding, Request, Standing, Terms, ToRelease};
 use crate::journal::model::key::State;
-use crate::journal::store::release::{Fact, Kind, Released};
+use crate::journal::store::release::{Fact, Kind, Released, Standing as Stands};
 use crate::journal::store::{commands, decisions, release, restraint, runs};
 use crate::policy::restraint::StopWhen;
-use crate::words::format::argument;
+use crate::words::format::{argument, moment};
+use crate::words::stamp::Stamp;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,6 +23,8 @@ const ITSELF: &str = "smppost run";
 const WORDS_MAX: usize = 200;
 /// Campaigns that `status` tells of.
 const TOLD_MAX: usize = 1_000;
+/// Campaigns that gather messages and have nothing to send are kept at hand, the newest: the next message is there soon.
+const GATHERING_MAX: usize = 16;
 
 /// What the service's run and its journal thread tell each other.
 #[derive(Debug, Default)]
@@ -60,6 +65,8 @@ pub(in crate::journal) struct Service {
     is_behind: bool,
     /// Campaigns to which something was added, or of which something was decided, since their counts were read.
     changed: HashSet<i64>,
+    /// Which release of each campaign that is sent is taken up.
+    taken: HashMap<i64, i64>,
     /// The transaction answers commands.
     has_answered: bool,
 }
@@ -86,8 +93,11 @@ impl JournalThread {
             is_stale: true,
             is_behind: false,
             changed: HashSet::new(),
+            taken: HashMap::new(),
             has_answered: false,
         });
+        self.claimer.serves = true;
+        self.claimer.turns.lanes.stay();
         // Commands that wait.
         self.external.apply_anew();
         Ok(())
@@ -98,6 +108,8 @@ impl JournalThread {
         if let Some(service) = &mut self.service {
             service.released = Released::load(&self.connection)?;
             service.is_stale = true;
+            // With all that goes with them.
+            service.taken.clear();
         }
         Ok(())
     }
@@ -112,12 +124,18 @@ impl JournalThread {
 
     fn take_commands_of(&mut self, service: &mut Service) -> Result<(), JournalError> {
         self.read_on(service)?;
+        if service.released.is_behind() {
+            // What is decided rests on all that was decided before.
+            return Ok(());
+        }
         let waiting = commands::waiting(&self.connection)?;
         service.is_behind = waiting.len() as i64 == commands::TAKEN_PER_COMMIT_MAX;
         for command in &waiting {
             let answer = match serde_json::from_str(&command.options) {
                 Ok(Request::Release { campaigns, terms }) => self.release(service, &campaigns, &terms, &command.who)?,
-                Ok(Request::Gathered { id, name }) => self.take_gathered(service, id, &name, &command.who)?,
+                Ok(Request::Gathered { id, name, terms }) => {
+                    self.take_gathered(service, (id, &name), terms, &command.who)?
+                }
                 Ok(Request::Status) => Answer { status: Some(self.standing(service)), ..Answer::default() },
                 Err(_) => Answer::refusal(format!(
                     "the running service (version {}) does not know what was asked ({}): restart it with the newer program",
@@ -130,8 +148,10 @@ impl JournalThread {
             commands::answer(&self.connection, command.id, &answer)?;
             service.has_answered = true;
             crate::platform::failpoint::reach("command")?;
+            // The next one may be about the same.
+            self.read_on(service)?;
         }
-        if waiting.is_empty() { commands::remove_old(&self.connection) } else { self.read_on(service) }
+        if waiting.is_empty() { commands::remove_old(&self.connection) } else { Ok(()) }
     }
 
     fn read_on(&self, service: &mut Service) -> Result<(), JournalError> {
@@ -158,10 +178,8 @@ impl JournalThread {
         terms: &Terms,
         who: &str,
     ) -> Result<Answer, JournalError> {
-        for rule in &terms.stop_when {
-            if let Err(words) = rule.parse::<StopWhen>() {
-                return Ok(Answer::refusal(format!("--stop-when {rule:?}: {words}")));
-            }
+        if let Some(why) = unknown_rule(terms) {
+            return Ok(Answer::refusal(why));
         }
         for campaign in campaigns {
             let index = self.counts.find(&self.connection, campaign.id)?;
@@ -193,8 +211,11 @@ impl JournalThread {
                 let kind = restraint::Kind::Override;
                 restraint::decide(&self.connection, campaign.id, kind, "", None, "--override-stop")?;
             }
+            // What is added later to one that gathers goes, too.
+            let index = self.counts.find(&self.connection, campaign.id)?;
+            let gathers = index.and_then(|index| self.counts.campaign(index as u32)).is_some_and(|book| book.gathers);
             let fact = Fact {
-                end: campaign.end,
+                end: campaign.end.filter(|_| !gathers),
                 terms: terms.clone(),
                 ..Fact::new(Some(campaign.id), Kind::Released, "", who)
             };
@@ -205,8 +226,17 @@ impl JournalThread {
         Ok(Answer::default())
     }
 
-    /// Messages were added to a campaign that gathers them.
-    fn take_gathered(&mut self, service: &mut Service, id: i64, name: &str, who: &str) -> Result<Answer, JournalError> {
+    /// Messages were added to a campaign that gathers them. With `terms` it is released anew.
+    fn take_gathered(
+        &mut self,
+        service: &mut Service,
+        (id, name): (i64, &str),
+        terms: Option<Terms>,
+        who: &str,
+    ) -> Result<Answer, JournalError> {
+        if let Some(why) = terms.as_ref().and_then(unknown_rule) {
+            return Ok(Answer::refusal(why));
+        }
         let index = self.counts.find(&self.connection, id)?;
         let Some(book) = index.and_then(|index| self.counts.campaign(index as u32)) else {
             return Ok(Answer::refusal(format!("there is no campaign {}", argument(name))));
@@ -214,10 +244,37 @@ impl JournalThread {
         if book.cancelled {
             return Ok(Answer::refusal(format!("campaign {} was cancelled", argument(name))));
         }
-        // The first of them releases it, with all that follows. A pause stays.
-        if service.released.of(id).is_none_or(|standing| standing.released.is_none() && standing.held.is_none()) {
-            let was_paused = service.released.of(id).and_then(|standing| standing.paused.clone());
-            release::append(&self.connection, &Fact::new(Some(id), Kind::Released, "", who))?;
+        let stands = service.released.of(id);
+        let stopped = restraint::stop_of(&self.connection, id, name)?;
+        let overrides = terms.as_ref().is_some_and(|terms| terms.override_stop);
+        if let Some(why) = stands.and_then(|stands| stands.held.as_ref()).filter(|_| !overrides) {
+            let lifting = if stopped.is_some() { " --override-stop" } else { "" };
+            return Ok(Answer::refusal(format!(
+                "campaign {0} is held{1}; the message stays queued in it, and goes with `smppost resume {0}{lifting}`",
+                argument(name),
+                because(&why.reason),
+            )));
+        }
+        if overrides && stopped.is_some() {
+            let kind = restraint::Kind::Override;
+            restraint::decide(&self.connection, id, kind, "", None, "--override-stop")?;
+        }
+        // The first of them releases it, with all that follow; a release that ends somewhere is none of those. A pause stays.
+        let goes_on = |stands: &Stands| {
+            stands.released.is_some() && stands.end.is_none() && stands.terms.limit.is_none() && terms.is_none()
+        };
+        if !stands.is_some_and(goes_on) {
+            let was_paused = stands.and_then(|stands| stands.paused.clone());
+            let before = stands.map(|stands| Terms { limit: None, override_stop: false, ..stands.terms.clone() });
+            let mut terms = terms.unwrap_or_default();
+            if let Some(before) = before {
+                // What is not said stays.
+                if terms.stop_when.is_empty() {
+                    terms.stop_when = before.stop_when;
+                }
+                terms.ignore_hours |= before.ignore_hours;
+            }
+            release::append(&self.connection, &Fact { terms, ..Fact::new(Some(id), Kind::Released, "", who) })?;
             if let Some(why) = was_paused {
                 release::append(&self.connection, &Fact::new(Some(id), Kind::Paused, &why.reason, &why.who))?;
             }
@@ -227,18 +284,33 @@ impl JournalThread {
         Ok(Answer::default())
     }
 
-    /// What has spent all that it may cost is not sent any more, until it is released with another limit. What is paid for
-    /// already goes first: to be held would bring back what is claimed and not written.
-    pub(super) fn hold_spent(&mut self) -> Result<(), JournalError> {
-        if self.service.is_none() {
+    /// Holds what may not go on: by its hours, for what it carries, and what has spent all that it may cost, until it is released
+    /// anew. Of the last what is paid for already goes first: to be held would bring back what is claimed and not written.
+    pub(super) fn hold_what_may_not_go_on(&mut self) -> Result<(), JournalError> {
+        if !self.claimer.serves {
             return Ok(());
         }
-        for (index, why) in self.claimer.spent() {
-            if self.counts.campaign(index).is_some_and(|book| book.counts[State::Sending as usize] == 0) {
-                self.hold_campaign(index, &why)?;
-            }
+        for (index, why) in std::mem::take(&mut self.claimer.to_hold) {
+            self.hold_campaign(index, &why)?;
+        }
+        if let Some((index, why)) = self.claimer.spent(&self.counts) {
+            self.hold_campaign(index, &why)?;
         }
         Ok(())
+    }
+
+    /// Whether campaigns are through, so that they need not be known any more.
+    pub(super) fn has_finished(&mut self) -> bool {
+        let is_through =
+            |index: &u32| !self.has_to_send(*index) && self.counts.campaign(*index).is_some_and(|book| !book.gathers);
+        let some_are = self.service.is_some() && self.claimer.active.iter().any(is_through);
+        match &mut self.service {
+            Some(service) if some_are => {
+                service.is_stale = true;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The service itself stops sending a campaign.
@@ -252,6 +324,8 @@ impl JournalThread {
         service.released.read_on(&self.connection)?;
         service.is_stale = true;
         service.settings.board.lock().say(format!("campaign {}: held: {why}", argument(&book.name)));
+        // When it goes on it begins anew.
+        self.refusals.forget(index);
         Ok(())
     }
 
@@ -288,38 +362,72 @@ impl JournalThread {
     fn send_released_by(&mut self, service: &mut Service) -> Result<(), JournalError> {
         service.is_stale = false;
         let mut places = self.places();
-        let (mut active, mut ranges) = (Vec::new(), Vec::new());
-        for id in service.released.to_send() {
+        let (mut courses, mut gathering) = (Vec::new(), 0);
+        let mut taken = HashMap::new();
+        // The newest first, of which those that gather are kept.
+        for id in service.released.to_send().into_iter().rev() {
             if !places.contains_key(&id) {
                 self.counts.find(&self.connection, id)?;
                 places = self.places();
             }
             let Some(&index) = places.get(&id) else { continue };
-            if service.changed.remove(&id) {
+            let before = self.counts.campaign(index).map(|book| book.end_id);
+            let is_longer = service.changed.remove(&id);
+            if is_longer {
                 self.counts.reload(&self.connection, index)?;
             }
-            if !self.has_to_send(index) {
-                continue;
-            }
             let Some(standing) = service.released.of(id) else { continue };
-            let range = read_ahead::range(&self.connection, &self.counts, index, standing.terms.limit)?;
-            if let Some(mut range) = range {
-                range.limit_end = range.limit_end.min(standing.end.unwrap_or(i64::MAX));
-                active.push(index);
-                ranges.push(range);
+            let is_known =
+                service.taken.get(&id) == standing.released.as_ref() && self.claimer.is_active.contains(&index);
+            if !self.has_to_send(index) {
+                let is_kept =
+                    is_known && self.counts.campaign(index).is_some_and(|book| book.gathers && !book.cancelled);
+                if !is_kept || gathering == GATHERING_MAX {
+                    continue;
+                }
+                gathering += 1;
             }
+            let limit_end = self.claimer.limit_end.get(&index).copied();
+            let course = if is_known && !is_longer {
+                Course::AsBefore
+            } else {
+                let range = read_ahead::range(&self.connection, &self.counts, index, standing.terms.limit)?;
+                let Some(mut range) = range else { continue };
+                range.limit_end = range.limit_end.min(standing.end.unwrap_or(i64::MAX));
+                match is_known {
+                    true if limit_end == Some(range.limit_end) => Course::AsBefore,
+                    true if limit_end == before && Some(range.limit_end) > before => Course::Longer(range),
+                    _ => Course::Anew(range),
+                }
+            };
+            taken.extend(standing.released.map(|released| (id, released)));
+            courses.push((index, course));
         }
-        let goes_on: HashSet<u32> = active.iter().copied().collect();
+        courses.reverse();
+        service.taken = taken;
+        let goes_on: HashSet<u32> = courses.iter().map(|(index, _)| *index).collect();
         let is_sending =
             |index: u32| self.counts.campaign(index).is_some_and(|book| book.counts[State::Sending as usize] > 0);
         let stopped = self.claimer.active.iter().copied().filter(|index| !goes_on.contains(index));
         let stopped: Vec<u32> = stopped.collect();
-        stopped.iter().for_each(|&index| self.watch.let_go(index));
+        for &index in &stopped {
+            self.watch.let_go(index);
+            self.refusals.forget(index);
+            self.calendar.remove(index);
+        }
         self.sessions.barred.campaigns.extend(stopped.into_iter().filter(|&index| is_sending(index)));
-        let fresh = self.claimer.send_only(active, &ranges, &self.counts);
+        let fresh = self.claimer.send_only(&courses, &self.counts);
+        self.is_summed = false;
         self.claimer.load_shares(&self.connection, &self.counts, &fresh)?;
+        for &index in &fresh {
+            let standing = self.counts.campaign(index).and_then(|book| service.released.of(book.id));
+            self.calendar.ignore(index, standing.is_some_and(|standing| standing.terms.ignore_hours));
+            if self.claimer.shut.remove(&index) {
+                self.claimer.set_open(index);
+            }
+        }
         self.load_hours_of(&fresh)?;
-        self.claimer.load_purses_of(&self.connection, &self.counts, &fresh)?;
+        self.claimer.renew_purses(&self.connection, &self.counts, &fresh)?;
         for index in fresh {
             let Some(book) = self.counts.campaign(index) else { continue };
             runs::note_campaign(&self.connection, service.settings.run, book.id)?;
@@ -335,7 +443,7 @@ impl JournalThread {
     }
 
     /// Whether a campaign has something that may be claimed.
-    fn has_to_send(&self, index: u32) -> bool {
+    pub(super) fn has_to_send(&self, index: u32) -> bool {
         let open = [State::Queued, State::Sending, State::InDoubt];
         let book = self.counts.campaign(index).filter(|book| !book.cancelled);
         book.is_some_and(|book| open.iter().any(|&state| book.counts[state as usize] > 0))
@@ -355,18 +463,29 @@ impl JournalThread {
             standing.trouble = (why.who == ITSELF).then(|| words.clone());
             standing.waits = Some(words);
         }
-        for (book, index) in self.counts.campaigns.iter().zip(0..) {
-            let Some(stands) = service.released.of(book.id).filter(|_| self.has_to_send(index)) else { continue };
+        standing.last_refusal = self.refusals.last().and_then(|refused| {
+            let name = argument(&self.counts.campaign(refused.campaign)?.name);
+            Some(format!("{} UTC, campaign {name}: {}", moment(Stamp(refused.at)), incoming::words(refused.status)))
+        });
+        let places = self.places();
+        for (id, stands) in service.released.in_order() {
+            let Some((&index, book)) = places.get(&id).and_then(|index| Some((index, self.counts.campaign(*index)?)))
+            else {
+                continue;
+            };
+            if !self.has_to_send(index) {
+                continue;
+            }
             let waits = match (&stands.paused, &stands.held) {
                 (Some(why), _) => Some(format!("paused by {}{}", why.who, because(&why.reason))),
                 (None, Some(why)) => Some(format!("held{}", because(&why.reason))),
-                (None, None) => None,
+                (None, None) => self.calendar.why_closed(index).map(|hours| format!("waits for {hours}")),
             };
             let told = CampaignStanding {
                 campaign: book.name.clone(),
                 queued: book.counts[State::Queued as usize],
                 sending: book.counts[State::Sending as usize],
-                share: None,
+                share: self.claimer.turns.shares.share(index),
                 waits,
             };
             standing.campaigns.push(told);
@@ -376,6 +495,14 @@ impl JournalThread {
         }
         standing
     }
+}
+
+/// A rule that is not understood, in words.
+fn unknown_rule(terms: &Terms) -> Option<String> {
+    terms
+        .stop_when
+        .iter()
+        .find_map(|rule| rule.parse::<StopWhen>().err().map(|words| format!("--stop-when {rule:?}: {words}")))
 }
 
 fn because(reason: &str) -> String {

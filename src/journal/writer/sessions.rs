@@ -17,6 +17,8 @@ struct Session {
     barred: Vec<Arc<Barred>>,
     /// It was asked, and has not answered.
     withdrawing: bool,
+    /// What is sent on it may carry optional parameters.
+    takes_tlvs: bool,
 }
 
 /// All of them.
@@ -49,8 +51,15 @@ impl Sessions {
 
     /// A session begins. It is told its number after the commit: that is also the end of the session before it on this
     /// connection, whose mark this one writes over.
-    pub(super) fn open(&mut self, number: SessionNumber, to: Sender<ToSession>, reply: Sender<SessionNumber>) {
-        self.bound.insert(number.id, Session { to, wanted: 0, barred: Vec::new(), withdrawing: false });
+    pub(super) fn open(
+        &mut self,
+        number: SessionNumber,
+        takes_tlvs: bool,
+        to: Sender<ToSession>,
+        reply: Sender<SessionNumber>,
+    ) {
+        let session = Session { to, wanted: 0, barred: Vec::new(), withdrawing: false, takes_tlvs };
+        self.bound.insert(number.id, session);
         self.opened.push((reply, number));
     }
 
@@ -69,6 +78,11 @@ impl Sessions {
     /// Those that want some.
     pub(super) fn wanting(&self) -> Vec<(i64, usize)> {
         self.bound.iter().filter(|(_, session)| session.wanted > 0).map(|(&id, session)| (id, session.wanted)).collect()
+    }
+
+    /// Whether one cannot carry optional parameters.
+    pub(super) fn some_lack_tlvs(&self) -> bool {
+        self.bound.values().any(|session| !session.takes_tlvs)
     }
 
     /// Whether one wants some.
@@ -189,7 +203,7 @@ mod tests {
         let mut sessions = Sessions::of_run(1);
         let (to, said) = bounded(8);
         let (reply, entered) = bounded(1);
-        sessions.open(SessionNumber { id, serial_before: 0, run: 1 }, to, reply);
+        sessions.open(SessionNumber { id, serial_before: 0, run: 1 }, true, to, reply);
         assert!(entered.is_empty(), "not before the commit");
         sessions.enter();
         assert_eq!(entered.recv().unwrap().id, id);

@@ -127,6 +127,7 @@ impl JournalThread {
             watch: Watch::default(),
             calendar: Calendar::default(),
             words: OptWords::default(),
+            is_summed: false,
             service: None,
             status: Status::default(),
             board: Board::default(),
@@ -146,6 +147,7 @@ impl JournalThread {
         }
         self.sessions.forget_transaction();
         self.counts = Counts::load(&self.connection)?;
+        self.is_summed = false;
         self.claimer.load_purses(&self.connection, &self.counts)?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         self.matcher.reload(&self.connection, before)?;

@@ -65,6 +65,12 @@ impl Turns {
         self.note_ready(range.campaign);
     }
 
+    /// Messages were added to the campaign, up to the end of this range.
+    pub(super) fn extend(&mut self, range: FeedRange) {
+        self.lanes.extend(range);
+        self.note_ready(range.campaign);
+    }
+
     /// Nothing more of the campaign is claimed for the first time.
     pub(super) fn leave(&mut self, campaign: u32) {
         self.lanes.remove(campaign);

@@ -194,6 +194,12 @@ impl Shares {
         &self.active
     }
 
+    /// The campaign's share of what goes, from 0 to 1; `None`: it has no place.
+    pub fn share(&self, id: u32) -> Option<f64> {
+        let campaign = self.campaign(id).filter(|campaign| campaign.place == Place::Active)?;
+        Some(campaign.class.weight() as f64 / self.weight.max(1) as f64)
+    }
+
     /// Whether all goes to this campaign, as it asks for it: no other can send now, and it has no rate of its own.
     pub fn is_unrivalled(&self, id: u32) -> bool {
         self.active == [id] && self.campaign(id).is_some_and(|campaign| campaign.rate.is_none())

@@ -232,6 +232,16 @@ pub fn how(html: &mut Html, page: &CampaignPage, around: &Around) {
     if let Some(at) = summary.cancelled_at {
         html.fact("Cancelled", &clock.moment(at));
     }
+    let is_left = [State::Queued, State::Sending].iter().any(|state| summary.counts.of(*state) > 0);
+    for stopped in report.stopped.iter().filter(|_| is_left) {
+        html.raw(if stopped.event == "held" { "<dt>Held</dt><dd>" } else { "<dt>Paused</dt><dd>" });
+        let what = if stopped.event == "all paused" { "all sending, " } else { "" };
+        html.text(&format!("{what}since {}, by ", clock.moment(stopped.at))).foreign(&stopped.who);
+        if !stopped.reason.is_empty() {
+            html.text(": ").foreign(&stopped.reason);
+        }
+        html.raw("</dd>\n");
+    }
     for asked in &page.operations {
         let words = format!("{} {} {}", number(asked.operations), asked.operation, asked.outcome);
         html.fact("Asked of the SMSC", &words);

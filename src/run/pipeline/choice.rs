@@ -46,11 +46,9 @@ pub(super) fn needs_tlvs(
     Ok(Arc::new(LazyLock::new(Box::new(move || carries_tlvs(&path, &campaigns)))))
 }
 
-/// The same for a service, which sends whatever is unfinished when it is asked.
-pub(super) fn unfinished_needs_tlvs(path: &Path) -> NeedsTlvs {
-    let path = path.to_owned();
-    let names = |path: &Path| journal::query::unfinished(&journal::open_read_only(path)?).map(|(unsent, _)| unsent);
-    Arc::new(LazyLock::new(Box::new(move || carries_tlvs(&path, &names(&path).unwrap_or_default()))))
+/// Nothing of which it is known before: a service binds in any case, and holds the campaigns that a session cannot carry.
+pub(super) fn nothing_needs_tlvs() -> NeedsTlvs {
+    Arc::new(LazyLock::new(Box::new(|| None)))
 }
 
 fn carries_tlvs(path: &Path, campaigns: &[String]) -> Option<String> {

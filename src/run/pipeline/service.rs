@@ -10,6 +10,10 @@ use crate::policy::pacer::Rate;
 use crate::words::format::count;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// systemd is told at most so often how it stands.
+const SYSTEMD_TOLD_EACH: Duration = Duration::from_secs(1);
 
 /// Where the two tell each other.
 pub(super) fn board(settings: &SendSettings) -> ServiceBoard {
@@ -49,15 +53,18 @@ impl Run {
         let waits = standing.waits.as_ref().map_or_else(String::new, |why| format!("; {why}"));
         self.words.append(&mut board.words);
         let unsent = [State::Queued, State::Sending].map(|state| status.counts[state as usize]).iter().sum::<i64>();
+        drop(board);
+        if self.told_systemd.1.is_some_and(|told| told.elapsed() < SYSTEMD_TOLD_EACH) {
+            return;
+        }
         let words = format!(
             "{bound} of {} bound, {} to send{waits}",
             count(self.bound.len() as i64, "connection"),
             count(unsent, "message"),
         );
-        drop(board);
-        if self.told_systemd != words {
+        if self.told_systemd.0 != words {
             crate::platform::notify::status(&words);
-            self.told_systemd = words;
+            self.told_systemd = (words, Some(Instant::now()));
         }
     }
 }

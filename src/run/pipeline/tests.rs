@@ -32,7 +32,7 @@ fn run() -> (Run, Sender<Notice>) {
         unfolded: false,
         found: Findings::default(),
         service: None,
-        told_systemd: String::new(),
+        told_systemd: (String::new(), None),
         verdict: Verdict::Open,
     };
     (run, notice)

@@ -1,7 +1,10 @@
 //! `send --to`: alerts, beside a service and without one.
 
 use super::{account, smsc, start, stop, wait_until};
+use crate::common::independent_smsc::{Fate, IndependentSmsc, Settings};
 use crate::common::{Leeway, Smppost, assert_agree, one};
+use std::sync::Arc;
+use std::time::Duration;
 
 const ALERT: [&str; 5] = ["send", "--text", "Pump 3 stopped", "--from", "Pump"];
 
@@ -117,4 +120,96 @@ fn an_alert_that_is_killed_at_any_step_is_sent_once() {
     assert_eq!(report.submits.len(), 6);
     assert_agree(&smppost.journal(), &report.submits, Leeway::default());
     smppost.run(&["verify"]).assert_code(0);
+}
+
+#[test]
+fn an_alert_to_a_campaign_that_is_paused_or_held_ends_and_says_why() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let service = start(&smppost, smsc.port(), &[]);
+    let alert = |to: &'static str, more: &[&'static str]| {
+        smppost.run(&[&ALERT[..], &["--to", to, "--campaign", "pumps"], more].concat())
+    };
+    alert("+447700900001", &[]).assert_code(0);
+    // After it was resumed by its name, too.
+    smppost.run(&["resume", "pumps", "--wait-receipts", "10ms"]).assert_code(0);
+    alert("+447700900002", &[]).assert_code(0);
+    for (pause, resume) in
+        [(&["pause", "pumps", "--reason", "lunch"][..], &["resume", "pumps"][..]), (&["pause"], &["resume"])]
+    {
+        smppost.run(pause).assert_code(0);
+        let ended = alert("+447700900003", &["--id", pause[pause.len() - 1]]);
+        ended.assert_code(3);
+        assert!(
+            ended.words().contains("what is queued stays so: ") && ended.words().contains("paused by"),
+            "{}",
+            ended.said()
+        );
+        smppost.run(resume).assert_code(0);
+    }
+    wait_until(&smppost, "SELECT delivered FROM campaign_summary", |delivered| delivered == 4);
+    let held =
+        "INSERT INTO release (campaign_id, at, kind, reason, who) VALUES (1, 0, 'held', 'too dear', 'smppost run')";
+    crate::common::open(&smppost.journal()).execute_batch(held).unwrap();
+    let ended = alert("+447700900004", &[]);
+    ended.assert_code(1);
+    assert!(
+        ended.words().contains("is held: too dear") && ended.words().contains("`smppost resume pumps`"),
+        "{}",
+        ended.said()
+    );
+    assert_eq!(one(&smppost.journal(), "SELECT queued FROM campaign_summary"), 1);
+    smppost.run(&["resume", "pumps", "--wait-receipts", "10ms"]).assert_code(0);
+    stop(service);
+    let report = smsc.finish();
+    assert_eq!(report.submits.len(), 5);
+    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
+}
+
+#[test]
+fn what_is_said_of_money_rules_and_receipts_with_an_alert_counts() {
+    let smppost = Smppost::new();
+    let smsc = IndependentSmsc::start(Settings { receipt_delay: Duration::from_millis(400), ..Settings::default() });
+    let service = start(&smppost, smsc.port(), &[]);
+    smppost.file("prices.csv", "44,0.05,EUR\n");
+    let alert = |to: &'static str, more: &[&'static str]| {
+        smppost.run(&[&ALERT[..], &["--to", to, "--campaign", "pumps"], more].concat())
+    };
+    let ended = alert("+447700900001", &["--wait-receipts", "20s"]);
+    ended.assert_code(0);
+    assert!(ended.words().contains("447700900001: delivered"), "{}", ended.said());
+    alert("+447700900002", &["--max-cost", "1"]).assert_code(2);
+    alert("+447700900002", &["--prices", "prices.csv", "--max-cost", "0.10", "--stop-when", "rejected>5%"])
+        .assert_code(0);
+    let terms = "SELECT count(*) FROM release WHERE terms LIKE '%rejected>5\\%%' ESCAPE '\\'";
+    assert_eq!(one(&smppost.journal(), terms), 1);
+    let ended = alert("+447700900003", &[]);
+    ended.assert_code(3);
+    assert!(ended.words().contains("--max-cost 0.10 EUR"), "{}", ended.said());
+    alert("+447700900004", &["--stop-when", "nonsense"]).assert_code(2);
+    stop(service);
+    assert_eq!(smsc.finish().submits.len(), 2);
+}
+
+#[test]
+fn without_a_service_an_alert_that_is_interrupted_says_so_and_money_counts() {
+    let smppost = Smppost::new();
+    // It never answers.
+    let silent = IndependentSmsc::start(Settings { fate: Arc::new(|_| Fate::Silent), ..Settings::default() });
+    let port = silent.port().to_string();
+    let alert =
+        smppost.spawn(&[&ALERT[..], &account(&port), &["--to", "+447700900001", "--response-timeout", "2s"]].concat());
+    assert!(silent.wait_for(|submits| !submits.is_empty(), crate::common::PATIENCE));
+    alert.signal("INT");
+    alert.wait().assert_code(130);
+    drop(silent);
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let port = smsc.port().to_string();
+    smppost.file("prices.csv", "44,0.05,EUR\n");
+    let dear = ["--to", "+447700900001", "--prices", "prices.csv", "--max-cost", "0.01"];
+    let ended = smppost.run(&[&ALERT[..], &account(&port), &dear].concat());
+    ended.assert_code(3);
+    assert!(ended.words().contains("--max-cost 0.01 EUR"), "{}", ended.said());
+    assert!(smsc.finish().submits.is_empty());
 }

@@ -1,7 +1,7 @@
 //! What is seen of the service from outside, and what it does by itself.
 
 use super::{smsc, start, stop, wait_until};
-use crate::common::independent_smsc::{IndependentSmsc, Settings};
+use crate::common::independent_smsc::{BindAnswer, IndependentSmsc, Settings};
 use crate::common::{Leeway, Smppost, assert_agree, expected, one, rows, states};
 use serde_json::Value;
 use std::sync::Arc;
@@ -107,4 +107,79 @@ fn a_campaign_that_may_cost_no_more_is_held_and_whoever_waits_for_it_is_told() {
     assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 40)]));
     stop(service);
     assert_agree(&smppost.journal(), &smsc.finish().submits, Leeway::default());
+}
+
+#[test]
+fn while_the_journal_cannot_be_written_the_monitor_is_told_so() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let mut service = start(&smppost, smsc.port(), &[]);
+    service.wait_for_words("bound to");
+    let other = crate::common::open(&smppost.journal());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let ended = smppost.run(&["status", "--check"]);
+    ended.assert_code(1);
+    assert!(ended.stdout.contains("keeps the journal from being written"), "{}", ended.said());
+    other.execute_batch("ROLLBACK").unwrap();
+    let ended = smppost.run(&["status", "--check"]);
+    ended.assert_code(0);
+    stop(service);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM command"), 0);
+}
+
+#[test]
+fn one_of_several_campaigns_that_is_held_does_not_end_the_command() {
+    let smppost = Smppost::new();
+    let smsc = IndependentSmsc::start(Settings {
+        status: Arc::new(|submit| if submit.source == "Bad" { 0x0B } else { 0 }),
+        ..Settings::default()
+    });
+    smppost.file("c.csv", rows(200));
+    smppost.file("d.csv", rows(300));
+    smppost.run(&["import", "c.csv", "--from", "Bad"]).assert_code(0);
+    smppost.run(&["import", "d.csv", "--from", "Test", "--allow-same-file"]).assert_code(0);
+    let service = start(&smppost, smsc.port(), &["--rate", "200"]);
+    let ended = smppost.run(&["resume", "c", "d", "--wait-receipts", "10ms"]);
+    ended.assert_code(3);
+    // It was held for what was rejected, not by a rule that has to be overridden.
+    assert!(ended.words().contains("50 messages in a row were rejected alike"), "{}", ended.said());
+    assert!(!ended.words().contains("--override-stop"), "{}", ended.said());
+    assert_eq!(one(&smppost.journal(), "SELECT queued + sending FROM campaign_summary WHERE campaign = 'd'"), 0);
+    assert!(one(&smppost.journal(), "SELECT queued FROM campaign_summary WHERE campaign = 'c'") > 50);
+    stop(service);
+}
+
+#[test]
+fn a_campaign_with_optional_parameters_is_held_where_the_smsc_takes_none_and_the_others_go() {
+    let smppost = Smppost::new();
+    let binds = vec![BindAnswer::WithoutVersion];
+    let smsc = IndependentSmsc::start(Settings { binds, ..Settings::default() });
+    let mut service = start(&smppost, smsc.port(), &[]);
+    service.wait_for_words("bound to");
+    smppost.file("c.csv", rows(5));
+    let ended = smppost.run(&["send", "c.csv", "--from", "Test", "--field", "tlv:0x1401=01"]);
+    ended.assert_code(3);
+    assert!(ended.words().contains("--tlvs yes"), "{}", ended.said());
+    smppost.file("d.csv", rows(5));
+    smppost.run(&["send", "d.csv", "--from", "Test", "--allow-same-file"]).assert_code(0);
+    stop(service);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("queued", 5)]));
+    assert_eq!(smsc.finish().submits.len(), 5);
+}
+
+#[test]
+fn a_campaign_whose_time_is_over_ends_the_command_that_waits_for_it() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let service = start(&smppost, smsc.port(), &[]);
+    smppost.file("c.csv", rows(5));
+    let over = ["--stop-at", "2020-01-01T00:00Z"];
+    smppost.run(&[&["import", "c.csv", "--from", "Test"], &over[..]].concat()).assert_code(0);
+    let ended = smppost.run(&["resume", "c"]);
+    ended.assert_code(3);
+    assert!(ended.words().contains("its last moment has come"), "{}", ended.said());
+    assert!(!ended.words().contains("--override-stop"), "{}", ended.said());
+    smppost.run(&["resume", "c", "--ignore-hours", "--wait-receipts", "10ms"]).assert_code(0);
+    stop(service);
+    assert_eq!(smsc.finish().submits.len(), 5);
 }

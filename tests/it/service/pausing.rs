@@ -92,3 +92,68 @@ fn beside_a_plain_sender_a_pause_is_refused() {
     smppost.run(&[&["resume", "d"], &account[..]].concat()).assert_code(0);
     assert_eq!(states(&smppost.journal(), "d"), expected([("delivered", 3)]));
 }
+
+#[test]
+fn each_campaign_that_is_paused_is_told_with_its_own_command() {
+    let smppost = Smppost::new();
+    for name in ["c.csv", "d.csv"] {
+        smppost.file(name, rows(3));
+        smppost.run(&["import", name, "--from", "Test", "--allow-same-file"]).assert_code(0);
+    }
+    let ended = smppost.run(&["pause", "c", "d"]);
+    ended.assert_code(0);
+    for name in ["c", "d"] {
+        let words = format!("campaign {name}: paused; no service runs now; `smppost resume {name}");
+        assert!(ended.words().contains(&words), "{}", ended.said());
+    }
+    smppost.run(&["pause", "--reason", "complaints"]).assert_code(0);
+    let ended = smppost.run(&["report", "c"]);
+    assert!(ended.stdout.contains("  paused    all sending, since ") && ended.stdout.contains(": complaints"), "{}", ended.said());
+    let told: serde_json::Value = serde_json::from_str(&smppost.run(&["report", "c", "--format", "json"]).stdout).unwrap();
+    let events: Vec<&str> = told["stopped"].as_array().unwrap().iter().map(|told| told["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["all paused", "paused"], "{told}");
+}
+
+#[test]
+fn a_pause_of_all_holds_for_resume_without_a_name_until_it_is_lifted() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let port = smsc.port().to_string();
+    let account = super::account(&port);
+    for name in ["c.csv", "d.csv"] {
+        smppost.file(name, rows(3));
+        smppost.run(&["import", name, "--from", "Test", "--allow-same-file"]).assert_code(0);
+    }
+    smppost.run(&["pause", "--reason", "complaints"]).assert_code(0);
+    let ended = smppost.run(&[&["resume", "--all"], &account[..]].concat());
+    ended.assert_code(2);
+    assert!(
+        ended.words().contains("all sending is paused by") && ended.words().contains("(complaints)"),
+        "{}",
+        ended.said()
+    );
+    assert_eq!(states(&smppost.journal(), "c"), expected([("queued", 3)]));
+    // Named, it is meant.
+    smppost.run(&[&["resume", "c"], &account[..]].concat()).assert_code(0);
+    let ended = smppost.run(&[&["resume"], &account[..]].concat());
+    ended.assert_code(0);
+    assert!(ended.words().contains("the pause of all sending is over"), "{}", ended.said());
+    assert_eq!(states(&smppost.journal(), "d"), expected([("delivered", 3)]));
+    assert_eq!(smsc.finish().submits.len(), 6);
+}
+
+#[test]
+fn options_that_a_resume_without_a_name_would_not_heed_are_refused() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let service = start(&smppost, smsc.port(), &[]);
+    for (option, value) in
+        [("--priority", "urgent"), ("--campaign-rate", "5"), ("--limit", "3"), ("--max-cost", "none")]
+    {
+        let ended = smppost.run(&["resume", option, value]);
+        ended.assert_code(2);
+        assert!(ended.words().contains(&format!("{option}: of which campaign?")), "{}", ended.said());
+    }
+    smppost.run(&["resume"]).assert_code(0);
+    stop(service);
+}

@@ -91,3 +91,25 @@ fn a_second_service_and_a_listener_are_told_who_holds_the_journal() {
     }
     stop(service);
 }
+
+#[test]
+fn systemd_is_told_how_it_stands_once_a_second_at_most() {
+    let smppost = Smppost::new();
+    let path = smppost.path("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let smsc = smsc();
+    let service = start_with(&smppost, smsc.port(), &["--rate", "40"], &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    let begun = std::time::Instant::now();
+    smppost.file("c.csv", rows(60));
+    smppost.run(&["send", "c.csv", "--from", "Test"]).assert_code(0);
+    stop(service);
+    let seconds = begun.elapsed().as_secs() as usize;
+    socket.set_nonblocking(true).unwrap();
+    let (mut octets, mut told) = ([0; 512], Vec::new());
+    while let Ok(length) = socket.recv(&mut octets) {
+        told.push(String::from_utf8_lossy(&octets[..length]).into_owned());
+    }
+    let statuses = told.iter().filter(|told| told.starts_with("STATUS=")).count();
+    assert!((1..=seconds + 2).contains(&statuses), "{statuses} in {seconds} s: {told:?}");
+    assert!(told.iter().any(|told| told.contains("to send")), "{told:?}");
+}

@@ -18,6 +18,7 @@ fn run() -> Run {
         refused: 0,
         completes: false,
         has_reference: false,
+        has_tlvs: false,
         passes_at: i64::MAX,
     });
     let chunk = Arc::new(Chunk { items: items.into(), ..Chunk::default() });

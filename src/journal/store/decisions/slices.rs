@@ -32,6 +32,8 @@ pub struct Applied {
     pub assigned: Vec<Assigned>,
     /// Messages that were cancelled one by one.
     pub cancelled: Vec<i64>,
+    /// Those of them that are to be sent after all, with the index of their campaign.
+    pub brought_back: Vec<(u32, i64)>,
     /// Messages of which something may be sent again, with the index of their campaign.
     pub again: Vec<(u32, i64)>,
     /// More is left than one transaction does.
@@ -144,7 +146,10 @@ impl Slice<'_> {
             Decision::Cancel { lines } if lines.is_empty() => self.cancel(),
             Decision::Cancel { lines } => {
                 let (lines, next) = next_lines(lines, self.from, self.left);
-                self.applied.cancelled.extend(again::cancel_lines(self.connection, self.counts, self.index, lines)?);
+                let cancelled = again::cancel_lines(self.connection, self.counts, self.index, lines)?;
+                // Brought back before, and cancelled once more.
+                self.applied.brought_back.retain(|(_, message)| !cancelled.contains(message));
+                self.applied.cancelled.extend(cancelled);
                 Ok(next)
             }
             Decision::Uncancel { lines } => uncancel::Uncancel {
@@ -153,6 +158,7 @@ impl Slice<'_> {
                 index: self.index,
                 lines,
                 left: self.left,
+                brought_back: &mut self.applied.brought_back,
             }
             .apply(self.from),
             Decision::RetryFailed { error } => {

@@ -35,6 +35,8 @@ pub(super) struct Uncancel<'a> {
     pub lines: &'a [u64],
     /// How many messages may be looked at.
     pub left: &'a mut usize,
+    /// Those that were cancelled by themselves and are to be sent.
+    pub brought_back: &'a mut Vec<(u32, i64)>,
 }
 
 impl Uncancel<'_> {
@@ -154,6 +156,7 @@ impl Uncancel<'_> {
         self.connection
             .prepare_cached("UPDATE cancelled_message SET again_at = ?2 WHERE message = ?1")?
             .execute([message, now_ms()])?;
+        self.brought_back.push((self.index, message));
         if facts.parts.iter().all(Vec::is_empty) {
             // As if nothing had been.
             self.connection.prepare_cached("DELETE FROM message_state WHERE message = ?1")?.execute([message])?;

@@ -7,7 +7,7 @@ use crate::journal::model::key::State;
 use crate::journal::store::counts::Counts;
 use crate::journal::store::history::MessageFacts;
 use hashbrown::HashMap;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::VecDeque;
 
 /// Messages that one transaction looks at, at some 5 us each.
@@ -160,19 +160,50 @@ fn brought_back(
         *left -= 1;
         let (message, parts): (i64, u8) = (row.get(0)?, row.get(1)?);
         last = Some(message);
-        if row.get::<_, Option<bool>>(2)? != Some(true) {
-            continue;
-        }
-        let facts = MessageFacts::load(connection, message, parts)?;
-        if !facts.parts.iter().all(Vec::is_empty) {
-            continue;
-        }
-        for n in 0..usize::from(parts) {
-            let attempt = facts.next_attempt(n);
-            retries.push(Waiting { due_ms: 0, attempt, message, campaign: range.campaign, refused: 0 });
+        if row.get::<_, Option<bool>>(2)? == Some(true) {
+            queue_untried(connection, range.campaign, (message, parts), retries)?;
         }
     }
     Ok(last.filter(|_| *left == 0).map(|last: i64| last + 1))
+}
+
+fn queue_untried(
+    connection: &Connection,
+    campaign: u32,
+    (message, parts): (i64, u8),
+    retries: &mut Retries,
+) -> Result<(), JournalError> {
+    let facts = MessageFacts::load(connection, message, parts)?;
+    if !facts.parts.iter().all(Vec::is_empty) {
+        return Ok(());
+    }
+    for n in 0..usize::from(parts) {
+        let attempt = facts.next_attempt(n);
+        retries.push(Waiting { due_ms: 0, attempt, message, campaign, refused: 0 });
+    }
+    Ok(())
+}
+
+/// Queues a message that was cancelled by itself and is brought back while its campaign is sent, where the claims are beyond it.
+pub fn bring_back(
+    connection: &Connection,
+    counts: &Counts,
+    campaign: u32,
+    message: i64,
+    retries: &mut Retries,
+) -> Result<(), JournalError> {
+    let Some((first, end)) = counts.campaign(campaign).map(|book| (book.first_id, book.end_id)) else { return Ok(()) };
+    let passed: Option<u8> = connection
+        .prepare_cached(
+            "SELECT parts FROM message WHERE id = ?1
+                AND id < (SELECT max(first_part) FROM claim WHERE try = 0 AND first_part >= ?2 AND first_part < ?3)",
+        )?
+        .query_row([message, first, end], |row| row.get(0))
+        .optional()?;
+    match passed {
+        Some(parts) => queue_untried(connection, campaign, (message, parts), retries),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -246,12 +246,6 @@ pub fn request(journal: &dyn Sql, campaign: &str, decision: &Decision) -> Result
     append(connection, id, &kind, &detail)
 }
 
-/// Whether decisions about a campaign wait to be applied.
-pub fn are_waiting(journal: &dyn Sql, campaign: i64) -> Result<bool, JournalError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM control WHERE campaign_id = ?1 AND applied_at IS NULL)";
-    Ok(journal.connection().prepare_cached(sql)?.query_row([campaign], |row| row.get(0))?)
-}
-
 /// A decision as a row of `control` has it: kind and details.
 pub fn written(decision: &Decision) -> Result<(String, String), JournalError> {
     let (kind, detail) = decision.store();

@@ -150,7 +150,7 @@ fn an_alert_to_a_campaign_that_is_paused_or_held_ends_and_says_why() {
     wait_until(&smppost, "SELECT delivered FROM campaign_summary", |delivered| delivered == 4);
     let held =
         "INSERT INTO release (campaign_id, at, kind, reason, who) VALUES (1, 0, 'held', 'too dear', 'smppost run')";
-    crate::common::open(&smppost.journal()).execute_batch(held).unwrap();
+    rusqlite::Connection::open(smppost.journal()).unwrap().execute_batch(held).unwrap();
     let ended = alert("+447700900004", &[]);
     ended.assert_code(1);
     assert!(

@@ -115,7 +115,7 @@ fn while_the_journal_cannot_be_written_the_monitor_is_told_so() {
     let smsc = smsc();
     let mut service = start(&smppost, smsc.port(), &[]);
     service.wait_for_words("bound to");
-    let other = crate::common::open(&smppost.journal());
+    let other = rusqlite::Connection::open(smppost.journal()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let ended = smppost.run(&["status", "--check"]);
     ended.assert_code(1);

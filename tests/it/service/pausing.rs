@@ -108,9 +108,15 @@ fn each_campaign_that_is_paused_is_told_with_its_own_command() {
     }
     smppost.run(&["pause", "--reason", "complaints"]).assert_code(0);
     let ended = smppost.run(&["report", "c"]);
-    assert!(ended.stdout.contains("  paused    all sending, since ") && ended.stdout.contains(": complaints"), "{}", ended.said());
-    let told: serde_json::Value = serde_json::from_str(&smppost.run(&["report", "c", "--format", "json"]).stdout).unwrap();
-    let events: Vec<&str> = told["stopped"].as_array().unwrap().iter().map(|told| told["event"].as_str().unwrap()).collect();
+    assert!(
+        ended.stdout.contains("  paused    all sending, since ") && ended.stdout.contains(": complaints"),
+        "{}",
+        ended.said()
+    );
+    let told: serde_json::Value =
+        serde_json::from_str(&smppost.run(&["report", "c", "--format", "json"]).stdout).unwrap();
+    let events: Vec<&str> =
+        told["stopped"].as_array().unwrap().iter().map(|told| told["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["all paused", "paused"], "{told}");
 }
 

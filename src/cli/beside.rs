@@ -371,6 +371,9 @@ pub(super) enum Followed<T> {
     Interrupted,
 }
 
+/// What is done at each look, with what is news: whether enough is seen.
+type Looking<'l, T> = dyn FnMut(&Journal, &Onlooker<'_>, Vec<String>) -> Result<ControlFlow<T>, CliError> + 'l;
+
 /// Looks at campaigns that the service is to send, about as often as is said, until `look` has seen enough. It is given what is
 /// news.
 pub(super) fn follow_until<T>(
@@ -378,7 +381,7 @@ pub(super) fn follow_until<T>(
     often: Duration,
     interrupt: &Receiver<()>,
     display: &Display,
-    look: &mut dyn FnMut(&Journal, &Onlooker<'_>, Vec<String>) -> Result<ControlFlow<T>, CliError>,
+    look: &mut Looking<'_, T>,
 ) -> Result<Followed<T>, CliError> {
     let opened = journal::open_read_only(journal)?;
     let onlooker = Onlooker::new(&opened, journal, campaigns)?;
@@ -392,7 +395,7 @@ impl Onlooker<'_> {
         often: Duration,
         interrupt: &Receiver<()>,
         display: &Display,
-        look: &mut dyn FnMut(&Journal, &Onlooker<'_>, Vec<String>) -> Result<ControlFlow<T>, CliError>,
+        look: &mut Looking<'_, T>,
     ) -> Result<Followed<T>, CliError> {
         loop {
             let began = Instant::now();

@@ -76,6 +76,7 @@ fn journal() -> Journal {
         bind: "trx",
         smpp_version: "3.4",
         sends_reference: true,
+        takes_tlvs: true,
     };
     events.send(ToJournal::Open { facts, session: to_session, reply }).unwrap();
     let number = number.recv().unwrap().id;

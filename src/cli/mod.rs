@@ -2,6 +2,7 @@
 
 mod alert;
 pub mod ask;
+mod backup;
 mod beside;
 mod budget;
 mod campaign;
@@ -49,6 +50,7 @@ use crate::cli::report::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
 use crate::cli::smsc::SmscArgs;
 use crate::import::campaign::CampaignError;
 use crate::journal::JournalError;
+use crate::journal::backup::BackupError;
 use crate::journal::store::known::Notes;
 use crate::report::ReportError;
 use crate::run::pipeline::SendError;
@@ -164,6 +166,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Check a journal against itself
     Verify(VerifyArgs),
+    /// Write the journal, as it is at this moment, to a file of its own, also while a sender is at work
+    Backup(backup::BackupArgs),
     /// Bring a journal that an older smppost made up to date; commands that write to it do so by themselves
     Upgrade(upgrade::UpgradeArgs),
     /// The journals that are known of you, and of which accounts; --forget takes one off the list
@@ -196,6 +200,9 @@ pub enum CliError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// A report.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -244,6 +251,7 @@ impl CliError {
             Self::Journal(error) => Self::Journal(error.at(journal)),
             Self::Send(SendError::Journal(error)) => Self::Send(SendError::Journal(error.at(journal))),
             Self::Campaign(CampaignError::Journal(error)) => Self::Campaign(CampaignError::Journal(error.at(journal))),
+            Self::Backup(BackupError::Journal(error)) => Self::Backup(BackupError::Journal(error.at(journal))),
             Self::Report(ReportError::Journal(error)) => Self::Report(ReportError::Journal(error.at(journal))),
             other => other,
         }
@@ -263,7 +271,9 @@ impl CliError {
                 | CampaignError::Doubtful { asked: false, .. },
             )
             | Self::Send(SendError::Journal(JournalError::Stopped { .. }))
-            | Self::Report(ReportError::Usage(_)) => exit::USAGE,
+            | Self::Report(ReportError::Usage(_))
+            | Self::Backup(BackupError::Exists(_) | BackupError::NoBackup { .. } | BackupError::Own(_)) => exit::USAGE,
+            Self::Backup(BackupError::Busy(_)) => exit::HELD,
             _ => exit::ERROR,
         }
     }
@@ -382,7 +392,9 @@ impl Command {
             Self::Resume(_) | Self::Query(_) | Self::Replace(_) | Self::Cancel(_) | Self::Listen(_) => Use::Change,
             Self::Resolve(_) | Self::Upgrade(_) | Self::Priority(_) => Use::Change,
             Self::Suppress(args) => args.use_of_journal(),
-            Self::Status(_) | Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) => Use::Read,
+            Self::Status(_) | Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) | Self::Backup(_) => {
+                Use::Read
+            }
             Self::Check(_) => Use::Look,
             Self::Explain(_) | Self::Probe(_) | Self::Profile(_) | Self::Smsc(_) | Self::Journals(_) => return None,
             Self::Completions(_) | Self::Man(_) => return None,
@@ -457,6 +469,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Suppress(args) => suppress::suppress(args, journal, &mut out),
         Command::Explain(args) => Ok(args.run(&cli.names, &mut out)?.code()),
         Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
+        Command::Backup(args) => args.run(journal),
         Command::Upgrade(args) => args.run(journal),
         Command::Journals(_) => Ok(exit::OK),
         Command::Probe(args) => probe::run(args, cli.profile.as_deref(), &mut out),

@@ -10,8 +10,10 @@
 //! | [`query`], [`verify`] | what reports read; whether the journal agrees with itself | model, store |
 //! | [`handle`] | an open journal as the rooms outside hold it: no SQL can be run on it there | |
 //! | [`migrate`] | what brings the journal of an older program up to date | |
+//! | [`backup`] | the state of one moment in a file of its own | query, verify |
 //! | `testkit` | fixtures of tests | |
 
+pub mod backup;
 pub mod beside;
 pub mod error;
 pub mod files;

@@ -1,5 +1,6 @@
 //! Where the journal lies, which file it is, and whose settings count.
 
+mod backups;
 mod copies;
 mod journal;
 mod reader;

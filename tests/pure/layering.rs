@@ -23,7 +23,7 @@ const ROOMS: &[&[&str]] = &[
 
 /// The same inside `journal`.
 const JOURNAL: &[&[&str]] = &[
-    &["testkit"],
+    &["testkit", "backup"],
     &["verify"],
     &["writer", "query"],
     &["matcher"],

@@ -1,6 +1,7 @@
 //! The files beside the journal: lock, write marks, noted answers, reserve. No SQL.
 
 pub mod answer_log;
+pub mod copying;
 pub mod lock;
 pub mod regular;
 pub mod reserve;

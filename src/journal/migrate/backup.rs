@@ -3,10 +3,10 @@
 use super::{MOVES, run};
 use crate::journal::beside::beside;
 use crate::journal::error::JournalError;
+use crate::journal::files::copying::{copy, free, octets};
 use rusqlite::{Connection, OpenFlags};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Room that is to be left for the upgrade itself, and for the reserve of the next run.
@@ -28,6 +28,7 @@ pub fn write(connection: &Connection, path: &Path, version: i64) -> Result<PathB
         return Err(no_room(free));
     }
     let written = copy(connection, &part).and_then(|()| {
+        crate::platform::failpoint::reach("upgrade-backup")?;
         let name = (1..=BACKUPS_MAX)
             .map(|n| beside(path, &if n == 1 { suffix.clone() } else { format!("{suffix}-{n}") }))
             .find(|name| !name.exists())
@@ -40,35 +41,6 @@ pub fn write(connection: &Connection, path: &Path, version: i64) -> Result<PathB
         let error = error.at(path);
         if error.is_full() { no_room(free(folder).unwrap_or_default()) } else { error }
     })
-}
-
-/// The octets of the journal.
-fn octets(connection: &Connection) -> Result<u64, JournalError> {
-    let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
-    Ok(u64::try_from(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?).unwrap_or_default())
-}
-
-/// The octets that are free in that folder for this user.
-fn free(folder: &Path) -> Option<u64> {
-    let found = rustix::fs::statvfs(folder).ok()?;
-    Some(found.f_bavail.saturating_mul(found.f_frsize))
-}
-
-/// Copies the journal into a file of that name, private from its first octet and on disk at the end.
-fn copy(connection: &Connection, to: &Path) -> Result<(), JournalError> {
-    let at = |error| match error {
-        error if io::Error::kind(&error) == io::ErrorKind::StorageFull => JournalError::Full(to.into()),
-        error => JournalError::Io(to.into(), error),
-    };
-    match fs::remove_file(to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
-        _ => {}
-    }
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at)?;
-    let name = to.to_str().ok_or_else(|| at(io::Error::other("the name is not UTF-8")))?;
-    connection.execute("VACUUM INTO ?1", [name])?;
-    file.sync_all().map_err(at)?;
-    Ok(crate::platform::failpoint::reach("upgrade-backup")?)
 }
 
 /// An upgraded copy of an older journal, that this process alone sees and that is gone with it: the journal itself is not

@@ -30,7 +30,7 @@ pub(in crate::journal) fn extent(connection: &Connection) -> Result<Extent, Jour
 }
 
 /// Key in `meta`: which file the journal is.
-const FILE: &str = "file";
+pub(in crate::journal) const FILE: &str = "file";
 /// Key in `meta`: how often commands changed it.
 const GENERATION: &str = "generation";
 

@@ -20,7 +20,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The ID that a refusal prints.
-fn id(words: &str) -> String {
+pub fn id(words: &str) -> String {
     words
         .split("--adopt ")
         .nth(1)

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | how many at once? | bursts of 2, 4, 8 ... | all accepted: a window of so many is taken |
 //! | is it a window? | after a refusal, N at a time without a pause | one refused: it is the rate's, or another reason |
-//! | is it that window? | N at once, and one more before their answers | refused twice before it is taken twice: the SMSC's window is N |
+//! | is it that window? | N at once, and one more before their answers | refused twice before it is taken three times: the SMSC's window is N |
 //! | how fast? | at `--rate`, or as fast as answers come, for three seconds and more | none refused: this rate is shown |
 //! | the limit? | after a refusal, at a lower rate for a second that does not count and three that do | none refused: this is taken |
 //! | is it the rate at all? | the share refused at each of these rates | as large at half the rate: another reason |
@@ -22,9 +22,10 @@ const HELD_BACK: f64 = 0.6;
 const ANSWER_MIN_S: f64 = 0.005;
 /// Where an answer comes sooner than this share of that time after it, it may have been on its way.
 const CLOSE_ANSWER: f64 = 0.3;
-/// How often a window is to be seen, and before it is not seen as often: an SMSC that is slow for a moment has answered before it takes
-/// up what was written while others were outstanding.
+/// How often a window is to be seen, before it is not seen so often: an SMSC that is slow for a moment has answered before it takes up
+/// what was written while others were outstanding.
 const SEEN_MIN: usize = 2;
+const NOT_SEEN_MAX: usize = 3;
 /// A rate counts as shown when it was taken for so long.
 const SHOWN_S: f64 = 3.0;
 /// What is set is so much of what was taken, from so many a second on.
@@ -248,9 +249,9 @@ fn confirm<L: Line>(
         match (shots[..depth].iter().any(is_refused), shots[depth..].iter().all(is_refused)) {
             (false, true) => seen += 1,
             (false, false) => not_seen += 1,
-            (true, _) => not_seen = SEEN_MIN,
+            (true, _) => not_seen = NOT_SEEN_MAX,
         }
-        if not_seen >= SEEN_MIN {
+        if not_seen >= NOT_SEEN_MAX {
             // What refused it before was not the window.
             *found = other;
             return Ok(());

@@ -535,6 +535,22 @@ mod tests {
     use crossbeam_channel::{bounded, never};
 
     #[test]
+    fn a_signal_that_comes_when_the_service_has_just_taken_the_command_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        Intake::begin(&path, "spring", "", &CampaignOptions::default()).unwrap().finish("").unwrap();
+        let (signal, interrupt) = bounded(1);
+        let request = Request::Release { campaigns: Vec::new(), terms: Terms::default() };
+        signal.send(()).unwrap();
+        let asked = ask(&path, &request, None, &interrupt).unwrap();
+        assert!(matches!(asked, Asked::Interrupted), "{asked:?}");
+        commands::answer_what_is_withdrawn(&journal::open_existing(&path).unwrap(), "{}");
+        signal.send(()).unwrap();
+        let asked = ask(&path, &request, None, &interrupt).unwrap();
+        assert!(matches!(asked, Asked::AnsweredAll(_)), "{asked:?}");
+    }
+
+    #[test]
     fn who_looks_on_ends_where_the_service_is_gone_and_looks_seldom_where_that_takes_long() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");

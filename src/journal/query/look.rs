@@ -149,6 +149,45 @@ mod tests {
     use crate::journal::open::open_existing;
     use crate::journal::testkit::bench::Bench;
 
+    /// So many campaigns of so many messages each.
+    fn journal(campaigns: i64, messages: i64) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(crate::journal::open::SCHEMA).unwrap();
+        let filled = format!(
+            "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n + 1 < {campaigns})
+             INSERT INTO campaign (name, file, options, first_id, end_id, created_at, imported_at)
+                 SELECT 'c' || n, '', '{{}}', 1 + n * {messages}, 1 + (n + 1) * {messages}, 0, 0 FROM n;
+             INSERT INTO campaign_count (campaign_id, messages, queued) SELECT id, {messages}, {messages} FROM campaign;
+             WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {campaigns} * {messages})
+             INSERT INTO message (id, line, destination, text, encoding, parts) SELECT n, n, '447700900001', 'Hi', 0, 1 FROM n;
+             INSERT INTO message_state (message, state) SELECT id, 0 FROM message WHERE id % 10 = 0;
+             INSERT INTO claim SELECT id, 0, id, 1, id, 1, id, 0 FROM message WHERE id % 10 = 0"
+        );
+        connection.execute_batch(&filled).unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_look_costs_as_much_whatever_number_of_messages_there_are() {
+        let steps = |campaigns: i64, messages: i64| {
+            let mut connection = journal(campaigns, messages);
+            let names: Vec<String> = (0..campaigns).map(|n| format!("c{n}")).collect();
+            let mut looked = Looked::of(&connection, &names, None).unwrap();
+            let counted = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+            let counts = std::sync::Arc::clone(&counted);
+            let handler = move || {
+                counts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                false
+            };
+            connection.progress_handler(10, Some(handler)).unwrap();
+            let looks = looked.look(&connection).unwrap();
+            assert_eq!(looks.iter().map(|(_, look)| look.left).sum::<i64>(), campaigns * messages);
+            counted.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        let (few, many) = (steps(20, 10), steps(20, 2_000));
+        assert!(many <= few + few / 10, "{few} steps with 10 messages each, {many} with 2,000");
+    }
+
     #[test]
     fn what_was_tried_as_often_as_can_be_recorded_is_not_waited_for() {
         let bench = Bench::new(&[("491700000001", 1), ("491700000002", 1)], InDoubtPolicy::Hold);

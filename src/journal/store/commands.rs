@@ -127,6 +127,18 @@ pub fn remove(journal: &dyn Sql, key: &str) -> Result<(), JournalError> {
     Ok(())
 }
 
+/// For tests: from now on whoever withdraws a command finds that the service has answered it at that moment.
+#[cfg(test)]
+pub fn answer_what_is_withdrawn(journal: &dyn Sql, answer: &str) {
+    let trigger = format!(
+        "CREATE TRIGGER answers BEFORE UPDATE OF withdrawn_at ON command BEGIN
+             UPDATE command SET answered_at = 1, answer = '{answer}' WHERE id = OLD.id;
+             SELECT RAISE(IGNORE);
+         END"
+    );
+    journal.connection().execute_batch(&trigger).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

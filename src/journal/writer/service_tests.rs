@@ -433,3 +433,27 @@ fn what_cannot_be_read_of_one_campaign_holds_it_and_the_others_go() {
         assert!(sent.len() == 5 && sent.iter().all(|sent| sent.campaign == 1), "{}", sent.len());
     }
 }
+
+#[test]
+fn what_is_decided_of_a_campaign_that_is_through_is_sent() {
+    let mut bench = bench(&[6]);
+    let session = bench.open_session();
+    release(&mut bench, "test");
+    let sent = bench.send(session, 2);
+    answer_all(&mut bench, session, &sent, 0x0B);
+    bench.decide(&Decision::Cancel { lines: vec![7] });
+    let sent = bench.send(session, 3);
+    answer_all(&mut bench, session, &sent, 0);
+    for _ in 0..2 {
+        bench.thread().transact(&mut Vec::new(), true).unwrap();
+    }
+    assert!(bench.thread().claimer.active.is_empty(), "it is through");
+    let again = [Decision::RetryRejected { code: None }, Decision::Uncancel { lines: Vec::new() }];
+    assert_eq!(release_with(&mut bench, "test", Terms::default(), &again), Answer::default());
+    let sent = bench.send(session, 3);
+    let mut messages: Vec<i64> = sent.iter().map(|sent| sent.message).collect();
+    messages.sort_unstable();
+    assert_eq!(messages, [1, 2, 6]);
+    answer_all(&mut bench, session, &sent, 0);
+    assert!(bench.states().iter().all(|state| state == "accepted"));
+}

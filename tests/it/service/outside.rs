@@ -43,6 +43,8 @@ fn a_monitor_is_told_in_one_line_whether_it_is_well() {
     assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM command WHERE what = 'status'"), 0);
     service.signal("STOP");
     check(1, "has not answered");
+    // Nor does one that gave up.
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM command WHERE what = 'status'"), 0);
     service.signal("CONT");
     let log = service.stderr();
     assert_eq!(log.matches("campaign c: released by").count(), 1, "{log}");

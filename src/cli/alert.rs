@@ -36,9 +36,11 @@ pub fn send(args: &SendArgs, journal: &Path, typed: &[String]) -> Result<u8, Cli
     if args.id.as_ref().is_some_and(|id| id.trim().is_empty()) {
         return Err(CliError::Usage("--id: a name must not be empty".into()));
     }
+    // Whose day it is does not depend on whether its hours count.
+    let zone = args.run.hours.hours()?.zone;
     let hours = args.run.hours()?;
     let wish = args.run.budget.wish()?;
-    let day = Timestamp::now().to_zoned(hours.zone.clone()).strftime("alerts-%Y-%m-%d").to_string();
+    let day = Timestamp::now().to_zoned(zone).strftime("alerts-%Y-%m-%d").to_string();
     // Those of another priority gather by themselves.
     let day = args.run.share.change().priority.map_or(day.clone(), |priority| format!("{day}-{priority}"));
     let campaign = args.campaign.gathering(day, &args.inbound.alphabet, args.run.hours.zone_of_times())?;

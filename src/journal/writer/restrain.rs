@@ -28,6 +28,8 @@ struct Counted {
     rules: Vec<StopWhen>,
     before: [i64; State::COUNT],
     last: [LastAnswers; Bad::ALL.len()],
+    /// Answers came since its rules were looked at.
+    is_changed: bool,
 }
 
 /// A canary under way.
@@ -86,7 +88,8 @@ impl Watch {
         for rule in rules {
             last[rule.bad as usize] = restraint::last_answers(connection, counts, campaign, rule.bad)?;
         }
-        self.campaigns.push(Counted { campaign, rules: rules.to_vec(), before: book.counts, last });
+        let is_changed = true;
+        self.campaigns.push(Counted { campaign, rules: rules.to_vec(), before: book.counts, last, is_changed });
         Ok(())
     }
 
@@ -125,6 +128,11 @@ impl JournalThread {
     fn count_answers(&mut self) {
         for counted in &mut self.watch.campaigns {
             let Some(book) = self.counts.campaign(counted.campaign) else { continue };
+            // Most of a thousand.
+            if book.counts == counted.before {
+                continue;
+            }
+            counted.is_changed = true;
             let more = |states: &[State]| -> u64 {
                 let change: i64 =
                     states.iter().map(|&state| book.counts[state as usize] - counted.before[state as usize]).sum();
@@ -141,8 +149,13 @@ impl JournalThread {
     }
 
     /// The first rule that is broken, of which campaign, and why in words.
-    fn broken_rule(&self) -> Option<(u32, StopWhen, String)> {
-        self.watch.campaigns.iter().find_map(|counted| {
+    fn broken_rule(&mut self) -> Option<(u32, StopWhen, String)> {
+        let mut changed = self
+            .watch
+            .campaigns
+            .iter_mut()
+            .filter_map(|counted| std::mem::take(&mut counted.is_changed).then_some(&*counted));
+        changed.find_map(|counted| {
             counted.rules.iter().find_map(|rule| {
                 let (bad, whole) = counted.last[rule.bad as usize].share()?;
                 rule.bound.holds(bad, whole).then(|| {

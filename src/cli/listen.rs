@@ -9,6 +9,7 @@ use super::{CliError, exit};
 use crate::client::{Account, BindMode};
 use crate::journal::JournalError;
 use crate::journal::files::lock::SenderLock;
+use crate::journal::store::account::Identity;
 use crate::policy::hours::Hours;
 use crate::policy::pacer::Rate;
 use crate::report::progress::Display;
@@ -57,33 +58,12 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     args.receiver.refuse_idle(bind)?;
     let account = args.connection.resolve_with(args.receiver.needs_senders_password(bind))?;
     let account = args.keep.complete(args.receiver.complete(account, &args.connection, true)?);
-    let account = Account { bind, receipts: args.inbound.reading(), ..account };
+    let account = Account { bind, ..account };
     let account = args.spread.complete(account, connections)?;
     let account = Account { recorder: args.record.start()?, ..account };
-    let settings = SendSettings {
-        restraint: Default::default(),
-        journal: journal.into(),
-        identity: args.connection.identity(&account, args.adopt.same_account),
-        connections,
-        // Nothing is sent.
-        rate: Rate::Unlimited,
-        rate_tolerance: 0.0,
-        rules: Arc::default(),
-        hours: Hours::default(),
-        ignore_hours: false,
-        limit: None,
-        wait_receipts: Duration::ZERO,
-        campaigns: Vec::new(),
-        old_receipts_come: true,
-        default_alphabet: args.inbound.alphabet.alphabet(),
-        opt_out_words: args.inbound.opt_out_words(),
-        opt_in_words: args.inbound.opt_in_words(),
-        receipt_horizon: args.inbound.receipt_horizon(),
-        never_bound: NeverBound::Wait,
-        listen: Some(Listen { time: args.time }),
-        serves: false,
-        account,
-    };
+    let identity = args.connection.identity(&account, args.adopt.same_account);
+    let collecting = collecting(&args.inbound, journal, account, identity, connections);
+    let settings = SendSettings { listen: Some(Listen { time: args.time }), ..collecting };
     let interrupt = crate::platform::signals::interrupts()?;
     let display = Display::new();
     let outcome = pipeline::send(&settings, &lock, &interrupt, &mut |progress| display.listening(progress))?;
@@ -110,6 +90,39 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
             Ok(exit::ERROR)
         }
         Ended::Done | Ended::NothingToDo | Ended::Interrupted => Ok(exit::OK),
+    }
+}
+
+/// A run that stays bound and takes what comes for whatever was sent before; by itself it sends nothing.
+pub fn collecting(
+    inbound: &InboundArgs,
+    journal: &Path,
+    account: Account,
+    identity: Identity,
+    connections: usize,
+) -> SendSettings {
+    SendSettings {
+        restraint: Default::default(),
+        journal: journal.into(),
+        account: Account { receipts: inbound.reading(), ..account },
+        identity,
+        connections,
+        rate: Rate::Unlimited,
+        rate_tolerance: 0.0,
+        rules: Arc::default(),
+        hours: Hours::default(),
+        ignore_hours: false,
+        limit: None,
+        wait_receipts: Duration::ZERO,
+        campaigns: Vec::new(),
+        old_receipts_come: true,
+        default_alphabet: inbound.alphabet.alphabet(),
+        opt_out_words: inbound.opt_out_words(),
+        opt_in_words: inbound.opt_in_words(),
+        receipt_horizon: inbound.receipt_horizon(),
+        never_bound: NeverBound::Wait,
+        listen: None,
+        serves: false,
     }
 }
 

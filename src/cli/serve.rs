@@ -3,15 +3,15 @@
 use super::connection::{ConnectionArgs, InboundArgs};
 use super::guard::AdoptArgs;
 use super::hours::HoursArgs;
+use super::listen::collecting;
 use super::sessions::SessionArgs;
 use super::{CliError, exit};
-use crate::client::Account;
 use crate::journal::files::lock::SenderLock;
 use crate::journal::store::release::Released;
 use crate::journal::{self, JournalError};
 use crate::report::progress::Display;
 use crate::run::pipeline;
-use crate::run::pipeline::{Ended, NeverBound, SendSettings};
+use crate::run::pipeline::{Ended, SendSettings};
 use crate::words::format::{argument, command, count, journal_option};
 use clap::Args;
 use std::path::Path;
@@ -68,29 +68,14 @@ pub fn serve(args: &ServeArgs, journal: &Path) -> Result<u8, CliError> {
     }
     let lock = take_lock(journal)?;
     let account = args.sessions.resolve_to_send()?;
-    let account = Account { receipts: args.inbound.reading(), ..account };
+    let identity = args.sessions.connection.identity(&account, args.adopt.same_account);
     let settings = SendSettings {
-        restraint: Default::default(),
-        journal: journal.into(),
-        identity: args.sessions.connection.identity(&account, args.adopt.same_account),
-        connections: args.sessions.connections()?,
         rate: args.sessions.pace.rate(),
         rate_tolerance: args.sessions.rate_tolerance(),
         rules: args.sessions.rules(),
         hours,
-        ignore_hours: false,
-        limit: None,
-        wait_receipts: Duration::ZERO,
-        campaigns: Vec::new(),
-        old_receipts_come: true,
-        default_alphabet: args.inbound.alphabet.alphabet(),
-        opt_out_words: args.inbound.opt_out_words(),
-        opt_in_words: args.inbound.opt_in_words(),
-        receipt_horizon: args.inbound.receipt_horizon(),
-        never_bound: NeverBound::Wait,
-        listen: None,
         serves: true,
-        account,
+        ..collecting(&args.inbound, journal, account, identity, args.sessions.connections()?)
     };
     let connection = journal::open_or_create(journal)?;
     journal::store::account::judge_account(&connection, journal, &settings.identity)?;

@@ -5,8 +5,9 @@ use super::config::file::Config;
 use super::place::{self, Folders, Use, Wanted};
 use super::{CliError, connection, exit, help, profile};
 use crate::client::link::parse_host;
+use crate::journal::migrate::is_due;
 use crate::journal::store::known::Notes;
-use crate::journal::{open_read_only, query};
+use crate::journal::{open_untouched, query};
 use clap::{Args, ValueEnum};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
@@ -15,8 +16,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The variable by which a shell asks.
-const VARIABLE: &str = "COMPLETE";
+/// The variable by which a shell asks. One of our own: what others keep in COMPLETE must not answer in a command's place.
+const VARIABLE: &str = "SMPPOST_COMPLETE";
 /// Campaigns that are offered, the newest first.
 const OFFERED_MAX: usize = 200;
 
@@ -93,10 +94,14 @@ fn profiles(start: &OsStr) -> Vec<CompletionCandidate> {
     offered(profiles.map(|profile| profile.name.clone()), start)
 }
 
-/// The campaigns of the journal that the command would use.
+/// The campaigns of the journal that the command would use. One that an older program made offers none: whoever reads it makes
+/// an upgraded copy, which is too much for a key that is pressed again and again.
 fn campaigns(start: &OsStr) -> Vec<CompletionCandidate> {
     let Some(journal) = journal(&Typed::of_environment()) else { return Vec::new() };
-    let found = open_read_only(&journal).and_then(|connection| query::campaigns(&connection));
+    if !matches!(is_due(&journal), Ok(None)) {
+        return Vec::new();
+    }
+    let found = open_untouched(&journal).and_then(|connection| query::campaigns(&connection));
     let mut names: Vec<String> = found.unwrap_or_default().into_iter().map(|campaign| campaign.campaign).collect();
     names.reverse();
     offered(names.into_iter(), start)

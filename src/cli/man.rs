@@ -25,6 +25,7 @@ const SECTIONS: [(&str, &[(&str, &str)]); 3] = [
             ("1", "An error; `smppost resume` goes on."),
             ("2", "Typed wrong; nothing was done."),
             ("3", "Finished, but some messages were rejected, failed, went out only in part, or are in doubt."),
+            ("69", "With --detach: no running service has taken it."),
             ("75", "Another sender, or another import, holds the journal."),
             ("130", "Interrupted, or --stop-at has come; `smppost resume` goes on."),
         ],

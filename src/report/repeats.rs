@@ -1,5 +1,6 @@
 //! A log of months: each thing is said when it happens, and what happens again and again is counted and told once an hour.
 
+use crate::words::format::times as times_words;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -54,8 +55,11 @@ impl Repeats {
             self.kinds.values_mut().map(|(_, times, last)| (std::mem::take(times), std::mem::take(last))).collect();
         kept_back.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         let more = kept_back.len().saturating_sub(TOLD_MAX);
-        let mut told: Vec<String> =
-            kept_back.into_iter().take(TOLD_MAX).map(|(times, last)| format!("{times} times: {last}")).collect();
+        let mut told: Vec<String> = kept_back
+            .into_iter()
+            .take(TOLD_MAX)
+            .map(|(times, last)| format!("{}: {last}", times_words(i64::from(times))))
+            .collect();
         if more > 0 {
             told.push(format!("and {more} more"));
         }
@@ -108,7 +112,7 @@ mod tests {
         assert_eq!(repeats.summary(start + HOUR / 2), None);
         assert_eq!(repeats.summary(start + HOUR), Some("in the last hour again 7 times: lost after 9 s".into()));
         assert!(!repeats.is_news("lost after 11 s"), "it goes on");
-        assert_eq!(repeats.summary(start + 2 * HOUR), Some("in the last hour again 1 times: lost after 11 s".into()));
+        assert_eq!(repeats.summary(start + 2 * HOUR), Some("in the last hour again once: lost after 11 s".into()));
         assert_eq!(repeats.summary(start + 3 * HOUR), None);
         assert!(repeats.is_news("lost after 12 s"));
     }

@@ -1,5 +1,6 @@
 //! Numbers, durations and times as people read them, and lines that fit a terminal.
 
+use crate::words::commands;
 use crate::words::escape::escape_terminal;
 use crate::words::stamp::Stamp;
 use std::io::{self, Write};
@@ -169,14 +170,17 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let mut quoted = false;
-        let end = rest
-            .char_indices()
-            .find(|&(_, c)| {
-                quoted ^= c == '`';
-                c == ' ' && !quoted
-            })
-            .map_or(rest.len(), |(at, _)| at);
+        // It ends at the first space outside of backquotes.
+        let mut end = 0;
+        while let Some(at) = rest[end..].find([' ', '`']) {
+            end += at;
+            if rest[end..].starts_with(' ') {
+                break;
+            }
+            end += 1;
+            end = (end + commands::end(&rest[end..]) + 1).min(rest.len());
+        }
+        let end = if rest[end..].starts_with(' ') { end } else { rest.len() };
         let (word, after) = rest.split_at(end);
         rest = after;
         Some(word)
@@ -247,6 +251,9 @@ mod tests {
     #[test]
     fn f49_lines_fit_forty_columns_and_commands_stay_whole() {
         let mut out = Vec::new();
+        let split = |text| words(text).collect::<Vec<_>>();
+        assert_eq!(split("do `a 'b` c'`, then  d"), ["do", "`a 'b` c'`,", "then", "d"]);
+        assert_eq!(split("`a b"), ["`a b"]);
         let text = "nobody can know whether they arrived; decide with `smppost resolve spring --resend` or wait";
         wrapped(&mut out, 40, "  ", 2, text).unwrap();
         let out = String::from_utf8(out).unwrap();

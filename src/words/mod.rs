@@ -2,6 +2,7 @@
 
 mod bad_value;
 pub mod clock;
+pub mod commands;
 pub mod escape;
 pub mod format;
 pub mod names;

@@ -5,7 +5,7 @@ use crate::simulator::Simulator;
 use std::path::Path;
 use std::process::Command;
 
-/// What bash offers behind these words, the last of which is begun.
+/// What bash offers behind these words, the last of which is begun, without a word.
 fn offered(smppost: &Smppost, words: &[&str]) -> Vec<String> {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
     let script = format!(
@@ -58,11 +58,42 @@ fn a_shell_completes_commands_options_campaigns_and_profiles() {
 }
 
 #[test]
+fn tab_neither_upgrades_nor_copies_an_old_journal() {
+    let smppost = Smppost::new();
+    let v1 = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/journals/v1.db");
+    std::fs::copy(v1, smppost.journal()).unwrap();
+    smppost.file("smppost.bash", smppost.run(&["completions", "bash"]).assert_code(0).stdout.clone());
+    let names = || {
+        let entries = std::fs::read_dir(smppost.path("")).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    // From an upgraded copy there would be something to offer.
+    let of_journal = |start: &str| offered(&smppost, &["smppost", "--journal", "journal.db", "report", start]);
+    assert_eq!(of_journal("spr"), [""]);
+    assert_eq!(std::fs::read(smppost.journal()).unwrap(), std::fs::read(v1).unwrap());
+    assert_eq!(names(), before);
+    smppost.run(&["upgrade"]).assert_code(0);
+    assert_eq!(of_journal("spr"), ["spring"]);
+}
+
+#[test]
+fn what_others_keep_in_complete_hijacks_no_command() {
+    let smppost = Smppost::new();
+    for value in ["bash", "1", "nonsense"] {
+        let ended = smppost.run_with(&["explain", "0x58"], &[("COMPLETE", value)]);
+        assert!(ended.assert_code(0).stdout.contains("ESME_RTHROTTLED"), "{}", ended.said());
+    }
+}
+
+#[test]
 fn each_shell_reads_its_script() {
     let smppost = Smppost::new();
     for (shell, check) in [("bash", "bash -n"), ("zsh", "zsh -n"), ("fish", "fish -n"), ("powershell", "")] {
         let script = smppost.run(&["completions", shell]);
-        assert!(script.assert_code(0).stdout.contains("COMPLETE"), "{shell}: {}", script.said());
+        assert!(script.assert_code(0).stdout.contains("SMPPOST_COMPLETE"), "{shell}: {}", script.said());
         smppost.file("script", &script.stdout);
         let Some(program) = check.split(' ').next().filter(|program| !program.is_empty()) else { continue };
         match Command::new(program).args(["-n", "script"]).current_dir(smppost.path("")).output() {
@@ -88,6 +119,18 @@ fn the_manual_has_a_page_for_each_command() {
     let own = std::fs::read_to_string(smppost.path("man/smppost.1")).unwrap();
     for section in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
         assert!(own.contains(section), "{section}");
+    }
+    // The codes of the README, all of them.
+    let readme = crate::readme::document("README.md");
+    let table = readme.split("## Exit codes").nth(1).unwrap().split("\n## ").next().unwrap();
+    let codes: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(' ').next())
+        .filter(|code| code.parse::<u8>().is_ok())
+        .collect();
+    assert!(codes.len() >= 7, "{table}");
+    for code in codes {
+        assert!(own.contains(&format!("\n\\fB{code}\\fR\n")), "the manual has no exit code {code}");
     }
     assert!(smppost.path("man/smppost-suppress-import.1").is_file(), "those below a command have pages, too");
     assert!(smppost.run(&["man"]).assert_code(0).stdout.contains("EXIT STATUS"));

@@ -78,7 +78,7 @@ pub fn share(html: &mut Html, class: &'static str, title: &str, of: u64, largest
     html.raw(" height=\"10\"/></svg>");
 }
 
-/// The end of an axis that goes up to `largest`: 1, 2, 4 or 5 times a power of ten, which can be halved.
+/// The end of an axis that goes up to `largest`: 2, 4, 6 or 10 times a power of ten, which can be halved.
 pub fn axis_end(largest: i64) -> i64 {
     let ends = (0..18).flat_map(|power| [2, 4, 6, 10].map(|times| times * 10_i64.pow(power)));
     ends.into_iter().find(|&end| end >= largest).unwrap_or(largest)

@@ -1,6 +1,7 @@
 //! HTML in the making. Markup comes from literals alone; whatever is not one is escaped on its way in, so that nothing that a
 //! file, a peer or a user supplied can be markup.
 
+use crate::words::commands::pieces;
 use crate::words::escape::escape_terminal;
 use crate::words::format::{cut, number};
 
@@ -45,8 +46,8 @@ impl Html {
 
     /// Appends words of the program, in which commands stand between backquotes.
     pub fn words(&mut self, words: &str) -> &mut Self {
-        for (n, piece) in words.split('`').enumerate() {
-            if n % 2 == 1 {
+        for (is_command, piece) in pieces(words) {
+            if is_command {
                 self.raw("<code>").text(piece).raw("</code>");
             } else {
                 self.text(piece);

@@ -234,13 +234,19 @@ fn what_strangers_wrote_is_no_markup_wherever_it_stands() {
 #[test]
 fn arabic_names_and_quotes_stand_as_they_are() {
     let story = Story::all_kinds();
-    for name in ["حملة الربيع", "it's \"spring\" & more", "-x", "a`b"] {
+    for name in ["حملة الربيع", "it's \"spring\" & more", "-x", "a`b", "`it's` `"] {
         story.connection.execute("UPDATE campaign SET name = ?1 WHERE id = 1", [name]).unwrap();
         let html = page(&facts(&story, name), &around());
         let (_, words) = read(&html);
         assert!(words.contains(name), "{words}");
         assert!(html.contains("<h1><bdi>"));
+        // The command that is suggested is whole, whatever is in the name.
+        let command = unescaped(html.split("<code>").nth(1).unwrap().split("</code>").next().unwrap());
+        assert_eq!(command, crate::words::format::command("smppost resume", name, ""), "{words}");
     }
+    let unknown = Around { sender_running: None, ..around() };
+    let (_, words) = read(&page(&facts(&story, "`it's` `"), &unknown));
+    assert!(words.contains("Not finished: ") && words.contains("Where no sender is running, smppost"), "{words}");
 }
 
 #[test]
@@ -332,6 +338,26 @@ fn the_verdict_says_how_it_stands() {
             Some(true),
             Receipts::All,
             "Busy: Being sent: 80 of 100 messages wait to be sent and 10 are on the way. So far 10 were delivered (10.0 %).",
+        ),
+        (
+            &[(Delivered, 10), (Queued, 80), (Sending, 10)],
+            Some(false),
+            Receipts::All,
+            "Trouble: Stopped before it was finished: 80 of 100 messages wait to be sent and 10 are on the way. So far 10 were \
+             delivered (10.0 %).",
+        ),
+        // Where it cannot be told whether a sender runs.
+        (
+            &[(Delivered, 10), (Queued, 80), (Sending, 10)],
+            None,
+            Receipts::All,
+            "Still: Not finished: 80 of 100 messages wait to be sent and 10 are on the way. So far 10 were delivered (10.0 %).",
+        ),
+        (
+            &[(Failed, 10), (Queued, 90)],
+            None,
+            Receipts::All,
+            "Trouble: Not finished: 90 of 100 messages wait to be sent. So far 10 were not delivered.",
         ),
         (
             &[(Accepted, 4)],

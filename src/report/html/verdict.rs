@@ -44,7 +44,11 @@ pub fn verdict(summary: &CampaignSummary, sender_running: Option<bool>) -> Verdi
     let rest = rest_of(summary);
     let mut sentence = String::new();
     if is_open {
-        sentence += if runs { "Being sent: " } else { "Stopped before it was finished: " };
+        sentence += match sender_running {
+            Some(true) => "Being sent: ",
+            Some(false) => "Stopped before it was finished: ",
+            None => "Not finished: ",
+        };
         let mut open = Vec::new();
         if queued > 0 {
             open.push(format!("{} of {} {} to be sent", number(queued), plural(all), verb(queued, "waits", "wait")));
@@ -73,9 +77,10 @@ pub fn verdict(summary: &CampaignSummary, sender_running: Option<bool>) -> Verdi
     sentence.push('.');
     let has_trouble =
         [State::PartlyDelivered, State::Failed, State::Rejected, State::InDoubt].iter().any(|&state| of(state) > 0);
-    let tone = match (is_open, runs, has_trouble) {
-        (true, true, _) => Tone::Busy,
-        (true, false, _) | (false, _, true) => Tone::Trouble,
+    let tone = match (is_open, sender_running, has_trouble) {
+        (true, Some(true), _) => Tone::Busy,
+        (true, Some(false), _) | (_, _, true) => Tone::Trouble,
+        (true, None, false) => Tone::Still,
         _ if of(State::Accepted) > 0 && summary.receipts_asked == Receipts::All => Tone::Busy,
         _ if of(State::Cancelled) + of(State::Suppressed) == all => Tone::Still,
         _ => Tone::Good,

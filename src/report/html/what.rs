@@ -52,7 +52,11 @@ pub fn to_do(html: &mut Html, page: &CampaignPage, around: &Around) {
     let is_open = of(State::Queued) + of(State::Sending) > 0 && summary.cancelled_at.is_none();
     if is_open && around.sender_running != Some(true) {
         let verb = if of(State::Queued) == summary.messages { "sends it" } else { "goes on" };
-        list.push(format!("No sender is running: `{}` {verb}.", command("smppost resume", name, options)));
+        let how = match around.sender_running {
+            None => "Where no sender is running, ",
+            Some(_) => "No sender is running: ",
+        };
+        list.push(format!("{how}`{}` {verb}.", command("smppost resume", name, options)));
     }
     if of(State::InDoubt) > 0 {
         list.push(format!("In doubt: {}", page::what_to_do_in_doubt(name, options)));

@@ -89,6 +89,7 @@ fn every_option_that_the_documents_name_is_there_and_every_command_is_named() {
         "--runs",
         "--short",
         // systemd, podman, adduser, curl, datasette
+        "--health-cmd",
         "--immutable",
         "--now",
         "--retry",

@@ -88,7 +88,7 @@ pub mod message {
 }
 pub mod platform {
     pub mod failpoint {
-        pub use crate::platform::failpoint::{POINTS, RECOVERY_POINT, SERVICE_POINTS, UPGRADE_POINTS};
+        pub use crate::platform::failpoint::{POINTS, RECOVERY_POINT, SERVICE_POINTS, UPGRADE_POINTS, WATCH_POINTS};
     }
 }
 pub mod policy {

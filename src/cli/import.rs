@@ -106,6 +106,11 @@ impl Allowed {
     pub(super) fn of(args: &CampaignArgs) -> Self {
         Self { same: args.allow_same_file, doubtful: args.allow_placeholders }
     }
+
+    /// Whether texts that may not be meant are taken.
+    pub(super) fn takes_doubtful(self) -> bool {
+        self.doubtful
+    }
 }
 
 /// Tells whoever types how an import goes, and asks them.

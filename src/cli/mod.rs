@@ -44,6 +44,7 @@ mod suggest;
 mod suppress;
 mod trial;
 mod upgrade;
+mod watch;
 
 use crate::cli::find::FindArgs;
 use crate::cli::report::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
@@ -451,7 +452,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Import(args) => import::import(args, journal).map(|()| exit::OK),
         Command::Check(args) => import::check(args, journal, &mut out),
         Command::Resume(args) => resume::resume(args, journal, &cli.typed),
-        Command::Run(args) => serve::serve(args, journal),
+        Command::Run(args) => serve::serve(args, journal, cli),
         Command::Pause(args) => pause::pause(args, journal),
         Command::Status(args) => status::status(args, journal, &mut out),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),

@@ -197,6 +197,55 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
     }
 }
 
+/// The profile that a command line uses, for what its command does by itself later; what there is to say of the choice was said
+/// when the command line was read.
+pub(super) fn of(cli: &Cli) -> Result<Option<Profile>, CliError> {
+    let usage = |error: ConfigError| CliError::Usage(error.to_string());
+    let wanted = cli.profile.as_deref().unwrap_or(DEFAULT);
+    let config = Config::find(cli.config.as_deref(), &keys(), wanted, &mut |_| ()).map_err(usage)?;
+    Ok(config.and_then(|config| config.profiles.into_iter().find(|profile| profile.name == wanted)))
+}
+
+/// The arguments of an import that a file of settings stands for, with the profile below them. What is wrong with a value is said
+/// with its line in that file, `path`.
+pub(super) fn import_of(
+    settings: &Profile,
+    path: &Path,
+    below: Option<&Profile>,
+    more: &[OsString],
+) -> Result<super::ImportArgs, CliError> {
+    let root = Cli::command();
+    let none = || CliError::Words("there is no command import".into());
+    let import = root.find_subcommand("import").ok_or_else(none)?;
+    let mut arguments: Vec<OsString> = vec!["smppost".into(), "import".into()];
+    for entry in &settings.entries {
+        let values = as_typed(&root, import, entry, &|_| false);
+        if values.is_empty() && entry.values != ["false"] {
+            return Err(CliError::Usage(located(Some(path), settings, Some(entry.line), "write one value")));
+        }
+        arguments.extend(values);
+    }
+    let blamed = |error: clap::Error| CliError::Usage(blame(&error, Some(path), settings));
+    let typed =
+        root.clone().try_get_matches_from(arguments.iter().cloned().chain(more.iter().cloned())).map_err(blamed)?;
+    let typed = typed.subcommand_matches("import").ok_or_else(none)?;
+    let is_typed = |id: &str| {
+        matches!(typed.try_contains_id(id), Ok(true)) && typed.value_source(id) == Some(ValueSource::CommandLine)
+    };
+    for entry in below.into_iter().flat_map(|profile| &profile.entries) {
+        // As for an import that is typed.
+        if !["journal", "between", "days", "start_at", "stop_at"].contains(&entry.key.as_str()) {
+            arguments.extend(as_typed(&root, import, entry, &is_typed));
+        }
+    }
+    arguments.extend(more.iter().cloned());
+    let cli = Cli::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    match cli.map_err(blamed)?.command {
+        Command::Import(args) => Ok(args),
+        _ => Err(none()),
+    }
+}
+
 /// Whether connections that only receive were typed.
 fn receives_apart(typed: &clap::ArgMatches) -> bool {
     let bind = typed.try_get_raw("bind").ok().flatten().and_then(|mut values| values.next_back());

@@ -5,7 +5,8 @@ use super::guard::AdoptArgs;
 use super::hours::HoursArgs;
 use super::listen::collecting;
 use super::sessions::SessionArgs;
-use super::{CliError, exit};
+use super::watch::Watch;
+use super::{Cli, CliError, exit};
 use crate::journal::files::lock::SenderLock;
 use crate::journal::store::release::Released;
 use crate::journal::{self, JournalError};
@@ -14,7 +15,7 @@ use crate::run::pipeline;
 use crate::run::pipeline::{Ended, SendSettings};
 use crate::words::format::{argument, command, count, journal_option};
 use clap::Args;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A lock that a service which ends still holds is waited for so long.
@@ -28,6 +29,10 @@ pub struct ServeArgs {
     /// Make the journal where the file that was named is not there
     #[arg(long)]
     pub create: bool,
+    /// Make campaigns of the files that are put into this folder, as its smppost-watch.toml says; renamed into it they are taken
+    /// at once, others when they have stood still. What is imported so is released only where that file says so
+    #[arg(long, value_name = "DIR")]
+    watch: Option<PathBuf>,
     #[command(flatten)]
     sessions: SessionArgs,
     #[command(flatten)]
@@ -59,7 +64,7 @@ impl ServeArgs {
 }
 
 /// Serves until it is told to stop: that is how it ends, so that a signal is no failure.
-pub fn serve(args: &ServeArgs, journal: &Path) -> Result<u8, CliError> {
+pub fn serve(args: &ServeArgs, journal: &Path, cli: &Cli) -> Result<u8, CliError> {
     let hours = args.hours.hours()?;
     if hours.start_at.is_some() || hours.stop_at.is_some() {
         return Err(CliError::Usage(
@@ -67,6 +72,7 @@ pub fn serve(args: &ServeArgs, journal: &Path) -> Result<u8, CliError> {
         ));
     }
     let lock = take_lock(journal)?;
+    let watch = args.watch.as_deref().map(|folder| Watch::open(folder, journal, cli)).transpose()?;
     let account = args.sessions.resolve_to_send()?;
     let identity = args.sessions.connection.identity(&account, args.adopt.same_account);
     let settings = SendSettings {
@@ -83,7 +89,12 @@ pub fn serve(args: &ServeArgs, journal: &Path) -> Result<u8, CliError> {
     let interrupt = crate::platform::signals::interrupts()?;
     let display = Display::new();
     say_not_released(journal, &display)?;
-    let outcome = pipeline::send(&settings, &lock, &interrupt, &mut |progress| display.serving(progress))?;
+    let watching = watch.map(Watch::start).transpose()?;
+    let outcome = pipeline::send(&settings, &lock, &interrupt, &mut |progress| display.serving(progress));
+    if let Some(watching) = watching {
+        watching.end();
+    }
+    let outcome = outcome?;
     display.clear();
     let status = &outcome.status;
     let many = |n: u64, what: &str| count(i64::try_from(n).unwrap_or(i64::MAX), what);

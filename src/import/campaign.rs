@@ -7,6 +7,7 @@ mod batch;
 mod checked;
 mod error;
 mod recorded;
+mod refused;
 mod sent;
 mod standing;
 mod transfer;
@@ -37,6 +38,7 @@ pub use checked::{Checked, Taken, check};
 pub use error::{CampaignError, Differs, twin_words};
 use jiff::tz::TimeZone;
 pub use recorded::MAX_PARTS_DEFAULT;
+pub use refused::refused_rows;
 use standing::Standing;
 pub use standing::{no_file, open_or_stdin};
 use std::fs::File;
@@ -477,7 +479,7 @@ pub fn resume_command(name: &str, journal: &Path) -> String {
 }
 
 /// A name like this one that no campaign has.
-fn free_name(opened: &Journal, name: &str) -> Result<String, JournalError> {
+pub fn free_name(opened: &Journal, name: &str) -> Result<String, JournalError> {
     for n in 2..NAMES_TRIED {
         let free = format!("{name}-{n}");
         if existing(opened, &free)?.is_none() {

@@ -35,6 +35,20 @@ pub const UPGRADE_POINTS: [&str; 5] =
 /// Those of a service that carries out a command, and of the command that has written its row.
 pub const SERVICE_POINTS: [&str; 4] = ["command", "answered", "commanded", "gathered"];
 
+/// Those of a file in a watched folder, in their order; the last five: where it goes when it was taken.
+pub const WATCH_POINTS: [&str; 10] = [
+    "watch-claiming",
+    "watch-claimed",
+    "watch-named",
+    "watch-imported",
+    "watch-released",
+    "watch-doing",
+    "watch-done",
+    "watch-result",
+    "watch-failing",
+    "watch-failed",
+];
+
 /// Reaches a point.
 ///
 /// # Errors

@@ -29,6 +29,19 @@ pub struct Between(Time, Time);
 
 impl Between {
     const WHOLE_DAY: Self = Self(Time::midnight(), Time::midnight());
+
+    /// Whether all of these hours are among those, and begin on the same day as they do.
+    pub fn is_within(&self, all: &Self) -> bool {
+        if *all == Self::WHOLE_DAY {
+            return *self == Self::WHOLE_DAY || self.0 < self.1 || self.1 == Time::midnight();
+        }
+        let minute = |time: Time| i32::from(time.hour()) * 60 + i32::from(time.minute());
+        let span = |hours: &Self| {
+            (minute(hours.0), minute(hours.0) + (minute(hours.1) - minute(hours.0) - 1).rem_euclid(24 * 60) + 1)
+        };
+        let ((from, to), (all_from, all_to)) = (span(self), span(all));
+        all_from <= from && to <= all_to
+    }
 }
 
 impl fmt::Display for Between {
@@ -72,6 +85,13 @@ const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// Days of the week.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Days([bool; 7]);
+
+impl Days {
+    /// Whether all of these days are among those.
+    pub fn are_within(&self, all: &Self) -> bool {
+        self.0.iter().zip(all.0).all(|(&own, is_among)| !own || is_among)
+    }
+}
 
 impl fmt::Display for Days {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

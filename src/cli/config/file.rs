@@ -283,7 +283,7 @@ fn unknown(key: &str, known: &[String]) -> String {
 }
 
 /// The values of a key that stands `at` this octet, each with its own. `has_lists`: a table may have several values a key.
-fn values_of(at: usize, value: &DeValue<'_>, has_lists: bool) -> Result<Vec<(usize, String)>, &'static str> {
+pub(super) fn values_of(at: usize, value: &DeValue<'_>, has_lists: bool) -> Result<Vec<(usize, String)>, &'static str> {
     let one = |value: &DeValue<'_>| match value {
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) => Ok(number.to_string()),

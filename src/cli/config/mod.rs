@@ -1,6 +1,7 @@
 //! Settings that come from elsewhere than the command line.
 
 pub mod file;
+pub mod flat;
 pub mod owner;
 pub mod presets;
 pub mod zone;

@@ -297,3 +297,30 @@ fn all_zones_open_and_close_as_their_clocks_show_it_for_ten_years_back_and_ahead
     }
     assert!(zones > 500 && seen.len() > 500 && compared > 10_000, "{zones} zones, {} changes, {compared}", seen.len());
 }
+
+#[test]
+fn hours_within_others() {
+    for (own, all, expected) in [
+        ("09:00-20:00", "09:00-20:00", true),
+        ("10:00-11:00", "09:00-20:00", true),
+        ("08:59-11:00", "09:00-20:00", false),
+        ("19:00-20:01", "09:00-20:00", false),
+        ("20:00-09:00", "09:00-20:00", false),
+        ("23:00-01:00", "22:00-06:00", true),
+        ("22:00-06:00", "22:00-06:00", true),
+        // Of a night that began the day before, which the days may not have.
+        ("01:00-05:00", "22:00-06:00", false),
+        ("23:00-07:00", "22:00-06:00", false),
+        ("00:00-24:00", "09:00-20:00", false),
+        ("00:00-24:00", "00:00-24:00", true),
+        ("20:00-24:00", "00:00-24:00", true),
+        ("20:00-24:00", "18:00-24:00", true),
+        // It goes into the next day.
+        ("22:00-02:00", "00:00-24:00", false),
+    ] {
+        let parse = |text: &str| text.parse::<Between>().unwrap();
+        assert_eq!(parse(own).is_within(&parse(all)), expected, "{own} in {all}");
+    }
+    let days = |text: &str| text.parse::<Days>().unwrap();
+    assert!(days("mon,wed").are_within(&days("mon-fri")) && !days("fri-sat").are_within(&days("mon-fri")));
+}

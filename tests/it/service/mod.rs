@@ -6,6 +6,7 @@ mod killed;
 mod outside;
 mod pausing;
 mod starting;
+mod watching;
 
 use crate::common::independent_smsc::{IndependentSmsc, Settings};
 use crate::common::{PATIENCE, Running, Smppost};

@@ -53,7 +53,8 @@
 //!   and at the sending hours, ten times a second; the journal thread at its file, at what other commands decided and at the
 //!   hours of campaigns, every half second; a reader at the response timers, every 10 to 500 ms, and every 5 ms while answers cannot be noted; a writer
 //!   at a session that ends (50 ms) or waits for the sending hours (200 ms); one that is not bound yet at whether it is to
-//!   stop (50 ms); the screen's thread at the changing line (200 ms). None spins.
+//!   stop (50 ms); the screen's thread at the changing line (200 ms); the one that watches a folder (`run --watch`) at whether the service
+//!   ends (200 ms). None spins.
 //! - The thread that decides (hours, moments, signals, timers) shows nothing itself: words, log lines and progress go to the
 //!   screen's thread, which drops and counts what it cannot show.
 //! - The system's resolver cannot be told to stop: a name is looked up in a thread that nobody waits for longer than they
@@ -66,7 +67,8 @@
 //! - [`cli`]: what can be typed: options, profiles ([`cli::config`]), one file a command. It knows everything, nothing knows it.
 //! - [`report`]: what is shown: tables, pages, progress, explanations.
 //! - [`run`]: a run of sending from the lock to the last unbind ([`run::pipeline`]), query_sm, cancel_sm and replace_sm
-//!   ([`run::operations`]), the test messages of `probe` ([`run::probe`]).
+//!   ([`run::operations`]), the test messages of `probe` ([`run::probe`]), when files of a watched folder are taken
+//!   ([`run::watch`]).
 //! - [`client`]: the two threads of a session, its window, its timers; [`client::link`]: sockets and TLS.
 //! - [`import`]: a CSV file as rows, and those rows as a campaign ([`import::campaign`]), or counted only ([`import::preview`]).
 //! - [`journal`]: the one door to SQLite; its page has the table of its modules. The rooms above hold a [`journal::Journal`] and

@@ -147,7 +147,7 @@ impl Claim {
     /// Puts everything back as it was. Fails where another file has taken the place: then it stays, for the next start.
     pub fn put_back(&self, folder: &Folder) -> io::Result<()> {
         match rename(&self.file(), &folder.join(&self.name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => put_back_beside(folder, &self.folder),
         }
     }

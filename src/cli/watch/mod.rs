@@ -280,8 +280,8 @@ impl Watch {
         let put = match take::take(&claim, settings, self.below.as_ref(), &self.journal, &self.display) {
             Ok(taken) => return self.bring_home(claim, &taken),
             Err(NotTaken::Wrong(why, file)) => outcome::failed(&self.folder, &claim, &why, file.as_deref()),
-            Err(NotTaken::Again(why, campaign, own)) => {
-                outcome::again(&self.folder, &claim, &why, (&campaign, &own), (&self.journal, &self.profile_option))
+            Err(NotTaken::Again(repeated)) => {
+                outcome::again(&self.folder, &claim, &repeated, (&self.journal, &self.profile_option))
             }
             Err(NotTaken::Moving) => {
                 self.wake.forget(&claim.name);

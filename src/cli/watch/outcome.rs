@@ -2,8 +2,7 @@
 
 use super::claim::{self, Claim, Note};
 use super::folder::{Folder, rename, sync, write};
-use super::settings::Settings;
-use super::take::Taken;
+use super::take::{Repeated, Taken};
 use crate::cli::CliError;
 use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::import::campaign::{self, CampaignFile};
@@ -94,10 +93,10 @@ pub fn failed(folder: &Folder, claim: &Claim, why: &CliError, file: Option<&Camp
 pub fn again(
     folder: &Folder,
     claim: &Claim,
-    why: &CliError,
-    (campaign, settings): (&str, &Settings),
+    repeated: &Repeated,
     (journal, profile_option): (&Path, &str),
 ) -> io::Result<String> {
+    let Repeated { why, campaign, settings } = repeated;
     let words = plain(claim, why);
     let place = folder.join("again").join(folder.free("again", &claim.name)?);
     // Whoever reads it has another environment.

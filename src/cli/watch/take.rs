@@ -43,9 +43,20 @@ pub enum NotTaken {
     /// It is not right.
     Wrong(CliError, Option<Box<CampaignFile>>),
     /// It is the same again.
-    Again(CliError, String, Settings),
+    Again(Box<Repeated>),
     /// It was changed while it was read.
     Moving,
+}
+
+/// A file whose messages another campaign has brought, or will bring.
+#[derive(Debug)]
+pub struct Repeated {
+    /// In words.
+    pub why: CliError,
+    /// The name that it would have.
+    pub campaign: String,
+    /// How it would be imported.
+    pub settings: Settings,
 }
 
 impl From<io::Error> for NotTaken {
@@ -182,7 +193,10 @@ fn not_taken(error: CampaignError, file: &CampaignFile, note: &Note, settings: &
         CampaignError::Journal(error) => error.into(),
         CampaignError::Open(_, error) | CampaignError::Import(_, ImportError::Io(error)) => error.into(),
         CampaignError::Moving(_) => NotTaken::Moving,
-        same @ CampaignError::Same { .. } => NotTaken::Again(same.into(), note.campaign.clone(), settings.clone()),
+        same @ CampaignError::Same { .. } => {
+            let (campaign, settings) = (note.campaign.clone(), settings.clone());
+            NotTaken::Again(Box::new(Repeated { why: same.into(), campaign, settings }))
+        }
         bad @ CampaignError::NothingGood { .. } => NotTaken::Wrong(bad.into(), Some(Box::new(file.clone()))),
         other => NotTaken::Wrong(other.into(), None),
     }

@@ -30,7 +30,7 @@ Beside it `send` and `resume` hand over instead of sending by themselves, and sh
 Exit codes:
   0    ended as it was told to, by SIGTERM or Ctrl-C
   1    an error
-  2    typed wrong, or the journal that was named is not there (see --create)
+  2    typed wrong, or the journal that was named is not there (see --create), or the folder of --watch cannot be watched
   75   another process sends with this journal";
 
 /// What most who send need: it stands before everything else.

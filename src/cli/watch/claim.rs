@@ -27,7 +27,7 @@ const NOTE: &str = ".claim";
 const BESIDE: &str = ".beside";
 
 /// What is noted of a file before it is imported.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Note {
     /// The campaign that it becomes.
     pub campaign: String,
@@ -36,6 +36,9 @@ pub struct Note {
     /// The name that the file has in `done/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<Name>,
+    /// How far the file had come when it was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Stamp>,
     /// The mode that what is written about it has.
     #[serde(default)]
     pub mode: u32,
@@ -126,7 +129,15 @@ impl Claim {
 
     /// What was noted.
     pub fn note(&self) -> Option<Note> {
-        note(&self.folder)
+        note(&self.folder).filter(|note| !note.campaign.is_empty())
+    }
+
+    /// Notes that it becomes no campaign, where nothing is noted yet: what came with it goes the same way.
+    pub fn give_up(&self) -> io::Result<()> {
+        match self.note() {
+            Some(_) => Ok(()),
+            None => self.set_note(&Note { mode: self.mode(), ..Note::default() }),
+        }
     }
 
     /// Notes it.

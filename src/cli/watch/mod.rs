@@ -120,7 +120,13 @@ impl Watch {
     pub(super) fn start(mut self) -> io::Result<Watching> {
         let ends = self.ends.clone();
         self.display.say(&format!("watching {}", shown(self.folder.path())));
-        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || self.watch())?;
+        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
+            // A service that takes nothing any more, and does not say so, would be taken for one that has nothing to take.
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.watch())).is_err() {
+                self.display
+                    .must_say("the folder is not watched any more, by a fault of this program: restart the service");
+            }
+        })?;
         Ok(Watching { ends, thread })
     }
 
@@ -326,7 +332,12 @@ impl Watch {
     /// Writes the results of campaigns that have ended, as many as one look asks about.
     fn write_results(&mut self) {
         for _ in 0..self.ending.len().min(ENDINGS_PER_LOOK) {
-            let Some((own, note)) = self.ending.pop_front() else { break };
+            let Some((own, mut note)) = self.ending.pop_front() else { break };
+            if let Some(words) = outcome::changed(&self.folder, &note, &self.journal) {
+                self.display.must_say(&words);
+                // Once.
+                note.stamp = None;
+            }
             match outcome::result(&self.folder, &own, &note, &self.journal) {
                 Ok(true) => self.lively_until = Instant::now() + LIVELY,
                 Ok(false) => self.ending.push_back((own, note)),

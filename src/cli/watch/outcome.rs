@@ -7,14 +7,16 @@ use crate::cli::CliError;
 use crate::cli::report::{ReportArgs, ReportFormat};
 use crate::import::campaign::{self, CampaignFile};
 use crate::journal;
-use crate::journal::query::{self, Look};
+use crate::journal::query::{self, Looked};
 use crate::journal::store::intake::existing;
 use crate::platform::failpoint::reach;
 use crate::report::ReportError;
+use crate::run::watch::judge::Stamp;
 use crate::run::watch::names::beside;
 use crate::words::escape::escape_terminal;
 use crate::words::format::{argument, command, count, journal_option, path_argument};
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +30,7 @@ pub fn done(folder: &Folder, claim: &Claim, taken: &Taken, journal: &Path) -> Re
     let mut note = claim.note().ok_or_else(|| io::Error::other("its note is gone"))?;
     let name = folder.free("done", &claim.name)?;
     note.done = Some(name.as_os_str().into());
+    note.stamp = fs::symlink_metadata(claim.file()).ok().map(|meta| Stamp::of(&meta));
     claim.set_note(&note)?;
     let mut words = format!(
         "{}: campaign {}, {}",
@@ -119,13 +122,19 @@ fn aside(
     folder: &Folder,
     claim: &Claim,
     to: &str,
-    words: impl FnOnce(&mut io::BufWriter<std::fs::File>) -> io::Result<()>,
+    words: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
 ) -> io::Result<PathBuf> {
     let name = folder.free(to, &claim.name)?;
     let list = folder.join(to).join(beside(&name, ".error.txt"));
     write(&list, claim.mode(), words)?;
     reach("watch-failing")?;
+    let sidecar = claim.sidecar();
+    claim.give_up()?;
     rename(&claim.file(), &folder.join(to).join(&name))?;
+    if let Some(sidecar) = sidecar {
+        // As it came: whoever corrects the file may want it again.
+        fs::rename(sidecar, folder.join(to).join(beside(&name, ".toml")))?;
+    }
     sync(&folder.join(to))?;
     reach("watch-failed")?;
     claim::remove(&claim.folder)?;
@@ -151,7 +160,8 @@ pub fn result(folder: &Folder, own: &Path, note: &Note, journal: &Path) -> Resul
         claim::remove(own)?;
         return Ok(true);
     }
-    let look = Look::at(&opened, std::slice::from_ref(&note.campaign), None)?;
+    let looks = Looked::of(&opened, std::slice::from_ref(&note.campaign), None)?.look(&opened)?;
+    let Some((_, look)) = looks.first() else { return Ok(false) };
     let last = query::campaign(&opened, &note.campaign)?.last_sent_at.map_or(0, |stamp| stamp.0);
     let is_silent = look.awaiting + look.doubts == 0 || journal::now_ms() - last > ENDED_AFTER_MS;
     if look.left > 0 || !is_silent {
@@ -167,6 +177,22 @@ pub fn result(folder: &Folder, own: &Path, note: &Note, journal: &Path) -> Resul
     }
     claim::remove(own)?;
     Ok(true)
+}
+
+/// What is to be said of a file that was changed after it was imported: whoever wrote it had not ended.
+pub fn changed(folder: &Folder, note: &Note, journal: &Path) -> Option<String> {
+    let path = folder.join("done").join(note.done.as_ref()?.get());
+    let now = fs::symlink_metadata(&path).ok().map(|meta| Stamp::of(&meta))?;
+    let (stamp, option) = (note.stamp?, journal_option(journal));
+    (stamp.file() == now.file() && stamp != now).then(|| {
+        format!(
+            "{}: it was changed after it was imported, so that campaign {} may be a part of it: `{}` ends that, and the whole file \
+             can be put in again",
+            crate::words::trouble::shown(&path),
+            argument(&note.campaign),
+            command("smppost cancel", &note.campaign, &option)
+        )
+    })
 }
 
 /// The name of a file, to be shown.

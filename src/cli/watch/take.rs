@@ -41,7 +41,7 @@ pub enum NotTaken {
     /// What keeps it may end: it is tried again.
     Later(String),
     /// It is not right.
-    Wrong(CliError, Option<Box<CampaignFile>>),
+    Wrong(Box<CliError>, Option<Box<CampaignFile>>),
     /// It is the same again.
     Again(Box<Repeated>),
     /// It was changed while it was read.
@@ -106,7 +106,7 @@ pub fn take(
     journal: &Path,
     display: &Display,
 ) -> Result<Taken, NotTaken> {
-    let wrong = |error: CliError| NotTaken::Wrong(error, None);
+    let wrong = |error: CliError| NotTaken::Wrong(Box::new(error), None);
     reach("watch-claimed")?;
     let settings = match claim.sidecar() {
         Some(path) => folder.narrowed(&path).map_err(wrong)?,
@@ -122,6 +122,7 @@ pub fn take(
                 campaign: free_name(&opened, if name.trim().is_empty() { "file" } else { &name })?,
                 release: settings.release,
                 done: None,
+                stamp: None,
                 mode: claim.mode(),
             };
             claim.set_note(&note)?;
@@ -197,7 +198,7 @@ fn not_taken(error: CampaignError, file: &CampaignFile, note: &Note, settings: &
             let (campaign, settings) = (note.campaign.clone(), settings.clone());
             NotTaken::Again(Box::new(Repeated { why: same.into(), campaign, settings }))
         }
-        bad @ CampaignError::NothingGood { .. } => NotTaken::Wrong(bad.into(), Some(Box::new(file.clone()))),
-        other => NotTaken::Wrong(other.into(), None),
+        bad @ CampaignError::NothingGood { .. } => NotTaken::Wrong(Box::new(bad.into()), Some(Box::new(file.clone()))),
+        other => NotTaken::Wrong(Box::new(other.into()), None),
     }
 }

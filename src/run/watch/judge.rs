@@ -1,6 +1,7 @@
 //! When a file is taken. An upload that has stalled looks as one that is whole: only whoever puts the file there knows, by
 //! renaming it or by `NAME.ready`. Where nobody says so, time has to do, and more of it where its messages would leave at once.
 
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
@@ -14,7 +15,7 @@ pub const STILL: Duration = Duration::from_secs(5);
 pub const SETTLE: Duration = Duration::from_secs(60);
 
 /// Which file it is, and how far it has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Stamp {
     device: u64,
     inode: u64,

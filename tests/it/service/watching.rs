@@ -5,6 +5,7 @@ use crate::common::{Leeway, PATIENCE, Running, Smppost, assert_agree, expected, 
 use smppost::testing::platform::failpoint::WATCH_POINTS;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -146,6 +147,7 @@ fn a_file_of_its_own_settings_says_how_it_is_read_and_can_only_narrow_the_rest()
     let errors = read(&folder.join("failed/d.error.txt"));
     assert!(errors.starts_with("d.toml line 1: there is no key `txt` here; did you mean `text`?"), "{errors}");
     assert!(!folder.join("a.toml").exists() && !folder.join("d.toml").exists());
+    assert_eq!(read(&folder.join("failed/d.toml")), "txt = 'x'\n");
     stop(service);
     assert_eq!(smsc.finish().submits.len(), 1);
 }
@@ -191,6 +193,43 @@ fn a_folder_that_cannot_be_watched_is_refused_at_the_start() {
     ended.assert_code(2);
     assert!(ended.words().contains("another service watches this folder"), "{}", ended.said());
     stop(service);
+}
+
+#[test]
+fn a_folder_of_another_file_system_and_one_without_permission_are_refused() {
+    let smppost = Smppost::new();
+    let folder = folder(&smppost, "");
+    let program = env!("CARGO_BIN_EXE_smppost");
+    let run = format!("exec {program} run --create --host 127.0.0.1 --system-id test --watch in");
+    let refused = |before: &str, words: &str| {
+        let shell = std::process::Command::new("sh")
+            .args(["-c", &format!("{before} || exit 99; {run}")])
+            .current_dir(smppost.path(""))
+            .env("SMPPOST_JOURNAL", smppost.journal())
+            .env("SMPPOST_PASSWORD", "secret")
+            .env("XDG_STATE_HOME", smppost.path("state"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&shell.stderr).into_owned();
+        match shell.status.code() {
+            Some(99) => crate::common::skipped(&format!("`{before}` is not possible here")),
+            code => assert!(code == Some(2) && said.contains(words), "{code:?} {words}: {said}"),
+        }
+    };
+    for name in ["work", "done", "failed", "again"] {
+        fs::create_dir_all(folder.join(name)).unwrap();
+    }
+    fs::set_permissions(folder.join("work"), fs::Permissions::from_mode(0o700)).unwrap();
+    let is_root = || std::process::Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    if is_root() {
+        // In a name space of its own, so that nothing stays mounted.
+        let mount =
+            format!("unshare -m true && exec unshare -m sh -c 'mount -t tmpfs none in/done || exit 99; {run}'; false");
+        refused(&mount, "done is on another file system, so that a file cannot be moved there whole: unmount it");
+    } else {
+        fs::set_permissions(folder.join("done"), fs::Permissions::from_mode(0o500)).unwrap();
+        refused("true", "in/done: permission denied");
+    }
 }
 
 #[test]
@@ -259,6 +298,30 @@ fn a_file_that_is_ready_or_whole_is_taken_and_unfinished_names_are_left_alone() 
         assert!(folder.join(name).exists(), "{name}");
     }
     assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM campaign_summary"), 2);
+    stop(service);
+}
+
+#[test]
+fn a_file_that_goes_on_after_it_was_imported_is_told_of() {
+    let smppost = Smppost::new();
+    let (smsc, folder) = (smsc(), folder(&smppost, "from = 'Test'\n"));
+    let mut service = start(&smppost, smsc.port(), &WATCH);
+    let whole = rows(10);
+    let end = whole[..whole.len() / 2].rfind('\n').unwrap() + 1;
+    let mut upload = fs::File::create(folder.join("c.csv")).unwrap();
+    upload.write_all(&whole.as_bytes()[..end]).unwrap();
+    // It has stalled long enough to be imported, and nothing of it is released.
+    wait_for(&folder.join("done/c.csv"));
+    upload.write_all(&whole.as_bytes()[end..]).unwrap();
+    said(
+        &mut service,
+        "done/c.csv: it was changed after it was imported, so that campaign c may be a part of it: `smppost cancel c`",
+    );
+    smppost.run(&["cancel", "c"]).assert_code(0);
+    put(&smppost, "c.csv", whole);
+    wait_for(&folder.join("done/c-2.csv"));
+    assert_eq!(states(&smppost.journal(), "c-2"), expected([("queued", 10)]));
+    assert_eq!(service.stderr().matches("it was changed after").count(), 1, "{}", service.stderr());
     stop(service);
 }
 

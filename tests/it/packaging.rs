@@ -240,6 +240,15 @@ fn links_of_the_site_lead_to_a_page_and_its_heading() {
 }
 
 #[test]
+fn a_static_program_keeps_to_what_is_in_it() {
+    // Else it loads modules of the machine that it runs on, and is ended by SIGFPE: packaging/check-static looks at the program.
+    let program = document("packaging/program");
+    assert!(program.contains("+crt-static") && program.contains("-C link-arg=target/static/$target.o"), "{program}");
+    assert!(document("packaging/static.c").contains("__nss_configure_lookup(\"hosts\", \"files dns\")"));
+    assert!(document(".ci/release").contains("packaging/check-static"));
+}
+
+#[test]
 fn nobody_is_sent_to_an_address_that_is_nobodys() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files: Vec<std::path::PathBuf> =

@@ -26,6 +26,9 @@ const NOTE: &str = ".claim";
 /// What came with the file, under its own names.
 const BESIDE: &str = ".beside";
 
+/// It stood still for a moment only: its messages are not released, whatever the settings say when it is imported.
+const UNSETTLED: &str = ".unsettled";
+
 /// What is noted of a file before it is imported.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Note {
@@ -33,6 +36,9 @@ pub struct Note {
     pub campaign: String,
     /// It is to be released.
     pub release: bool,
+    /// The journal that it goes into, by its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<String>,
     /// The name that the file has in `done/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<Name>,
@@ -80,9 +86,13 @@ pub struct Found {
 }
 
 impl Claim {
-    /// Takes a file, if it is still what was judged. `None`: it is not, and is left to the next look.
-    pub fn take(folder: &Folder, name: &OsStr, stamp: Stamp) -> io::Result<Option<Self>> {
+    /// Takes a file, if it is still what was judged. `None`: it is not, and is left to the next look. `is_settled`: as far as is
+    /// known it is whole.
+    pub fn take(folder: &Folder, name: &OsStr, stamp: Stamp, is_settled: bool) -> io::Result<Option<Self>> {
         let claim = Self { folder: own_folder(folder)?, name: name.to_owned() };
+        if !is_settled {
+            fs::File::create(claim.folder.join(UNSETTLED))?;
+        }
         if let Err(error) = claim.move_in(folder) {
             put_back_beside(folder, &claim.folder)?;
             return if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) };
@@ -125,6 +135,11 @@ impl Claim {
     pub fn sidecar(&self) -> Option<PathBuf> {
         let path = self.folder.join(BESIDE).join(sidecar(&self.name));
         Some(path).filter(|path| fs::symlink_metadata(path).is_ok())
+    }
+
+    /// Whether it may be released.
+    pub fn is_settled(&self) -> bool {
+        !self.folder.join(UNSETTLED).exists()
     }
 
     /// What was noted.
@@ -201,6 +216,15 @@ pub fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
+    }
+}
+
+impl Found {
+    /// A campaign of another journal than this one: imported into this one, too, it would be sent by both.
+    pub fn of_another(&self, journal: Option<&str>) -> Option<String> {
+        let of_claims = self.claims.iter().filter_map(Claim::note);
+        let mut notes = of_claims.chain(self.notes.iter().map(|(_, note)| note.clone()));
+        notes.find(|note| note.journal.is_some() && note.journal.as_deref() != journal).map(|note| note.campaign)
     }
 }
 

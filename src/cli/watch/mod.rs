@@ -10,9 +10,10 @@ mod take;
 
 use super::{Cli, CliError};
 use crate::cli::config::file::Profile;
+use crate::journal::store::identity;
 use crate::report::progress::Display;
 use crate::report::repeats::Repeats;
-use crate::run::watch::judge::{Case, Stamp, Stood, Tail, Verdict, judge, tail};
+use crate::run::watch::judge::{Case, Stamp, Stood, Tail, Verdict, Why, judge, tail};
 use crate::run::watch::names::{self, Kind};
 use crate::run::watch::wake::Wake;
 use crate::words::trouble::{shown, words as cannot};
@@ -95,6 +96,20 @@ impl Watch {
         // Before it is read what is there: what is renamed from now on is heard of.
         let wake = Wake::new(folder.path().into());
         let found = claim::left_over(&folder).map_err(left)?;
+        let own = match journal.exists() {
+            true => identity::id_so_far(&crate::journal::open_read_only(journal)?)?,
+            false => None,
+        };
+        if let Some(campaign) = found.of_another(own.as_deref()) {
+            return Err(CliError::Usage(format!(
+                "--watch {0}: {1} has what belongs to another journal (campaign {2}), and would be sent by both: start the service \
+                 with that journal; if there is none any more, move what is in {1} away, and its files back into {0} if they are \
+                 to be imported anew",
+                shown(folder.path()),
+                shown(&folder.join("work")),
+                crate::words::format::argument(&campaign)
+            )));
+        }
         let profile_option = cli
             .profile
             .as_ref()
@@ -243,8 +258,9 @@ impl Watch {
                 settle: settings.settle,
             };
             let (path, stood) = (self.folder.join(&name), &mut self.stood);
+            let is_settled;
             match judge(&case, &mut || stood.tail(&name, || tail_of(&path))) {
-                Verdict::Take(_) => {}
+                Verdict::Take(why) => is_settled = why != Why::Still || case.releases,
                 Verdict::Later(wait) => {
                     next = next.min(wait);
                     continue;
@@ -265,7 +281,7 @@ impl Watch {
                 self.say_once(&name, &format!("{}; it waits", cannot(&error)));
                 continue;
             }
-            match Claim::take(&self.folder, &name, stamp) {
+            match Claim::take(&self.folder, &name, stamp, is_settled) {
                 Ok(Some(claim)) => {
                     self.wake.forget(&name);
                     troubles += usize::from(!self.bring_in(claim, settings));

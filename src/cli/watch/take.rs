@@ -10,6 +10,7 @@ use crate::import::campaign::{self, Again, CampaignError, CampaignFile, Imported
 use crate::import::{Facts, ImportError};
 use crate::journal::model::command::{Request, Terms, ToRelease};
 use crate::journal::store::commands;
+use crate::journal::store::identity;
 use crate::journal::store::intake::existing;
 use crate::journal::store::release::Released;
 use crate::journal::store::twins::Twin;
@@ -120,7 +121,8 @@ pub fn take(
             let name = stem(&claim.name).to_string_lossy().into_owned();
             let note = Note {
                 campaign: free_name(&opened, if name.trim().is_empty() { "file" } else { &name })?,
-                release: settings.release,
+                release: settings.release && claim.is_settled(),
+                journal: identity::id_so_far(&opened)?,
                 done: None,
                 stamp: None,
                 mode: claim.mode(),

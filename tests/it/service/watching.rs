@@ -170,6 +170,13 @@ fn a_folder_that_cannot_be_watched_is_refused_at_the_start() {
     fs::set_permissions(&settings, fs::Permissions::from_mode(0o666)).unwrap();
     refused("others can change it (mode 666), and so what is sent in your name: chmod go-w");
     fs::set_permissions(&settings, fs::Permissions::from_mode(0o644)).unwrap();
+    // Only root can give a file away.
+    if std::os::unix::fs::chown(&settings, Some(12_345), None).is_ok() {
+        refused(
+            "it belongs to user 12345, who would decide what is sent in your name: read it, then make it yours: chown ",
+        );
+        std::os::unix::fs::chown(&settings, Some(0), None).unwrap();
+    }
     fs::write(&settings, "from = 'A'\n\nrelaese = true\n").unwrap();
     refused("smppost-watch.toml line 3: there is no key `relaese` here; did you mean `release`?");
     fs::remove_file(&settings).unwrap();
@@ -249,6 +256,36 @@ fn settings_that_are_wrong_later_hold_everything_up_until_they_are_right() {
     fs::set_permissions(&settings, fs::Permissions::from_mode(0o644)).unwrap();
     wait_until(&smppost, "SELECT sum(delivered) FROM campaign_summary", |delivered| delivered == 4);
     stop(service);
+}
+
+#[test]
+fn a_folder_that_is_away_for_a_while_is_a_state() {
+    let smppost = Smppost::new();
+    let (smsc, folder) = (smsc(), folder(&smppost, RELEASES));
+    let mut service = start(&smppost, smsc.port(), &WATCH);
+    put(&smppost, "c.csv", rows(1));
+    wait_for(&folder.join("done/c.result.csv"));
+    fs::rename(&folder, smppost.path("away")).unwrap();
+    said(&mut service, "nothing is taken from the watched folder: ");
+    fs::rename(smppost.path("away"), &folder).unwrap();
+    put(&smppost, "d.csv", rows_with(2, |n| format!("d {n}")));
+    wait_for(&folder.join("done/d.result.csv"));
+    stop(service);
+    assert_eq!(smsc.finish().submits.len(), 3);
+}
+
+#[test]
+fn the_profile_holds_below_the_settings_as_for_an_import() {
+    let smppost = Smppost::new();
+    smppost.file("smppost.toml", "[default]\nfrom = 'Profile'\ntext = 'of the profile'\nmax_parts = 1\n");
+    let (smsc, folder) = (smsc(), folder(&smppost, "text_column = 'words'\nrelease = true\n"));
+    let service = start(&smppost, smsc.port(), &WATCH);
+    put(&smppost, "c.csv", format!("to,words\n{},of the row\n{},{}\n", number(0), number(1), "long ".repeat(40)));
+    wait_for(&folder.join("done/c.result.csv"));
+    stop(service);
+    let submits = smsc.finish().submits;
+    assert_eq!(submits.len(), 1);
+    assert_eq!((&*submits[0].source, &*submits[0].text), ("Profile", "of the row"));
 }
 
 #[test]
@@ -515,6 +552,52 @@ fn killed_at_any_step_each_file_is_imported_once_and_each_message_sent_once() {
     let report = smsc.finish();
     assert_eq!(report.submits.len(), sent, "each message once");
     assert_agree(&smppost.journal(), &report.submits, Leeway { answers_lost: true, ..Leeway::default() });
+}
+
+#[test]
+fn what_was_taken_after_a_moment_is_not_released_by_settings_that_came_later() {
+    let smppost = Smppost::new();
+    let (smsc, folder) = (smsc(), folder(&smppost, "from = 'Test'\n"));
+    let mut dying = start_with(&smppost, smsc.port(), &WATCH, &[("SMPPOST_FAILPOINT", "watch-claimed=abort@1")]);
+    fs::write(folder.join("c.csv"), rows(2)).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while dying.is_running() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    fs::write(folder.join("smppost-watch.toml"), RELEASES).unwrap();
+    // No event tells of it: the file stands there already.
+    fs::rename(smppost.file("whole", rows_with(2, |n| format!("d {n}"))), folder.join("d.csv")).unwrap();
+    let mut service = start(&smppost, smsc.port(), &WATCH);
+    said(&mut service, "c.csv: campaign c, 2 messages; not released: ");
+    wait_for(&folder.join("done/d.result.csv"));
+    assert_eq!(states(&smppost.journal(), "c"), expected([("queued", 2)]));
+    stop(service);
+}
+
+#[test]
+fn what_belongs_to_another_journal_is_not_imported_into_this_one() {
+    let smppost = Smppost::new();
+    let (smsc, folder) = (smsc(), folder(&smppost, RELEASES));
+    let service = start(&smppost, smsc.port(), &WATCH);
+    put(&smppost, "a.csv", rows(1));
+    wait_for(&folder.join("done/a.result.csv"));
+    stop(service);
+    let mut dying = start_with(&smppost, smsc.port(), &WATCH, &[("SMPPOST_FAILPOINT", "watch-doing=abort@1")]);
+    put(&smppost, "c.csv", rows_with(2, |n| format!("c {n}")));
+    let until = Instant::now() + PATIENCE;
+    while dying.is_running() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let port = smsc.port().to_string();
+    let arguments = [&["run", "--create", "--journal", "other.db"], &super::account(&port)[..], &WATCH].concat();
+    let ended = smppost.run(&arguments);
+    ended.assert_code(2);
+    assert!(ended.words().contains("in/work has what belongs to another journal (campaign c)"), "{}", ended.said());
+    assert!(!smppost.path("other.db").exists());
+    let service = start(&smppost, smsc.port(), &WATCH);
+    wait_for(&folder.join("done/c.result.csv"));
+    stop(service);
+    assert_eq!(smsc.finish().submits.len(), 3);
 }
 
 #[test]

@@ -258,9 +258,8 @@ impl Watch {
                 settle: settings.settle,
             };
             let (path, stood) = (self.folder.join(&name), &mut self.stood);
-            let is_settled;
-            match judge(&case, &mut || stood.tail(&name, || tail_of(&path))) {
-                Verdict::Take(why) => is_settled = why != Why::Still || case.releases,
+            let is_settled = match judge(&case, &mut || stood.tail(&name, || tail_of(&path))) {
+                Verdict::Take(why) => why != Why::Still || case.releases,
                 Verdict::Later(wait) => {
                     next = next.min(wait);
                     continue;
@@ -275,7 +274,7 @@ impl Watch {
                     }
                     continue;
                 }
-            }
+            };
             if let Err(error) = open_regular(&path) {
                 // Whoever put it there can put that right: it is asked again at each look.
                 self.say_once(&name, &format!("{}; it waits", cannot(&error)));

@@ -100,7 +100,9 @@ pub fn again(
     (journal, profile_option): (&Path, &str),
 ) -> io::Result<String> {
     let Repeated { why, campaign, settings } = repeated;
+    // What leads on from here is said with all its options below.
     let words = plain(claim, why);
+    let words = words.split_once(". Nothing was imported").map_or(words.as_str(), |(words, _)| words);
     let place = folder.join("again").join(folder.free("again", &claim.name)?);
     // Whoever reads it has another environment.
     let option = format!(" --journal={}", path_argument(&std::path::absolute(journal)?));
@@ -113,8 +115,10 @@ pub fn again(
     import.extend(settings.typed());
     let go =
         format!("{}{profile_option}{option} && {}", import.join(" "), command("smppost resume", campaign, &option));
-    aside(folder, claim, "again", |out| writeln!(out, "{words}\n\nIf all of it is to go again:\n{go}"))?;
-    Ok(format!("{}. It was set aside; if it is to go again: `{go}`", first_line(&words)))
+    aside(folder, claim, "again", |out| {
+        writeln!(out, "{words}\n\nNothing was imported. If all of it is to go again:\n{go}")
+    })?;
+    Ok(format!("{}. It was set aside; if it is to go again: `{go}`", first_line(words)))
 }
 
 /// Moves a file there, with words beside it. Returns where these are.

@@ -402,6 +402,7 @@ fn the_same_content_is_set_aside_and_goes_again_by_the_command_that_is_named() {
     wait_for(&folder.join("again/it's another.csv"));
     let words = read(&folder.join("again/it's another.error.txt"));
     assert!(words.starts_with("it's another.csv: these are the messages of campaign c "), "{words}");
+    assert!(!service.stderr().contains("To send all of it again"), "{}", service.stderr());
     wait_until(&smppost, super::TAKEN, |taken| taken == 2);
     let command = words.lines().last().unwrap();
     assert!(command.starts_with("smppost import ") && command.contains(" && smppost resume "), "{command}");

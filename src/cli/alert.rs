@@ -5,6 +5,7 @@ use super::beside::{self, Asked, Followed, Found, Onlooker, ask, options_of};
 use super::budget::Wish;
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::conduct::Begun;
+use super::finish;
 use super::send::SendArgs;
 use super::{CliError, exit};
 use crate::import::campaign;
@@ -112,6 +113,7 @@ fn hand_over(
     journal: &Path,
 ) -> Result<u8, CliError> {
     let gathered = gather(args, campaign, wish, journal)?;
+    finish::campaigns(std::slice::from_ref(&gathered.campaign));
     let interrupts = crate::platform::signals::interrupts()?;
     let restraint = args.run.restraint.restraint();
     let terms = Terms {
@@ -132,11 +134,13 @@ fn hand_over(
         Asked::Answered(_) if args.run.detach => Ok(exit::OK),
         Asked::Answered(_) => follow(journal, &gathered, wait_receipts, &interrupts),
         Asked::NotTaken => {
-            Display::new().must_say(&format!(
+            let words = format!(
                 "no service has taken it within {} s: it stays queued in campaign {}; `{resume}` sends it",
                 TAKEN_WITHIN.as_secs(),
                 argument(&gathered.campaign)
-            ));
+            );
+            Display::new().must_say(&words);
+            finish::failed(&words);
             Ok(exit::NOT_TAKEN)
         }
         Asked::AnsweredAll(_) | Asked::Interrupted => Ok(interrupted(&gathered)),
@@ -189,6 +193,7 @@ fn follow(
         Followed::Done(Some(why)) => {
             conclude(journal, gathered)?;
             display.must_say(&format!("what is queued stays so: {why}"));
+            finish::stopped(&why);
             Ok(exit::INCOMPLETE)
         }
         Followed::Gone => {

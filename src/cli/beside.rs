@@ -2,6 +2,7 @@
 //! answer in that row, and show how it goes on as if they did it themselves.
 
 use super::conduct::conclude;
+use super::finish;
 use super::{CliError, exit};
 use crate::journal::error::HeldBy;
 use crate::journal::files::lock;
@@ -17,6 +18,7 @@ use crate::journal::writer::Status;
 use crate::journal::{self, Journal, JournalError};
 use crate::policy::controller::Findings;
 use crate::report::progress::Display;
+use crate::report::progress_json;
 use crate::run::pipeline::{Ended, Outcome, Progress, SendSettings, Waits};
 use crate::words::format::{argument, command, count, journal_option};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -131,7 +133,7 @@ pub(super) fn shown(held: &HeldBy) -> String {
 }
 
 /// Options of a run that are the campaign's own, and travel with it to the service, or are this command's alone.
-const TRAVEL: [&str; 12] = [
+const TRAVEL: [&str; 14] = [
     "limit",
     "stop-when",
     "override-stop",
@@ -144,6 +146,8 @@ const TRAVEL: [&str; 12] = [
     "yes",
     "detach",
     "dry-run",
+    "on-finish",
+    "progress",
 ];
 
 /// Refuses by name what was typed and would not be heeded: what is the account's is the service's to decide. `own`: the options of
@@ -237,6 +241,7 @@ pub(super) fn release(
 ) -> Result<u8, CliError> {
     let journal = &settings.journal;
     let display = Display::new();
+    finish::campaigns(&settings.campaigns);
     let at_most = detach.then_some(TAKEN_WITHIN);
     let names: Vec<_> = settings.campaigns.iter().map(|name| argument(name)).collect();
     let resume = match &settings.campaigns[..] {
@@ -254,12 +259,14 @@ pub(super) fn release(
         }
         Asked::Answered(_) => follow(settings, interrupt, &display),
         Asked::NotTaken => {
-            display.must_say(&format!(
+            let words = format!(
                 "no service has taken the command within {} s, and it is withdrawn: nothing of {} is released; `{resume}` beside a \
                  running service does it",
                 TAKEN_WITHIN.as_secs(),
                 names.join(", ")
-            ));
+            );
+            display.must_say(&words);
+            finish::failed(&words);
             Ok(exit::NOT_TAKEN)
         }
         Asked::Interrupted => {
@@ -406,11 +413,13 @@ impl Onlooker<'_> {
             }
             if self.gone_since.is_some_and(|since| since.elapsed() >= self.back_within) {
                 display.clear();
-                display.must_say(&format!(
+                let words = format!(
                     "the service has ended, and nobody has started it anew for {} s: what is released goes on when `smppost run` \
                      runs",
                     self.back_within.as_secs()
-                ));
+                );
+                display.must_say(&words);
+                finish::failed(&words);
                 return Ok(Followed::Gone);
             }
             let pause = often.max(began.elapsed() * (LOOKING_PART - 1)).min(LOOK_AT_LEAST);
@@ -434,6 +443,9 @@ struct Conclusion {
 fn follow(settings: &SendSettings, interrupt: &Receiver<()>, display: &Display) -> Result<u8, CliError> {
     let path = &settings.journal;
     let campaigns = &settings.campaigns;
+    if let Some(lines) = progress_json::lines() {
+        lines.look_on();
+    }
     let (started, opened) = (Instant::now(), journal::open_read_only(path)?);
     let mut looked = Looked::of(&opened, campaigns, settings.limit)?;
     drop(opened);

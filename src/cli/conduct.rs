@@ -2,6 +2,7 @@
 
 use super::budget::BudgetArgs;
 use super::connection::duration;
+use super::finish::{self, FinishArgs, ProgressArgs};
 use super::hours::{self, HoursArgs};
 use super::plan::{self, How, Line};
 use super::priority::ShareArgs;
@@ -57,6 +58,10 @@ pub(super) struct RunArgs {
     /// Do not ask before many messages, or several campaigns, are sent (asked only on a terminal)
     #[arg(long)]
     pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) progress: ProgressArgs,
+    #[command(flatten)]
+    pub(super) finish: FinishArgs,
 }
 
 impl RunArgs {
@@ -146,6 +151,7 @@ pub(super) fn never_bound() -> NeverBound {
 /// Sends, shows how it goes, and says what came of it.
 pub(super) fn conduct(settings: &SendSettings, lock: &SenderLock, interrupt: &Receiver<()>) -> Result<u8, CliError> {
     let display = Display::new();
+    finish::campaigns(&settings.campaigns);
     let send = |settings: &SendSettings| {
         let outcome = pipeline::send(settings, lock, interrupt, &mut |progress| display.sending(progress));
         display.clear();
@@ -155,6 +161,7 @@ pub(super) fn conduct(settings: &SendSettings, lock: &SenderLock, interrupt: &Re
         Err(SendError::Journal(stopped @ JournalError::Stopped { .. })) if ask::on_terminal() => {
             display.say(&stopped.to_string());
             if !ask::yes("Go on all the same?", false) {
+                finish::stopped(&stopped.to_string());
                 return Ok(exit::INCOMPLETE);
             }
             let restraint = Restraint { override_stop: true, ..settings.restraint.clone() };
@@ -166,6 +173,9 @@ pub(super) fn conduct(settings: &SendSettings, lock: &SenderLock, interrupt: &Re
 }
 
 pub(super) fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Display) -> Result<u8, CliError> {
+    finish::campaigns(&outcome.campaigns);
+    finish::ended(&outcome.ended);
+    display.sent(&outcome.status);
     let mut words = Vec::new();
     for found in outcome.found.summary(&settings.rate.to_string()) {
         writeln!(words, "{found}")?;

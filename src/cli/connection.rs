@@ -267,6 +267,11 @@ pub fn name_of(system_id: &str, host: &str) -> String {
 }
 
 impl ConnectionArgs {
+    /// The variable that was named for the password.
+    pub(super) fn password_variable(&self) -> Option<&String> {
+        self.password_env.as_ref()
+    }
+
     /// The account as typed, with its password.
     pub fn resolve(&self) -> Result<Account, CliError> {
         self.resolve_with(true)

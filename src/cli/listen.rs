@@ -1,6 +1,7 @@
 //! `listen`: bound to receive (as a receiver unless `--bind` says otherwise), for receipts that come late and messages from handsets.
 
 use super::connection::{ConnectionArgs, InboundArgs, duration};
+use super::finish::{self, FinishArgs};
 use super::guard::AdoptArgs;
 use super::receiver::ReceiverArgs;
 use super::record::RecordArgs;
@@ -42,6 +43,8 @@ pub struct ListenArgs {
     pub adopt: AdoptArgs,
     #[command(flatten)]
     record: RecordArgs,
+    #[command(flatten)]
+    pub finish: FinishArgs,
 }
 
 /// Listens until it is told to stop: that is how it ends, so that a signal is no failure.
@@ -86,7 +89,9 @@ pub fn listen(args: &ListenArgs, journal: &Path) -> Result<u8, CliError> {
     display.say(&words);
     match outcome.ended {
         Ended::Refused(why) | Ended::Halted(why) | Ended::Stopped(why) => {
-            display.say(&format!("no connection: {why}"));
+            let words = format!("no connection: {why}");
+            display.say(&words);
+            finish::failed(&words);
             Ok(exit::ERROR)
         }
         Ended::Done | Ended::NothingToDo | Ended::Interrupted => Ok(exit::OK),

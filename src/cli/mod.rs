@@ -12,6 +12,7 @@ mod conduct;
 pub mod config;
 mod connection;
 mod find;
+mod finish;
 mod found;
 mod guard;
 mod help;
@@ -96,6 +97,9 @@ pub struct Cli {
     /// What the profile says of its SMSC's numbers in words.
     #[arg(skip)]
     names: crate::journal::store::names::ProfileNames,
+    /// Variables of the environment in which passwords of the configuration are.
+    #[arg(skip)]
+    secrets: Vec<String>,
     /// Say nothing of what goes as it should: only warnings, errors, and what needs you
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = EVERYWHERE)]
     quiet: bool,
@@ -119,6 +123,21 @@ impl Cli {
                 crate::words::escape::escape_terminal(&path.to_string_lossy())
             ))
         })
+    }
+}
+
+impl Cli {
+    /// Begins with what others are to be told, where the command tells anybody.
+    fn begin(&self) -> Result<(), CliError> {
+        let (name, asked, connection) = match &self.command {
+            Command::Send(args) => ("send", args.asked()?, args.connection()),
+            Command::Resume(args) => ("resume", args.asked()?, args.connection()),
+            Command::Listen(args) => ("listen", args.finish.asked(), &args.connection),
+            _ => return Ok(()),
+        };
+        let secrets: Vec<String> = self.secrets.iter().chain(connection.password_variable()).cloned().collect();
+        finish::begin(name, &asked, &secrets);
+        Ok(())
     }
 }
 
@@ -299,7 +318,7 @@ fn until_shown() -> ExitCode {
     }
     let arguments: Vec<_> = std::env::args_os().collect();
     let outcome = match profile::parse(&arguments) {
-        Ok(Parsed::Cli(cli)) => cli.log().and_then(|()| run(&cli)),
+        Ok(Parsed::Cli(cli)) => cli.log().and_then(|()| cli.begin()).and_then(|()| run(&cli)),
         Ok(Parsed::Clap(error)) => {
             // What was typed stands in clap's words as it was typed.
             let words = error.render().to_string();
@@ -314,19 +333,21 @@ fn until_shown() -> ExitCode {
         }
         Err(error) => Err(error),
     };
-    match outcome {
-        Ok(code) => ExitCode::from(code),
+    let (code, error) = match outcome {
+        Ok(code) => (code, None),
         // Whoever read our output has enough of it.
         Err(CliError::Io(error) | CliError::Report(ReportError::Output(error)))
             if error.kind() == io::ErrorKind::BrokenPipe =>
         {
-            ExitCode::from(exit::OK)
+            (exit::OK, None)
         }
         Err(error) => {
             crate::platform::screen::say(&format!("smppost: {error}"));
-            ExitCode::from(error.exit_code())
+            (error.exit_code(), Some(error.to_string()))
         }
-    }
+    };
+    finish::end(code, error);
+    ExitCode::from(code)
 }
 
 fn is_unsafe(text: &str) -> bool {
@@ -350,6 +371,7 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
         &notes(),
         &mut place::say,
     )?;
+    finish::journal(&path);
     let at = |error: CliError| error.at(&path);
     if let Command::Run(args) = &cli.command {
         args.refuse_missing(named, &path)?;

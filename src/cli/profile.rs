@@ -18,7 +18,7 @@ use std::path::Path;
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
 /// Options that belong to one run and to no profile.
-const NOT_KEYS: [&str; 27] = [
+const NOT_KEYS: [&str; 29] = [
     "to",
     "id",
     "detach",
@@ -40,6 +40,8 @@ const NOT_KEYS: [&str; 27] = [
     "priority",
     "campaign_rate",
     "ignore_hours",
+    "on_finish",
+    "progress",
     "config",
     "profile",
     "help",
@@ -153,7 +155,7 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
         (None, Some(_)) => return Err(usage(ConfigError::Missing(places()))),
         (Some(config), None) => match config.profile(DEFAULT) {
             Ok(profile) => profile,
-            Err(_) => return Ok((Parsed::Cli(Box::new(cli)), None)),
+            Err(_) => return Ok((Parsed::Cli(Box::new(Cli { secrets: password_variables(config), ..cli })), None)),
         },
         (None, None) => return Ok((Parsed::Cli(Box::new(cli)), None)),
     };
@@ -192,7 +194,10 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
     let whole: Vec<OsString> =
         arguments[..at].iter().cloned().chain(more).chain(arguments[at..].iter().cloned()).collect();
     match Cli::command().try_get_matches_from(whole).and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => Ok((Parsed::Cli(Box::new(Cli { names, ..cli })), Some(profile.clone()))),
+        Ok(cli) => {
+            let secrets = config.as_ref().map(password_variables).unwrap_or_default();
+            Ok((Parsed::Cli(Box::new(Cli { names, secrets, ..cli })), Some(profile.clone())))
+        }
         Err(error) => Err(CliError::Usage(blame(&error, config.as_ref().map(|config| &*config.path), profile))),
     }
 }
@@ -244,6 +249,19 @@ pub(super) fn import_of(
         Command::Import(args) => Ok(args),
         _ => Err(none()),
     }
+}
+
+/// The variables in which passwords may be, of whatever profile.
+fn password_variables(config: &Config) -> Vec<String> {
+    let entries = config.profiles.iter().flat_map(|profile| &profile.entries);
+    let named = entries.flat_map(|entry| match entry.key.as_str() {
+        "password_env" => entry.values.clone(),
+        RECEIVER => {
+            entry.values.iter().filter_map(|value| Some(value.strip_prefix("password_env=")?.to_owned())).collect()
+        }
+        _ => Vec::new(),
+    });
+    named.collect()
 }
 
 /// Whether connections that only receive were typed.

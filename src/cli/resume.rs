@@ -4,6 +4,7 @@ use super::beside::Found;
 use super::budget::Wish;
 use super::conduct::{Begun, RunArgs, how, never_bound, say_dry_run};
 use super::connection::{ConnectionArgs, InboundArgs};
+use super::finish::Asked;
 use super::guard::AdoptArgs;
 use super::plan::{self, How, Line};
 use super::restraint::refuse_unreceipted;
@@ -135,6 +136,16 @@ impl ResumeArgs {
     /// How the account is reached.
     pub fn connection_mut(&mut self) -> &mut ConnectionArgs {
         &mut self.sessions.connection
+    }
+
+    /// How the account is reached.
+    pub fn connection(&self) -> &ConnectionArgs {
+        &self.sessions.connection
+    }
+
+    /// Who is to be told.
+    pub fn asked(&self) -> Result<Asked<'_>, CliError> {
+        self.run.asked(false)
     }
 
     /// Whether nothing is to be written.

@@ -5,6 +5,7 @@ use super::budget::Wish;
 use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::conduct::{Begun, RunArgs, how, never_bound, say_dry_run};
 use super::connection::{ConnectionArgs, InboundArgs};
+use super::finish::Asked;
 use super::guard::AdoptArgs;
 use super::import::{Allowed, Asking, in_turn, say_imported, with_commands};
 use super::plan::{self, How, Line};
@@ -57,6 +58,16 @@ impl SendArgs {
         &mut self.sessions.connection
     }
 
+    /// How the account is reached.
+    pub fn connection(&self) -> &ConnectionArgs {
+        &self.sessions.connection
+    }
+
+    /// Who is to be told.
+    pub fn asked(&self) -> Result<Asked<'_>, CliError> {
+        self.run.asked(!self.to.is_empty())
+    }
+
     /// Whether nothing is to be written.
     pub fn is_dry_run(&self) -> bool {
         self.run.dry_run
@@ -70,6 +81,7 @@ impl SendArgs {
         refuse_without_tlvs(&self.sessions.connection, &campaign)?;
         self.run.hours.hours()?;
         self.run.budget.wish()?;
+        self.asked()?;
         Ok(words)
     }
 }

@@ -97,6 +97,14 @@ pub fn stderr() -> &'static Outlet {
     })
 }
 
+/// Nothing is drawn anew in its line.
+static PLAIN: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing is drawn anew in its line, as where there is no terminal.
+pub fn keep_plain() {
+    PLAIN.store(true, Ordering::Relaxed);
+}
+
 /// Shows words on stderr, and keeps them in the log file where there is one. Nobody waits for that.
 pub fn say(words: &str) {
     crate::platform::logging::keep(words);
@@ -133,7 +141,10 @@ impl<W: Write> Write for AfterWords<W> {
 
 /// Whether stderr is a terminal that can go back in a line.
 pub fn can_redraw() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb" && !term.is_empty())
+    let is_plain = PLAIN.load(Ordering::Relaxed);
+    !is_plain
+        && io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb" && !term.is_empty())
 }
 
 /// Whether words on stderr may be coloured.
@@ -262,7 +273,7 @@ impl Writer {
 
     /// Draws the changing line if it changed, as wide as the terminal is now.
     fn draw(&mut self) {
-        if !self.redraws {
+        if !self.redraws || PLAIN.load(Ordering::Relaxed) {
             return;
         }
         let is_stale = self.shared.is_stale.swap(false, Ordering::Relaxed);

@@ -35,6 +35,8 @@ const QUIT_LIMIT: Duration = Duration::from_secs(2);
 const LAST_WORD: Duration = Duration::from_millis(100);
 
 static ORDERLY: Mutex<Option<Sender<()>>> = Mutex::new(None);
+/// What is done before the end at once.
+static BEFORE_THE_END: OnceLock<fn()> = OnceLock::new();
 static AT_ONCE: AtomicBool = AtomicBool::new(false);
 /// How the terminal is to be left.
 static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
@@ -79,6 +81,11 @@ pub fn interrupts() -> io::Result<Receiver<()>> {
     let (sender, receiver) = bounded(1);
     *ORDERLY.lock() = Some(sender);
     Ok(receiver)
+}
+
+/// Has this done before the end at once, by the thread that ends the program.
+pub fn before_the_end(act: fn()) {
+    let _ = BEFORE_THE_END.set(act);
 }
 
 /// Whether the end shall not wait for what the SMSC still has to say.
@@ -141,6 +148,9 @@ pub fn end() -> ! {
         screen::say(&format!("interrupted: {what}"));
     }
     screen::stderr().flush(LAST_WORD);
+    if let Some(act) = BEFORE_THE_END.get() {
+        act();
+    }
     // The prompt is shown before the terminal is changed for it, and that may have been between.
     restore_terminal();
     std::process::exit(INTERRUPTED);

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod explain_error;
 pub mod html;
 pub mod page;
+pub mod progress_json;
 pub mod repeats;
 pub mod rows;
 pub mod summary;

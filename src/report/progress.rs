@@ -2,10 +2,12 @@
 //! All of it goes to stderr, by the thread of [`crate::platform::screen`]: nothing here waits.
 
 use crate::journal::model::key::State;
+use crate::journal::writer::Status;
 use crate::platform::screen;
 use crate::platform::screen::Pieces;
 use crate::policy::hours::Verdict;
 use crate::policy::pacer::Rate;
+use crate::report::progress_json;
 use crate::report::repeats::Repeats;
 use crate::run::pipeline::{Progress, Waits};
 use crate::words::format::{count, number, rate};
@@ -62,7 +64,22 @@ impl Display {
         let now = Instant::now();
         let tally = Tally::of(progress);
         let pace = self.pace(now, progress.status.accepted, tally.sent);
+        if let Some(lines) = progress_json::lines() {
+            let pace = pace.filter(|_| tally.left > 0 && !is_waiting(progress));
+            let left = pace.map(|(_, messages)| tally.left as f64 / messages).filter(|left| *left < LEFT_MAX);
+            let (line, sent) = (pace.map(|(parts, _)| parts), (tally.sent, tally.left));
+            lines.show(progress_json::Line::of(&progress.status, sent, progress.bound, (line, left)), tally.held_back);
+        }
         self.show(sending(progress, &tally, pace, now.saturating_duration_since(self.started), now, Timestamp::now()));
+    }
+
+    /// How sending stood at its end: nothing is shown of that but to a program that reads along.
+    pub fn sent(&self, status: &Status) {
+        if let Some(lines) = progress_json::lines() {
+            let tally = Tally::of_status(status, lines.held_back());
+            let line = progress_json::Line::of(status, (tally.sent, tally.left), 0, (None, None));
+            lines.show(line, tally.held_back);
+        }
     }
 
     /// How listening stands.
@@ -172,12 +189,16 @@ struct Tally {
 
 impl Tally {
     fn of(progress: &Progress) -> Self {
-        let count = |state: State| progress.status.counts[state as usize];
+        Self::of_status(&progress.status, progress.held_back)
+    }
+
+    fn of_status(status: &Status, held_back: i64) -> Self {
+        let count = |state: State| status.counts[state as usize];
         let unsent = count(State::Queued) + count(State::Sending);
-        let held_back = if progress.status.all_sent { unsent } else { progress.held_back.min(unsent) };
+        let held_back = if status.all_sent { unsent } else { held_back.min(unsent) };
         // What is left out on purpose is not sent, and not to be.
         let left_out = count(State::Suppressed) + count(State::Cancelled);
-        let all: i64 = progress.status.counts.iter().sum();
+        let all: i64 = status.counts.iter().sum();
         Self { sent: all - left_out - unsent, left: unsent - held_back, held_back }
     }
 }
@@ -243,6 +264,11 @@ fn sending(
     line
 }
 
+/// Whether the run waits for something that must come before it goes on.
+fn is_waiting(progress: &Progress) -> bool {
+    progress.bound == 0 || progress.waits.blocked || progress.waits.closed_until.is_some()
+}
+
 /// What the run waits for, if for anything that must come before it goes on.
 fn waits(line: &mut Pieces, waits: &Waits, now: Instant, bound: usize) -> bool {
     if let Some(until) = &waits.closed_until {
@@ -297,7 +323,6 @@ fn times(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::writer::Status;
     use crate::policy::hours::Hours;
 
     struct Case {

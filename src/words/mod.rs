@@ -7,6 +7,7 @@ pub mod escape;
 pub mod format;
 pub mod names;
 pub mod near;
+pub mod shell_words;
 pub mod stamp;
 pub mod trouble;
 pub mod typed;

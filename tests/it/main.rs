@@ -14,6 +14,7 @@ mod import_cli;
 mod layouts;
 mod listening;
 mod lists;
+mod notice;
 mod numbers;
 mod operations;
 mod over_tls;

@@ -19,12 +19,12 @@ pub(super) fn account(port: &str) -> [&str; 6] {
 
 /// Starts the service, and waits until it hears commands.
 #[track_caller]
-pub(super) fn start(smppost: &Smppost, port: u16, more: &[&str]) -> Running {
+pub(crate) fn start(smppost: &Smppost, port: u16, more: &[&str]) -> Running {
     start_with(smppost, port, more, &[])
 }
 
 #[track_caller]
-pub(super) fn start_with(smppost: &Smppost, port: u16, more: &[&str], environment: &[(&str, &str)]) -> Running {
+pub(crate) fn start_with(smppost: &Smppost, port: u16, more: &[&str], environment: &[(&str, &str)]) -> Running {
     let port = port.to_string();
     let mut arguments = [&["run", "--create"], &account(&port)[..], &["--response-timeout", "5s"], more].concat();
     if !more.contains(&"--rate") {
@@ -55,7 +55,7 @@ fn runs(smppost: &Smppost) -> i64 {
 
 /// Tells the service to stop, which is to be no failure.
 #[track_caller]
-pub(super) fn stop(service: Running) {
+pub(crate) fn stop(service: Running) {
     service.signal("TERM");
     service.wait().assert_code(0);
 }
@@ -67,7 +67,7 @@ pub(super) fn smsc() -> IndependentSmsc {
 
 /// Waits until the journal answers so.
 #[track_caller]
-pub(super) fn wait_until(smppost: &Smppost, sql: &str, is_so: impl Fn(i64) -> bool) -> i64 {
+pub(crate) fn wait_until(smppost: &Smppost, sql: &str, is_so: impl Fn(i64) -> bool) -> i64 {
     let until = Instant::now() + PATIENCE;
     loop {
         // It may not be there yet.

@@ -642,27 +642,38 @@ fn an_import_by_hand_and_the_folder_wait_for_each_other() {
 }
 
 #[test]
+fn a_hundred_files_at_once() {
+    many_files_at_once(100);
+}
+
+/// A minute and a half in a build without optimisation.
+#[test]
+#[ignore = "long"]
 fn a_thousand_files_at_once() {
+    many_files_at_once(1_000);
+}
+
+fn many_files_at_once(files: usize) {
     let smppost = Smppost::new();
     let (smsc, folder) = (smsc(), folder(&smppost, RELEASES));
     let stage = smppost.path("stage");
     fs::create_dir(&stage).unwrap();
-    for n in 0..1_000 {
+    for n in 0..files {
         fs::write(stage.join(format!("f{n:04}.csv")), format!("to,text\n{},one of many {n}\n", number(n))).unwrap();
     }
     let service = start(&smppost, smsc.port(), &WATCH);
-    for n in 0..1_000 {
+    for n in 0..files {
         let name = format!("f{n:04}.csv");
         fs::rename(stage.join(&name), folder.join(&name)).unwrap();
     }
     let until = Instant::now() + Duration::from_secs(300);
     let done = || one(&smppost.journal(), "SELECT coalesce(sum(delivered), 0) FROM campaign_summary");
-    while done() < 1_000 && Instant::now() < until {
+    while done() < files as i64 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(200));
     }
-    assert_eq!((done(), one(&smppost.journal(), "SELECT count(*) FROM campaign")), (1_000, 1_000));
+    assert_eq!((done(), one(&smppost.journal(), "SELECT count(*) FROM campaign")), (files as i64, files as i64));
     stop(service);
     let report = smsc.finish();
-    assert_eq!(report.submits.len(), 1_000);
+    assert_eq!(report.submits.len(), files);
     assert_agree(&smppost.journal(), &report.submits, Leeway::default());
 }

@@ -229,6 +229,10 @@ pub(super) fn conclude(settings: &SendSettings, outcome: &Outcome, display: &Dis
     for why in over_budget.iter().chain(&kept) {
         writeln!(words, "{}", escape_terminal(why))?;
     }
+    if let (Ended::Done | Ended::NothingToDo, false) = (&outcome.ended, exhausted.or(over_budget).or(kept).is_none()) {
+        let why: Vec<&str> = [exhausted, over_budget, kept].into_iter().flatten().collect();
+        finish::stopped(&why.join("; "));
+    }
     summary.write(&mut words, crate::report::width())?;
     let code = match &outcome.ended {
         Ended::Interrupted => exit::INTERRUPTED,

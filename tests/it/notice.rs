@@ -242,6 +242,38 @@ fn a_second_ctrl_c_ends_at_once_and_the_program_is_told() {
 }
 
 #[test]
+fn a_terminal_that_closes_may_say_so_twice() {
+    let smppost = Smppost::new();
+    let smsc = IndependentSmsc::start(Settings::default());
+    let run = sending(&smppost, &smsc, &["--on-finish", "sh -c 'echo >begun; sleep 1; cat >told'"]);
+    run.signal("HUP");
+    let until = Instant::now() + PATIENCE;
+    while !smppost.path("begun").exists() {
+        assert!(Instant::now() < until, "{}", run.stderr());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    run.signal("HUP");
+    let ended = run.wait();
+    ended.assert_code(130);
+    assert!(!ended.stderr.contains("--on-finish"), "{}", ended.said());
+    assert_eq!(summary(&smppost, "told")["ended"], "interrupted");
+}
+
+#[test]
+fn what_may_cost_no_more_is_stopped_and_the_words_say_why() {
+    let smppost = Smppost::new();
+    let smsc = IndependentSmsc::start(fast());
+    smppost.file("prices.csv", "prefix,price,currency\n44,1,EUR\n");
+    let keeps = keeps("told");
+    let more = ["--prices", "prices.csv", "--max-cost", "2 EUR", "--receipts", "none", "--on-finish", &keeps];
+    let ended = smppost.send(&rows(5), smsc.port(), &more);
+    ended.assert_code(3);
+    let told = summary(&smppost, "told");
+    assert_eq!((&told["ended"], &told["campaigns"][0]["counts"]["queued"]), (&"stopped".into(), &3.into()), "{told}");
+    assert!(told["words"].as_str().is_some_and(|words| words.contains("cost")), "{told}");
+}
+
+#[test]
 fn what_becomes_of_the_program_changes_no_exit_code() {
     let smppost = Smppost::new();
     let smsc = IndependentSmsc::start(fast());

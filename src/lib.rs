@@ -56,7 +56,7 @@
 //!   stop (50 ms); the screen's thread at the changing line (200 ms); the one that watches a folder (`run --watch`) at whether the service
 //!   ends (200 ms). None spins.
 //! - The thread that decides (hours, moments, signals, timers) shows nothing itself: words, log lines and progress go to the
-//!   screen's thread, which drops and counts what it cannot show.
+//!   screen's thread, which drops and counts what it cannot show; lines of JSON go to one of their own, which keeps the newest.
 //! - The system's resolver cannot be told to stop: a name is looked up in a thread that nobody waits for longer than they
 //!   want to, one for each name.
 //!

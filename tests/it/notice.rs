@@ -242,6 +242,44 @@ fn a_second_ctrl_c_ends_at_once_and_the_program_is_told() {
 }
 
 #[test]
+fn ctrl_c_twice_at_a_terminal_starts_it_too() {
+    let smppost = Smppost::new();
+    let smsc = IndependentSmsc::start(Settings { answer_delay: Duration::from_secs(20), ..Settings::default() });
+    smppost.file("c.csv", rows(500));
+    let (port, keeps) = (smsc.port().to_string(), keeps("told"));
+    let more = ["--rate", "50", "--response-timeout", "60s", "--yes", "--on-finish", &keeps];
+    let terminal = smppost.at_terminal(&smppost.send_arguments("c.csv", &port, &more));
+    terminal.wait_for("bound to");
+    std::thread::sleep(Duration::from_millis(300));
+    terminal.type_in("\x03");
+    std::thread::sleep(Duration::from_millis(300));
+    let before = Instant::now();
+    terminal.type_in("\x03");
+    let (code, written) = terminal.wait();
+    assert_eq!(code, Some(130), "{written}");
+    assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
+    assert_eq!(summary(&smppost, "told")["ended"], "interrupted");
+}
+
+#[test]
+fn an_error_in_the_middle_of_a_run_is_told_in_its_words() {
+    let smppost = Smppost::new();
+    let smsc = IndependentSmsc::start(fast());
+    smppost.file("c.csv", rows(300));
+    let (port, keeps) = (smsc.port().to_string(), keeps("told"));
+    let more = ["--rate", "100", "--receipts", "none", "--on-finish", &keeps, "--progress", "json"];
+    let arguments = smppost.send_arguments("c.csv", &port, &more);
+    let ended = smppost.run_with(&arguments, &[("SMPPOST_FAILPOINT", "claim=error@10")]);
+    ended.assert_code(1);
+    let told = summary(&smppost, "told");
+    assert_eq!((&told["exit_code"], &told["ended"]), (&1.into(), &"error".into()));
+    assert!(told["words"].as_str().is_some_and(|words| ended.stderr.contains(words)), "{told}\n{}", ended.said());
+    let counts = &told["campaigns"][0]["counts"];
+    assert!(counts["accepted"].as_i64() > Some(0) && counts["queued"].as_i64() > Some(0), "{told}");
+    assert!(ended.stdout.ends_with("\"ended\":true}\n"), "{}", ended.said());
+}
+
+#[test]
 fn a_terminal_that_closes_may_say_so_twice() {
     let smppost = Smppost::new();
     let smsc = IndependentSmsc::start(Settings::default());

@@ -225,7 +225,7 @@ fn at_once() {
     progress_json::end(TAKEN_AT_ONCE);
     let Some(program) = &kept.program else { return };
     let summary = kept.summary(exit::INTERRUPTED, None, READ_AT_ONCE);
-    match program.start(&summary, &kept.secrets) {
+    match program.start(&summary, &kept.secrets, true) {
         Ok((_child, taken)) => drop(taken.recv_timeout(TAKEN_AT_ONCE)),
         Err(error) => screen::say(&format!("--on-finish: {} could not be started: {error}", program.shown())),
     }
@@ -333,9 +333,13 @@ impl Program {
         escape_terminal(&self.words.first().map(|name| name.to_string_lossy()).unwrap_or_default()).into_owned()
     }
 
-    /// Starts it. It is told on the channel when it has taken the summary, or never will.
-    fn start(&self, summary: &[u8], secrets: &[String]) -> io::Result<(Child, Receiver<()>)> {
+    /// Starts it; `outlives`: this command ends before it. It is told on the channel when it has taken the summary, or never will.
+    fn start(&self, summary: &[u8], secrets: &[String], outlives: bool) -> io::Result<(Child, Receiver<()>)> {
         let mut command = Command::new(&self.path);
+        if outlives {
+            // Where this command is the first of its terminal (`tmux new smppost …`), its end is that of all in its group.
+            command.process_group(0);
+        }
         if let Some((name, arguments)) = self.words.split_first() {
             command.arg0(name).args(arguments);
         }
@@ -365,7 +369,7 @@ impl Program {
     ) -> Result<(), String> {
         let name = self.shown();
         let (mut child, _taken) =
-            self.start(summary, secrets).map_err(|error| format!("{name} could not be started: {error}"))?;
+            self.start(summary, secrets, false).map_err(|error| format!("{name} could not be started: {error}"))?;
         let started = Instant::now();
         *RUNNING.lock() = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         loop {

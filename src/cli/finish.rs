@@ -211,7 +211,7 @@ pub(super) fn end(code: u8, error: Option<String>) {
     // by `at_once`.
     let interrupts = if code == exit::INTERRUPTED { Ok(never()) } else { signals::interrupts() };
     if let Err(why) = program.run(&summary, &kept.secrets, WITHIN, &interrupts.unwrap_or_else(|_| never())) {
-        screen::say(&format!("--on-finish: {why}; the exit code stays {code}"));
+        screen::say(&format!("--on-finish: {}{why}; the exit code stays {code}", program.shown()));
     }
 }
 
@@ -366,10 +366,8 @@ impl Program {
         secrets: &[String],
         within: Duration,
         interrupts: &Receiver<()>,
-    ) -> Result<(), String> {
-        let name = self.shown();
-        let (mut child, _taken) =
-            self.start(summary, secrets, false).map_err(|error| format!("{name} could not be started: {error}"))?;
+    ) -> Result<(), Unwell> {
+        let (mut child, _taken) = self.start(summary, secrets, false).map_err(Unwell::NotStarted)?;
         let started = Instant::now();
         *RUNNING.lock() = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         loop {
@@ -383,9 +381,9 @@ impl Program {
                 ended
             };
             match ended {
-                Ok(Some(status)) => return judge(&name, status),
+                Ok(Some(status)) => return judge(status),
                 Ok(None) => {}
-                Err(error) => return Err(format!("{name}: {error}")),
+                Err(error) => return Err(Unwell::Lost(error)),
             }
             let why = match interrupts.recv_timeout(LOOK) {
                 Ok(()) => "a signal came before it had ended".to_owned(),
@@ -394,19 +392,35 @@ impl Program {
                 Err(RecvTimeoutError::Timeout) => format!("it has not ended within {} s", within.as_secs()),
             };
             tell_to_end();
-            return Err(format!("{name}: {why}, so it was told to end (SIGTERM), and is not waited for"));
+            return Err(Unwell::Left(why));
         }
     }
 }
 
-fn judge(name: &str, status: ExitStatus) -> Result<(), String> {
+/// What became of the program, where that is not well: words that follow its name.
+#[derive(Debug, thiserror::Error)]
+enum Unwell {
+    #[error(" could not be started: {0}")]
+    NotStarted(io::Error),
+    #[error(" has failed with exit code {0}")]
+    Failed(i32),
+    #[error(" was ended by signal {0}")]
+    Killed(String),
+    /// The system does not say.
+    #[error(": {0}")]
+    Lost(io::Error),
+    #[error(": {0}, so it was told to end (SIGTERM), and is not waited for")]
+    Left(String),
+}
+
+fn judge(status: ExitStatus) -> Result<(), Unwell> {
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
-        (Some(code), _) => Err(format!("{name} has failed with exit code {code}")),
+        (Some(code), _) => Err(Unwell::Failed(code)),
         (None, signal) => {
             let number = signal.unwrap_or_default();
             let signal = Signal::try_from(number).map_or_else(|_| number.to_string(), |signal| signal.to_string());
-            Err(format!("{name} was ended by signal {signal}"))
+            Err(Unwell::Killed(signal))
         }
     }
 }
@@ -437,7 +451,11 @@ mod tests {
     }
 
     fn run(typed: &str, within: Duration) -> Result<(), String> {
-        program(typed).run(b"{}\n", &[], within, &never())
+        said(&program(typed), b"{}\n", within, &never())
+    }
+
+    fn said(program: &Program, summary: &[u8], within: Duration, interrupts: &Receiver<()>) -> Result<(), String> {
+        program.run(summary, &[], within, interrupts).map_err(|why| format!("{}{why}", program.shown()))
     }
 
     /// So long that nothing depends on it.
@@ -464,17 +482,17 @@ mod tests {
         }
         let (signal, interrupts) = bounded(1);
         signal.send(()).unwrap();
-        let words = program("sleep 100").run(b"", &[], LONG, &interrupts).unwrap_err();
+        let words = said(&program("sleep 100"), b"", LONG, &interrupts).unwrap_err();
         assert!(words.contains("a signal came") && started.elapsed() < LONG, "{words}");
         // More than a pipe takes, and nobody reads it.
-        assert_eq!(program("true").run(&vec![b' '; 1 << 20], &[], LONG, &never()), Ok(()));
+        assert_eq!(said(&program("true"), &vec![b' '; 1 << 20], LONG, &never()), Ok(()));
         // It was there when it was looked for.
         let script = folder.path().join("gone");
         std::fs::write(&script, "").unwrap();
         std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let gone = program(&script.display().to_string());
         std::fs::remove_file(&script).unwrap();
-        let words = gone.run(b"", &[], LONG, &never()).unwrap_err();
+        let words = said(&gone, b"", LONG, &never()).unwrap_err();
         assert!(words.contains("gone could not be started"), "{words}");
     }
 

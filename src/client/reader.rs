@@ -388,15 +388,11 @@ impl Reader {
                 last.depth = last.depth.max(answered.depth);
             } else {
                 alike = is_accepted.then_some(answered.waited);
-                let class = self.rules.class(CommandStatus(answer.command_status));
-                tell(
-                    &mut self.paced,
-                    attentive,
-                    self.pacer.seconds(now - answered.waited),
-                    answered.depth,
-                    class,
-                    answer.command_status,
-                );
+                let status = CommandStatus(answer.command_status);
+                if is_accepted || self.rules.may_be_of_the_pace(status) {
+                    let sent_at = self.pacer.seconds(now - answered.waited);
+                    tell(&mut self.paced, attentive, sent_at, answered.depth, self.rules.class(status), status.0);
+                }
             }
             batch.answers.push(Answer {
                 sent,

@@ -117,6 +117,17 @@ fn what_is_refused_now_and_then_rejects_and_starves_nobody() {
 }
 
 #[test]
+fn a_status_with_delays_of_its_own_slows_nothing_down() {
+    // A hundred are refused, and a hundred are not, whatever the rate.
+    let verdict: Verdict = |seen, _| if seen / 100 % 2 == 0 { 0x08 } else { 0 };
+    let own = ["--status", "0x08=temporary:2s,2s,2s,2s"];
+    let said = send(verdict, 200, &own);
+    for word in ["slowed down", "refusals stop", "=throttled", "the SMSC takes about"] {
+        assert!(!said.contains(word), "{said}");
+    }
+}
+
+#[test]
 fn what_is_dropped_beyond_a_window_puts_no_more_than_two_windows_in_doubt_and_is_named() {
     let windows: [(&str, Verdict); 2] = [
         ("--window 1", |_, open| if open >= 1 { DROPPED } else { 0 }),

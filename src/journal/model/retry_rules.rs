@@ -39,6 +39,12 @@ impl RetryRules {
         }
     }
 
+    /// Whether a refusal with this status may have to do with the pace, as far as the operator says: to one that is temporary and
+    /// has delays of its own a slower pace makes no difference.
+    pub fn may_be_of_the_pace(&self, status: CommandStatus) -> bool {
+        self.codes.get(&status.0).is_none_or(|rule| rule.delays_ms.is_none())
+    }
+
     /// How long to wait before the next try of a part that was refused `refused` times before; `None`: no more tries.
     pub fn delay_ms(&self, status: CommandStatus, refused: u8) -> Option<i64> {
         let own = self.codes.get(&status.0).and_then(|rule| rule.delays_ms.as_ref());

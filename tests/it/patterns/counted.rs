@@ -24,24 +24,15 @@ fn steps(pattern: Pattern, size: usize) -> u64 {
     100 * work(&ended)[3]
 }
 
-/// Messages of the smaller run; the larger one has four times as many.
-fn messages(pattern: Pattern) -> usize {
-    match pattern {
-        // What is refused makes the sender slow, and how slow is not what is counted.
-        Pattern::Retried => 100,
-        _ => 400,
-    }
-}
-
 fn check(pattern: Pattern) {
-    let few = messages(pattern);
-    let many = 4 * few;
-    let [small, large] = [steps(pattern, few), steps(pattern, many)];
-    println!("{pattern:?}: {} steps a message of {few}, {} of {many}", small / few as u64, large / many as u64);
+    const SMALL: usize = 400;
+    const LARGE: usize = 4 * SMALL;
+    let [small, large] = [steps(pattern, SMALL), steps(pattern, LARGE)];
+    println!("{pattern:?}: {} steps a message of {SMALL}, {} of {LARGE}", small / 400, large / 1_600);
     let budget = budget(pattern);
-    assert!(large <= budget * many as u64, "{pattern:?}: {large} steps for {many}, the budget is {budget} each");
+    assert!(large <= budget * LARGE as u64, "{pattern:?}: {large} steps for {LARGE}, the budget is {budget} each");
     // Four times as many cost four times as much, give or take how the sessions fall; what looks at all for each costs sixteen.
-    assert!(large <= 8 * small, "{pattern:?}: {small} steps for {few}, {large} for {many}");
+    assert!(large <= 8 * small, "{pattern:?}: {small} steps for {SMALL}, {large} for {LARGE}");
 }
 
 macro_rules! patterns {

@@ -150,3 +150,25 @@ fn a_system_without_tzdata_has_the_programs_own_and_says_so() {
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(said(&output).contains("this system has no tzdata; the program's own was asked"), "{}", said(&output));
 }
+
+#[test]
+fn a_start_that_was_missed_by_more_than_the_campaign_allows_is_held_and_said() {
+    let (smppost, smsc) = (Smppost::new(), smsc());
+    let port = smsc.local_addr().port().to_string();
+    smppost.file("c.csv", rows(3));
+    smppost.file("d.csv", rows(2));
+    let start = ["--from", "Test", "--start-at", "2020-01-01T09:00Z"];
+    smppost.run(&[&["import", "c.csv"], &start[..], &["--late-limit", "2h"]].concat()).assert_code(0);
+    smppost.run(&[&["import", "d.csv"], &start[..]].concat()).assert_code(0);
+    let account = ["--host", "127.0.0.1", "--port", &port, "--system-id", "test", "--wait-receipts", "5s"];
+    let late = smppost.run(&[&["resume", "c"], &account[..]].concat());
+    late.assert_code(3);
+    let words = "it was to begin at Wed 2020-01-01 09:00:00 UTC, which was missed by more than 2 h 0 min: it is held";
+    assert!(late.stderr.contains(words), "{}", late.said());
+    assert_eq!(states(&smppost.journal(), "c"), expected([("queued", 3)]));
+    // One without a limit goes, however late.
+    smppost.run(&[&["resume", "d"], &account[..]].concat()).assert_code(0);
+    smppost.run(&[&["resume", "c", "--ignore-hours"], &account[..]].concat()).assert_code(0);
+    assert_eq!(smsc.stop().submits, 5);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 3)]));
+}

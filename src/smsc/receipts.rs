@@ -176,6 +176,8 @@ impl Party {
 pub(super) struct Receipt {
     pub(super) number: u64,
     pub(super) submitted_s: u32,
+    /// When it was sent first, in seconds since 1970: what comes again says the same. 0: not yet.
+    done_s: u32,
     pub(super) user_message_reference: Option<u16>,
     pub(super) source: Party,
     pub(super) destination: Party,
@@ -196,6 +198,7 @@ impl Receipt {
         Receipt {
             number,
             submitted_s,
+            done_s: 0,
             user_message_reference: None,
             source,
             destination,
@@ -208,6 +211,14 @@ impl Receipt {
             text_length: 0,
             text: [0; TEXT_OCTETS],
         }
+    }
+
+    /// When its message came to its end: `now_s` where it is sent for the first time.
+    pub(super) fn done_s(&mut self, now_s: u64) -> u64 {
+        if self.done_s == 0 {
+            self.done_s = now_s as u32;
+        }
+        u64::from(self.done_s)
     }
 
     /// Quotes the beginning of the message. An escape at the cut, whose character would be missing, is left out: there are
@@ -489,6 +500,8 @@ mod tests {
     fn the_text_has_the_usual_form() {
         let mut writer = ReceiptWriter::new(IdForm::Hex, None, false, false);
         let mut text = Vec::new();
+        let mut again = receipt(0xB8BE19, Fate::Undelivered);
+        assert_eq!([again.done_s(60), again.done_s(120)], [60, 60], "what comes again says the same");
         writer.write_text(&receipt(0xB8BE19, Fate::Undelivered), 60, &mut text);
         assert_eq!(
             String::from_utf8(text).unwrap(),

@@ -239,18 +239,19 @@ impl Reader {
     }
 
     /// Writes a receipt at once, before the answer to its message; in its time, if this session cannot carry it.
-    fn send_early(&mut self, due: Duration, receipt: Receipt) {
+    fn send_early(&mut self, due: Duration, mut receipt: Receipt) {
         let Some(bound) = &self.bound else { return };
         if !bound.kind.can_receive() {
             return self.batch.scheduled.push((due, Delivery::Receipt(receipt)));
         }
         let batch = &mut self.batch;
+        let done_s = receipt.done_s(batch.now_us / 1_000_000);
         let inserted = self.session.deliveries.lock().insert(batch.now, Delivery::Receipt(receipt.clone()));
         let Ok(sequence_number) = inserted else { return batch.scheduled.push((due, Delivery::Receipt(receipt))) };
         let writer = self
             .early
             .get_or_insert_with(|| self.shared.receipt_writer(bound.v33, self.behaviour.faults.long_service_type));
-        writer.write(&receipt, sequence_number, batch.now_us / 1_000_000, &mut batch.out);
+        writer.write(&receipt, sequence_number, done_s, &mut batch.out);
         if self.shared.ledger.is_some() {
             note_receipt(&batch.prefix, writer, &receipt, sequence_number, &mut batch.lines);
         }

@@ -181,8 +181,10 @@ impl Writer {
         let mut sent = Vec::new();
         let mut deliveries = self.session.deliveries.lock();
         for mut delivery in self.taken.drain(..) {
+            let mut done_s = 0;
             if let Delivery::Receipt(receipt) = &mut delivery {
                 self.shared.apply_cancellation(receipt);
+                done_s = receipt.done_s(now_us / 1_000_000);
             }
             // There is room: only this thread and the quirk "early" add to the window, and that one checks too.
             let sequence_number = match deliveries.insert(now, delivery.clone()) {
@@ -196,7 +198,7 @@ impl Writer {
             match &delivery {
                 Delivery::Receipt(receipt) => {
                     receipts += 1;
-                    writer.write(receipt, sequence_number, now_us / 1_000_000, &mut self.out);
+                    writer.write(receipt, sequence_number, done_s, &mut self.out);
                     if ledger.is_some() {
                         note_receipt(&self.prefix, writer, receipt, sequence_number, &mut self.lines);
                     }

@@ -84,6 +84,11 @@ impl Ended {
         self.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
+    /// The same of stdout.
+    pub fn page(&self) -> String {
+        self.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// Both streams, for words of failure.
     pub fn said(&self) -> String {
         format!("stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr)

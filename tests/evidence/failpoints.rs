@@ -49,26 +49,43 @@ fn check(point: &str, action: &str, n: u64) -> String {
     format!("{point:<16} {action:<6} {n:>3} {code:>8} {delivered:>10} {in_doubt:>9}")
 }
 
-#[test]
-fn whatever_fails_wherever_the_promises_hold() {
+/// Each point, at which this happens.
+fn each_point(action: &str) {
     let seeds = crate::lab::setting("SMPPOST_SEEDS", 1);
-    let mut random = fastrand::Rng::with_seed(crate::lab::seed("fail points"));
+    let mut random = fastrand::Rng::with_seed(crate::lab::seed(&format!("fail points: {action}")));
     println!("point            action   n    exit  delivered  in doubt");
     for _ in 0..seeds {
-        for point in POINTS {
-            let most = match point {
-                "recovery" | "recovered" | "checkpoint" => 1,
-                "import-chunk" | "import-finish" | "import-finished" | "import-released" => 1,
-                "receipt" => 20,
-                "claim" => 3,
-                _ => 8,
-            };
-            for action in ["abort", "error", "delay"] {
-                let n = random.u64(1..=most);
-                println!("{}", check(point, action, n));
-            }
-        }
+        let points: Vec<(&str, u64)> = POINTS
+            .iter()
+            .map(|&point| {
+                let most = match point {
+                    "recovery" | "recovered" | "checkpoint" => 1,
+                    "import-chunk" | "import-finish" | "import-finished" | "import-released" => 1,
+                    "receipt" => 20,
+                    "claim" => 3,
+                    _ => 8,
+                };
+                (point, random.u64(1..=most))
+            })
+            .collect();
+        // Most of it is waiting.
+        crate::lab::side_by_side(points, |(point, n)| println!("{}", check(point, action, n)));
     }
+}
+
+#[test]
+fn wherever_it_aborts_the_promises_hold() {
+    each_point("abort");
+}
+
+#[test]
+fn whatever_fails_the_promises_hold() {
+    each_point("error");
+}
+
+#[test]
+fn whatever_takes_its_time_the_promises_hold() {
+    each_point("delay");
 }
 
 #[test]

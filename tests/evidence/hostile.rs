@@ -83,9 +83,8 @@ fn memory_kib(id: u32) -> u64 {
 #[test]
 fn each_fault_alone() {
     let messages = crate::lab::setting("SMPPOST_MESSAGES", 1_000) as usize;
-    for fault in FAULTS {
-        println!("{}", run(&[fault], messages, 1));
-    }
+    // Most of them wait.
+    crate::lab::side_by_side(FAULTS, |fault| println!("{}", run(&[fault], messages, 1)));
 }
 
 #[test]

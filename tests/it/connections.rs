@@ -210,10 +210,10 @@ fn f18_with_one_of_two_connections_lost_the_other_uses_the_whole_rate() {
         assert!(running.is_running(), "{}", running.stderr());
         std::thread::sleep(Duration::from_millis(5));
     }
-    // Half of it is what one connection had before. A busy machine loses tokens now and then, not always.
-    let best = best_rate(&smsc, &mut running, Duration::from_secs(3));
+    // Half of it is what one connection had before. A busy machine loses tokens now and then, and not in each second.
+    let best = best_rate(&smsc, &mut running, Duration::from_secs(1));
     let ended = running.wait();
-    assert!(best >= 28.0, "{best}/s over one connection\n{}", ended.said());
+    assert!(best >= 30.0, "{best}/s over one connection\n{}", ended.said());
     // What was cut in the midst is in doubt, and nothing else.
     let found = states(&smppost.journal(), "c");
     assert!(found.get("in_doubt").copied().unwrap_or_default() <= 10, "{found:?}");

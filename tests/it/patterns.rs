@@ -1,5 +1,32 @@
 //! Patterns of traffic that must not make the journal stand still.
 
+/// A test of its own for each pattern, so that they run beside each other.
+macro_rules! each_pattern {
+    ($check:ident) => {
+        each_pattern! { $check:
+            plain_messages Plain
+            doubts_to_one_number Doubts
+            receipts_of_unknown_ids_to_one_number Strays
+            receipts_of_foreign_ids_and_numbers Foreign
+            messages_from_handsets_and_parts_of_long_ones Inbound
+            beside_outstanding_messages Outstanding
+            numbers_suppressed_meanwhile Suppressed
+            many_campaigns_in_the_journal Campaigns
+            a_sender_in_each_row Senders
+            parts_tried_four_times Retried
+            decisions_about_another_campaign Decided
+            sessions_lost_again_and_again Lost
+            receipts_with_a_reference_alone Referenced
+        }
+    };
+    ($check:ident: $($name:ident $pattern:ident)*) => {
+        $(#[test]
+        fn $name() {
+            $check(Pattern::$pattern);
+        })*
+    };
+}
+
 mod counted;
 #[path = "../../benches/scale/flood.rs"]
 mod flood;

@@ -197,10 +197,10 @@ impl Bench {
 
     /// Has up to `parts` parts claimed and "written".
     pub fn send(&mut self, session: i64, parts: usize) -> Vec<Sent> {
-        // The feeder reads on a thread of its own, which a busy machine can keep waiting.
         self.send_within(session, parts, FED_WITHIN)
     }
 
+    /// The feeder reads on a thread of its own, which a busy machine can keep waiting: that is waited for in any case.
     fn send_within(&mut self, session: i64, parts: usize, within: Duration) -> Vec<Sent> {
         let mut sent = Vec::new();
         let until = Instant::now() + within;
@@ -226,7 +226,9 @@ impl Bench {
                     }
                 }
             }
-            if sent.len() >= parts || self.thread().claimer.is_through() || Instant::now() > until {
+            let claimer = &self.thread().claimer;
+            let is_late = Instant::now() > until && !claimer.is_reading();
+            if sent.len() >= parts || claimer.is_through() || is_late {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));

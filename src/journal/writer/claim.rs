@@ -503,6 +503,12 @@ impl Claimer {
         Ok(())
     }
 
+    /// Whether something is being read that can be claimed then.
+    #[cfg(test)]
+    pub(in crate::journal) fn is_reading(&self) -> bool {
+        self.turns.is_reading()
+    }
+
     /// Lets all that waits to be tried again be due.
     #[cfg(test)]
     pub(in crate::journal) fn hasten(&mut self) {

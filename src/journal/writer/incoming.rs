@@ -2,7 +2,7 @@
 
 use super::JournalThread;
 use super::refusals::Refused;
-use super::retry_queue::{jittered, own_delay_ms, throttled_delay, throttled_delay_ms};
+use super::retry_queue::{jittered, own_delay_ms, paced_in_a_row, throttled_delay_ms};
 use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::IdKey;
 use crate::journal::model::events::{Answer, Batch, Sent};
@@ -122,13 +122,9 @@ impl JournalThread {
                 let delay = retry_in.unwrap_or_default();
                 if class == StatusClass::Throttled || answer.excused {
                     self.status.throttled += 1;
-                    let delay = if self.refusals.most_are_accepted() {
-                        own_delay_ms(sent.attempt.tried())
-                    } else if answer.excused {
-                        throttled_delay_ms(u32::from(sent.attempt.tried()) + 1)
-                    } else {
-                        throttled_delay(&self.connection, &self.claimer.rules, sent.attempt)?
-                    };
+                    let times = paced_in_a_row(&self.connection, &self.claimer.rules, (sent.attempt, status))?;
+                    let delay =
+                        if self.refusals.most_are_accepted() { own_delay_ms(times) } else { throttled_delay_ms(times) };
                     self.again(sent, jittered(delay))?;
                 } else if class == StatusClass::Session {
                     if let Some(why) = self.refusals.note_unbound(session, status) {
@@ -162,7 +158,7 @@ impl JournalThread {
 /// See [`JournalThread::meaning_of`].
 struct Meaning {
     class: StatusClass,
-    /// In milliseconds; of what was throttled: see [`throttled_delay`].
+    /// In milliseconds; of what was throttled: see [`paced_in_a_row`].
     retry_in: Option<i64>,
     outcome: Outcome,
 }

@@ -132,6 +132,12 @@ impl Lanes {
         !self.unfinished.is_empty()
     }
 
+    /// Whether the thread that reads has something to do.
+    #[cfg(test)]
+    pub(super) fn is_reading(&self) -> bool {
+        self.lanes.values().any(|lane| lane.asked > 0)
+    }
+
     /// Whether the campaign has some at hand.
     pub(super) fn at_hand(&self, campaign: u32) -> bool {
         self.lanes.get(&campaign).is_some_and(|lane| !lane.chunks.is_empty())

@@ -42,9 +42,9 @@ pub(super) fn throttled_delay_ms(times: u32) -> i64 {
 /// Delays of a part that is throttled while most others are accepted: it is the part, or its destination, that has to wait.
 const OWN_DELAYS_MS: [i64; 5] = [2_000, 15_000, 60_000, 120_000, 300_000];
 
-/// How long a part waits that was throttled for the `tried`th time (from 0) while most others are accepted.
-pub(super) fn own_delay_ms(tried: u16) -> i64 {
-    OWN_DELAYS_MS.get(usize::from(tried)).copied().unwrap_or(THROTTLED_MAX_MS)
+/// How long a part waits that was throttled so many times in a row while most others are accepted.
+pub(super) fn own_delay_ms(times: u32) -> i64 {
+    OWN_DELAYS_MS.get(times.saturating_sub(1) as usize).copied().unwrap_or(THROTTLED_MAX_MS)
 }
 
 /// A delay with up to a quarter on top: what was refused together does not come back together.
@@ -249,20 +249,27 @@ fn refused(connection: &Connection, rules: &RetryRules, from: Attempt) -> Result
     Ok(refused)
 }
 
-/// How long a part waits whose newest answer, that of `attempt`, throttled it.
-pub fn throttled_delay(connection: &Connection, rules: &RetryRules, attempt: Attempt) -> Result<i64, JournalError> {
+/// How often a part was refused in a row by what slows the account down: by throttling, or by the status of its newest answer,
+/// that of `attempt`. Tries that never left, as a connection broke, are none of them.
+pub(super) fn paced_in_a_row(
+    connection: &Connection,
+    rules: &RetryRules,
+    (attempt, newest): (Attempt, CommandStatus),
+) -> Result<u32, JournalError> {
     let (from, _) = Attempt::range(attempt.part(), attempt.part());
     let mut statement = connection.prepare_cached(
         "SELECT command_status FROM answer WHERE attempt >= ?1 AND attempt <= ?2 ORDER BY attempt DESC LIMIT ?3",
     )?;
     let mut rows = statement.query((from, attempt.0, THROTTLED_COUNTED))?;
     let mut times = 0;
-    while let Some(row) = rows.next()?
-        && rules.class(CommandStatus(row.get(0)?)) == StatusClass::Throttled
-    {
+    while let Some(row) = rows.next()? {
+        let status = CommandStatus(row.get(0)?);
+        if status != newest && rules.class(status) != StatusClass::Throttled {
+            break;
+        }
         times += 1;
     }
-    Ok(throttled_delay_ms(times))
+    Ok(times)
 }
 
 /// Forbids the user_message_reference when the account's SMSC is remembered to refuse it.
@@ -354,6 +361,27 @@ mod tests {
     }
 
     #[test]
+    fn what_never_left_makes_nothing_wait_longer() {
+        for (status, most_are_accepted, seconds) in [(0x58, true, 2.0), (0x45, true, 2.0), (0x45, false, 0.2)] {
+            let mut bench = Bench::new(&[("491700000001", 1)], InDoubtPolicy::Hold);
+            for _ in 0..5 {
+                let session = bench.open_session();
+                let sent = bench.send(session, 1);
+                bench.tell(ToJournal::GaveBack { session, sent });
+            }
+            let session = bench.open_session();
+            let sent = bench.send(session, 1)[0];
+            assert_eq!(sent.attempt.tried(), 5);
+            for _ in 0..40 {
+                bench.thread().refusals.note_answer(0, most_are_accepted);
+            }
+            bench.answer_excused(session, sent, status);
+            let due = bench.thread().claimer.turns.retries.due_in(steady_ms()).unwrap();
+            assert!(due <= Duration::from_secs_f64(seconds * 1.25), "0x{status:02X}: {due:?}");
+        }
+    }
+
+    #[test]
     fn what_is_laid_to_the_pace_spends_no_try_of_its_message() {
         let mut bench = Bench::new(&[("491700000001", 1)], InDoubtPolicy::Hold);
         let session = bench.open_session();
@@ -376,8 +404,9 @@ mod tests {
             bench.answer(session, sent[0], status, "");
             let thread = bench.thread();
             if status != 0x08 {
-                let found = throttled_delay(&thread.connection, &thread.claimer.rules, sent[0].attempt).unwrap();
-                assert_eq!(found, delay_ms, "try {}", sent[0].attempt.tried());
+                let newest = (sent[0].attempt, CommandStatus(status));
+                let times = paced_in_a_row(&thread.connection, &thread.claimer.rules, newest).unwrap();
+                assert_eq!(throttled_delay_ms(times), delay_ms, "try {}", sent[0].attempt.tried());
                 let due = thread.claimer.turns.retries.due_in(steady_ms()).unwrap();
                 assert!(due <= Duration::from_millis(delay_ms as u64 * 5 / 4), "{due:?}");
             }

@@ -94,6 +94,12 @@ impl Turns {
         !self.lanes.have_more() && self.retries.is_empty()
     }
 
+    /// Whether something is being read that can be claimed then.
+    #[cfg(test)]
+    pub(super) fn is_reading(&self) -> bool {
+        self.lanes.is_reading()
+    }
+
     /// Queues a part to be tried again.
     pub(super) fn push(&mut self, waiting: Waiting) {
         let campaign = waiting.campaign;

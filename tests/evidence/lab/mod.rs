@@ -21,6 +21,21 @@ pub fn setting(name: &str, default: u64) -> u64 {
     }
 }
 
+/// Does it with each, three at a time.
+pub fn side_by_side<T: Send>(items: impl IntoIterator<Item = T, IntoIter: Send>, with: impl Fn(T) + Sync) {
+    let items = std::sync::Mutex::new(items.into_iter());
+    let next = || items.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some(item) = next() {
+                    with(item);
+                }
+            });
+        }
+    });
+}
+
 /// The seed of this run: given, or from the clock. Printed, so that it can be given.
 pub fn seed(name: &str) -> u64 {
     let seed = setting("SMPPOST_SEED", u64::from(std::process::id()) ^ smppost::testing::journal::now_ms() as u64);

@@ -25,23 +25,7 @@ pub enum Pattern {
     Referenced,
 }
 
-impl Pattern {
-    pub const ALL: [Self; 13] = [
-        Self::Plain,
-        Self::Doubts,
-        Self::Strays,
-        Self::Foreign,
-        Self::Inbound,
-        Self::Outstanding,
-        Self::Suppressed,
-        Self::Campaigns,
-        Self::Senders,
-        Self::Retried,
-        Self::Decided,
-        Self::Lost,
-        Self::Referenced,
-    ];
-}
+impl Pattern {}
 
 enum Peer {
     Judge(IndependentSmsc),

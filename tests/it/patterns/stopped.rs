@@ -35,9 +35,4 @@ fn check(pattern: Pattern) {
     }
 }
 
-#[test]
-fn a_signal_stops_each_pattern_in_its_middle() {
-    for pattern in Pattern::ALL {
-        check(pattern);
-    }
-}
+each_pattern!(check);

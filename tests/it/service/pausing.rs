@@ -108,11 +108,9 @@ fn each_campaign_that_is_paused_is_told_with_its_own_command() {
     }
     smppost.run(&["pause", "--reason", "complaints"]).assert_code(0);
     let ended = smppost.run(&["report", "c"]);
-    assert!(
-        ended.stdout.contains("  paused    all sending, since ") && ended.stdout.contains(": complaints"),
-        "{}",
-        ended.said()
-    );
+    // Where the lines break depends on the number of the process that is named.
+    let page = ended.page();
+    assert!(page.contains(" paused all sending, since ") && page.contains("): complaints"), "{}", ended.said());
     let told: serde_json::Value =
         serde_json::from_str(&smppost.run(&["report", "c", "--format", "json"]).stdout).unwrap();
     let events: Vec<&str> =

@@ -12,7 +12,7 @@ use crate::journal::store::known::Notes;
 use crate::journal::store::suppression;
 use crate::journal::writer::adopt;
 use crate::journal::writer::adopt::Queued;
-use crate::journal::{self, JournalError};
+use crate::journal::{self, Journal, JournalError, Looked};
 use crate::words::format::{argument, count, journal_option};
 use clap::Args;
 use std::os::unix::fs::MetadataExt;
@@ -32,31 +32,53 @@ pub struct AdoptArgs {
     pub same_account: bool,
 }
 
-/// Refuses a journal that is a copy or an older state, or makes it the one that is sent from where that was typed. Nothing
-/// else is written.
-pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result<(), CliError> {
-    // One with several names is refused when it is opened, or is held: what is newest may stand beside another name.
-    let names = std::fs::metadata(journal).map_or(0, |meta| if meta.is_file() { meta.nlink() } else { 0 });
-    if names != 1 || !is_begun(journal) {
-        return Ok(());
+/// All that stands before a run that would send from a journal, which was just looked at.
+pub fn judge(
+    found: Looked<Journal>,
+    journal: &Path,
+    notes: &Notes,
+    args: &AdoptArgs,
+    account: &[String],
+) -> Result<(), CliError> {
+    let mut now = current(found);
+    if let Some(opened) = &now
+        && before_sending(opened, journal, notes, args)?
+    {
+        // What was adopted is another state than the one that was looked at.
+        now = current(journal::look(journal)?);
     }
-    let opened = journal::open_untouched(journal)?;
+    bring_suppressed(now, journal, notes, account)
+}
+
+fn current(found: Looked<Journal>) -> Option<Journal> {
+    match found {
+        Looked::Current(opened) => Some(opened),
+        Looked::Nothing | Looked::Older => None,
+    }
+}
+
+/// Refuses a journal that is a copy or an older state, or makes it the one that is sent from where that was typed: then true.
+/// Nothing else is written.
+fn before_sending(opened: &Journal, journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result<bool, CliError> {
+    // One with several names is refused when it is opened, or is held: what is newest may stand beside another name.
+    if std::fs::metadata(journal).map_or(0, |meta| meta.nlink()) != 1 {
+        return Ok(false);
+    }
     let file = FileMark::of(journal)?;
-    let noted = identity::id_so_far(&opened)?.and_then(|id| notes.find(&id));
-    let Some(strange) = identity::standing(&opened, file, noted)? else {
+    let noted = identity::id_so_far(opened)?.and_then(|id| notes.find(&id));
+    let Some(strange) = identity::standing(opened, file, noted)? else {
         if let Some(code) = args.adopt.as_deref()
-            && !adopt::was_adopted(&opened, code)?
+            && !adopt::was_adopted(opened, code)?
         {
             say(&format!("--adopt {code}: {} is the journal that it was; nothing was changed", journal.display()));
         }
-        return Ok(());
+        return Ok(false);
     };
     if strange == Strange::Older {
         // A damaged counter looks like an older state, and is to be reported as what it is.
-        journal::verify::check_whole(&opened, journal)?;
+        journal::verify::check_whole(opened, journal)?;
     }
-    let code = identity::code(&opened, file, noted)?;
-    drop(opened);
+    let code = identity::code(opened, file, noted)?;
     let original = noted.map(|noted| noted.path.as_path()).filter(|original| !is_same(original, journal));
     if args.adopt.as_deref() != Some(&code) {
         return Err(refusal(journal, strange, original, &code));
@@ -65,7 +87,7 @@ pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result
     let _import = ImportLock::take(journal)?;
     let opened = journal::open_existing(journal)?;
     if identity::standing(&opened, file, noted)?.is_none() {
-        return Ok(());
+        return Ok(true);
     }
     let queued = match args.nothing_sent_since {
         true => Queued::NothingSent,
@@ -88,7 +110,7 @@ pub fn before_sending(journal: &Path, notes: &Notes, args: &AdoptArgs) -> Result
             ),
         }
     ));
-    Ok(())
+    Ok(true)
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -118,12 +140,17 @@ fn refusal(journal: &Path, strange: Strange, original: Option<&Path>, code: &str
     ))
 }
 
-/// Numbers that are suppressed in another journal of the account are suppressed in this one.
-pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Result<(), CliError> {
+/// Numbers that are suppressed in another journal of the account are suppressed in this one. Until then, it is as it was read.
+fn bring_suppressed(
+    mut now: Option<Journal>,
+    journal: &Path,
+    notes: &Notes,
+    account: &[String],
+) -> Result<(), CliError> {
     let Some(name) = account.first() else { return Ok(()) };
-    let own = match is_begun(journal) {
-        true => identity::id_so_far(&journal::open_untouched(journal)?)?,
-        false => None,
+    let own = match &now {
+        Some(opened) => identity::id_so_far(opened)?,
+        None => None,
     };
     let mut gone = Vec::new();
     for note in notes.of(account) {
@@ -144,13 +171,17 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
         let other = journal::open_untouched(&note.path).map_err(unread)?;
         let from = note.path.to_string_lossy();
         // No journal is made for nothing, and none is written to.
-        if !is_begun(journal) && suppression::own_numbers(&other).map_err(unread)? == 0
-            || is_begun(journal) && !suppression::differs(&journal::open_untouched(journal)?, &other, &from)?
-        {
+        let brings = match &now {
+            Some(opened) => suppression::differs(opened, &other, &from)?,
+            None => suppression::own_numbers(&other).map_err(unread)? > 0,
+        };
+        if !brings {
             continue;
         }
-        let opened = journal::open_or_create(journal)?;
-        let brought = suppression::bring_over(&opened, &other, &from).map_err(|error| error.at(journal))?;
+        // What is read of it from now on is what it is then.
+        drop(now.take());
+        let opened = now.insert(journal::open_or_create(journal)?);
+        let brought = suppression::bring_over(opened, &other, &from).map_err(|error| error.at(journal))?;
         if brought > 0 {
             let numbers = count(brought as i64, "number");
             say(&format!(
@@ -170,11 +201,6 @@ pub fn bring_suppressed(journal: &Path, notes: &Notes, account: &[String]) -> Re
         ));
     }
     Ok(())
-}
-
-/// Whether there is anything in it: one whose making was cut short is as good as none.
-fn is_begun(journal: &Path) -> bool {
-    journal.is_file() && !matches!(journal::open_untouched(journal), Err(JournalError::Missing(_)))
 }
 
 /// Removes a journal that was made for a run which came to nothing: what it has from other journals is there still.

@@ -51,9 +51,9 @@ use crate::cli::find::FindArgs;
 use crate::cli::report::{ExplainArgs, ListArgs, ReportArgs, VerifyArgs};
 use crate::cli::smsc::SmscArgs;
 use crate::import::campaign::CampaignError;
-use crate::journal::JournalError;
 use crate::journal::backup::BackupError;
 use crate::journal::store::known::Notes;
+use crate::journal::{self, JournalError, Looked};
 use crate::report::ReportError;
 use crate::run::pipeline::SendError;
 use cancel::CancelArgs;
@@ -378,14 +378,20 @@ fn run(cli: &Cli) -> Result<u8, CliError> {
     }
     // A rehearsal leaves a journal of real messages alone, and what is not upgraded is not noted.
     let writes = matches!(to, Use::Make | Use::Change) && !simulated && !cli.command.is_dry_run();
+    let mut found = Looked::Nothing;
     if writes && !matches!(&cli.command, Command::Upgrade(_)) {
-        upgrade::upgrade(&path, true)?;
+        found = journal::look(&path)?;
+        if matches!(found, Looked::Older) {
+            upgrade::upgrade(&path, true)?;
+            found = journal::look(&path)?;
+        }
     }
     let adopt = cli.command.sends_from_journal().filter(|_| writes);
     let is_new = adopt.is_some() && !path.exists();
     if let Some(adopt) = adopt {
-        guard::before_sending(&path, &notes(), adopt).map_err(at)?;
-        guard::bring_suppressed(&path, &notes(), account).map_err(at)?;
+        guard::judge(found, &path, &notes(), adopt, account).map_err(at)?;
+    } else {
+        drop(found);
     }
     if writes {
         names::keep(&cli.names, &path);

@@ -1,7 +1,7 @@
 //! What the rooms outside hold of an open journal. They hand it back to this room's functions; SQL is run on it in here alone.
 
 use super::error::JournalError;
-use super::open;
+use super::open::{self, Looked};
 use rusqlite::{Connection, Transaction};
 use std::path::Path;
 
@@ -99,6 +99,15 @@ pub fn open_existing(path: &Path) -> Result<Journal, JournalError> {
 /// Opens the journal at `path` for reading only. One that an older program made is read from an upgraded copy.
 pub fn open_read_only(path: &Path) -> Result<Journal, JournalError> {
     open::open_read_only(path).map(Journal)
+}
+
+/// Looks at what is at `path`, and leaves no file beside it that was not there.
+pub fn look(path: &Path) -> Result<Looked<Journal>, JournalError> {
+    Ok(match open::look(path)? {
+        Looked::Nothing => Looked::Nothing,
+        Looked::Older => Looked::Older,
+        Looked::Current(connection) => Looked::Current(Journal(connection)),
+    })
 }
 
 /// Opens the journal at `path` for reading only, and leaves no file beside it that was not there.

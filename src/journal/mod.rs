@@ -34,6 +34,7 @@ pub mod writer;
 pub use crate::platform::clock::now_ms;
 pub use beside::beside;
 pub use error::JournalError;
-pub use handle::{Journal, open_existing, open_or_create, open_read_only, open_untouched};
+pub use handle::{Journal, look, open_existing, open_or_create, open_read_only, open_untouched};
+pub use open::Looked;
 pub use store::notes::{campaign_id, is_real, note, set_note};
 pub use writer::incoming::words;

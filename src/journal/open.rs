@@ -30,6 +30,17 @@ pub(in crate::journal) const CHECKPOINT_PAGES: i64 = 8_000;
 /// Page cache of a connection, in KiB.
 pub(in crate::journal) const CACHE_KIB: i64 = 16_384;
 
+/// What is found where a journal is looked for, before anything is done with it.
+#[derive(Debug)]
+pub enum Looked<T> {
+    /// Nothing, or what holds nothing yet.
+    Nothing,
+    /// A journal that has to be brought up to date.
+    Older,
+    /// A journal, open to be read.
+    Current(T),
+}
+
 /// Opens the journal at `path` for writing, making it where there is none.
 pub(in crate::journal) fn open_or_create(path: &Path) -> Result<Connection, JournalError> {
     crate::journal::files::regular::check(path)?;
@@ -89,11 +100,33 @@ pub(in crate::journal) fn connect_to_read(path: &Path) -> Result<Connection, Jou
     }
 }
 
+/// Looks at what is at `path`, and leaves no file beside it that was not there.
+pub(in crate::journal) fn look(path: &Path) -> Result<Looked<Connection>, JournalError> {
+    if !path.is_file() || is_cut_short(path) {
+        return Ok(Looked::Nothing);
+    }
+    let at = |error: JournalError| error.at(path);
+    let is_alone = !beside(path, "-wal").exists();
+    let connection = if is_alone { connect_folded(path).map_err(at)? } else { connect_to_read(path)? };
+    match migrate::age(&connection).map_err(at)? {
+        Age::Older(_) | Age::Midway(_) => Ok(Looked::Older),
+        Age::Other => match check_version(&connection, path, false) {
+            Ok(()) => Ok(Looked::Current(connection)),
+            Err(JournalError::Missing(_)) => Ok(Looked::Nothing),
+            Err(error) => Err(error.at(path)),
+        },
+    }
+}
+
+/// Whether its making was cut short: it holds nothing yet, and is made by the next that writes to it.
+fn is_cut_short(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0) && !beside(path, "-wal").exists()
+}
+
 /// Opens the journal at `path` for reading only, and leaves no file beside it that was not there: SQLite makes an index of
 /// the WAL even for a reader, and a reader cannot remove it.
 pub(in crate::journal) fn open_untouched(path: &Path) -> Result<Connection, JournalError> {
-    // One whose making was cut short holds nothing yet: it is made by the next that writes to it.
-    if fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == 0) && !beside(path, "-wal").exists() {
+    if is_cut_short(path) {
         return Err(JournalError::Missing(path.into()));
     }
     if !path.is_file() || beside(path, "-wal").exists() {

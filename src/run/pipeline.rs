@@ -103,12 +103,12 @@ pub fn send(
     });
     let said: Vec<String> = said.collect();
     let board = Board::default();
-    let mut noted = None;
+    let mut notes = None;
     let mut service = None;
     if settings.serves {
-        let run = note_settings(settings, &[])?;
-        noted = Some(run);
-        service = Some(ServiceSettings { run, board: service::board(settings) });
+        let begun = RunNotes::begin(settings, Some(&[]))?;
+        service = Some(ServiceSettings { run: begun.run.unwrap_or_default(), board: service::board(settings) });
+        notes = Some(begun);
     }
     let references = Arc::new(AtomicBool::new(true));
     let journal_settings = WriterSettings {
@@ -165,9 +165,10 @@ pub fn send(
         let (ended, sending, found) = (Ended::NothingToDo, Duration::ZERO, Findings::default());
         return Ok(Outcome { ended, status: first, recovered, campaigns, sending, found });
     }
-    if settings.listen.is_none() && !settings.serves {
-        noted = Some(note_settings(settings, &campaigns)?);
-    }
+    let notes = match notes {
+        Some(notes) => notes,
+        None => RunNotes::begin(settings, settings.listen.is_none().then_some(&campaigns[..]))?,
+    };
     let mut run = Run::start(settings, journal_thread, board, (marks, answers), references, needs_tlvs)?;
     run.held_back = held_back;
     run.service = service.map(|service| service.board);
@@ -193,39 +194,59 @@ pub fn send(
     let found = pacer.findings();
     let stands = found_before.filter(|before| pacer.is_within(before.rate));
     let status = run.end(show)?;
-    settle_marks(path);
-    if let Some(noted) = noted {
-        let ended = journal::open_existing(path).and_then(|opened| runs::end(&opened, noted));
-        if let Err(error) = ended {
-            log::warn!("when this run ended is not kept: {}", error.at(path));
-        }
-    }
-    if let Err(error) = journal::open_existing(path).and_then(|opened| note_run(&opened, settings, false)) {
-        log::debug!("the end of the run is not noted: {}", error.at(path));
-    }
-    if found.limit.is_some() || found_before.is_some() {
-        // The journal thread has let go of the file. A note that cannot be kept is no reason to hide what was sent. What was
-        // neither verified anew nor exceeded stays as old as it is.
-        let found = found.limit.map(|rate| FoundRate { rate, at_ms: now_ms() }).or(stands).map(FoundRate::written);
-        let kept =
-            journal::open_existing(path).and_then(|opened| journal::set_note(&opened, FOUND_RATE, found.as_deref()));
-        if let Err(error) = kept {
-            log::warn!("the rate found is not kept for the next run: {}", error.at(path));
-        }
-    }
+    let rate = (found.limit.is_some() || found_before.is_some()).then(|| {
+        // What was neither verified anew nor exceeded stays as old as it is.
+        found.limit.map(|rate| FoundRate { rate, at_ms: now_ms() }).or(stands).map(FoundRate::written)
+    });
+    notes.end(settings, rate);
     Ok(Outcome { ended, status, recovered, campaigns, sending, found })
 }
 
-/// Notes in the journal how this run sends these campaigns.
-fn note_settings(settings: &SendSettings, campaigns: &[String]) -> Result<i64, JournalError> {
-    let path = &settings.journal;
-    let note = || -> Result<i64, JournalError> {
-        let opened = journal::open_existing(path)?;
-        let ids = campaigns.iter().map(|name| journal::campaign_id(&opened, name));
-        let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
-        runs::begin(&opened, &settings.run_row(), &ids)
-    };
-    note().map_err(|error| error.at(path))
+/// What is noted of a run in its journal, by a connection of its own: the journal thread's is gone before the last of it.
+struct RunNotes {
+    opened: Journal,
+    /// The row of the run, where it sends.
+    run: Option<i64>,
+}
+
+impl RunNotes {
+    /// Notes how this run sends these campaigns; `None`: it does not.
+    fn begin(settings: &SendSettings, campaigns: Option<&[String]>) -> Result<Self, JournalError> {
+        let path = &settings.journal;
+        let note = || -> Result<Self, JournalError> {
+            let opened = journal::open_existing(path)?;
+            let mut run = None;
+            if let Some(campaigns) = campaigns {
+                let ids = campaigns.iter().map(|name| journal::campaign_id(&opened, name));
+                let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+                run = Some(runs::begin(&opened, &settings.run_row(), &ids)?);
+            }
+            Ok(Self { opened, run })
+        };
+        note().map_err(|error| error.at(path))
+    }
+
+    /// Notes its end, when the journal thread has let go of the file, and what rate was found; `None`: that stays as it is. A note
+    /// that cannot be kept is no reason to hide what was sent.
+    fn end(self, settings: &SendSettings, rate: Option<Option<String>>) {
+        let path = &settings.journal;
+        if let Err(error) = recovery::settle_ended(&self.opened, path) {
+            log::debug!("the write marks stay: {}", error.at(path));
+        }
+        if let Some(run) = self.run
+            && let Err(error) = runs::end(&self.opened, run)
+        {
+            log::warn!("when this run ended is not kept: {}", error.at(path));
+        }
+        if let Err(error) = note_run(&self.opened, settings, false) {
+            log::debug!("the end of the run is not noted: {}", error.at(path));
+        }
+        if let Some(rate) = rate
+            && let Err(error) = journal::set_note(&self.opened, FOUND_RATE, rate.as_deref())
+        {
+            log::warn!("the rate found is not kept for the next run: {}", error.at(path));
+        }
+    }
 }
 
 /// Notes that a run begins or ends with this journal; a rehearsal is not noted.
@@ -247,14 +268,6 @@ fn senders(settings: &SendSettings) -> usize {
 fn held_back(limit: Option<u64>, sizes: &[i64]) -> i64 {
     let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     sizes.iter().map(|size| (size - limit).max(0)).sum()
-}
-
-/// Settles the write marks after an orderly end: they speak against an older copy of this journal from then on, and against
-/// no other that takes its place. Where that fails the next start does it.
-fn settle_marks(path: &std::path::Path) {
-    if let Err(error) = recovery::settle_ended(path) {
-        log::debug!("the write marks stay: {}", error.at(path));
-    }
 }
 
 /// How far apart commits are at a rate: at low rates each answer is committed at once; at higher ones several share a

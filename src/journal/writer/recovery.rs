@@ -180,12 +180,13 @@ pub fn settle_marks(connection: &Connection, path: &Path, marks: &Marks) -> Resu
     noted.map_err(|error| JournalError::side_file(path, "-marks", error))
 }
 
-/// The same after an orderly end, unless a session is open all the same.
-pub fn settle_ended(path: &Path) -> Result<(), JournalError> {
-    let connection = crate::journal::open::open_existing(path)?;
+/// The same after an orderly end, unless a session is open all the same: the marks speak against an older copy of this journal
+/// from then on, and against no other that takes its place. Where that fails the next start does it.
+pub fn settle_ended(journal: &dyn Sql, path: &Path) -> Result<(), JournalError> {
+    let connection = journal.connection();
     let open = "SELECT EXISTS (SELECT 1 FROM session WHERE closed_at IS NULL)";
     let is_open: bool = connection.query_row(open, [], |row| row.get(0))?;
-    if is_open { Ok(()) } else { settle_marks(&connection, path, &Marks::open(path)?) }
+    if is_open { Ok(()) } else { settle_marks(connection, path, &Marks::open(path)?) }
 }
 
 /// A number that no other journal has.

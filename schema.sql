@@ -295,7 +295,8 @@ CREATE TABLE operation (
     kind       TEXT NOT NULL CHECK (kind IN ('query_sm', 'cancel_sm', 'replace_sm')),
     message_id TEXT NOT NULL,
     text       TEXT,                            -- of a replace_sm: the new one
-    asked_at   INTEGER NOT NULL
+    asked_at   INTEGER NOT NULL,
+    command    INTEGER                          -- of a service: which command it is asked for
 ) STRICT;
 CREATE INDEX operation_by_attempt ON operation (attempt);
 
@@ -391,16 +392,26 @@ CREATE INDEX restraint_by_campaign ON restraint (campaign_id);
 CREATE TABLE command (
     id           INTEGER PRIMARY KEY,
     key          TEXT NOT NULL UNIQUE,          -- the command's own name for it
-    what         TEXT NOT NULL,                 -- release, gathered, status
+    what         TEXT NOT NULL,                 -- release, gathered, status; query, replace, cancel: at the SMSC
     who          TEXT NOT NULL,                 -- user and process, for people
     at           INTEGER NOT NULL,
     options      TEXT NOT NULL,                 -- JSON
     withdrawn_at INTEGER,                       -- whoever wrote it gave up waiting: nothing comes of it
     answered_at  INTEGER,                       -- NULL: no service has taken it yet
-    answer       TEXT                           -- JSON
+    answer       TEXT,                          -- JSON
+    accepted_at  INTEGER,                       -- of what takes its time: the service does it, and will answer
+    progress     TEXT                           -- JSON: how far it is
 ) STRICT;
 CREATE INDEX command_waiting ON command (id) WHERE answered_at IS NULL AND withdrawn_at IS NULL;
 CREATE INDEX command_ended ON command (coalesce(answered_at, withdrawn_at));
+
+-- What came of the parts that a command asks the SMSC about, a page of them in each row, for whoever waits for it.
+CREATE TABLE command_result (
+    id      INTEGER PRIMARY KEY,
+    command INTEGER NOT NULL,
+    results TEXT NOT NULL                       -- JSON: message, line, part, attempt, operation, and why not
+) STRICT;
+CREATE INDEX command_result_by_command ON command_result (command, id);
 
 -- Which campaigns a service sends. The order of release is that of the numbers of the newest `released`; `released` also
 -- lifts a pause. One that has no row is not sent by a service.

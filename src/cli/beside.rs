@@ -1,6 +1,8 @@
 //! What commands do that find a service (`smppost run`) at work on their journal: they hand over by a row of it, wait for the
 //! answer in that row, and show how it goes on as if they did it themselves.
 
+mod asking;
+
 use super::conduct::conclude;
 use super::finish;
 use super::{CliError, exit};
@@ -25,6 +27,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+pub(super) use asking::{Handed, operate};
 
 /// A service that is there takes a command within this time; so long one is waited for that may be starting anew.
 const TAKEN_WITHIN: Duration = Duration::from_secs(5);
@@ -88,20 +92,50 @@ fn ask_as(
     let options = serde_json::to_string(request).map_err(|error| CliError::Words(error.to_string()))?;
     commands::write(&connection, key, request.what(), &who(), &options).map_err(|error| error.at(journal))?;
     crate::platform::failpoint::reach("commanded").map_err(|error| CliError::Io(error.into()))?;
+    let is_question = matches!(request, Request::Status);
+    let waited = wait_for(&connection, (key, journal), at_most, interrupt, false)?;
+    if is_question {
+        // It has changed nothing, and a monitor asks each minute.
+        let _ = commands::remove(&connection, key);
+    }
+    Ok(match waited {
+        Waited::Answered { answer, interrupted: true } => Asked::AnsweredAll(answer),
+        Waited::Answered { answer, interrupted: false } => Asked::Answered(answer),
+        Waited::Interrupted => Asked::Interrupted,
+        Waited::NotTaken | Waited::Accepted { .. } => Asked::NotTaken,
+    })
+}
+
+/// What came of waiting for the service to take a command.
+enum Waited {
+    Answered { answer: Answer, interrupted: bool },
+    Accepted { id: i64, interrupted: bool },
+    NotTaken,
+    Interrupted,
+}
+
+/// Waits until the service has answered a command, or, where that is enough, accepted it. Where none does, or a signal comes first,
+/// it is withdrawn.
+fn wait_for(
+    connection: &Journal,
+    (key, journal): (&str, &Path),
+    at_most: Option<Duration>,
+    interrupt: &Receiver<()>,
+    acceptance_is_enough: bool,
+) -> Result<Waited, CliError> {
     let (started, mut told, mut interrupted) = (Instant::now(), false, false);
     loop {
-        match commands::state(&connection, key).map_err(|error| error.at(journal))? {
+        match commands::state(connection, key).map_err(|error| error.at(journal))? {
             Some(commands::State::Answered(answer)) => {
                 let answer = serde_json::from_str(&answer)
                     .map_err(|error| CliError::Words(format!("the service's answer {answer:?}: {error}")))?;
-                if matches!(request, Request::Status) {
-                    // It has changed nothing, and a monitor asks each minute.
-                    let _ = commands::remove(&connection, key);
-                }
-                return Ok(if interrupted { Asked::AnsweredAll(answer) } else { Asked::Answered(answer) });
+                return Ok(Waited::Answered { answer, interrupted });
             }
-            Some(commands::State::Withdrawn) | None => return Ok(Asked::NotTaken),
-            Some(commands::State::Waiting) => {}
+            Some(commands::State::Accepted(id)) if acceptance_is_enough => {
+                return Ok(Waited::Accepted { id, interrupted });
+            }
+            Some(commands::State::Withdrawn) | None => return Ok(Waited::NotTaken),
+            Some(commands::State::Waiting | commands::State::Accepted(_)) => {}
         }
         match interrupt.recv_timeout(LOOK) {
             Ok(()) => interrupted = true,
@@ -118,11 +152,8 @@ fn ask_as(
             }
         }
         // One that it has taken a moment ago is answered.
-        if gives_up && commands::withdraw(&connection, key).map_err(|error| error.at(journal))? {
-            if matches!(request, Request::Status) {
-                let _ = commands::remove(&connection, key);
-            }
-            return Ok(if interrupted { Asked::Interrupted } else { Asked::NotTaken });
+        if gives_up && commands::withdraw(connection, key).map_err(|error| error.at(journal))? {
+            return Ok(if interrupted { Waited::Interrupted } else { Waited::NotTaken });
         }
     }
 }
@@ -211,7 +242,7 @@ pub(super) fn find(journal: &Path, detach: bool, simulate: bool) -> Result<Found
             }
             await_service(journal).map(Found::Service).ok_or_else(|| {
                 CliError::NotTaken(
-                    "--detach: no service is running (`smppost run`): nothing was imported, nothing sent".into(),
+                    "--detach: no service is running (`smppost run`): nothing was imported, sent or asked".into(),
                 )
             })
         }
@@ -540,54 +571,4 @@ fn follow(settings: &SendSettings, interrupt: &Receiver<()>, display: &Display) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::model::campaign::CampaignOptions;
-    use crate::journal::store::intake::Intake;
-    use crossbeam_channel::{bounded, never};
-
-    #[test]
-    fn a_signal_that_comes_when_the_service_has_just_taken_the_command_is_not_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.db");
-        Intake::begin(&path, "spring", "", &CampaignOptions::default()).unwrap().finish("").unwrap();
-        let (signal, interrupt) = bounded(1);
-        let request = Request::Release { campaigns: Vec::new(), terms: Terms::default() };
-        signal.send(()).unwrap();
-        let asked = ask(&path, &request, None, &interrupt).unwrap();
-        assert!(matches!(asked, Asked::Interrupted), "{asked:?}");
-        commands::answer_what_is_withdrawn(&journal::open_existing(&path).unwrap(), "{}");
-        signal.send(()).unwrap();
-        let asked = ask(&path, &request, None, &interrupt).unwrap();
-        assert!(matches!(asked, Asked::AnsweredAll(_)), "{asked:?}");
-    }
-
-    #[test]
-    fn who_looks_on_ends_where_the_service_is_gone_and_looks_seldom_where_that_takes_long() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.db");
-        Intake::begin(&path, "alerts", "", &CampaignOptions::default()).unwrap().finish("").unwrap();
-        let campaigns = ["alerts".to_owned()];
-        let opened = journal::open_read_only(&path).unwrap();
-        let onlooker = Onlooker::new(&opened, &path, &campaigns).unwrap();
-        let onlooker = Onlooker { back_within: Duration::from_millis(300), ..onlooker };
-        let (mut looks, mut heard) = (0, Vec::new());
-        let mut look = |_: &Journal, _: &Onlooker<'_>, news: Vec<String>| -> Result<ControlFlow<()>, CliError> {
-            heard.extend(news);
-            looks += 1;
-            std::thread::sleep(Duration::from_millis(20));
-            Ok(ControlFlow::Continue(()))
-        };
-        let display = Display::new();
-        let followed = onlooker.follow(&opened, Duration::from_millis(1), &never(), &display, &mut look).unwrap();
-        assert!(matches!(followed, Followed::Gone));
-        assert_eq!(heard, ["the service has ended: waiting for it to be started anew"]);
-        assert!(looks <= 3, "{looks} looks of 20 ms in 300 ms");
-        let onlooker = Onlooker::new(&opened, &path, &campaigns).unwrap();
-        let (signal, interrupt) = bounded(1);
-        signal.send(()).unwrap();
-        let mut look = |_: &Journal, _: &Onlooker<'_>, _: Vec<String>| Ok(ControlFlow::<()>::Continue(()));
-        let followed = onlooker.follow(&opened, Duration::from_millis(1), &interrupt, &display, &mut look).unwrap();
-        assert!(matches!(followed, Followed::Interrupted));
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! `cancel`: what is not sent shall not be, and what the SMSC has not delivered shall not be either.
 
-use super::operations::{self, OperationArgs};
+use super::beside::{self, Found};
+use super::operations::{self, OperationArgs, Wanted};
 use super::{CliError, ask, exit};
 use crate::journal::files::lock::SenderLock;
 use crate::journal::model::key::State;
@@ -36,11 +37,16 @@ pub struct CancelArgs {
 }
 
 /// Cancels what is not sent yet, and what the SMSC has.
-pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn cancel(args: &CancelArgs, typed: &[String], journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     let opened = journal::open_existing(journal)?;
     let summary = query::campaign(&opened, &args.campaign)?;
     if !args.lines.is_empty() {
         refuse_unknown(&opened, &summary, &args.lines)?;
+    }
+    if args.at_smsc {
+        args.refuse_first(typed, journal)?;
+    } else if args.how.detach {
+        return Err(CliError::Usage("--detach: only with --at-smsc does the service do something of it".into()));
     }
     let display = Display::new();
     let what = args.what(&summary);
@@ -54,7 +60,8 @@ pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<
     }
     args.cancel_unsent(opened, &summary, journal, &display)?;
     if args.at_smsc {
-        return operations::run(Operation::Cancel, &args.campaign, &args.lines, None, &args.how, journal, out);
+        let (operation, campaign, lines) = (Operation::Cancel, &*args.campaign, &*args.lines);
+        return operations::run(&Wanted { operation, campaign, lines, text: None }, &args.how, typed, journal, out);
     }
     Ok(exit::OK)
 }
@@ -73,6 +80,17 @@ fn refuse_unknown(journal: &Journal, summary: &CampaignSummary, lines: &[u64]) -
 }
 
 impl CancelArgs {
+    /// Refuses, before anything is cancelled, what the SMSC would not be asked for.
+    fn refuse_first(&self, typed: &[String], journal: &Path) -> Result<(), CliError> {
+        match beside::find(journal, self.how.detach, false) {
+            Ok(Found::Service(held)) => operations::refuse_idle(typed, &held),
+            Ok(Found::Lock(_)) => Ok(()),
+            // What is not sent yet is cancelled beside another sender.
+            Err(CliError::Journal(JournalError::Held(_))) if !self.how.detach => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What would be cancelled, in words.
     fn what(&self, summary: &CampaignSummary) -> String {
         let counts = &summary.counts;

@@ -1,9 +1,11 @@
 //! `query`, `replace`, and `cancel --at-smsc`: operations on messages that the SMSC has.
 
+use super::beside::{self, Found, Handed};
 use super::connection::{CONNECTION, ConnectionArgs, ReadingArgs, SAME_ACCOUNT};
 use super::sessions::{PaceArgs, StatusArgs};
 use super::{CliError, exit};
-use crate::journal::files::lock::SenderLock;
+use crate::journal::error::HeldBy;
+use crate::journal::model::command::{ToOperate, ranges};
 use crate::journal::store::operations::Operation;
 use crate::journal::{JournalError, words};
 use crate::report::progress::Display;
@@ -11,7 +13,7 @@ use crate::report::rows::{Format, Record, Rows};
 use crate::run::operations;
 use crate::run::operations::{Cut, Fate, Line, Order};
 use crate::wire::{BindKind, CommandStatus, MessageState};
-use crate::words::format::count;
+use crate::words::format::{argument, count};
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -65,35 +67,66 @@ pub struct OperationArgs {
     reading: ReadingArgs,
     #[arg(long, help = SAME_ACCOUNT, help_heading = CONNECTION)]
     same_account: bool,
+    /// Hand over to the running service (`smppost run`), and end as soon as it has accepted; exit code 69 where none does in 5 s
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// Messages that are to be asked about, and what about them.
+pub struct Wanted<'a> {
+    /// What.
+    pub operation: Operation,
+    /// Of which campaign.
+    pub campaign: &'a str,
+    /// Lines of its file; empty: all that the SMSC has without a final state.
+    pub lines: &'a [u64],
+    /// Of a replacement: the new text.
+    pub text: Option<&'a str>,
 }
 
 /// Asks what became of messages.
-pub fn query(args: &QueryArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
-    run(Operation::Query, &args.campaign, &args.lines, None, &args.how, journal, out)
+pub fn query(args: &QueryArgs, typed: &[String], journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+    let wanted = Wanted { operation: Operation::Query, campaign: &args.campaign, lines: &args.lines, text: None };
+    run(&wanted, &args.how, typed, journal, out)
 }
 
 /// Gives messages another text.
-pub fn replace(args: &ReplaceArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn replace(args: &ReplaceArgs, typed: &[String], journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     if args.text.trim().is_empty() || args.text.contains('\0') {
         return Err(CliError::Usage("--text: the new text is empty, or has a NUL in it".into()));
     }
-    run(Operation::Replace, &args.campaign, &args.lines, Some(args.text.clone()), &args.how, journal, out)
+    let (campaign, lines, text) = (&args.campaign, &args.lines, Some(&*args.text));
+    run(&Wanted { operation: Operation::Replace, campaign, lines, text }, &args.how, typed, journal, out)
 }
 
 /// Carries an operation out and shows what came of it.
 pub fn run(
-    operation: Operation,
-    campaign: &str,
-    lines: &[u64],
-    text: Option<String>,
+    wanted: &Wanted<'_>,
     how: &OperationArgs,
+    typed: &[String],
     journal: &Path,
     out: &mut dyn Write,
 ) -> Result<u8, CliError> {
     if !journal.exists() {
         return Err(JournalError::Missing(journal.into()).into());
     }
-    let lock = SenderLock::take(journal)?;
+    let mut shown = Shown {
+        operation: wanted.operation,
+        out: Some((out, how.format)),
+        rows: None,
+        done: 0,
+        all: 0,
+        reasons: Vec::new(),
+        more: false,
+    };
+    let lock = match beside::find(journal, how.detach, false)? {
+        Found::Lock(lock) => lock,
+        Found::Service(held) => {
+            refuse_idle(typed, &held)?;
+            return hand_over(wanted, how.detach, &held, journal, shown);
+        }
+    };
+    let &Wanted { operation, campaign, lines, text } = wanted;
     let mut account = how.connection.resolve_to_send()?;
     account.window = how.pace.window();
     account.receipts = how.reading.reading();
@@ -108,41 +141,89 @@ pub fn run(
         rate: how.pace.rate(),
         rules: Arc::new(how.status.rules()),
         operation,
-        text,
+        text: text.map(str::to_owned),
         campaign: campaign.into(),
         lines: lines.to_vec(),
     };
     let interrupt = crate::platform::signals::interrupts()?;
-    let mut shown = Shown {
-        operation,
-        out: Some((out, how.format)),
-        rows: None,
-        done: 0,
-        all: 0,
-        reasons: Vec::new(),
-        more: false,
-    };
     let broken = operations::run(&order, &lock, &interrupt, &mut |line| shown.add(&line))?;
     // Whoever reads what follows may take his time: no sender has to wait for that.
     drop(lock);
-    shown.end()?;
-    let display = Display::new();
-    // A table has no room for reasons.
-    shown.reasons.iter().for_each(|reason| display.say(reason));
-    if shown.more {
-        display.say("and more; --format csv has all reasons");
+    let code = shown.conclude(campaign, broken.as_ref().map(Cut::to_string))?;
+    Ok(if matches!(broken, Some(Cut::Interrupted)) { exit::INTERRUPTED } else { code })
+}
+
+/// Options of these commands that are not the account's.
+const OWN: [&str; 6] = ["line", "text", "format", "yes", "at-smsc", "detach"];
+
+/// Refuses by name what was typed and would not be heeded beside a service.
+pub fn refuse_idle(typed: &[String], held: &HeldBy) -> Result<(), CliError> {
+    beside::refuse_idle(typed, &OWN.map(str::to_owned), held)
+}
+
+/// Octets that the lines of a command may come to, as ranges.
+const RANGES_MAX: usize = 256 * 1024;
+
+/// Has the running service do it.
+fn hand_over(
+    wanted: &Wanted<'_>,
+    detach: bool,
+    held: &HeldBy,
+    journal: &Path,
+    mut shown: Shown<'_>,
+) -> Result<u8, CliError> {
+    let &Wanted { operation, campaign, lines, text } = wanted;
+    let id = crate::journal::campaign_id(&crate::journal::open_read_only(journal)?, campaign)?;
+    let lines = ranges(lines);
+    if lines.len() > RANGES_MAX {
+        return Err(CliError::Usage(
+            "--line: too many for one command beside the running service: name fewer at once".into(),
+        ));
     }
-    let parts = count(shown.all, "part");
-    display.say(&format!("{campaign}: {} of {parts} {}", shown.done, verb(operation)));
-    if let Some(why) = &broken {
-        display.say(&format!("it ended early: {why}"));
+    let order = ToOperate {
+        operation: operation.name().into(),
+        campaign: id,
+        name: campaign.into(),
+        lines,
+        text: text.map(str::to_owned),
+        quiet: detach,
+    };
+    let (display, name) = (Display::new(), argument(campaign));
+    display.say(&format!("{name}: the running service asks the SMSC ({})", beside::shown(held)));
+    let interrupt = crate::platform::signals::interrupts()?;
+    let what = operation.name();
+    match beside::operate(journal, order, &interrupt, &mut |line| shown.add(&line))? {
+        Handed::Through(broken) => shown.conclude(campaign, broken),
+        Handed::Accepted => {
+            display.say(&format!("{name}: accepted; what comes of it is in the view operation_log"));
+            Ok(exit::OK)
+        }
+        Handed::Refused(why) => Err(CliError::Words(format!("the service refuses: {why}"))),
+        Handed::NotTaken => {
+            display.must_say(&format!(
+                "no service has taken the command within 5 s, and it is withdrawn: no {what} is sent; the same command again asks anew"
+            ));
+            Ok(exit::NOT_TAKEN)
+        }
+        Handed::Interrupted => {
+            display.must_say(&format!("interrupted: the command is withdrawn, no {what} is sent"));
+            Ok(exit::INTERRUPTED)
+        }
+        Handed::LeftAtWork => {
+            shown.end()?;
+            display.must_say(&format!(
+                "the service goes on asking the SMSC about campaign {name}; what comes of it is in the view operation_log"
+            ));
+            Ok(exit::INTERRUPTED)
+        }
+        Handed::Gone => {
+            shown.end()?;
+            display.must_say(
+                "the service has ended, and nobody has started it anew for 30 s: it goes on with this when `smppost run` runs",
+            );
+            Ok(exit::ERROR)
+        }
     }
-    Ok(match broken {
-        Some(Cut::Interrupted) => exit::INTERRUPTED,
-        Some(_) => exit::ERROR,
-        None if shown.done < shown.all => exit::INCOMPLETE,
-        None => exit::OK,
-    })
 }
 
 /// The rows shown so far.
@@ -182,6 +263,27 @@ impl Shown<'_> {
             rows.add(&row)?;
         }
         Ok(())
+    }
+
+    /// Says in the end what came of it, and why it ended early, where it did. Returns the exit code.
+    fn conclude(mut self, campaign: &str, broken: Option<String>) -> Result<u8, CliError> {
+        self.end()?;
+        let display = Display::new();
+        // A table has no room for reasons.
+        self.reasons.iter().for_each(|reason| display.say(reason));
+        if self.more {
+            display.say("and more; --format csv has all reasons");
+        }
+        let parts = count(self.all, "part");
+        display.say(&format!("{campaign}: {} of {parts} {}", self.done, verb(self.operation)));
+        if let Some(why) = &broken {
+            display.say(&format!("it ended early: {why}"));
+        }
+        Ok(match broken {
+            Some(_) => exit::ERROR,
+            None if self.done < self.all => exit::INCOMPLETE,
+            None => exit::OK,
+        })
     }
 
     fn end(&mut self) -> Result<(), CliError> {

@@ -1,8 +1,10 @@
 //! Sessions: a connection's two threads. The writer connects, binds, writes and reconnects; the reader that it starts for
 //! each session reads, answers what can be answered at once, and hands everything else to the journal.
 
+mod asked;
 mod bind;
 pub mod link;
+mod operation_answer;
 mod reader;
 mod receipt_dialect;
 mod session_end;
@@ -27,9 +29,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-pub use crate::client::receipt_dialect::{ReceiptCodes, ReceiptReading, ReceiptState, StateFrom, last};
+pub use crate::client::receipt_dialect::{ReceiptCodes, ReceiptReading, ReceiptState, StateFrom};
 pub use crate::client::sync_client::Dialogue;
 pub use bind::{BindError, Bound, bind};
+pub use operation_answer::{answer_of, final_state};
 pub use session_end::SessionEnd;
 pub use trust::Trust;
 pub use writer::run;

@@ -3,11 +3,12 @@
 
 mod frames;
 
-use super::{ReceiptReading, ReceiptState, SessionEnd, Timers};
+use super::{ReceiptReading, ReceiptState, SessionEnd, Timers, answer_of, final_state};
 use crate::client::link::ReadHalf;
 use crate::client::window::Window;
 use crate::journal::files::answer_log::Notes;
 use crate::journal::model::events::{Acknowledge, Answer, Batch, InboundEvent, ReceiptEvent, ToJournal};
+use crate::journal::model::operation::Told;
 use crate::journal::model::retry_rules::RetryRules;
 use crate::journal::model::sequence;
 use crate::journal::now_ms;
@@ -38,11 +39,16 @@ const OWED_LOOK: Duration = Duration::from_millis(5);
 /// A reader that comes back to its socket so much later than it should was held up.
 const HELD_UP: Duration = Duration::from_millis(250);
 
+/// Why a request about a message that the SMSC has is taken to be unanswered.
+const SILENT: &str = "no answer within the response timeout";
+
 /// What the reader tells its writer.
 #[derive(Debug)]
 pub enum FromReader {
     /// Slots of the window are free.
     Freed,
+    /// Requests about messages that the SMSC has are not answered; their slots are free.
+    Untold,
     /// enquire_link was answered.
     LinkAnswered,
     /// enquire_link, or our unbind, was answered by generic_nack.
@@ -221,11 +227,19 @@ impl Reader {
 
     /// Response timers: what has waited too long is in doubt, and its slot free.
     fn expire(&mut self, now: Instant) -> bool {
-        let (sent, silence, is_refuted, has_to_wake) = {
+        let (sent, untold, silence, is_refuted, has_to_wake) = {
             let mut window = self.window.lock();
             let (silence, is_refuted) = (window.silence(now), window.refutes_silence(now));
-            (window.expire(now, self.timers.response), silence, is_refuted, window.has_to_wake())
+            let untold = window.asked().expire(now, self.timers.response);
+            (window.expire(now, self.timers.response), untold, silence, is_refuted, window.has_to_wake())
         };
+        if !untold.is_empty() {
+            let _ = self.writer.try_send(FromReader::Untold);
+            let why = SILENT.to_owned();
+            if self.journal.send(ToJournal::Untold { operations: untold, why, is_late: true }).is_err() {
+                return false;
+            }
+        }
         if is_refuted {
             self.pacer.refute_silence();
         } else if let Some(silence) = silence {
@@ -264,6 +278,9 @@ impl Reader {
         if !batch.is_empty() {
             outcome = outcome.and(self.pass_on(batch, slots, refused));
         }
+        if !for_writer.told.is_empty() {
+            outcome = outcome.and(self.pass_on_told(&for_writer.told));
+        }
         match for_writer.unbind {
             Some(number) => outcome.and(self.writer.send(FromReader::Unbind(number)).map_err(|_| SessionEnd::Stopped)),
             None => outcome,
@@ -289,6 +306,33 @@ impl Reader {
             let _ = self.writer.try_send(FromReader::Freed);
         }
         outcome
+    }
+
+    /// Gives answers about messages that the SMSC has to the journal.
+    fn pass_on_told(&self, frames: &[Vec<u8>]) -> Result<(), SessionEnd> {
+        let mut told = Vec::new();
+        let has_to_wake = {
+            let mut window = self.window.lock();
+            for frame in frames {
+                let asked = decode_header(frame).and_then(|header| window.told(header.sequence_number));
+                let Some((operation, message_id)) = asked else { continue };
+                let Some(answer) = answer_of(frame, &message_id) else { continue };
+                let state = final_state(&self.reading, &answer);
+                told.push(Told { operation, answer, state });
+            }
+            window.has_to_wake()
+        };
+        if has_to_wake {
+            let _ = self.writer.try_send(FromReader::Freed);
+        }
+        if told.len() < frames.len() {
+            let unknown = frames.len() - told.len();
+            log::warn!("{unknown} answers about messages that the SMSC was not asked about: ignored");
+        }
+        match told.is_empty() {
+            true => Ok(()),
+            false => self.journal.send(ToJournal::Told { told }).map_err(|_| SessionEnd::Stopped),
+        }
     }
 
     fn sort_frames(

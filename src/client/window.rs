@@ -1,5 +1,6 @@
 //! The requests of one session that are not answered yet. Pure: time is an argument.
 
+use super::asked::{ASKED_MAX, Asked};
 use super::silence::{Answering, Silence};
 use crate::journal::model::events::Sent;
 use crate::journal::model::key::Attempt;
@@ -15,6 +16,8 @@ pub struct Window {
     /// No more than these, for the account's sake.
     limit: usize,
     outstanding: HashMap<u32, Waiting>,
+    /// Requests about messages that the SMSC has.
+    asked: Asked,
     silence: Answering,
     /// Answered, and their slots not free yet.
     held: usize,
@@ -68,6 +71,7 @@ impl Window {
             open: 1,
             limit: usize::MAX,
             outstanding: HashMap::with_capacity(size.min(4_096)),
+            asked: Asked::default(),
             silence: Answering::default(),
             held: 0,
             late: HashMap::new(),
@@ -80,7 +84,7 @@ impl Window {
 
     /// How many more requests may be written.
     pub fn free(&self) -> usize {
-        self.open.min(self.limit).saturating_sub(self.outstanding.len() + self.held)
+        self.open.min(self.limit).saturating_sub(self.outstanding.len() + self.asked.len() + self.held)
     }
 
     /// No more than so many are to be outstanding, for the account's sake.
@@ -91,8 +95,29 @@ impl Window {
     /// How many more requests may be written, of `wanted`. Where that is none, the writer has to be woken when it changes.
     pub fn room(&mut self, wanted: usize) -> usize {
         let room = self.free().min(wanted);
-        self.starved = room == 0 && wanted > 0;
+        if wanted > 0 {
+            self.starved = room == 0;
+        }
         room
+    }
+
+    /// The same for requests about messages that the SMSC has.
+    pub fn room_to_ask(&mut self, wanted: usize) -> usize {
+        let room = self.free().min(wanted).min(ASKED_MAX - self.asked.len());
+        self.starved |= room == 0 && wanted > 0;
+        room
+    }
+
+    /// Requests about messages that the SMSC has, which are not answered.
+    pub fn asked(&mut self) -> &mut Asked {
+        &mut self.asked
+    }
+
+    /// The operation that an answer names, and the message that it was about; its slot is free.
+    pub fn told(&mut self, sequence_number: u32) -> Option<(i64, String)> {
+        let told = self.asked.answered(sequence_number)?;
+        self.open = self.open.saturating_mul(2).min(self.size);
+        Some(told)
     }
 
     /// Whether the writer waits for a slot and there is one; said once.
@@ -102,7 +127,7 @@ impl Window {
 
     /// Whether none is outstanding.
     pub fn is_empty(&self) -> bool {
-        self.outstanding.is_empty()
+        self.outstanding.is_empty() && self.asked.is_empty()
     }
 
     /// A request is about to be written.

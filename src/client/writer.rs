@@ -1,5 +1,6 @@
 //! The writing half of a session, and the life of its connection: bind, send, settle, reconnect.
 
+mod asking;
 mod life;
 mod proof;
 mod queue;
@@ -17,6 +18,7 @@ use crate::client::window::Window;
 use crate::client::writer::queue::{advance, sent_of, without_barred};
 use crate::journal::files::write_marks::Mark;
 use crate::journal::model::events::{Acknowledge, Barred, Run, Sent, SessionFacts, ToJournal, ToSession};
+use crate::journal::model::sequence::OPERATIONS;
 use crate::platform::failpoint::reach;
 use crate::policy::last_second::LastSecond;
 use crate::policy::pacer::{HOLD_LOOK, Hold};
@@ -24,6 +26,7 @@ use crate::wire::tlv::Tag;
 use crate::wire::{
     BindKind, CommandStatus, append_tlv_u16, encode_data_sm_resp, encode_deliver_sm_resp, patch_sequence_number,
 };
+use asking::Asking;
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, bounded, never, select};
 use parking_lot::Mutex;
 use proof::Proof;
@@ -45,7 +48,7 @@ const HELD_IDLE: Duration = Duration::from_secs(60);
 /// How often a writer whose window is full looks whether the account allows more by now.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// enquire_link and unbind use these sequence numbers; 1 was the bind's.
-const CONTROL_NUMBERS: std::ops::Range<u32> = 2..crate::journal::model::sequence::FIRST;
+const CONTROL_NUMBERS: std::ops::Range<u32> = 2..OPERATIONS.start;
 
 /// How a session ended.
 enum End {
@@ -99,6 +102,8 @@ struct Session<'a> {
     withheld: Vec<Sent>,
     /// A request for parts is outstanding.
     wanted: bool,
+    /// Requests about messages that the SMSC has.
+    asking: Asking,
     /// Parts written in the last second: as many, or two windows, are claimed ahead at most, so that a session that does not
     /// last gives back little, and so that after a crash of the machine little is in doubt where the SMSC is slow.
     written: LastSecond,
@@ -192,6 +197,7 @@ impl<'a> Session<'a> {
             queued: 0,
             withheld: Vec::new(),
             wanted: false,
+            asking: Asking::default(),
             written: LastSecond::new(Instant::now()),
             out: Vec::with_capacity(WRITE_OCTETS_MAX + 4_096),
             next_control: CONTROL_NUMBERS.start,
@@ -241,7 +247,10 @@ impl<'a> Session<'a> {
 
     /// One round: writes what may be written, asks for what is wanted. Returns how long nothing more is to be done.
     fn step(&mut self) -> Result<Duration, SessionEnd> {
-        let mut ready_in = self.write_parts()?;
+        let ready_to_ask = self.write_asks();
+        let mut ready_in = self.write_parts()?.min(ready_to_ask);
+        // Whose turn it is may have changed.
+        ready_in = ready_in.min(self.write_asks());
         self.tell_withheld();
         if self.shared.pacer.hold() != Hold::No {
             self.withdraw_queue("not written: nothing may be sent for the time being");
@@ -251,6 +260,7 @@ impl<'a> Session<'a> {
             self.flush()?;
         }
         self.want();
+        self.want_asks();
         let link = self.keep_link()?.min(self.rest());
         let leaving = self.leave()?;
         if !self.out.is_empty() || self.link.owes_writing() {
@@ -262,6 +272,7 @@ impl<'a> Session<'a> {
     /// Encodes claimed parts as far as window and tokens allow.
     fn write_parts(&mut self) -> Result<Duration, SessionEnd> {
         let idle = Duration::from_secs(3_600);
+        self.asking.parts_wait = false;
         if self.leaving.is_some() {
             self.withdraw_queue("not written: the session was about to end");
             return Ok(idle);
@@ -280,11 +291,13 @@ impl<'a> Session<'a> {
                 window.room(self.queued)
             };
             if free == 0 {
+                self.asking.parts_wait = self.queued > 0;
                 let may_grow = self.queued > 0 && self.shared.pacer.look();
                 return Ok(if may_grow { LOOK_AGAIN } else { idle });
             }
             let granted = self.shared.pacer.take_for(self.slot, free);
             if granted == 0 {
+                self.asking.parts_wait = self.shared.pacer.hold() == Hold::No;
                 return Ok(self.shared.pacer.ready_for(self.slot).max(Duration::from_micros(50)));
             }
             let left = self.encode(granted)?;
@@ -339,6 +352,7 @@ impl<'a> Session<'a> {
             }
         }
         self.written.add(now, wanted - granted);
+        self.asking.went_last &= wanted == granted;
         self.note_written(wanted - granted);
         Ok(granted)
     }
@@ -382,6 +396,8 @@ impl<'a> Session<'a> {
             Event::Reader(None) => return Err(End::LostByReader),
             Event::Reader(Some(message)) => match message {
                 FromReader::Freed => {}
+                // Those that come next would wait as long.
+                FromReader::Untold => self.give_back_asks(),
                 FromReader::LinkAnswered => self.proof.link_answered(),
                 FromReader::LinkNacked(status) => {
                     if self.unbinding.is_some() {
@@ -433,6 +449,7 @@ impl<'a> Session<'a> {
                 self.queued += runs.iter().map(|run| run.items.len()).sum::<usize>();
                 self.queue.extend(runs);
             }
+            ToSession::Ask(asks) => self.asking.take(asks),
             ToSession::Withdraw(barred) => self.give_back(&barred),
             ToSession::Stored(acknowledge) => {
                 self.acknowledge(&acknowledge, CommandStatus::OK);
@@ -521,13 +538,14 @@ impl<'a> Session<'a> {
             return Ended::JournalGone;
         }
         while let Ok(message) = self.from_journal.recv() {
-            if let ToSession::Send(_) = &message {
+            if let ToSession::Send(_) | ToSession::Ask(_) = &message {
                 self.handle_journal(message);
             }
         }
         let mut unwritten = std::mem::take(&mut self.withheld);
         unwritten.extend(self.take_queue());
         let unanswered = self.window.lock().drain();
+        self.end_asking(&reason);
         if is_peers {
             self.shared.pacer.lost(unanswered.len());
         }

@@ -33,7 +33,7 @@ pub const UPGRADE_POINTS: [&str; 5] =
     ["upgrade-backup", "upgrade-begin", "upgrade-range", "upgrade-index", "upgrade-finish"];
 
 /// Those of a service that carries out a command, and of the command that has written its row.
-pub const SERVICE_POINTS: [&str; 4] = ["command", "answered", "commanded", "gathered"];
+pub const SERVICE_POINTS: [&str; 6] = ["command", "answered", "commanded", "gathered", "operation", "operated"];
 
 /// Those of a file in a watched folder, in their order; the last five: where it goes when it was taken.
 pub const WATCH_POINTS: [&str; 10] = [

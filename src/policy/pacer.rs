@@ -16,6 +16,9 @@ const ASKED_MIN: f64 = 0.001;
 /// A writer that waits for something else than tokens looks this often at least.
 const LOOK_S: f64 = 0.2;
 
+/// Requests a second about messages that the SMSC has, where it accepts no messages.
+const ASKED_WHILE_HELD: f64 = 1.0;
+
 /// How fast an account may send.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Rate {
@@ -192,6 +195,35 @@ impl Pacer {
             }
             granted
         })
+    }
+
+    /// Takes up to `want` tokens now, for requests about messages that the SMSC has: they are no messages, so that hours and
+    /// pauses do not hold them, and what is held since nothing is accepted goes on slowly without saying anything of that.
+    pub fn take_to_ask(&self, connection: usize, want: usize) -> usize {
+        let now = self.now();
+        self.with(|core| {
+            core.controller.tick(now);
+            let (rate, want) = match core.controller.pace() {
+                Pace::Unlimited => (None, want),
+                Pace::PerSecond(rate) => (Some(rate), want),
+                Pace::Pause(at) | Pace::Single(at) if now < at => return 0,
+                Pace::Pause(_) | Pace::Single(_) => (Some(ASKED_WHILE_HELD), want.min(1)),
+            };
+            if want == 0 { 0 } else { core.bucket.take(now, rate, want, connection) }
+        })
+    }
+
+    /// How long until a token is there for that.
+    pub fn ready_to_ask(&self, connection: usize) -> Duration {
+        let now = self.now();
+        let mut core = self.core.lock();
+        let seconds = match core.controller.pace() {
+            Pace::Unlimited => 0.0,
+            Pace::PerSecond(rate) => core.bucket.ready_in(now, Some(rate), connection),
+            Pace::Pause(at) | Pace::Single(at) if now < at => (at - now).min(LOOK_S),
+            Pace::Pause(_) | Pace::Single(_) => core.bucket.ready_in(now, Some(ASKED_WHILE_HELD), connection),
+        };
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
     /// Puts back tokens that the connection took and did not use.

@@ -1,25 +1,22 @@
 //! query_sm, cancel_sm and replace_sm for messages that the SMSC has: under the sender's lock, over one session that only
 //! sends, a window at a time. What is asked is on disk before it is written; what is answered, after.
 
-mod request;
-
-use crate::client::{Account, BindError, Dialogue, SessionEnd, bind};
+use crate::client::{Account, BindError, Dialogue, SessionEnd, answer_of, bind, final_state};
 use crate::journal::files::lock::SenderLock;
-use crate::journal::model::id_spelling::{bare, in_other_radix};
+pub use crate::journal::model::operation::{Answered, Fate, Line};
 use crate::journal::model::retry_rules::RetryRules;
 use crate::journal::store::account::Identity;
 use crate::journal::store::campaign_options::options;
 use crate::journal::store::counts::Counts;
-use crate::journal::store::operations::{Answered, Omitted, Operation, Target, Targets, answered, intend};
+pub use crate::journal::store::operation_request::RequestError;
+use crate::journal::store::operation_request::{Asking, request};
+use crate::journal::store::operations::{Omitted, Operation, Target, Targets, answered, intend};
 use crate::journal::writer::{Campaigns, OwnJournal, Takeover, start};
 use crate::journal::{Journal, JournalError};
-use crate::message::text::DefaultAlphabet;
 use crate::policy::pacer::{Pacer, Rate};
 use crate::run::pipeline::SendError;
-use crate::wire::{BindKind, CommandId, CommandStatus, MessageState, Pdu, StatusClass, decode, decode_header};
+use crate::wire::{BindKind, CommandId, CommandStatus, MessageState, StatusClass, decode_header};
 use crossbeam_channel::Receiver;
-pub use request::RequestError;
-use request::request;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,47 +69,19 @@ pub struct Order {
     pub lines: Vec<u64>,
 }
 
-/// What came of one part.
-#[derive(Clone, Debug)]
-pub enum Fate {
-    /// Answered.
-    Answered(Answered),
-    /// Asked, and not answered: it may have been done.
-    Unanswered(String),
-    /// Not asked.
-    NotAsked(String),
+fn line_of(target: &Target, fate: Fate) -> Line {
+    Line {
+        line: target.line,
+        part: target.part,
+        destination: target.destination.clone(),
+        message_id: Some(target.message_id.clone()),
+        fate,
+    }
 }
 
-/// A part and what came of it.
-#[derive(Clone, Debug)]
-pub struct Line {
-    /// The line of its message.
-    pub line: i64,
-    /// Which part, from 1.
-    pub part: u8,
-    /// Its destination.
-    pub destination: String,
-    /// What the SMSC calls it.
-    pub message_id: Option<String>,
-    /// What came of it.
-    pub fate: Fate,
-}
-
-impl Line {
-    fn of(target: &Target, fate: Fate) -> Self {
-        Self {
-            line: target.line,
-            part: target.part,
-            destination: target.destination.clone(),
-            message_id: Some(target.message_id.clone()),
-            fate,
-        }
-    }
-
-    fn omitted(omitted: Omitted) -> Self {
-        let Omitted { line, part, destination, why } = omitted;
-        Self { line, part, destination, message_id: None, fate: Fate::NotAsked(why.into()) }
-    }
+fn line_of_omitted(omitted: Omitted) -> Line {
+    let Omitted { line, part, destination, why, .. } = omitted;
+    Line { line, part, destination, message_id: None, fate: Fate::NotAsked(why.into()) }
 }
 
 /// Carries an order out, and tells what came of each part. `interrupt` ends it after the requests that are outstanding.
@@ -130,16 +99,17 @@ pub fn run<E: From<SendError>>(
     let OwnJournal { journal, mut counts, .. } = start(lock, &takeover).map_err(SendError::from)?.own;
     let mut targets = Targets::of(&journal, &counts, &order.campaign, &order.lines).map_err(at)?;
     let alphabet = options(&journal, &order.campaign).map_err(at)?.default_alphabet;
+    let asking = Asking { operation: order.operation, text: order.text.as_deref(), alphabet };
     let mut pacer = Pacer::new(order.rate);
     let mut dialogue = None;
     let mut outcome = Outcome::default();
     while let Some((mut page, omitted)) = targets.page(&journal, &counts).map_err(at)? {
-        outcome.lines.extend(omitted.into_iter().map(Line::omitted));
+        outcome.lines.extend(omitted.into_iter().map(line_of_omitted));
         // What cannot be asked is said before anything is.
-        page.retain(|target| match request(order, alphabet, target, 1) {
+        page.retain(|target| match request(asking, target, 1) {
             Ok(_) => true,
             Err(why) => {
-                outcome.lines.push(Line::of(target, Fate::NotAsked(why.to_string())));
+                outcome.lines.push(line_of(target, Fate::NotAsked(why.to_string())));
                 false
             }
         });
@@ -147,7 +117,7 @@ pub fn run<E: From<SendError>>(
             match bind(&order.account, order.kind, &|| !interrupt.is_empty(), &drop) {
                 Ok(bound) => dialogue = Some(Dialogue::new(bound)),
                 Err(BindError::Stopped) => {
-                    let unasked = |target: &Target| Line::of(target, Fate::NotAsked("the run ended before".into()));
+                    let unasked = |target: &Target| line_of(target, Fate::NotAsked("the run ended before".into()));
                     outcome.lines.extend(page.iter().map(unasked));
                     outcome.broken = Some(Cut::Interrupted);
                 }
@@ -155,7 +125,7 @@ pub fn run<E: From<SendError>>(
             }
         }
         if let Some(dialogue) = &mut dialogue {
-            let exchange = Exchange { order, alphabet, journal: &journal, counts: &mut counts, pacer: &mut pacer };
+            let exchange = Exchange { order, asking, journal: &journal, counts: &mut counts, pacer: &mut pacer };
             exchange.page(dialogue, &page, interrupt, &mut outcome)?;
         }
         outcome.lines.sort_by_key(|line| (line.line, line.part));
@@ -181,7 +151,7 @@ struct Outcome {
 /// The requests of an order on their way.
 struct Exchange<'a> {
     order: &'a Order,
-    alphabet: DefaultAlphabet,
+    asking: Asking<'a>,
     journal: &'a Journal,
     counts: &'a mut Counts,
     pacer: &'a mut Pacer,
@@ -223,7 +193,7 @@ impl Exchange<'_> {
             }
         }
         for target in left {
-            outcome.lines.push(Line::of(target, Fate::NotAsked("the run ended before".into())));
+            outcome.lines.push(line_of(target, Fate::NotAsked("the run ended before".into())));
         }
         Ok(())
     }
@@ -282,7 +252,7 @@ impl Exchange<'_> {
             *unasked = &unasked[1..];
             let sequence_number = dialogue.number();
             open.waiting.push((sequence_number, number, target));
-            let written = request(self.order, self.alphabet, target, sequence_number)
+            let written = request(self.asking, target, sequence_number)
                 .map_err(Cut::from)
                 .and_then(|request| Ok(dialogue.write(&request)?));
             if let Err(why) = written {
@@ -300,7 +270,7 @@ impl Exchange<'_> {
                 // A receipt, on a session that receives too: it is to come again, to a sender or `listen`.
                 dialogue.acknowledge(&frame, CommandStatus::RECEIVER_TEMPORARY)?;
                 if let Some((number, target, answer)) = answer_to(&frame, &mut open.waiting) {
-                    let state = self.final_state(&answer);
+                    let state = final_state(&self.order.account.receipts, &answer);
                     open.answers.push((number, target, answer, state));
                 }
                 Ok(())
@@ -326,26 +296,17 @@ impl Exchange<'_> {
             if class == StatusClass::Throttled && !is_over {
                 throttled.push((target, Some(answer)));
             } else {
-                outcome.lines.push(Line::of(target, Fate::Answered(answer)));
+                outcome.lines.push(line_of(target, Fate::Answered(answer)));
             }
         }
         for (_, _, target) in open.waiting {
-            outcome.lines.push(Line::of(target, Fate::Unanswered(why.clone())));
+            outcome.lines.push(line_of(target, Fate::Unanswered(why.clone())));
         }
         for (target, earlier) in unasked {
             let fate = earlier.clone().map_or_else(|| Fate::NotAsked(why.clone()), Fate::Answered);
-            outcome.lines.push(Line::of(target, fate));
+            outcome.lines.push(line_of(target, fate));
         }
         throttled
-    }
-
-    /// The final state that a query was answered with. UNKNOWN is none: the SMSC says only that it does not know.
-    fn final_state(&self, answer: &Answered) -> Option<MessageState> {
-        let code = answer.state.filter(|_| answer.command_status == 0)?;
-        let reading = &self.order.account.receipts;
-        let state = reading.message_state(code)?;
-        (state.is_final(reading.accepted_is_final) && state != MessageState::Unknown)
-            .then(|| crate::client::last(state))
     }
 }
 
@@ -355,44 +316,5 @@ fn answer_to<'t>(frame: &[u8], waiting: &mut Vec<(u32, i64, &'t Target)>) -> Opt
     let is_answer = header.command_id.is_response() || header.command_id == CommandId::GENERIC_NACK;
     let at = waiting.iter().position(|(number, ..)| is_answer && *number == header.sequence_number)?;
     let (_, number, target) = waiting.swap_remove(at);
-    let mut answer = Answered { command_status: header.command_status.0, ..Answered::default() };
-    if header.command_id == CommandId::GENERIC_NACK && header.command_status == CommandStatus::OK {
-        answer.command_status = CommandStatus::SYSTEM_ERROR.0;
-    }
-    if let (CommandStatus::OK, Ok((_, Pdu::QuerySmResp(told)))) = (header.command_status, decode(frame)) {
-        if names_another(told.message_id, &target.message_id) {
-            let (told, asked) = (told.message_id.escape_ascii(), &target.message_id);
-            log::warn!("asked about {asked}, the SMSC told of {told}: its answer is not believed");
-            return Some((number, target, answer));
-        }
-        answer.state = Some(told.message_state);
-        answer.error_code = Some(told.error_code);
-        let date = told.final_date.escape_ascii().to_string();
-        answer.final_date = Some(date).filter(|date| !date.is_empty());
-    }
-    Some((number, target, answer))
-}
-
-/// Whether an answer is about another message than the one that was asked about, however the SMSC writes its ids.
-fn names_another(told: &[u8], asked: &str) -> bool {
-    let of = |id: &[u8]| bare(id).to_ascii_lowercase();
-    let others = in_other_radix(asked.as_bytes()).into_iter().flatten();
-    !told.is_empty()
-        && of(told) != of(asked.as_bytes())
-        && others.into_iter().all(|other| of(other.as_bytes()) != of(told))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names_another;
-
-    #[test]
-    fn an_answer_about_another_message_is_told_from_another_spelling() {
-        for (told, asked) in [("", "77"), ("77", "77"), ("0077", "77"), ("b8be19", "B8BE19"), ("12107289", "b8be19")] {
-            assert!(!names_another(told.as_bytes(), asked), "{told} {asked}");
-        }
-        for (told, asked) in [("78", "77"), ("5000006", "5000001"), ("x", "77")] {
-            assert!(names_another(told.as_bytes(), asked), "{told} {asked}");
-        }
-    }
+    Some((number, target, answer_of(frame, &target.message_id)?))
 }

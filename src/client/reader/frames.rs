@@ -37,6 +37,8 @@ pub(super) struct ForWriter {
     /// The sequence number of the SMSC's unbind: the writer hears of it when the journal has what came before it, so that
     /// this is answered first.
     pub unbind: Option<u32>,
+    /// What may answer requests about messages that the SMSC has: these are the reader's own to sort.
+    pub told: Vec<Vec<u8>>,
 }
 
 /// Sorts one PDU.
@@ -63,6 +65,12 @@ pub(super) fn take(
         CommandId::DATA_SM => {
             batch.acknowledge.data.push(header.sequence_number);
             take_inbound(frame, reading, batch);
+        }
+        CommandId::QUERY_SM_RESP | CommandId::CANCEL_SM_RESP | CommandId::REPLACE_SM_RESP => {
+            for_writer.told.push(frame.to_vec());
+        }
+        CommandId::GENERIC_NACK if sequence::OPERATIONS.contains(&header.sequence_number) => {
+            for_writer.told.push(frame.to_vec());
         }
         _ => rare(header, for_writer, found, writer)?,
     }

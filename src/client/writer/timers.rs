@@ -39,7 +39,7 @@ impl Session<'_> {
         let Some(limit) = limit.filter(|_| self.leaving.is_none()) else {
             return Duration::from_secs(3_600);
         };
-        if self.queued > 0 || !self.window.lock().is_empty() {
+        if self.queued > 0 || !self.asking.is_empty() || !self.window.lock().is_empty() {
             self.active_at = Instant::now();
         }
         let idle = self.active_at.elapsed();

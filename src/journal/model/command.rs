@@ -56,8 +56,60 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         terms: Option<Terms>,
     },
+    /// Messages that the SMSC has are to be asked about: see [`ToOperate`].
+    Operate(ToOperate),
     /// How the service stands.
     Status,
+}
+
+/// What is to be asked about messages that the SMSC has.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ToOperate {
+    /// The name of the [operation](super::operation::Operation).
+    pub operation: String,
+    /// The campaign's number in the journal.
+    pub campaign: i64,
+    /// Its name, for words.
+    pub name: String,
+    /// Lines of its file, as [`ranges`] writes them; empty: all that the SMSC has without a final state.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lines: String,
+    /// Of a replacement: the new text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Nobody waits for what comes of each part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet: bool,
+}
+
+/// Lines in ascending order, as `2-5,9`.
+pub fn ranges(lines: &[u64]) -> String {
+    let mut lines = lines.to_vec();
+    lines.sort_unstable();
+    lines.dedup();
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for line in lines {
+        match ranges.last_mut() {
+            Some((_, last)) if line - *last == 1 => *last = line,
+            _ => ranges.push((line, line)),
+        }
+    }
+    let shown = |(first, last): (u64, u64)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    ranges.into_iter().map(shown).collect::<Vec<_>>().join(",")
+}
+
+/// The lines of such ranges; `None`: they are none, or are more than `most`.
+pub fn lines_of(ranges: &str, most: usize) -> Option<Vec<u64>> {
+    let mut lines = Vec::new();
+    for range in ranges.split(',').filter(|range| !range.is_empty()) {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        if last < first || last - first >= most as u64 || lines.len() + (last - first) as usize >= most {
+            return None;
+        }
+        lines.extend(first..=last);
+    }
+    Some(lines)
 }
 
 impl Request {
@@ -66,6 +118,11 @@ impl Request {
         match self {
             Self::Release { .. } => "release",
             Self::Gathered { .. } => "gathered",
+            Self::Operate(order) => match order.operation.as_str() {
+                "query_sm" => "query",
+                "cancel_sm" => "cancel",
+                _ => "replace",
+            },
             Self::Status => "status",
         }
     }
@@ -81,6 +138,25 @@ pub struct Answer {
     /// How the service stands, where that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Standing>,
+    /// What came of asking the SMSC, where that was to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operated: Option<Operated>,
+}
+
+/// How far messages that the SMSC has are asked about.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Operated {
+    /// Where it goes on: see [`Targets::next`](crate::journal::store::operations::Targets::next).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
+    /// Parts.
+    pub all: i64,
+    /// Parts for which the SMSC did what was asked.
+    pub done: i64,
+    /// Why it asks no more, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
 }
 
 impl Answer {
@@ -142,4 +218,28 @@ pub struct CampaignStanding {
     pub share: Option<f64>,
     /// What it waits for, in words; `None`: nothing.
     pub waits: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_travel_as_ranges_and_come_back_as_they_were() {
+        for (lines, written) in [
+            (&[][..], ""),
+            (&[7], "7"),
+            (&[9, 2, 3, 4, 5, 3], "2-5,9"),
+            (&[u64::MAX - 1, u64::MAX], "18446744073709551614-18446744073709551615"),
+        ] {
+            assert_eq!(ranges(lines), written);
+            let mut sorted = lines.to_vec();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert_eq!(lines_of(written, 10), Some(sorted));
+        }
+        for wrong in ["x", "5-2", "1-", "-", "1-11", "1-6,11-16", "0-18446744073709551615"] {
+            assert_eq!(lines_of(wrong, 10), None, "{wrong}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What sessions and the journal thread say to each other. Everything travels in batches.
 
 use super::key::Attempt;
+use super::operation::{Ask, Told};
 use crate::wire::{CommandStatus, MessageState};
 use crossbeam_channel::Sender;
 use hashbrown::HashSet;
@@ -99,12 +100,14 @@ impl Barred {
 }
 
 /// What the journal thread says to a session's writer. It never waits for a writer: a writer has at most one request for
-/// parts outstanding and at most one withdrawal, and a reader stops reading when too many of its receipts are not answered
-/// yet.
+/// parts outstanding, one for requests about messages that the SMSC has, and one withdrawal, and a reader stops reading when
+/// too many of its receipts are not answered yet.
 #[derive(Debug)]
 pub enum ToSession {
     /// Parts to send, in this order; their claims are on disk.
     Send(Vec<Run>),
+    /// Requests about messages that the SMSC has, in this order; their intents are on disk.
+    Ask(Vec<Ask>),
     /// What is claimed and not written and is among this is not to be written: answered by [`ToJournal::GaveBack`].
     Withdraw(Vec<Arc<Barred>>),
     /// A batch of the session is on disk: its deliver_sm and data_sm may be answered.
@@ -311,6 +314,32 @@ pub enum ToJournal {
         session: i64,
         /// How many parts.
         parts: usize,
+    },
+    /// The session has room for so many requests about messages that the SMSC has.
+    WantAsks {
+        /// Its number.
+        session: i64,
+        /// How many.
+        count: usize,
+    },
+    /// Such requests were answered.
+    Told {
+        /// The answers.
+        told: Vec<Told>,
+    },
+    /// Such requests were written, and will not be answered any more.
+    Untold {
+        /// The numbers of the operations.
+        operations: Vec<i64>,
+        /// Why not.
+        why: String,
+        /// Their response timer expired; the session goes on.
+        is_late: bool,
+    },
+    /// Such requests are not going to be written.
+    Unasked {
+        /// The numbers of the operations.
+        operations: Vec<i64>,
     },
     /// What came from the SMSC.
     Came {

@@ -5,6 +5,7 @@ pub mod command;
 pub mod events;
 pub mod id_spelling;
 pub mod key;
+pub mod operation;
 pub mod outstanding;
 pub mod retry_rules;
 pub mod rule;

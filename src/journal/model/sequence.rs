@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 /// bind, enquire_link and unbind use the numbers below this one, each session for itself; submit_sm those from it on.
 pub const FIRST: u32 = 0x1_0000;
+/// Of these, query_sm, cancel_sm and replace_sm have the upper half, each session for itself.
+pub const OPERATIONS: std::ops::Range<u32> = 0x8000..FIRST;
 
 /// The allocator.
 #[derive(Debug)]

@@ -33,6 +33,8 @@ pub struct Waiting {
 pub enum State {
     /// No service has taken it.
     Waiting,
+    /// A service has accepted what takes its time: the command has this number.
+    Accepted(i64),
     /// It was withdrawn by whoever wrote it.
     Withdrawn,
     /// This came of it, as JSON.
@@ -58,7 +60,8 @@ pub fn wait_at_most(journal: &dyn Sql, time: Duration) -> Result<(), JournalErro
 pub fn withdraw(journal: &dyn Sql, key: &str) -> Result<bool, JournalError> {
     let connection = journal.connection();
     let withdrawn = connection.execute(
-        "UPDATE command SET withdrawn_at = ?2 WHERE key = ?1 AND answered_at IS NULL AND withdrawn_at IS NULL",
+        "UPDATE command SET withdrawn_at = ?2 WHERE key = ?1 AND answered_at IS NULL AND withdrawn_at IS NULL
+            AND accepted_at IS NULL",
         (key, now_ms()),
     )?;
     Ok(withdrawn > 0)
@@ -68,23 +71,32 @@ pub fn withdraw(journal: &dyn Sql, key: &str) -> Result<bool, JournalError> {
 pub fn state(journal: &dyn Sql, key: &str) -> Result<Option<State>, JournalError> {
     let connection = journal.connection();
     let mut statement =
-        connection.prepare_cached("SELECT withdrawn_at IS NOT NULL, answer FROM command WHERE key = ?1")?;
+        connection.prepare_cached(
+            "SELECT withdrawn_at IS NOT NULL, answer, CASE WHEN accepted_at IS NOT NULL THEN id END FROM command WHERE key = ?1",
+        )?;
     Ok(statement
         .query_row([key], |row| {
             Ok(match (row.get(0)?, row.get::<_, Option<String>>(1)?) {
                 (_, Some(answer)) => State::Answered(answer),
                 (true, None) => State::Withdrawn,
-                (false, None) => State::Waiting,
+                (false, None) => row.get::<_, Option<i64>>(2)?.map_or(State::Waiting, State::Accepted),
             })
         })
         .optional()?)
+}
+
+/// The number of a command; `None`: there is none of that key.
+pub fn number(journal: &dyn Sql, key: &str) -> Result<Option<i64>, JournalError> {
+    let connection = journal.connection();
+    let mut statement = connection.prepare_cached("SELECT id FROM command WHERE key = ?1")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
 }
 
 /// The commands that nobody has taken, the oldest first.
 pub fn waiting(connection: &Connection) -> Result<Vec<Waiting>, JournalError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, what, who, options FROM command
-          WHERE answered_at IS NULL AND withdrawn_at IS NULL ORDER BY id LIMIT ?1",
+          WHERE answered_at IS NULL AND withdrawn_at IS NULL AND accepted_at IS NULL ORDER BY id LIMIT ?1",
     )?;
     let waiting = statement.query_map([TAKEN_PER_COMMIT_MAX], |row| {
         Ok(Waiting { id: row.get(0)?, what: row.get(1)?, who: row.get(2)?, options: row.get(3)? })
@@ -117,7 +129,7 @@ pub fn remove_old(connection: &Connection) -> Result<(), JournalError> {
                                  WHERE coalesce(answered_at, withdrawn_at) < ?3 AND what = 'status' LIMIT ?4))",
         )?
         .execute((now - KEPT_MS, now + KEPT_MS, now - QUESTION_KEPT_MS, REMOVED_PER_COMMIT_MAX))?;
-    Ok(())
+    super::orders::remove_old(connection, now)
 }
 
 /// Removes a command that only asked something, once its answer is read or nobody waits for it any more.

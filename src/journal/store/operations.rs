@@ -9,6 +9,7 @@ use crate::journal::error::JournalError;
 use crate::journal::handle::Sql;
 use crate::journal::model::events::Chunk;
 use crate::journal::model::key::{Attempt, Outcome, RECEIPTS_MAX};
+pub use crate::journal::model::operation::{Answered, Fate, Line, Operation};
 use crate::journal::model::rule::Rule;
 use crate::journal::store::counts::Counts;
 use crate::journal::store::history::{MessageFacts, receipts_of};
@@ -16,34 +17,13 @@ use crate::journal::store::part_encoder::{Again, encode_again};
 use crate::platform::clock::now_ms;
 use crate::platform::failpoint::reach;
 use crate::wire::MessageState;
-use hashbrown::HashSet;
 use rusqlite::{Connection, OptionalExtension};
-
-/// What is asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Operation {
-    /// query_sm: what became of it?
-    Query,
-    /// cancel_sm: do not deliver it.
-    Cancel,
-    /// replace_sm: deliver another text.
-    Replace,
-}
-
-impl Operation {
-    /// As in the journal.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Query => "query_sm",
-            Self::Cancel => "cancel_sm",
-            Self::Replace => "replace_sm",
-        }
-    }
-}
 
 /// A part that the SMSC has, as it was sent.
 #[derive(Clone, Debug)]
 pub struct Target {
+    /// Its message: the number of the message's first part.
+    pub message: i64,
     /// The line of its message in the campaign's file.
     pub line: i64,
     /// Which part, from 1.
@@ -65,6 +45,8 @@ pub struct Target {
 /// A part that cannot be asked about.
 #[derive(Clone, Debug)]
 pub struct Omitted {
+    /// Its message: the number of the message's first part; 0: there is none.
+    pub message: i64,
     /// The line of its message.
     pub line: i64,
     /// Which part, from 1.
@@ -75,35 +57,27 @@ pub struct Omitted {
     pub why: &'static str,
 }
 
-/// An answer to an operation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answered {
-    /// Its command_status.
-    pub command_status: u32,
-    /// Of a query: message_state, as it came.
-    pub state: Option<u8>,
-    /// Of a query: when the message came to its end, as SMPP writes times.
-    pub final_date: Option<String>,
-    /// Of a query: the network's error.
-    pub error_code: Option<u8>,
-}
-
 /// Parts to be asked about, and those that cannot be.
 pub type Page = (Vec<Target>, Vec<Omitted>);
 
-/// So many messages are looked at for a page of targets.
+/// So many messages are looked at for a page of targets at most.
 const PAGE_MESSAGES: i64 = 1_000;
+/// A page ends with the message with which it has so many parts.
+const PAGE_PARTS: usize = 256;
 
 /// The parts of a campaign's messages that the SMSC has and that have no final state, and, of the lines that were named,
 /// those that cannot be asked about: read page by page, since there may be millions.
 #[derive(Debug)]
 pub struct Targets {
     index: u32,
+    /// The campaign's messages.
+    range: (i64, i64),
+    /// Lines of the file, in their order; empty: all.
+    wanted: Vec<u64>,
+    /// So many messages are looked at for a page at most.
+    looks_at: i64,
+    /// Where the next page begins: a message's number; of lines that were named, how many are through.
     next: i64,
-    end: i64,
-    /// Lines of the file; empty: all.
-    wanted: HashSet<i64>,
-    seen: HashSet<i64>,
     is_through: bool,
 }
 
@@ -112,13 +86,30 @@ impl Targets {
     pub fn of(journal: &dyn Sql, counts: &Counts, campaign: &str, lines: &[u64]) -> Result<Self, JournalError> {
         let connection = journal.connection();
         let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
-        let found = counts.campaigns.iter().enumerate().find(|(_, book)| book.id == id);
-        let Some((index, book)) = found else {
-            return Err(JournalError::Inconsistent(format!("campaign {campaign} is not in the counts")));
-        };
-        let wanted = lines.iter().filter_map(|&line| i64::try_from(line).ok()).collect();
-        let (next, end, seen) = (book.first_id, book.end_id, HashSet::new());
-        Ok(Self { index: index as u32, next, end, wanted, seen, is_through: false })
+        let index = counts.campaigns.iter().position(|book| book.id == id);
+        let found = index.and_then(|index| Self::from(counts, index as u32, lines, None));
+        found.ok_or_else(|| JournalError::Inconsistent(format!("campaign {campaign} is not in the counts")))
+    }
+
+    /// Those of the campaign at `index` of the counts; `next`: from there on, where that was [told](Self::next) before.
+    pub fn from(counts: &Counts, index: u32, lines: &[u64], next: Option<i64>) -> Option<Self> {
+        let book = counts.campaign(index)?;
+        let mut wanted = lines.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let first = if wanted.is_empty() { book.first_id } else { 0 };
+        let range = (book.first_id, book.end_id);
+        Some(Self { index, range, wanted, looks_at: PAGE_MESSAGES, next: next.unwrap_or(first), is_through: false })
+    }
+
+    /// The same, of which a page looks at no more than so many messages.
+    pub fn looking_at(self, messages: i64) -> Self {
+        Self { looks_at: messages.min(self.looks_at), ..self }
+    }
+
+    /// Where the next page begins.
+    pub fn next(&self) -> i64 {
+        self.next
     }
 
     /// The next of them; `None`: there are no more.
@@ -127,34 +118,44 @@ impl Targets {
         if self.is_through {
             return Ok(None);
         }
-        let mut statement = connection.prepare_cached(
-            "SELECT id, line, parts, destination, encoding FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-        )?;
-        let mut rows = statement.query([self.next, self.end, PAGE_MESSAGES])?;
-        let (mut targets, mut omitted, mut looked_at) = (Vec::new(), Vec::new(), 0);
-        while let Some(row) = rows.next()? {
-            looked_at += 1;
-            let (message, line, parts, destination): (i64, i64, u8, String) =
-                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            self.next = message + 1;
-            if !self.wanted.is_empty() && !self.wanted.contains(&line) {
+        let mut page = Page::default();
+        if self.wanted.is_empty() {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, line, parts, destination, encoding FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3",
+            )?;
+            let mut rows = statement.query([self.next, self.range.1, self.looks_at])?;
+            let mut looked_at = 0;
+            while page.0.len() < PAGE_PARTS {
+                let Some(row) = rows.next()? else {
+                    self.is_through = looked_at < self.looks_at;
+                    break;
+                };
+                looked_at += 1;
+                let message = Message::of(row)?;
+                self.next = message.id + 1;
+                self.parts_of(connection, counts, &message, &mut page)?;
+            }
+            return Ok(Some(page));
+        }
+        let from = usize::try_from(self.next).unwrap_or(usize::MAX).min(self.wanted.len());
+        for &line in &self.wanted[from..] {
+            if page.0.len() + page.1.len() >= PAGE_PARTS {
+                return Ok(Some(page));
+            }
+            self.next += 1;
+            let Some((id, _)) = crate::journal::store::lines::message_of_line(connection, self.range, line)? else {
+                let why = "the campaign has no message from this line of its file";
+                let line = i64::try_from(line).unwrap_or(i64::MAX);
+                page.1.push(Omitted { message: 0, line, part: 1, destination: String::new(), why });
                 continue;
-            }
-            if !self.wanted.is_empty() {
-                self.seen.insert(line);
-            }
-            let message = Message { id: message, line, parts, destination, encoding: row.get(4)? };
-            self.parts_of(connection, counts, &message, &mut targets, &mut omitted)?;
+            };
+            let message = connection
+                .prepare_cached("SELECT id, line, parts, destination, encoding FROM message WHERE id = ?1")?
+                .query_row([id], Message::of)?;
+            self.parts_of(connection, counts, &message, &mut page)?;
         }
-        if looked_at < PAGE_MESSAGES {
-            self.is_through = true;
-            let mut missing: Vec<i64> = self.wanted.difference(&self.seen).copied().collect();
-            missing.sort_unstable();
-            let why = "the campaign has no message from this line of its file";
-            let nobody = |line| Omitted { line, part: 1, destination: String::new(), why };
-            omitted.extend(missing.into_iter().map(nobody));
-        }
-        Ok(Some((targets, omitted)))
+        self.is_through = true;
+        Ok(Some(page))
     }
 
     fn parts_of(
@@ -162,8 +163,7 @@ impl Targets {
         connection: &Connection,
         counts: &Counts,
         of: &Message,
-        targets: &mut Vec<Target>,
-        omitted: &mut Vec<Omitted>,
+        (targets, omitted): &mut Page,
     ) -> Result<(), JournalError> {
         let facts = MessageFacts::load(connection, of.id, of.parts)?;
         for (n, attempts) in facts.parts.iter().enumerate() {
@@ -179,6 +179,7 @@ impl Targets {
                     let mut chunk = Chunk::default();
                     encode_again(connection, counts, again, of.id, &mut chunk)?;
                     targets.push(Target {
+                        message: of.id,
                         line: of.line,
                         part: number,
                         parts: of.parts,
@@ -198,7 +199,8 @@ impl Targets {
                 (None, _) => "the SMSC did not take it",
             };
             if !self.wanted.is_empty() {
-                omitted.push(Omitted { line: of.line, part: number, destination: of.destination.clone(), why });
+                let (message, line, destination) = (of.id, of.line, of.destination.clone());
+                omitted.push(Omitted { message, line, part: number, destination, why });
             }
         }
         Ok(())
@@ -212,6 +214,13 @@ struct Message {
     parts: u8,
     destination: String,
     encoding: u8,
+}
+
+impl Message {
+    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        let (id, line, parts) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Self { id, line, parts, destination: row.get(3)?, encoding: row.get(4)? })
+    }
 }
 
 fn message_id_of(connection: &Connection, attempt: Attempt) -> Result<Option<String>, JournalError> {
@@ -231,17 +240,27 @@ pub fn intend(
 ) -> Result<Vec<i64>, JournalError> {
     let connection = journal.connection();
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO operation (attempt, kind, message_id, text, asked_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    let mut numbers = Vec::with_capacity(targets.len());
-    for target in targets {
-        insert.execute((target.attempt.0, operation.name(), &target.message_id, text, now_ms()))?;
-        numbers.push(connection.last_insert_rowid());
-    }
+    let numbers = targets.iter().map(|target| append(connection, operation, target, text, None));
+    let numbers = numbers.collect::<Result<_, _>>()?;
     reach("operation")?;
     connection.execute_batch("COMMIT")?;
     Ok(numbers)
+}
+
+/// Appends what is about to be asked. `command`: which one has it asked, where a service does.
+pub fn append(
+    connection: &Connection,
+    operation: Operation,
+    target: &Target,
+    text: Option<&str>,
+    command: Option<i64>,
+) -> Result<i64, JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO operation (attempt, kind, message_id, text, asked_at, command) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((target.attempt.0, operation.name(), &target.message_id, text, now_ms(), command))?;
+    Ok(connection.last_insert_rowid())
 }
 
 /// Appends answers. `outcome`: the state that a query was answered with, where it is final.
@@ -253,19 +272,31 @@ pub fn answered(
     let connection = journal.connection();
     connection.execute_batch("BEGIN IMMEDIATE")?;
     for (number, target, answer, outcome) in answers {
-        connection
-            .prepare_cached(
-                "INSERT INTO operation_answer (operation, answered_at, command_status, state, final_date, error_code)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute((number, now_ms(), answer.command_status, answer.state, &answer.final_date, answer.error_code))?;
-        if let Some(state) = outcome {
-            note_final(connection, counts, target.attempt, *state, answer.error_code)?;
-        }
+        append_answer(connection, counts, (*number, target.attempt), answer, *outcome)?;
     }
     counts.settle(connection)?;
     connection.execute_batch("COMMIT")?;
     Ok(())
+}
+
+/// Appends the answer to an operation that was about an attempt.
+pub fn append_answer(
+    connection: &Connection,
+    counts: &mut Counts,
+    (number, attempt): (i64, Attempt),
+    answer: &Answered,
+    outcome: Option<MessageState>,
+) -> Result<(), JournalError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO operation_answer (operation, answered_at, command_status, state, final_date, error_code)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute((number, now_ms(), answer.command_status, answer.state, &answer.final_date, answer.error_code))?;
+    match outcome {
+        Some(state) => note_final(connection, counts, attempt, state, answer.error_code),
+        None => Ok(()),
+    }
 }
 
 /// Appends a final state that a query was answered with, as a receipt.

@@ -59,7 +59,10 @@ impl JournalThread {
                     .execute((session, now_ms(), reason))?;
                 Ok(())
             }
-            ToJournal::Want { .. } | ToJournal::StopClaiming => Ok(()),
+            ToJournal::Told { told } => told.iter().try_for_each(|told| self.told(told)),
+            ToJournal::Untold { operations, why, is_late } => self.untold(operations, why, *is_late),
+            ToJournal::Unasked { operations } => self.unasked(operations),
+            ToJournal::Want { .. } | ToJournal::WantAsks { .. } | ToJournal::StopClaiming => Ok(()),
         }
     }
 

@@ -91,7 +91,13 @@ fn weight(event: &ToJournal) -> usize {
         ToJournal::Closed { unanswered, unwritten, .. } | ToJournal::Lost { unanswered, unwritten, .. } => {
             ENDED_WEIGHS * (unanswered.len() + unwritten.len())
         }
-        ToJournal::Open { .. } | ToJournal::Want { .. } | ToJournal::Closing { .. } | ToJournal::StopClaiming => 0,
+        ToJournal::Told { told } => ENDED_WEIGHS * told.len(),
+        ToJournal::Untold { operations, .. } | ToJournal::Unasked { operations } => ENDED_WEIGHS * operations.len(),
+        ToJournal::Open { .. }
+        | ToJournal::Want { .. }
+        | ToJournal::WantAsks { .. }
+        | ToJournal::Closing { .. }
+        | ToJournal::StopClaiming => 0,
     }
 }
 

@@ -17,6 +17,7 @@ mod inbound;
 mod inbox;
 pub(in crate::journal) mod incoming;
 mod lanes;
+mod orders;
 pub mod read_ahead;
 pub mod recovery;
 mod refusals;
@@ -126,6 +127,8 @@ pub struct Status {
     pub longest_pause: Duration,
     /// Statements and rows that it took to tell whose receipts are.
     pub steps: u64,
+    /// The SMSC is to be asked about messages that it has.
+    pub asks: bool,
     /// Why the -wal grows and is not folded back into the journal, where it is large.
     pub unfolded: Option<String>,
 }
@@ -270,6 +273,7 @@ impl JournalThread {
             || self.is_behind_others()
             || self.claimer.has_backlog()
             || self.claimer.is_reckoning()
+            || self.has_to_ask()
     }
 
     fn wait(&mut self) -> Duration {
@@ -322,6 +326,7 @@ impl JournalThread {
         for event in inbox.iter() {
             match event {
                 ToJournal::Want { session, parts } => self.sessions.want(*session, *parts),
+                ToJournal::WantAsks { session, count } => self.sessions.want_asks(*session, *count),
                 ToJournal::StopClaiming => self.claimer.claiming = false,
                 ToJournal::GaveBack { session, sent } => {
                     self.sessions.gave_back(*session);
@@ -334,7 +339,8 @@ impl JournalThread {
         let is_left = self.has_work();
         let by_time =
             housekeeping && (self.has_canary() || self.calendar.is_due(Timestamp::now()) || self.has_finished());
-        if to_write || is_left || may_claim || by_time || (housekeeping && self.others_wrote()?) {
+        let looks = housekeeping && (self.orders_wait() || self.others_wrote()?);
+        if to_write || is_left || may_claim || by_time || looks {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             if self.others_wrote()? {
                 self.apply_external_changes()?;
@@ -355,6 +361,7 @@ impl JournalThread {
                 let outstanding = &mut self.matcher.outstanding;
                 self.claimer.claim_for_sessions(&self.connection, &mut self.counts, &mut self.sessions, outstanding)?;
             }
+            self.carry_on()?;
             self.counts.settle(&self.connection)?;
             self.hold_what_may_not_go_on()?;
             if sabotage::is("send-before-commit") {
@@ -423,6 +430,7 @@ impl JournalThread {
         self.status.blocked = None;
         self.status.steps = self.matcher.work.done();
         self.status.unmatched = self.matcher.unmatched;
+        self.status.asks = self.service.as_ref().is_some_and(|service| service.orders.are_there());
         self.status.in_flight = self.matcher.outstanding.total();
         self.status.late_answers = self.sessions.late_answers();
         self.status.over_budget = self.claimer.over_budget(&self.counts, self.status.in_flight == 0);

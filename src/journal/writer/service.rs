@@ -4,9 +4,10 @@
 use super::JournalThread;
 use super::campaigns::Course;
 use super::incoming;
+use super::orders::Orders;
 use super::read_ahead;
 use crate::journal::error::JournalError;
-use crate::journal::model::command::{Answer, CampaignStanding, Request, Standing, Terms, ToRelease};
+use crate::journal::model::command::{Answer, CampaignStanding, Request, Standing, Terms, ToOperate, ToRelease};
 use crate::journal::model::key::State;
 use crate::journal::store::release::{Fact, Kind, Released, Standing as Stands};
 use crate::journal::store::{commands, decisions, release, restraint, runs};
@@ -69,6 +70,8 @@ pub(in crate::journal) struct Service {
     taken: HashMap<i64, i64>,
     /// The transaction answers commands.
     has_answered: bool,
+    /// What the SMSC is to be asked about messages that it has.
+    pub(super) orders: Orders,
 }
 
 impl Service {
@@ -95,6 +98,7 @@ impl JournalThread {
             changed: HashSet::new(),
             taken: HashMap::new(),
             has_answered: false,
+            orders: Orders::begin(),
         });
         self.claimer.serves = true;
         self.claimer.turns.lanes.stay();
@@ -110,6 +114,7 @@ impl JournalThread {
             service.is_stale = true;
             // With all that goes with them.
             service.taken.clear();
+            service.orders.forget_transaction(&self.connection)?;
         }
         Ok(())
     }
@@ -136,6 +141,16 @@ impl JournalThread {
                 Ok(Request::Gathered { id, name, terms }) => {
                     self.take_gathered(service, (id, &name), terms, &command.who)?
                 }
+                Ok(Request::Operate(order)) => match self.accept(&mut service.orders, command.id, &order)? {
+                    Some(why) => Answer::refusal(why),
+                    None => {
+                        let words = format!("{}: accepted from {}", shown(&order), command.who);
+                        service.settings.board.lock().say(words);
+                        service.has_answered = true;
+                        crate::platform::failpoint::reach("command")?;
+                        continue;
+                    }
+                },
                 Ok(Request::Status) => Answer { status: Some(self.standing(service)), ..Answer::default() },
                 Err(_) => Answer::refusal(format!(
                     "the running service (version {}) does not know what was asked ({}): restart it with the newer program",
@@ -503,6 +518,11 @@ fn unknown_rule(terms: &Terms) -> Option<String> {
         .stop_when
         .iter()
         .find_map(|rule| rule.parse::<StopWhen>().err().map(|words| format!("--stop-when {rule:?}: {words}")))
+}
+
+/// What the SMSC is to be asked, in words.
+fn shown(order: &ToOperate) -> String {
+    format!("campaign {}: {}", argument(&order.name), order.operation)
 }
 
 fn because(reason: &str) -> String {

@@ -13,6 +13,8 @@ struct Session {
     to: Sender<ToSession>,
     /// How many parts it wants.
     wanted: usize,
+    /// How many requests about messages that the SMSC has it wants.
+    asks_wanted: usize,
     /// What was barred since it was last asked to give back what it has of that.
     barred: Vec<Arc<Barred>>,
     /// It was asked, and has not answered.
@@ -58,7 +60,7 @@ impl Sessions {
         to: Sender<ToSession>,
         reply: Sender<SessionNumber>,
     ) {
-        let session = Session { to, wanted: 0, barred: Vec::new(), withdrawing: false, takes_tlvs };
+        let session = Session { to, wanted: 0, asks_wanted: 0, barred: Vec::new(), withdrawing: false, takes_tlvs };
         self.bound.insert(number.id, session);
         self.opened.push((reply, number));
     }
@@ -73,6 +75,24 @@ impl Sessions {
         if let Some(session) = self.bound.get_mut(&session) {
             session.wanted = parts;
         }
+    }
+
+    /// A session wants so many requests about messages that the SMSC has; 0: it has got what it wanted.
+    pub(super) fn want_asks(&mut self, session: i64, count: usize) {
+        if let Some(session) = self.bound.get_mut(&session) {
+            session.asks_wanted = count;
+        }
+    }
+
+    /// Those that want some, and how many.
+    pub(super) fn asking(&self) -> Vec<(i64, usize)> {
+        let wanting = self.bound.iter().filter(|(_, session)| session.asks_wanted > 0);
+        wanting.map(|(&id, session)| (id, session.asks_wanted)).collect()
+    }
+
+    /// Whether one wants some.
+    pub(super) fn some_ask(&self) -> bool {
+        self.bound.values().any(|session| session.asks_wanted > 0)
     }
 
     /// Those that want some.

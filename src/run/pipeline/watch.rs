@@ -110,12 +110,14 @@ impl Run {
         }
         let now = Timestamp::now();
         let verdict = hours.at(now);
+        // What the SMSC is asked about messages that it has needs a connection, at any hour.
+        let hold = hold_of(verdict, now).min(if status.asks { Hold::Short } else { Hold::Long });
         if status.all_sent || status.canary_waits && verdict != Verdict::Over {
             // Receipts are fetched at any hour: connections come about, and nothing is sent.
-            self.pacer.set_hold(hold_of(verdict, now).min(Hold::Short));
+            self.pacer.set_hold(hold.min(Hold::Short));
             return false;
         }
-        self.pacer.set_hold(hold_of(verdict, now));
+        self.pacer.set_hold(hold);
         if std::mem::replace(&mut self.verdict, verdict) != verdict {
             match verdict {
                 // Where there are no hours it was --start-at that was waited for.

@@ -3,6 +3,7 @@
 mod alerts;
 mod handing_over;
 mod killed;
+mod operating;
 mod outside;
 mod pausing;
 mod starting;

@@ -1,9 +1,19 @@
 //! The requests of operations: query_sm, cancel_sm and replace_sm about a part that the SMSC took.
 
-use super::Order;
 use crate::journal::store::operations::{Operation, Target};
 use crate::message::text::{DefaultAlphabet, Encoder, Encoding, Reference, TextError};
 use crate::wire::{Address, CancelSm, CommandStatus, EncodeError, Pdu, QuerySm, ReplaceSm, Sm, decode};
+
+/// What is asked about parts of a campaign.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// What.
+    pub operation: Operation,
+    /// Of a replacement: the new text.
+    pub text: Option<&'a str>,
+    /// What data_coding 0 means in the campaign.
+    pub alphabet: DefaultAlphabet,
+}
 
 /// Why nothing can be asked about a part.
 #[derive(Debug, thiserror::Error)]
@@ -54,16 +64,11 @@ pub enum RequestError {
 ///
 /// # Errors
 /// There can be none about this part.
-pub(super) fn request(
-    order: &Order,
-    alphabet: DefaultAlphabet,
-    target: &Target,
-    sequence_number: u32,
-) -> Result<Vec<u8>, RequestError> {
+pub fn request(asking: Asking<'_>, target: &Target, sequence_number: u32) -> Result<Vec<u8>, RequestError> {
     let (sm, id) = (sent(&target.request), target.message_id.as_bytes());
     let Some(sm) = sm else { return Err(RequestError::Unread) };
     let mut text = Vec::new();
-    let pdu = match order.operation {
+    let pdu = match asking.operation {
         Operation::Query => Pdu::QuerySm(QuerySm { message_id: id, source: sm.source }),
         // With a message_id the destination is left empty (SMPP v3.4, 4.9.1).
         Operation::Cancel => Pdu::CancelSm(CancelSm {
@@ -73,7 +78,7 @@ pub(super) fn request(
             destination: Address::default(),
         }),
         Operation::Replace => {
-            replacement(order, alphabet, target, sm.data_coding, &mut text)?;
+            replacement(asking, target, sm.data_coding, &mut text)?;
             Pdu::ReplaceSm(ReplaceSm {
                 message_id: id,
                 source: sm.source,
@@ -104,13 +109,7 @@ fn sent(request: &[u8]) -> Option<Sm<'_>> {
 }
 
 /// The octets of a new text. replace_sm says nothing of an alphabet, so that it has to be that of the text it replaces.
-fn replacement(
-    order: &Order,
-    alphabet: DefaultAlphabet,
-    target: &Target,
-    data_coding: u8,
-    out: &mut Vec<u8>,
-) -> Result<(), RequestError> {
+fn replacement(asking: Asking<'_>, target: &Target, data_coding: u8, out: &mut Vec<u8>) -> Result<(), RequestError> {
     if target.parts > 1 {
         return Err(RequestError::LongMessage);
     }
@@ -118,8 +117,8 @@ fn replacement(
     if matches!(encoding, Encoding::Octets | Encoding::Shifted(_)) {
         return Err(RequestError::NoPlace);
     }
-    let text = order.text.as_deref().unwrap_or_default();
-    let alphabet = if data_coding == 0 { alphabet } else { DefaultAlphabet::Gsm7 };
+    let text = asking.text.unwrap_or_default();
+    let alphabet = if data_coding == 0 { asking.alphabet } else { DefaultAlphabet::Gsm7 };
     let policy =
         crate::message::text::Policy { choice: encoding.into(), alphabet, ..crate::message::text::Policy::default() };
     let measured = crate::message::text::segment(text, policy)

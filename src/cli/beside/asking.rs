@@ -50,6 +50,12 @@ pub(in crate::cli) fn operate(
     let options = serde_json::to_string(&request).map_err(|error| CliError::Words(error.to_string()))?;
     let key = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let opened = journal::open_existing(path)?;
+    // What was left at work is not done twice by who comes back to it.
+    if let Some((id, key)) = orders::same(&opened, request.what(), &options).map_err(|error| error.at(path))? {
+        Display::new().say("the service is at it already, for the same command: this is what comes of that");
+        drop(opened);
+        return if is_awaited { follow(path, (id, &key), interrupt, tell) } else { Ok(Handed::Accepted) };
+    }
     commands::write(&opened, &key, request.what(), &who(), &options).map_err(|error| error.at(path))?;
     crate::platform::failpoint::reach("commanded").map_err(|error| CliError::Io(error.into()))?;
     let id = match wait_for(&opened, (&key, path), at_most, interrupt, true)? {

@@ -1,7 +1,7 @@
 //! Requests about messages that the SMSC has, on a session that sends messages, too: they take turns with those, in the same
 //! window and at the same rate.
 
-use super::{LOOK_AGAIN, Session};
+use super::{AHEAD_MIN, LOOK_AGAIN, Session};
 use crate::journal::model::events::ToJournal;
 use crate::journal::model::operation::Ask;
 use crate::wire::patch_sequence_number;
@@ -81,13 +81,13 @@ impl Session<'_> {
         }
     }
 
-    /// Asks for more before the queue runs dry. No further ahead than messages are claimed: what is ahead when the process dies may
+    /// Asks for more before the queue runs dry, no further ahead than messages are claimed: what is ahead when the process dies may
     /// have been written, as far as anybody knows.
     pub(super) fn want_asks(&mut self) {
         if self.asking.wanted || self.leaving.is_some() || !self.kind.can_submit() {
             return;
         }
-        let ahead = self.shared.pacer.claim_ahead().min(self.shared.account.window).max(1);
+        let ahead = self.shared.pacer.claim_ahead().min((2 * self.shared.account.window).max(AHEAD_MIN));
         let queued = self.asking.queue.len();
         if queued <= ahead / 2 {
             self.asking.wanted = true;

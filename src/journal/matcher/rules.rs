@@ -537,6 +537,22 @@ impl Matcher {
         Ok(None)
     }
 
+    /// The SMSC was asked about the attempt's message and told its final state, which is stored as a receipt of it.
+    pub(in crate::journal) fn note_told(&mut self, tx: &Tx<'_>, attempt: Attempt) -> Result<(), JournalError> {
+        let mut statement = tx.connection.prepare_cached("SELECT message_id FROM answer WHERE attempt = ?1")?;
+        let mut rows = statement.query([attempt.0])?;
+        if let Some(row) = rows.next()?
+            && let Ok(Some(id)) = row.get_ref(0)?.as_str_or_null()
+        {
+            let folded = self.ids.key(id.as_bytes()).folded;
+            self.ids.change(folded, attempt, |known| {
+                known.not_plain();
+                known.note_receipt(true);
+            });
+        }
+        Ok(())
+    }
+
     /// The state of a plain message some of whose receipts are stored already.
     pub(in crate::journal) fn plain_state(
         &self,

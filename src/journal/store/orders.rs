@@ -32,6 +32,16 @@ pub fn accept(connection: &Connection, id: i64) -> Result<(), JournalError> {
     Ok(())
 }
 
+/// The same command, which a service has accepted and not answered: its number and key.
+pub fn same(journal: &dyn Sql, what: &str, options: &str) -> Result<Option<(i64, String)>, JournalError> {
+    let connection = journal.connection();
+    let mut statement = connection.prepare_cached(
+        "SELECT id, key FROM command WHERE answered_at IS NULL AND withdrawn_at IS NULL AND accepted_at IS NOT NULL
+            AND what = ?1 AND options = ?2 ORDER BY id LIMIT 1",
+    )?;
+    Ok(statement.query_row([what, options], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
 /// How many are accepted and not answered.
 pub fn count_accepted(connection: &Connection) -> Result<i64, JournalError> {
     let mut statement = connection.prepare_cached(

@@ -40,6 +40,8 @@ const LOST_IN_A_ROW: usize = 3;
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 /// What is waited for by name in that.
 const LINES_AWAITED: usize = 64;
+/// How often it is looked at that.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// All commands that are to be carried out.
 #[derive(Default)]
@@ -62,6 +64,8 @@ struct Order {
     lines: Vec<u64>,
     quiet: bool,
     since: Instant,
+    /// When it was looked last whether it may begin.
+    looked_at: Option<Instant>,
     /// `None`: it has not begun.
     targets: Option<Targets>,
     /// The parts at hand.
@@ -171,6 +175,7 @@ impl Order {
             lines,
             quiet: order.quiet,
             since: Instant::now(),
+            looked_at: None,
             targets: None,
             page: Vec::new(),
             is_resumed: true,
@@ -178,6 +183,11 @@ impl Order {
             progress,
             lost_in_a_row: 0,
         })
+    }
+
+    /// Whether it is to be looked whether it may begin.
+    fn is_to_be_looked_at(&self) -> bool {
+        self.looked_at.is_none_or(|at| at.elapsed() >= LOOK)
     }
 
     /// The first part that is to be asked about now.
@@ -267,7 +277,7 @@ impl JournalThread {
         let is_ready = |slot: &Slot| slot.stage == Stage::Waits && slot.not_before.is_none_or(|at| at <= now);
         orders.more && orders.at_work.len() < AT_A_TIME
             || orders.at_work.iter().any(|order| match order.targets {
-                None => self.may_begin(order).unwrap_or(true),
+                None => order.is_to_be_looked_at(),
                 Some(_) => order.is_over() || some_ask && order.page.iter().any(is_ready),
             })
     }
@@ -326,7 +336,11 @@ impl JournalThread {
         for _ in 0..all.at_work.len() {
             let mut order = all.at_work.remove(0);
             let is_due = match &order.targets {
-                None => self.may_begin(&order)?,
+                None if order.is_to_be_looked_at() => {
+                    order.looked_at = Some(Instant::now());
+                    self.may_begin(&order)?
+                }
+                None => false,
                 Some(_) => order.is_over(),
             };
             let is_there = !is_due || self.turn_page(&mut order, &all.open)?;
@@ -555,6 +569,10 @@ impl JournalThread {
         let Told { operation, answer, state } = told;
         let Some(attempt) = orders::attempt_of(&self.connection, *operation)? else { return Ok(()) };
         operations::append_answer(&self.connection, &mut self.counts, (*operation, attempt), answer, *state)?;
+        if state.is_some() {
+            let (matcher, tx) = self.matching();
+            matcher.note_told(&tx, attempt)?;
+        }
         let is_throttled = self.claimer.rules.class(CommandStatus(answer.command_status)) == StatusClass::Throttled;
         let Some(service) = &mut self.service else { return Ok(()) };
         let Some(command) = service.orders.open.remove(operation) else { return Ok(()) };

@@ -169,15 +169,21 @@ fn an_interrupted_command_leaves_the_service_at_work_and_the_service_that_ends_g
     ended.assert_code(130);
     assert_says(&ended, "the service goes on asking the SMSC");
     let answered = one(&smppost.journal(), "SELECT count(*) FROM operation_answer");
+    // Who comes back to it sees it from its beginning, and has nothing asked twice.
+    let again = smppost.spawn(&["cancel", "c", "--at-smsc", "--format", "csv"]);
     wait_until(&smppost, "SELECT count(*) FROM operation_answer", |now| now > answered);
     // In order: what is on its way is answered, and nothing else is asked until the next one.
     stop(slow);
     assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM operation_log WHERE outcome = 'not answered'"), 0);
     assert!(one(&smppost.journal(), "SELECT count(*) FROM operation") < 60);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM command WHERE what = 'cancel'"), 1);
     let service = start(&smppost, port_of(&smsc), &[]);
     wait_until(&smppost, "SELECT count(*) FROM command WHERE what = 'cancel' AND answered_at IS NOT NULL", |n| n == 1);
     assert_eq!(one(&smppost.journal(), "SELECT count(DISTINCT attempt) FROM operation WHERE kind = 'cancel_sm'"), 60);
     assert_eq!(asked(&smppost).len(), 60, "each once");
+    let again = again.wait();
+    again.assert_code(0);
+    assert_says(&again, "c: 60 of 60 parts cancelled at the SMSC");
     stop(service);
     smppost.run(&["verify"]).assert_code(0);
 }
@@ -192,7 +198,7 @@ fn a_service_that_dies_and_comes_back_goes_on_and_asks_nothing_twice() {
     let lines: Vec<String> = (2..302).flat_map(|line| ["--line".to_owned(), line.to_string()]).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     // In the transaction of the command, of requests, and of the last answer; and after they are committed.
-    let points = ["command=abort@1", "answered=abort@1", "operation=abort@1", "operation=abort@40", "operated=abort@1"];
+    let points = ["command=abort@1", "answered=abort@1", "operation=abort@1", "operation=abort@4", "operated=abort@1"];
     for point in points {
         let before = asked(&smppost).len();
         let mut dying = start_with(&smppost, port_of(&smsc), &["--rate", "400"], &[("SMPPOST_FAILPOINT", point)]);
@@ -369,6 +375,20 @@ fn they_share_the_rate_with_a_campaign_and_neither_starves() {
     let service = start(&smppost, smsc.port, &[]);
     send(&smppost, "c", &rows(200));
     stop(service);
+    // In one slot as well.
+    let service = start(&smppost, smsc.port, &["--window", "1"]);
+    smppost.file("e.csv", rows(3_000));
+    smppost.run(&["send", "e.csv", "--from", "Test", "--detach", "--allow-same-file"]).assert_code(0);
+    wait_until(&smppost, "SELECT accepted FROM campaign_summary WHERE campaign = 'e'", |taken| taken > 30);
+    let lines: Vec<String> = (2..102).flat_map(|line| ["--line".to_owned(), line.to_string()]).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    smppost.run(&[&["query", "c"][..], &lines].concat()).assert_code(0);
+    let got = smsc.got();
+    let (first, last) =
+        (got.iter().position(|id| *id == QUERY).unwrap(), got.iter().rposition(|id| *id == QUERY).unwrap());
+    let between = got[first..last].iter().filter(|id| **id == SUBMIT).count();
+    assert!((50..=600).contains(&between), "{between} messages among 100 queries");
+    stop(service);
     let service = start(&smppost, smsc.port, &["--rate", "100"]);
     smppost.file("d.csv", rows(3_000));
     smppost.run(&["send", "d.csv", "--from", "Test", "--detach", "--allow-same-file"]).assert_code(0);
@@ -438,14 +458,43 @@ fn what_is_on_its_way_when_a_campaign_is_cancelled_is_cancelled_at_the_smsc_too(
 }
 
 #[test]
-fn smpp_3_3_has_them_too() {
+fn every_connection_that_sends_asks_too_and_none_that_only_receives() {
+    for how in [
+        &["--smpp-version", "3.3", "--bind", "tx"][..],
+        &["--bind", "tx+rx", "--connections", "2"],
+        &["--connections", "3"],
+    ] {
+        let smppost = Smppost::new();
+        let smsc = Talker::start(|_| Does::Answers(0));
+        let service = start(&smppost, smsc.port, how);
+        send(&smppost, "c", &rows(30));
+        smppost.run(&["cancel", "c", "--at-smsc"]).assert_code(0);
+        assert_eq!(smsc.count(CANCEL), 30, "{how:?}");
+        stop(service);
+    }
+    // There is no service that can send nothing.
     let smppost = Smppost::new();
-    let smsc = Talker::start(|_| Does::Answers(0));
-    let service = start(&smppost, smsc.port, &["--smpp-version", "3.3", "--bind", "tx"]);
-    send(&smppost, "c", &rows(3));
-    smppost.run(&["cancel", "c", "--at-smsc"]).assert_code(0);
-    assert_eq!(smsc.count(CANCEL), 3);
+    smppost.run(&[&["run", "--create", "--bind", "rx"][..], &account("1")].concat()).assert_code(2);
+}
+
+#[test]
+fn a_receipt_that_comes_after_the_query_that_said_the_same_changes_nothing() {
+    let smppost = Smppost::new();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let receipt_delay = Delay::constant(Duration::from_secs(6));
+    let settings = Settings { listen, rate: None, receipt_delay, keep_messages: 10, ..Settings::default() };
+    let smsc = Smsc::start(settings).unwrap();
+    // The first receipt of the message is what the query was answered with: the next one is the second.
+    let service = start(&smppost, port_of(&smsc), &[]);
+    send(&smppost, "c", &rows(2));
+    smppost.run(&["cancel", "c", "--at-smsc", "--line", "3"]).assert_code(0);
+    smppost.run(&["query", "c", "--line", "3"]).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("accepted", 1), ("failed", 1)]));
+    wait_until(&smppost, "SELECT count(*) FROM receipt_log WHERE rule <> 'query_sm'", |receipts| receipts == 2);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("delivered", 1), ("failed", 1)]));
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM receipt_log WHERE line = 3"), 2);
     stop(service);
+    smppost.run(&["verify"]).assert_code(0);
 }
 
 #[test]

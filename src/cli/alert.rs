@@ -1,12 +1,11 @@
 //! An alert in one line: `send --to NUMBER --text … [--id KEY]`. Alerts gather in a campaign for each day, each with its own text and
 //! sender.
 
-use super::beside::{self, Asked, Followed, Found, Onlooker, ask, options_of};
+use super::beside::{self, Asked, Followed, Found, Onlooker, ask};
 use super::budget::Wish;
-use super::campaign::{AlphabetArgs, CampaignArgs};
 use super::conduct::Begun;
 use super::finish;
-use super::send::SendArgs;
+use super::send::{SendArgs, own_options};
 use super::{CliError, exit};
 use crate::import::campaign;
 use crate::import::campaign::CampaignFile;
@@ -29,10 +28,29 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A running service takes a command within this time.
 const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 
+/// Options of `send` that are about the file that it imports.
+const OF_FILES: [&str; 9] = [
+    "to-column",
+    "skip-sent-within",
+    "delimiter",
+    "encoding",
+    "sheet",
+    "allow-same-file",
+    "allow-placeholders",
+    "allow-duplicates",
+    "strict",
+];
+
 /// Sends.
 pub fn send(args: &SendArgs, journal: &Path, typed: &[String]) -> Result<u8, CliError> {
     if args.simulate || args.run.dry_run || args.run.limit.is_some() {
         return Err(CliError::Usage("--to: not with --simulate, --dry-run or --limit".into()));
+    }
+    let idle = typed.iter().find(|name| OF_FILES.contains(&name.as_str()));
+    if let Some(name) = idle {
+        return Err(CliError::Usage(format!(
+            "--{name}: an alert (--to) comes from no file, so that it means nothing: leave it out"
+        )));
     }
     if args.id.as_ref().is_some_and(|id| id.trim().is_empty()) {
         return Err(CliError::Usage("--id: a name must not be empty".into()));
@@ -49,12 +67,8 @@ pub fn send(args: &SendArgs, journal: &Path, typed: &[String]) -> Result<u8, Cli
     wish.judge(journal, &campaign.name)?;
     match beside::find(journal, args.run.detach, false)? {
         Found::Service(held) => {
-            let own = [
-                options_of::<CampaignArgs>(),
-                options_of::<AlphabetArgs>(),
-                ["time-zone", "to", "id"].map(str::to_owned).to_vec(),
-            ];
-            beside::refuse_idle(typed, &own.concat(), &held)?;
+            let own = [own_options(), ["to", "id"].map(str::to_owned).to_vec()].concat();
+            beside::refuse_idle(typed, &own, &held)?;
             let wait_receipts = typed.iter().any(|name| name == "wait-receipts").then_some(args.run.wait_receipts);
             hand_over(args, &campaign, &wish, wait_receipts, journal)
         }
@@ -88,6 +102,23 @@ fn gather(args: &SendArgs, campaign: &CampaignFile, wish: &Wish, journal: &Path)
     Ok(gathered)
 }
 
+/// Where those are that are known by their name and were not sent: in the campaign of another day, or under another name.
+fn still_queued(journal: &Path, gathered: &Gathered) -> Result<Vec<(i64, String)>, CliError> {
+    let opened = journal::open_read_only(journal)?;
+    let known: Vec<i64> =
+        gathered.placed.iter().filter(|placed| placed.is_known).map(|placed| placed.message).collect();
+    let mut found: Vec<(i64, String)> = Vec::new();
+    for (&message, state) in known.iter().zip(journal::query::states_of(&opened, &known)?) {
+        if state == State::Queued
+            && let Some(campaign) = journal::store::alerts::campaign_of(&opened, message)?
+            && !found.contains(&campaign)
+        {
+            found.push(campaign);
+        }
+    }
+    Ok(found)
+}
+
 /// Without a service this command sends, and whatever of the day's alerts was left.
 fn begin(
     args: &SendArgs,
@@ -101,6 +132,8 @@ fn begin(
     super::prepare::judge(journal, &settings.identity)?;
     let gathered = gather(args, campaign, wish, journal)?;
     settings.campaigns = vec![gathered.campaign.clone()];
+    settings.campaigns.extend(still_queued(journal, &gathered)?.into_iter().map(|(_, name)| name));
+    settings.campaigns.dedup();
     let interrupts = crate::platform::signals::interrupts()?;
     Ok((Begun { settings, interrupts, _simulator: None }, gathered))
 }
@@ -113,7 +146,13 @@ fn hand_over(
     journal: &Path,
 ) -> Result<u8, CliError> {
     let gathered = gather(args, campaign, wish, journal)?;
-    finish::campaigns(std::slice::from_ref(&gathered.campaign));
+    // What an earlier command of the same name has left behind goes where it is.
+    let mut campaigns = still_queued(journal, &gathered)?;
+    campaigns.retain(|(id, _)| *id != gathered.id);
+    let others = campaigns.len();
+    campaigns.insert(0, (gathered.id, gathered.campaign.clone()));
+    let names: Vec<String> = campaigns.iter().map(|(_, name)| name.clone()).collect();
+    finish::campaigns(&names);
     let interrupts = crate::platform::signals::interrupts()?;
     let restraint = args.run.restraint.restraint();
     let terms = Terms {
@@ -124,27 +163,35 @@ fn hand_over(
     };
     // What is not said stays as it is.
     let terms = (terms != Terms::default() || wish.is_any()).then_some(terms);
-    let request = Request::Gathered { id: gathered.id, name: gathered.campaign.clone(), terms };
     let at_most = args.run.detach.then_some(TAKEN_WITHIN);
-    let resume = command("smppost resume", &gathered.campaign, &journal_option(journal));
-    match ask(journal, &request, at_most, &interrupts)? {
-        Asked::Answered(Answer { refused: Some(why), .. }) | Asked::AnsweredAll(Answer { refused: Some(why), .. }) => {
-            Err(CliError::Words(format!("the service refuses: {why}")))
+    let is_all_known = gathered.placed.iter().all(|placed| placed.is_known);
+    for (n, (id, name)) in campaigns.into_iter().enumerate() {
+        if n == 0 && is_all_known && others > 0 && terms.is_none() {
+            // What is left of them is in the others.
+            continue;
         }
-        Asked::Answered(_) if args.run.detach => Ok(exit::OK),
-        Asked::Answered(_) => follow(journal, &gathered, wait_receipts, &interrupts),
-        Asked::NotTaken => {
-            let words = format!(
-                "no service has taken it within {} s: it stays queued in campaign {}; `{resume}` sends it",
-                TAKEN_WITHIN.as_secs(),
-                argument(&gathered.campaign)
-            );
-            Display::new().must_say(&words);
-            finish::failed(&words);
-            Ok(exit::NOT_TAKEN)
+        let resume = command("smppost resume", &name, &journal_option(journal));
+        let terms = if n == 0 { terms.clone() } else { None };
+        match ask(journal, &Request::Gathered { id, name: name.clone(), terms }, at_most, &interrupts)? {
+            Asked::Answered(Answer { refused: Some(why), .. })
+            | Asked::AnsweredAll(Answer { refused: Some(why), .. }) => {
+                return Err(CliError::Words(format!("the service refuses: {why}")));
+            }
+            Asked::Answered(_) => {}
+            Asked::NotTaken => {
+                let words = format!(
+                    "no service has taken it within {} s: it stays queued in campaign {}; `{resume}` sends it",
+                    TAKEN_WITHIN.as_secs(),
+                    argument(&name)
+                );
+                Display::new().must_say(&words);
+                finish::failed(&words);
+                return Ok(exit::NOT_TAKEN);
+            }
+            Asked::AnsweredAll(_) | Asked::Interrupted => return Ok(interrupted(&gathered)),
         }
-        Asked::AnsweredAll(_) | Asked::Interrupted => Ok(interrupted(&gathered)),
     }
+    if args.run.detach { Ok(exit::OK) } else { follow(journal, (&gathered, &names), wait_receipts, &interrupts) }
 }
 
 fn interrupted(gathered: &Gathered) -> u8 {
@@ -157,7 +204,7 @@ fn interrupted(gathered: &Gathered) -> u8 {
 /// service has stopped it, nobody knows for how long: it is said, and not waited for.
 fn follow(
     journal: &Path,
-    gathered: &Gathered,
+    (gathered, campaigns): (&Gathered, &[String]),
     wait_receipts: Option<Duration>,
     interrupts: &Receiver<()>,
 ) -> Result<u8, CliError> {
@@ -178,7 +225,7 @@ fn follow(
                 false => ControlFlow::Break(None),
             });
         }
-        let held = onlooker.held(opened, gathered.id)?.map(|held| held.why);
+        let held = onlooker.one_held(opened)?.map(|held| held.why);
         if let Some(why) = onlooker.why_waiting().or(held)
             && !some(&[State::Sending])
         {
@@ -187,7 +234,6 @@ fn follow(
         news.iter().for_each(|news| display.say(news));
         Ok(ControlFlow::Continue(()))
     };
-    let campaigns = std::slice::from_ref(&gathered.campaign);
     match beside::follow_until((journal, campaigns), LOOK, interrupts, &display, &mut look)? {
         Followed::Done(None) => conclude(journal, gathered),
         Followed::Done(Some(why)) => {

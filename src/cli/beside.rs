@@ -390,6 +390,17 @@ impl<'a> Onlooker<'a> {
         words
     }
 
+    /// A campaign that the service has stopped, if there is one.
+    pub(super) fn one_held(&self, opened: &Journal) -> Result<Option<Held>, JournalError> {
+        for (id, _) in &self.campaigns {
+            let held = self.held(opened, *id)?;
+            if held.is_some() {
+                return Ok(held);
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the service has stopped a campaign, and why.
     pub(super) fn held(&self, opened: &Journal, campaign: i64) -> Result<Option<Held>, JournalError> {
         let Some((id, name)) = self.campaigns.iter().find(|(id, _)| *id == campaign) else { return Ok(None) };

@@ -313,6 +313,9 @@ impl CampaignArgs {
         let mut campaign = self.campaign_of(Path::new("--to"), name, alphabet, zone)?;
         (campaign.options.text, campaign.options.text_column) = (None, Some("text".into()));
         campaign.options.to_column = "to".into();
+        // What is said of files, in a profile, is said of others.
+        (campaign.options.sheet, campaign.options.skip_sent_within) = (None, None);
+        (campaign.reading.delimiter, campaign.reading.encoding, campaign.reading.strict) = (None, None, false);
         Ok(campaign)
     }
 

@@ -154,7 +154,7 @@ pub fn run(
 }
 
 /// Options of these commands that are not the account's.
-const OWN: [&str; 6] = ["line", "text", "format", "yes", "at-smsc", "detach"];
+pub const OWN: [&str; 6] = ["line", "text", "format", "yes", "at-smsc", "detach"];
 
 /// Refuses by name what was typed and would not be heeded beside a service.
 pub fn refuse_idle(typed: &[String], held: &HeldBy) -> Result<(), CliError> {

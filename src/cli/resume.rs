@@ -30,7 +30,7 @@ use std::path::Path;
 /// Campaigns that are named where several are not sent.
 const CAMPAIGNS_NAMED: usize = 10;
 /// Options of its own.
-const OWN: [&str; 9] =
+pub(super) const OWN: [&str; 9] =
     ["all", "retry-rejected", "code", "retry-failed", "error", "field", "uncancel", "line", "time-zone"];
 
 #[derive(Debug, Args)]

@@ -86,6 +86,11 @@ impl SendArgs {
     }
 }
 
+/// Options that are about the campaign, and are heeded when its file is imported.
+pub(super) fn own_options() -> Vec<String> {
+    [options_of::<CampaignArgs>(), options_of::<AlphabetArgs>(), vec!["time-zone".into()]].concat()
+}
+
 /// Imports and sends. Whatever stands against sending is found before the first row is stored, or takes the rows back.
 pub fn send(args: &SendArgs, journal: &Path, typed: &[String]) -> Result<u8, CliError> {
     if !args.to.is_empty() {
@@ -102,11 +107,10 @@ pub fn send(args: &SendArgs, journal: &Path, typed: &[String]) -> Result<u8, Cli
         return args.dry_run(&campaign, &hours, &journal);
     }
     // Before anything else, so that of many that start at once all but one end here.
-    let own = [options_of::<CampaignArgs>(), options_of::<AlphabetArgs>(), vec!["time-zone".into()]].concat();
     let lock = match beside::find(&journal, args.run.detach, args.simulate)? {
         Found::Lock(lock) => lock,
         Found::Service(held) => {
-            beside::refuse_idle(typed, &own, &held)?;
+            beside::refuse_idle(typed, &own_options(), &held)?;
             return args.hand_over(&campaign, hours, &wish, &journal, &held);
         }
     };

@@ -47,3 +47,53 @@ fn who_looks_on_ends_where_the_service_is_gone_and_looks_seldom_where_that_takes
     let followed = onlooker.follow(&opened, Duration::from_millis(1), &interrupt, &display, &mut look).unwrap();
     assert!(matches!(followed, Followed::Interrupted));
 }
+
+/// Options that say something of the account or of its connections, and are the service's: refused by name beside it.
+const THE_ACCOUNTS: &str = "host port system-id password-file password-env strict-password system-type address-range addr-ton addr-npi \
+    smpp-version tlvs bind local-address connections hosts lend-connections window rate rate-tolerance status status-preset \
+    retry-delays same-account tls tls-ca tls-server-name tls-client-cert tls-client-key tls-pin-sha256 tls-danger-accept-any-cert \
+    connect-timeout bind-timeout response-timeout write-timeout enquire-link-interval inactivity-timeout give-up-after rx-host \
+    rx-port rx-system-id rx-system-type record record-texts record-size record-keep receipt-codes receipt-codes-in-state \
+    accepted-is-final receipt-state opt-out-words opt-in-words receipt-horizon between days start-at stop-at canary go-on-when \
+    test-to test-line adopt nothing-sent-since simulate default-alphabet";
+/// Those that are heeded by the command itself.
+const LOCAL: &str = "wait-receipts dry-run detach yes progress on-finish format";
+/// Those that stand in the row, or in the journal with the campaign.
+const TRAVELS: &str = "limit stop-when override-stop ignore-hours prices max-cost priority campaign-rate";
+/// The same, of one command each: by its import, by its row.
+const SENDS: &str = "campaign from text max-sender-length to-column text-column receipts receipts-for in-doubt allow-duplicates country \
+    numbers several-numbers skip-sent-within alphabet transliterate shift-tables flash max-parts concat via field delimiter encoding \
+    sheet allow-same-file allow-placeholders strict default-alphabet time-zone to id";
+const RESUMES: &str = "all retry-rejected code retry-failed error uncancel line field time-zone";
+const ASKS: &str = "line text at-smsc";
+
+#[test]
+fn every_option_travels_is_heeded_here_or_is_refused_by_name() {
+    use clap::CommandFactory;
+    let words = |list: &str| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let command = crate::cli::Cli::command();
+    let alerts = [crate::cli::send::own_options(), vec!["to".into(), "id".into()]].concat();
+    let resumes = crate::cli::resume::OWN.map(str::to_owned).to_vec();
+    let asks = crate::cli::operations::OWN.map(str::to_owned).to_vec();
+    let held = HeldBy { journal: "j.db".into(), by: None, is_service: true };
+    for (name, own, heeded) in [
+        ("send", alerts, SENDS),
+        ("resume", resumes, RESUMES),
+        ("query", asks.clone(), ASKS),
+        ("replace", asks.clone(), ASKS),
+        ("cancel", asks, ASKS),
+    ] {
+        let subcommand = command.find_subcommand(name).unwrap();
+        let options = subcommand.get_arguments().filter(|option| !option.is_hide_set() && !option.is_global_set());
+        for option in options.filter_map(|option| option.get_long()).filter(|long| *long != "help") {
+            let is_heeded = [heeded, LOCAL, TRAVELS].iter().any(|list| words(list).iter().any(|word| word == option));
+            let is_refused = words(THE_ACCOUNTS).iter().any(|word| word == option);
+            assert!(is_heeded || is_refused, "{name} --{option}: what becomes of it beside a service?");
+            let refused = refuse_idle(&[option.to_owned()], &own, &held);
+            assert_eq!(refused.is_err(), !is_heeded, "{name} --{option}");
+            if let Err(error) = refused {
+                assert!(error.to_string().contains(&format!("--{option}: not beside the running service")), "{error}");
+            }
+        }
+    }
+}

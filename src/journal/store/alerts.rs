@@ -6,6 +6,7 @@
 
 use crate::journal::error::JournalError;
 use crate::journal::files::lock::ImportLock;
+use crate::journal::handle::Sql;
 use crate::journal::model::campaign::CampaignOptions;
 use crate::journal::model::key::State;
 use crate::journal::open::open_or_create;
@@ -69,6 +70,11 @@ pub fn gather(
         let options = serde_json::to_string(options)
             .map_err(|error| JournalError::Inconsistent(format!("the campaign's options: {error}")))?;
         let parts = messages.iter().map(|message| i64::from(message.parts)).sum();
+        if let Some(id) = id
+            && let Some(known) = all_known(&connection, messages, id)?
+        {
+            return Ok(known);
+        }
         loop {
             let placed = in_transaction(&connection, || match find(&connection, name, &options, parts)? {
                 Ok(gathering) => place(&connection, &gathering, messages, id).map(Ok),
@@ -140,6 +146,41 @@ fn make(connection: &Connection, path: &Path, name: &str, options: &str) -> Resu
     })
 }
 
+/// What an alert's own name to a number is kept as.
+fn name_of(keys: (u64, u64), id: &str, message: &NewMessage<'_>) -> [u8; 16] {
+    let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
+    hasher.write(id.as_bytes());
+    hasher.write_u8(0xFF);
+    hasher.write_u64(message.number);
+    hasher.finish128().as_bytes()
+}
+
+fn known_as(connection: &Connection, name: &[u8; 16]) -> Result<Option<i64>, JournalError> {
+    let mut statement = connection.prepare_cached("SELECT message FROM alert WHERE name = ?1")?;
+    Ok(statement.query_row([&name[..]], |row| row.get(0)).optional()?)
+}
+
+/// Where all of them are known by their name, and no campaign need be there for them: as they are placed, in the campaign of the
+/// first.
+fn all_known(connection: &Connection, messages: &[NewMessage<'_>], id: &str) -> Result<Option<Gathered>, JournalError> {
+    let keys = hash_keys(connection)?;
+    let mut placed = Vec::new();
+    for message in messages {
+        let Some(known) = known_as(connection, &name_of(keys, id, message))? else { return Ok(None) };
+        placed.push(Placed { destination: message.destination.into(), message: known, is_known: true });
+    }
+    let Some(first) = placed.first() else { return Ok(None) };
+    Ok(campaign_of(connection, first.message)?.map(|(id, campaign)| Gathered { id, campaign, placed }))
+}
+
+/// The campaign in which a message stands, and its name.
+pub fn campaign_of(journal: &dyn Sql, message: i64) -> Result<Option<(i64, String)>, JournalError> {
+    let mut statement = journal.connection().prepare_cached(
+        "SELECT id, name FROM campaign WHERE first_id <= ?1 AND end_id > ?1 ORDER BY first_id DESC LIMIT 1",
+    )?;
+    Ok(statement.query_row([message], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
 fn place(
     connection: &Connection,
     gathering: &Gathering,
@@ -151,19 +192,9 @@ fn place(
     let (mut count, mut suppressed) = (0, 0);
     let mut placed = Vec::new();
     for message in messages {
-        let name = id.map(|id| {
-            let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
-            hasher.write(id.as_bytes());
-            hasher.write_u8(0xFF);
-            hasher.write_u64(message.number);
-            hasher.finish128().as_bytes()
-        });
+        let name = id.map(|id| name_of(keys, id, message));
         if let Some(name) = &name {
-            let known: Option<i64> = connection
-                .prepare_cached("SELECT message FROM alert WHERE name = ?1")?
-                .query_row([&name[..]], |row| row.get(0))
-                .optional()?;
-            if let Some(known) = known {
+            if let Some(known) = known_as(connection, name)? {
                 placed.push(Placed { destination: message.destination.into(), message: known, is_known: true });
                 continue;
             }

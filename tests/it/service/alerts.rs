@@ -123,6 +123,43 @@ fn an_alert_that_is_killed_at_any_step_is_sent_once() {
 }
 
 #[test]
+fn an_alert_that_was_left_queued_goes_by_its_name_wherever_it_is_and_leaves_no_campaign_behind() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let service = start(&smppost, smsc.port(), &[]);
+    let alert = |campaign: &str, to: &str, id: &str, more: &[&str]| {
+        let of = ["--campaign", campaign, "--to", to, "--id", id];
+        smppost.run(&[&ALERT[..], &of, more].concat())
+    };
+    // Nobody takes it: it is queued in the campaign of that day, which nothing releases.
+    service.signal("STOP");
+    alert("yesterday", "+447700900001", "pump", &["--detach"]).assert_code(69);
+    alert("yesterday", "+447700900003", "valve", &["--detach"]).assert_code(69);
+    service.signal("CONT");
+    let ended = alert("today", "+447700900001", "pump", &[]);
+    ended.assert_code(0);
+    assert!(
+        ended.words().contains("447700900001: accepted") || ended.words().contains(": delivered"),
+        "{}",
+        ended.said()
+    );
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM campaign"), 1, "of what is known there is none anew");
+    // With others that are new.
+    smppost.run(&["pause", "yesterday"]).assert_code(0);
+    alert("yesterday", "+447700900004", "pump", &["--detach"]).assert_code(0);
+    smppost.run(&["resume", "yesterday", "--wait-receipts", "10ms"]).assert_code(0);
+    alert("today", "+447700900005", "pump", &["--to", "+447700900004", "--to", "+447700900001"]).assert_code(0);
+    stop(service);
+    // Nor without a service.
+    let port = smsc.port().to_string();
+    alert("tomorrow", "+447700900004", "pump", &account(&port)).assert_code(0);
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM campaign"), 2);
+    let report = smsc.finish();
+    assert_eq!(report.submits.len(), 4);
+    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
+}
+
+#[test]
 fn an_alert_to_a_campaign_that_is_paused_or_held_ends_and_says_why() {
     let smppost = Smppost::new();
     let smsc = smsc();

@@ -7,6 +7,7 @@ mod operating;
 mod outside;
 mod pausing;
 mod starting;
+mod travelling;
 mod watching;
 
 use crate::common::independent_smsc::{IndependentSmsc, Settings};

@@ -319,6 +319,8 @@ struct Run {
     /// The -wal grows: that was said.
     unfolded: bool,
     verdict: Verdict,
+    /// How often the account was refused, as far as that was seen.
+    condemned: u64,
     /// What was found of the SMSC's limits and said.
     found: Findings,
     /// What it and the journal thread tell each other, where it serves.
@@ -398,6 +400,7 @@ impl Run {
             decided: None,
             unfolded: false,
             verdict: Verdict::Open,
+            condemned: 0,
             found: Findings::default(),
             service: None,
             told_systemd: (String::new(), None),

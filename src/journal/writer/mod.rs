@@ -91,6 +91,8 @@ pub struct Status {
     pub last_news: Option<Instant>,
     /// Why no more is sent although there is more: an answer that condemns the account or its settings.
     pub halted: Option<String>,
+    /// How often that was so in a service, which pauses then and goes on when it is told to.
+    pub condemned: u64,
     /// By which rule of its own the run has stopped, and why.
     pub restrained: Option<String>,
     /// What was decided about a canary last.

@@ -354,6 +354,7 @@ impl JournalThread {
         if let Some(campaign) = campaign {
             return self.hold_campaign(campaign, &why);
         }
+        self.status.condemned += 1;
         if service.released.paused.is_none() {
             release::append(&self.connection, &Fact::new(None, Kind::Paused, &why, ITSELF))?;
             service.released.read_on(&self.connection)?;

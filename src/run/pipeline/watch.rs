@@ -59,6 +59,10 @@ impl Run {
                     if let Some(why) = status.restrained {
                         return Ended::Stopped(why);
                     }
+                    if std::mem::replace(&mut self.condemned, status.condemned) != status.condemned {
+                        // All is paused by now, and what resumes it finds the way open.
+                        self.pacer.set_hold(Hold::No);
+                    }
                     if self.hours_are_over(&settings.hours, &status) {
                         self.tell_journal(ToJournal::StopClaiming);
                         return Ended::Interrupted;

@@ -161,3 +161,21 @@ fn options_that_a_resume_without_a_name_would_not_heed_are_refused() {
     smppost.run(&["resume"]).assert_code(0);
     stop(service);
 }
+
+#[test]
+fn what_the_smsc_refused_of_the_account_goes_on_when_it_is_put_right_and_sending_is_resumed() {
+    let smppost = Smppost::new();
+    let smsc = crate::common::scripted_smsc::ScriptedSmsc::start(|taken| match taken.to.ends_with("03") {
+        // The sender is not registered, as this SMSC sees it.
+        true => crate::common::scripted_smsc::Said::refused(0x0F, &[]),
+        false => crate::common::scripted_smsc::Said::taken(&taken.to, &[]),
+    });
+    let service = start(&smppost, smsc.port(), &["--rate", "20"]);
+    smppost.file("c.csv", rows(12));
+    smppost.run(&["send", "c.csv", "--from", "Test", "--detach"]).assert_code(0);
+    let paused = "SELECT count(*) FROM release_log WHERE event = 'paused' AND campaign IS NULL";
+    wait_until(&smppost, paused, |paused| paused == 1);
+    smppost.run(&["resume"]).assert_code(0);
+    wait_until(&smppost, "SELECT accepted FROM campaign_summary", |accepted| accepted == 11);
+    stop(service);
+}

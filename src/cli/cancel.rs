@@ -37,14 +37,14 @@ pub struct CancelArgs {
 }
 
 /// Cancels what is not sent yet, and what the SMSC has.
-pub fn cancel(args: &CancelArgs, typed: &[String], journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn cancel(args: &CancelArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     let opened = journal::open_existing(journal)?;
     let summary = query::campaign(&opened, &args.campaign)?;
     if !args.lines.is_empty() {
         refuse_unknown(&opened, &summary, &args.lines)?;
     }
     if args.at_smsc {
-        args.refuse_first(typed, journal)?;
+        args.refuse_first(journal)?;
     } else if args.how.detach {
         return Err(CliError::Usage("--detach: only with --at-smsc does the service do something of it".into()));
     }
@@ -61,7 +61,7 @@ pub fn cancel(args: &CancelArgs, typed: &[String], journal: &Path, out: &mut dyn
     args.cancel_unsent(opened, &summary, journal, &display)?;
     if args.at_smsc {
         let (operation, campaign, lines) = (Operation::Cancel, &*args.campaign, &*args.lines);
-        return operations::run(&Wanted { operation, campaign, lines, text: None }, &args.how, typed, journal, out);
+        return operations::run(&Wanted { operation, campaign, lines, text: None }, &args.how, journal, out);
     }
     Ok(exit::OK)
 }
@@ -81,9 +81,9 @@ fn refuse_unknown(journal: &Journal, summary: &CampaignSummary, lines: &[u64]) -
 
 impl CancelArgs {
     /// Refuses, before anything is cancelled, what the SMSC would not be asked for.
-    fn refuse_first(&self, typed: &[String], journal: &Path) -> Result<(), CliError> {
+    fn refuse_first(&self, journal: &Path) -> Result<(), CliError> {
         match beside::find(journal, self.how.detach, false) {
-            Ok(Found::Service(held)) => operations::refuse_idle(typed, &held),
+            Ok(Found::Service(held)) => operations::refuse_idle(&self.how, &held),
             Ok(Found::Lock(_)) => Ok(()),
             // What is not sent yet is cancelled beside another sender.
             Err(CliError::Journal(JournalError::Held(_))) if !self.how.detach => Ok(()),

@@ -80,6 +80,9 @@ pub struct ConnectionArgs {
     /// The account's name, from the option that every command has.
     #[arg(skip)]
     pub account_name: Option<String>,
+    /// The options of the command that were typed, by their names.
+    #[arg(skip)]
+    pub typed: Vec<String>,
 }
 
 /// How the connection is protected.

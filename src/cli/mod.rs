@@ -489,9 +489,9 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
             Ok(args.run(journal, &mut out)?.code())
         }
         Command::Find(args) => Ok(args.run(journal, &mut out)?.code()),
-        Command::Query(args) => operations::query(args, &cli.typed, journal, &mut out),
-        Command::Replace(args) => operations::replace(args, &cli.typed, journal, &mut out),
-        Command::Cancel(args) => cancel::cancel(args, &cli.typed, journal, &mut out),
+        Command::Query(args) => operations::query(args, journal, &mut out),
+        Command::Replace(args) => operations::replace(args, journal, &mut out),
+        Command::Cancel(args) => cancel::cancel(args, journal, &mut out),
         Command::Priority(args) => priority::priority(args, journal),
         Command::Listen(args) => listen::listen(args, journal),
         Command::Resolve(args) => resolve::resolve(args, journal).map(|()| exit::OK),

@@ -85,28 +85,22 @@ pub struct Wanted<'a> {
 }
 
 /// Asks what became of messages.
-pub fn query(args: &QueryArgs, typed: &[String], journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn query(args: &QueryArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     let wanted = Wanted { operation: Operation::Query, campaign: &args.campaign, lines: &args.lines, text: None };
-    run(&wanted, &args.how, typed, journal, out)
+    run(&wanted, &args.how, journal, out)
 }
 
 /// Gives messages another text.
-pub fn replace(args: &ReplaceArgs, typed: &[String], journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
+pub fn replace(args: &ReplaceArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     if args.text.trim().is_empty() || args.text.contains('\0') {
         return Err(CliError::Usage("--text: the new text is empty, or has a NUL in it".into()));
     }
     let (campaign, lines, text) = (&args.campaign, &args.lines, Some(&*args.text));
-    run(&Wanted { operation: Operation::Replace, campaign, lines, text }, &args.how, typed, journal, out)
+    run(&Wanted { operation: Operation::Replace, campaign, lines, text }, &args.how, journal, out)
 }
 
 /// Carries an operation out and shows what came of it.
-pub fn run(
-    wanted: &Wanted<'_>,
-    how: &OperationArgs,
-    typed: &[String],
-    journal: &Path,
-    out: &mut dyn Write,
-) -> Result<u8, CliError> {
+pub fn run(wanted: &Wanted<'_>, how: &OperationArgs, journal: &Path, out: &mut dyn Write) -> Result<u8, CliError> {
     if !journal.exists() {
         return Err(JournalError::Missing(journal.into()).into());
     }
@@ -122,7 +116,7 @@ pub fn run(
     let lock = match beside::find(journal, how.detach, false)? {
         Found::Lock(lock) => lock,
         Found::Service(held) => {
-            refuse_idle(typed, &held)?;
+            refuse_idle(how, &held)?;
             return hand_over(wanted, how.detach, &held, journal, shown);
         }
     };
@@ -157,8 +151,8 @@ pub fn run(
 pub const OWN: [&str; 6] = ["line", "text", "format", "yes", "at-smsc", "detach"];
 
 /// Refuses by name what was typed and would not be heeded beside a service.
-pub fn refuse_idle(typed: &[String], held: &HeldBy) -> Result<(), CliError> {
-    beside::refuse_idle(typed, &OWN.map(str::to_owned), held)
+pub fn refuse_idle(how: &OperationArgs, held: &HeldBy) -> Result<(), CliError> {
+    beside::refuse_idle(&how.connection.typed, &OWN.map(str::to_owned), held)
 }
 
 /// Octets that the lines of a command may come to, as ranges.

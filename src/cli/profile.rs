@@ -85,9 +85,9 @@ pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
     let Parsed::Cli(mut cli) = parsed else { return Ok(parsed) };
     cli.known_account = known_account(&cli, arguments, profile.as_ref());
     cli.typed = typed_options(arguments);
-    let name = cli.account.clone();
+    let (name, typed) = (cli.account.clone(), cli.typed.clone());
     if let Some(connection) = cli.command.connection_mut() {
-        connection.account_name = name;
+        (connection.account_name, connection.typed) = (name, typed);
     }
     Ok(Parsed::Cli(cli))
 }

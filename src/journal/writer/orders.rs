@@ -2,17 +2,19 @@
 //! is on disk before a session gets it, in the transactions in which messages are claimed; what came of each part is, too. The rows
 //! are the truth: what is kept in mind of a command is read from them when the service starts, and when a transaction was lost.
 
+mod order;
+
 use super::JournalThread;
 use crate::journal::error::JournalError;
-use crate::journal::model::command::{Answer, Operated, Request, ToOperate, lines_of};
+use crate::journal::model::command::{Answer, Operated, Request, ToOperate};
 use crate::journal::model::events::ToSession;
-use crate::journal::model::key::{Attempt, State};
+use crate::journal::model::key::State;
 use crate::journal::model::operation::{Ask, Operation, Told};
 use crate::journal::store::campaign_options::options;
 use crate::journal::store::history::MessageFacts;
 use crate::journal::store::lines::message_of_line;
 use crate::journal::store::operation_request::{Asking, request};
-use crate::journal::store::operations::{self, Target, Targets};
+use crate::journal::store::operations::{self, Targets};
 use crate::journal::store::orders::{self, PartResult};
 use crate::journal::store::{commands, operations::Omitted};
 use crate::message::text::DefaultAlphabet;
@@ -20,6 +22,7 @@ use crate::platform::failpoint::reach;
 use crate::wire::{CommandStatus, StatusClass};
 use crate::words::format::argument;
 use hashbrown::HashMap;
+use order::{Order, Slot, Stage};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::{Duration, Instant};
 
@@ -27,10 +30,6 @@ use std::time::{Duration, Instant};
 const AT_A_TIME: usize = 8;
 /// Commands that may be accepted and not answered.
 const ACCEPTED_MAX: i64 = 256;
-/// Lines that one command may name.
-const LINES_MAX: usize = 1_000_000;
-/// Messages that one transaction looks at.
-const LOOKED_AT: i64 = 250;
 /// A request that is throttled is made again so often, a second later each time.
 const THROTTLED_TRIES: usize = 5;
 const THROTTLED_DELAY: Duration = Duration::from_secs(1);
@@ -40,8 +39,6 @@ const LOST_IN_A_ROW: usize = 3;
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 /// What is waited for by name in that.
 const LINES_AWAITED: usize = 64;
-/// How often it is looked at that.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// All commands that are to be carried out.
 #[derive(Default)]
@@ -52,165 +49,6 @@ pub(super) struct Orders {
     more: bool,
     /// Requests that are with sessions, and the command of each.
     open: HashMap<i64, i64>,
-}
-
-/// A command under way. One thing: how far it is follows from all of it.
-struct Order {
-    id: i64,
-    operation: Operation,
-    text: Option<String>,
-    alphabet: DefaultAlphabet,
-    campaign: i64,
-    lines: Vec<u64>,
-    quiet: bool,
-    since: Instant,
-    /// When it was looked last whether it may begin.
-    looked_at: Option<Instant>,
-    /// `None`: it has not begun.
-    targets: Option<Targets>,
-    /// The parts at hand.
-    page: Vec<Slot>,
-    /// The rows tell what was asked of the page at hand.
-    is_resumed: bool,
-    is_through: bool,
-    progress: Operated,
-    lost_in_a_row: usize,
-}
-
-/// A part that is at hand.
-struct Slot {
-    message: i64,
-    line: i64,
-    part: u8,
-    attempt: Option<Attempt>,
-    target: Option<Target>,
-    /// The last request.
-    operation: Option<i64>,
-    /// How often it was asked.
-    tries: usize,
-    not_before: Option<Instant>,
-    stage: Stage,
-}
-
-#[derive(PartialEq, Eq)]
-enum Stage {
-    /// It is to be asked.
-    Waits,
-    /// It is asked.
-    Open,
-    /// It was answered; whether by what was wanted.
-    Answered { is_done: bool },
-    /// It was not asked, or not answered.
-    Ended(String),
-}
-
-impl Slot {
-    fn of(target: Target) -> Self {
-        Self {
-            message: target.message,
-            line: target.line,
-            part: target.part,
-            attempt: Some(target.attempt),
-            target: Some(target),
-            operation: None,
-            tries: 0,
-            not_before: None,
-            stage: Stage::Waits,
-        }
-    }
-
-    fn omitted(omitted: Omitted) -> Self {
-        Self {
-            message: omitted.message,
-            line: omitted.line,
-            part: omitted.part,
-            attempt: None,
-            target: None,
-            operation: None,
-            tries: 0,
-            not_before: None,
-            stage: Stage::Ended(omitted.why.into()),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Answered { .. } | Stage::Ended(_))
-    }
-
-    fn end(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.target = None;
-    }
-
-    fn result(&self) -> PartResult {
-        let (message, line, part) = (self.message, self.line, self.part);
-        let why = match &self.stage {
-            Stage::Ended(why) => Some(why.clone()),
-            _ => None,
-        };
-        PartResult {
-            message,
-            line,
-            part,
-            attempt: self.attempt.map(|attempt| attempt.0),
-            operation: self.operation,
-            why,
-        }
-    }
-}
-
-impl Order {
-    /// A command as its row has it; why not, in words.
-    fn of(id: i64, order: ToOperate, alphabet: DefaultAlphabet, progress: Operated) -> Result<Self, String> {
-        let operation = Operation::from_name(&order.operation)
-            .ok_or_else(|| format!("{} is not known to the running service", order.operation))?;
-        let lines = lines_of(&order.lines, LINES_MAX)
-            .ok_or_else(|| format!("the lines are none, or more than {LINES_MAX}: name fewer at once"))?;
-        Ok(Self {
-            id,
-            operation,
-            text: order.text,
-            alphabet,
-            campaign: order.campaign,
-            lines,
-            quiet: order.quiet,
-            since: Instant::now(),
-            looked_at: None,
-            targets: None,
-            page: Vec::new(),
-            is_resumed: true,
-            is_through: false,
-            progress,
-            lost_in_a_row: 0,
-        })
-    }
-
-    /// Whether it is to be looked whether it may begin.
-    fn is_to_be_looked_at(&self) -> bool {
-        self.looked_at.is_none_or(|at| at.elapsed() >= LOOK)
-    }
-
-    /// The first part that is to be asked about now.
-    fn ready(&mut self, now: Instant) -> Option<&mut Slot> {
-        let is_ready = |slot: &&mut Slot| slot.stage == Stage::Waits && slot.not_before.is_none_or(|at| at <= now);
-        self.page.iter_mut().find(is_ready)
-    }
-
-    /// Nothing of the page is waited for.
-    fn is_over(&self) -> bool {
-        self.page.iter().all(Slot::is_over)
-    }
-
-    /// It asks no more.
-    fn end_early(&mut self, why: &str) {
-        self.progress.broken.get_or_insert_with(|| why.to_owned());
-        for slot in self.page.iter_mut().filter(|slot| slot.stage == Stage::Waits) {
-            // One that was throttled was answered.
-            let stage =
-                if slot.operation.is_some() { Stage::Answered { is_done: false } } else { Stage::Ended(why.into()) };
-            slot.end(stage);
-        }
-    }
 }
 
 impl Orders {

@@ -244,6 +244,11 @@ const CANCEL: u32 = 8;
 
 impl Talker {
     fn start(does: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
+        Self::start_slow(Duration::ZERO, does)
+    }
+
+    /// One whose answers take their time, one after the other.
+    fn start_slow(takes: Duration, does: impl Fn(usize) -> Does + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let got = Arc::new(Mutex::new(Vec::new()));
@@ -288,6 +293,7 @@ impl Talker {
                                 Pdu::Unbind => Pdu::UnbindResp,
                                 _ => continue,
                             };
+                            std::thread::sleep(takes);
                             let mut out = Vec::new();
                             encode(&answer, header.sequence_number, status, &mut out).unwrap();
                             if stream.write_all(&out).is_err() {
@@ -371,7 +377,7 @@ fn what_is_throttled_is_asked_again() {
 #[test]
 fn they_share_the_rate_with_a_campaign_and_neither_starves() {
     let smppost = Smppost::new();
-    let smsc = Talker::start(|_| Does::Answers(0));
+    let smsc = Talker::start_slow(Duration::from_millis(3), |_| Does::Answers(0));
     let service = start(&smppost, smsc.port, &[]);
     send(&smppost, "c", &rows(200));
     stop(service);

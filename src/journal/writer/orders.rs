@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 const AT_A_TIME: usize = 8;
 /// Commands that may be accepted and not answered.
 const ACCEPTED_MAX: i64 = 256;
+/// Messages that one transaction looks at.
+const LOOKED_AT: i64 = 250;
 /// A request that is throttled is made again so often, a second later each time.
 const THROTTLED_TRIES: usize = 5;
 const THROTTLED_DELAY: Duration = Duration::from_secs(1);

@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Lines that one command may name.
 const LINES_MAX: usize = 1_000_000;
-/// Messages that one transaction looks at.
-const LOOKED_AT: i64 = 250;
-/// How often it is looked at that.
+/// How often it is looked whether one may begin.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// A command under way. One thing: how far it is follows from all of it.

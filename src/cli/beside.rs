@@ -107,6 +107,7 @@ fn ask_as(
 }
 
 /// What came of waiting for the service to take a command.
+#[allow(clippy::large_enum_variant, reason = "there is one of it, for a moment")]
 enum Waited {
     Answered { answer: Answer, interrupted: bool },
     Accepted { id: i64, interrupted: bool },

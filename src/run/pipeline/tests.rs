@@ -34,6 +34,7 @@ fn run() -> (Run, Sender<Notice>) {
         service: None,
         told_systemd: (String::new(), None),
         verdict: Verdict::Open,
+        condemned: 0,
     };
     (run, notice)
 }

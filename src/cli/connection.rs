@@ -318,6 +318,21 @@ impl ConnectionArgs {
         self.resolve()
     }
 
+    /// The same while a run goes on: what was asked for at a terminal stays.
+    pub fn resolve_again(&self, before: &Account) -> Result<Account, CliError> {
+        self.refuse_receiver()?;
+        let variable = self.password_env.as_deref().unwrap_or(PASSWORD_VARIABLE);
+        let is_there = crate::cli::config::has_password(self.password_file.as_deref(), variable);
+        let account = self.resolve_with(is_there)?;
+        let password = if is_there { account.password } else { before.password.clone() };
+        Ok(Account { password, ..account })
+    }
+
+    /// The file of the password.
+    pub fn password_file(&self) -> Option<&PathBuf> {
+        self.password_file.as_ref()
+    }
+
     fn refuse_receiver(&self) -> Result<(), CliError> {
         if self.bind_mode().can_submit() {
             return Ok(());

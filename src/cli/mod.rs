@@ -32,6 +32,7 @@ mod probe;
 mod profile;
 mod receiver;
 pub mod record;
+mod reload;
 pub mod report;
 mod resolve;
 mod restraint;
@@ -94,6 +95,9 @@ pub struct Cli {
     /// The options of the command that were typed, by their names: not those of the environment or a profile.
     #[arg(skip)]
     typed: Vec<String>,
+    /// Where its settings come from.
+    #[arg(skip)]
+    origin: profile::Origin,
     /// What the profile says of its SMSC's numbers in words.
     #[arg(skip)]
     names: crate::journal::store::names::ProfileNames,
@@ -157,6 +161,8 @@ enum Command {
     Run(serve::ServeArgs),
     /// Pause a campaign, or all sending: what comes is collected all the same
     Pause(pause::PauseArgs),
+    /// Have the running service read its settings anew: what can be changed holds, without an end of the service
+    Reload(reload::ReloadArgs),
     /// How the service stands
     Status(status::StatusArgs),
     /// Campaigns and how far they are
@@ -417,7 +423,7 @@ impl Command {
         Some(match self {
             Self::Send(_) if self.is_dry_run() => Use::Change,
             Self::Send(_) | Self::Import(_) | Self::Run(_) => Use::Make,
-            Self::Pause(_) => Use::Change,
+            Self::Pause(_) | Self::Reload(_) => Use::Change,
             Self::Resume(_) | Self::Query(_) | Self::Replace(_) | Self::Cancel(_) | Self::Listen(_) => Use::Change,
             Self::Resolve(_) | Self::Upgrade(_) | Self::Priority(_) => Use::Change,
             Self::Suppress(args) => args.use_of_journal(),
@@ -482,6 +488,7 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Resume(args) => resume::resume(args, journal, &cli.typed),
         Command::Run(args) => serve::serve(args, journal, cli),
         Command::Pause(args) => pause::pause(args, journal),
+        Command::Reload(args) => reload::reload(args, journal),
         Command::Status(args) => status::status(args, journal, &mut out),
         Command::List(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Report(args) => {

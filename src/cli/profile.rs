@@ -10,10 +10,11 @@ use crate::words::BadValue;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Subcommand};
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The profile that is used when none is named.
 const DEFAULT: &str = "default";
@@ -79,17 +80,79 @@ pub enum Parsed {
     Clap(clap::Error),
 }
 
+/// Where the settings of a command come from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Origin {
+    /// The command line, with what the profile adds to it.
+    pub(super) whole: Vec<OsString>,
+    /// The file of the profile, and the profile, where there is one.
+    pub(super) profile: Option<(PathBuf, Profile)>,
+}
+
+impl Origin {
+    /// What is wrong with the settings, with the line of the option that it names.
+    pub(super) fn blame(&self, words: &str) -> String {
+        match &self.profile {
+            Some((path, profile)) if words.contains("--") => blame_option(words, path, profile),
+            _ => words.to_owned(),
+        }
+    }
+
+    /// The same of this key.
+    pub(super) fn blame_key(&self, key: &str, words: &str) -> String {
+        let line = |profile: &Profile| profile.entries.iter().find(|entry| entry.key == key).map(|entry| entry.line);
+        match &self.profile {
+            Some((path, profile)) => located(Some(path), profile, line(profile), words),
+            None => words.to_owned(),
+        }
+    }
+
+    /// The options of the command, by their long names, as they are: typed, in the environment, in the profile, or by default.
+    pub(super) fn options(&self) -> BTreeMap<String, Vec<OsString>> {
+        let root = Cli::command();
+        let Ok(matches) = root.clone().try_get_matches_from(&self.whole) else { return BTreeMap::new() };
+        let Some((name, matches)) = matches.subcommand() else { return BTreeMap::new() };
+        let own = root.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);
+        own.chain(root.get_arguments())
+            .filter_map(|option| {
+                let values = matches.try_get_raw(option.get_id().as_str()).ok()??;
+                Some((option.get_long()?.to_owned(), values.map(OsStr::to_os_string).collect()))
+            })
+            .collect()
+    }
+}
+
+/// The long name of the option that a key of a profile stands for.
+pub(super) fn option_of(key: &str) -> String {
+    let own = TABLES.iter().find(|(table, _)| *table == key).map(|(_, own)| *own);
+    own.unwrap_or(key).replace('_', "-")
+}
+
 /// Reads the command line, and below it the profile.
 pub fn parse(arguments: &[OsString]) -> Result<Parsed, CliError> {
-    let (parsed, profile) = parse_with_profile(arguments)?;
+    let (parsed, profile) = parse_with_profile(arguments).map_err(|error| match error {
+        // What the service would say of the same file.
+        CliError::Usage(words) if is_reload(arguments) => {
+            CliError::Words(format!("{words}; the service goes on by the settings that it has"))
+        }
+        error => error,
+    })?;
     let Parsed::Cli(mut cli) = parsed else { return Ok(parsed) };
     cli.known_account = known_account(&cli, arguments, profile.as_ref());
     cli.typed = typed_options(arguments);
+    if cli.origin.whole.is_empty() {
+        cli.origin.whole = arguments.to_vec();
+    }
     let (name, typed) = (cli.account.clone(), cli.typed.clone());
     if let Some(connection) = cli.command.connection_mut() {
         (connection.account_name, connection.typed) = (name, typed);
     }
     Ok(Parsed::Cli(cli))
+}
+
+fn is_reload(arguments: &[OsString]) -> bool {
+    let matches = Cli::command().try_get_matches_from(arguments);
+    matches.is_ok_and(|matches| matches.subcommand_name() == Some("reload"))
 }
 
 /// The long options of the command that were typed, without the dashes.
@@ -147,6 +210,11 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
     {
         refuse_idle(name, typed)?;
     }
+    let is_named = cli.journal.as_deref().is_some_and(|journal| !journal.as_os_str().is_empty());
+    if matches!(&cli.command, Command::Reload(_)) && is_named {
+        // The profile would say which journal it is; what else is in it is for the service to read.
+        return Ok((Parsed::Cli(Box::new(cli)), None));
+    }
     let usage = |error: ConfigError| CliError::Usage(error.to_string());
     let wanted = cli.profile.as_deref().unwrap_or(DEFAULT);
     let config = Config::find(cli.config.as_deref(), &keys(), wanted, &mut super::place::say).map_err(usage)?;
@@ -193,10 +261,11 @@ fn parse_with_profile(arguments: &[OsString]) -> Result<(Parsed, Option<Profile>
     let at = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
     let whole: Vec<OsString> =
         arguments[..at].iter().cloned().chain(more).chain(arguments[at..].iter().cloned()).collect();
-    match Cli::command().try_get_matches_from(whole).and_then(|matches| Cli::from_arg_matches(&matches)) {
+    match Cli::command().try_get_matches_from(&whole).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
             let secrets = config.as_ref().map(password_variables).unwrap_or_default();
-            Ok((Parsed::Cli(Box::new(Cli { names, secrets, ..cli })), Some(profile.clone())))
+            let origin = Origin { whole, profile: path.map(|path| (path.to_path_buf(), profile.clone())) };
+            Ok((Parsed::Cli(Box::new(Cli { names, secrets, origin, ..cli })), Some(profile.clone())))
         }
         Err(error) => Err(CliError::Usage(blame(&error, config.as_ref().map(|config| &*config.path), profile))),
     }

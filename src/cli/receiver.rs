@@ -129,6 +129,15 @@ impl ReceiverArgs {
         bind != BindMode::Receiver || !self.names_password() && !crate::cli::config::has_receiver_password()
     }
 
+    /// The files that say how TLS is spoken there, where they are others.
+    pub fn tls_files(&self) -> Vec<PathBuf> {
+        let file = |setting: &Setting| match setting {
+            Setting::TlsCa(path) | Setting::TlsClientCert(path) | Setting::TlsClientKey(path) => Some(path.clone()),
+            _ => None,
+        };
+        self.profile_receiver.iter().filter_map(file).collect()
+    }
+
     /// Refuses settings that would do nothing.
     pub fn refuse_idle(&self, bind: BindMode) -> Result<(), CliError> {
         if !self.is_given() || matches!(bind, BindMode::Pairs | BindMode::Receiver) {

@@ -4,15 +4,18 @@ use super::connection::{ConnectionArgs, InboundArgs};
 use super::guard::AdoptArgs;
 use super::hours::HoursArgs;
 use super::listen::collecting;
+use super::reload::Source;
 use super::sessions::SessionArgs;
 use super::watch::Watch;
 use super::{Cli, CliError, exit};
+use crate::client::Account;
 use crate::journal::files::lock::SenderLock;
 use crate::journal::store::release::Released;
 use crate::journal::{self, JournalError};
+use crate::policy::hours::Hours;
 use crate::report::progress::Display;
 use crate::run::pipeline;
-use crate::run::pipeline::{Ended, SendSettings};
+use crate::run::pipeline::{Ended, Progress, SendSettings};
 use crate::words::format::{argument, command, count, journal_option};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -34,7 +37,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     watch: Option<PathBuf>,
     #[command(flatten)]
-    sessions: SessionArgs,
+    pub sessions: SessionArgs,
     #[command(flatten)]
     inbound: InboundArgs,
     #[command(flatten)]
@@ -63,34 +66,56 @@ impl ServeArgs {
     }
 }
 
+impl ServeArgs {
+    /// When anything may be sent.
+    pub fn open_hours(&self) -> Result<Hours, CliError> {
+        let hours = self.hours.hours()?;
+        if hours.start_at.is_some() || hours.stop_at.is_some() {
+            return Err(CliError::Usage(
+                "--start-at and --stop-at are a campaign's: a service has no end of its own".into(),
+            ));
+        }
+        Ok(hours)
+    }
+
+    /// All that is served by.
+    pub fn settings(
+        &self,
+        journal: &Path,
+        account: Account,
+        hours: Hours,
+        same_account: bool,
+    ) -> Result<SendSettings, CliError> {
+        let identity = self.sessions.connection.identity(&account, same_account);
+        Ok(SendSettings {
+            rate: self.sessions.pace.rate(),
+            rate_tolerance: self.sessions.rate_tolerance(),
+            rules: self.sessions.rules(),
+            hours,
+            serves: true,
+            ..collecting(&self.inbound, journal, account, identity, self.sessions.connections()?)
+        })
+    }
+}
+
 /// Serves until it is told to stop: that is how it ends, so that a signal is no failure.
 pub fn serve(args: &ServeArgs, journal: &Path, cli: &Cli) -> Result<u8, CliError> {
-    let hours = args.hours.hours()?;
-    if hours.start_at.is_some() || hours.stop_at.is_some() {
-        return Err(CliError::Usage(
-            "--start-at and --stop-at are a campaign's: a service has no end of its own".into(),
-        ));
-    }
+    let hours = args.open_hours()?;
     let lock = take_lock(journal)?;
     let watch = args.watch.as_deref().map(|folder| Watch::open(folder, journal, cli)).transpose()?;
     let account = args.sessions.resolve_to_send()?;
-    let identity = args.sessions.connection.identity(&account, args.adopt.same_account);
-    let settings = SendSettings {
-        rate: args.sessions.pace.rate(),
-        rate_tolerance: args.sessions.rate_tolerance(),
-        rules: args.sessions.rules(),
-        hours,
-        serves: true,
-        ..collecting(&args.inbound, journal, account, identity, args.sessions.connections()?)
-    };
+    let settings = args.settings(journal, account, hours, args.adopt.same_account)?;
     let connection = journal::open_or_create(journal)?;
     journal::store::account::judge_account(&connection, journal, &settings.identity)?;
     drop(connection);
     let interrupt = crate::platform::signals::interrupts()?;
+    crate::platform::signals::keep_through_hangup();
+    let source = Source::new(args, cli, &settings);
     let display = Display::new();
     say_not_released(journal, &display)?;
     let watching = watch.map(Watch::start).transpose()?;
-    let outcome = pipeline::send(&settings, &lock, &interrupt, &mut |progress| display.serving(progress));
+    let mut show = |progress: &Progress| display.serving(progress);
+    let outcome = pipeline::send_or_serve(&settings, &lock, &interrupt, &mut show, Some(Box::new(source)));
     if let Some(watching) = watching {
         watching.end();
     }

@@ -15,6 +15,7 @@ use crate::wire::{CommandStatus, StatusClass};
 use crate::words::escape::escape_terminal;
 use crate::words::{BadValue, bad};
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,6 +219,22 @@ impl SessionArgs {
         let account = self.connection.resolve_to_send()?;
         let account = self.complete(self.with_receiver(account, true)?);
         Ok(Account { recorder: self.record.start()?, ..account })
+    }
+
+    /// The same while a run goes on: nobody is asked for a password, and what records goes on.
+    pub fn resolve_again(&self, before: &Account) -> Result<Account, CliError> {
+        self.connections()?;
+        self.record.options()?;
+        let account = self.connection.resolve_again(before)?;
+        let account = self.complete(self.with_receiver(account, true)?);
+        Ok(Account { recorder: before.recorder.clone(), ..account })
+    }
+
+    /// The files that say how TLS is spoken.
+    pub fn tls_files(&self) -> Vec<PathBuf> {
+        let tls = &self.connection.tls;
+        let own = [&tls.tls_ca, &tls.tls_client_cert, &tls.tls_client_key];
+        own.into_iter().flatten().cloned().chain(self.receiver.tls_files()).collect()
     }
 
     /// The account as typed, if messages can be sent with it, without its password: for what does not connect.

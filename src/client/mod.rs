@@ -25,7 +25,7 @@ use crate::wire::{BindKind, CommandStatus};
 use crossbeam_channel::{Receiver, Sender};
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -38,20 +38,45 @@ pub use trust::Trust;
 pub use writer::run;
 
 /// A secret: shown nowhere.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
+#[derive(Clone, Default)]
+pub struct Secret {
+    secret: String,
+    source: Option<Source>,
+}
+
+/// Reads a secret where it stands; `None`: it cannot be read now.
+type Source = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl Secret {
     /// Keeps a secret.
     pub fn new(secret: String) -> Self {
-        Self(secret)
+        Self { secret, source: None }
+    }
+
+    /// Keeps a secret that may be another by the time it is needed.
+    pub fn with_source(secret: String, source: Source) -> Self {
+        Self { secret, source: Some(source) }
     }
 
     /// The secret itself, for the bind request and nothing else.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.secret
+    }
+
+    /// As it stands by now; where it cannot be read, as it was.
+    pub fn read_anew(self) -> Self {
+        let anew = self.source.as_ref().and_then(|source| source());
+        Self { secret: anew.unwrap_or(self.secret), source: self.source }
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.secret == other.secret
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -258,6 +283,17 @@ impl Account {
         Cow::Owned(own)
     }
 
+    /// The same, with its password as it stands by now.
+    pub fn to_bind(&self, slot: usize) -> Self {
+        let mut account = self.for_slot(slot).into_owned();
+        account.password = account.password.read_anew();
+        account.receiver = account.receiver.map(|mut login| {
+            login.password = login.password.read_anew();
+            login
+        });
+        account
+    }
+
     /// Hosts that no connection goes to, of so many connections.
     pub fn idle_hosts(&self, connections: usize) -> &[String] {
         let places = if self.bind == BindMode::Pairs { connections / 2 } else { connections };
@@ -377,6 +413,34 @@ pub enum Notice {
         /// Which connection.
         slot: usize,
     },
+    /// What came of an [`Order::Renew`].
+    Renewed {
+        /// Which connection.
+        slot: usize,
+        /// What.
+        outcome: Renewal,
+    },
+}
+
+/// What a connection is told while it lives.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// The rate or the window are others.
+    Look,
+    /// It is to be bound by these settings. The session that is bound stays until that has come about, unless the SMSC
+    /// allows no more binds.
+    Renew(Arc<Account>),
+}
+
+/// What came of new settings of a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Renewal {
+    /// It is bound by them.
+    Bound,
+    /// It was not bound, and is not yet: it is tried by them from now on. What came of the first try.
+    Tried(String),
+    /// They are refused, or nothing can be bound by them, as said: it goes on by those that it had.
+    Back(String),
 }
 
 /// What needs optional parameters, as the beginning of a sentence that ends in them; `None`: nothing does. Found out when
@@ -388,6 +452,8 @@ pub type NeedsTlvs = Arc<LazyLock<Option<String>, Box<dyn FnOnce() -> Option<Str
 pub struct Shared {
     /// The account.
     pub account: Arc<Account>,
+    /// Requests outstanding on a session, at least 1: as the account says, or as it was changed since.
+    pub window: Arc<AtomicUsize>,
     /// The account's token bucket.
     pub pacer: Arc<Pacer>,
     /// What statuses mean.
@@ -518,6 +584,10 @@ mod tests {
     fn f50_a_secret_is_not_shown() {
         let secret = Secret::new("s3cr3t".into());
         assert!(!format!("{secret:?}").contains("s3cr3t"));
-        assert_eq!(secret.reveal(), "s3cr3t");
+        assert_eq!(secret.clone().read_anew().reveal(), "s3cr3t");
+        let changed = Secret::with_source("s3cr3t".into(), Arc::new(|| Some("changed".into())));
+        assert_eq!((changed.reveal(), changed.clone().read_anew().reveal()), ("s3cr3t", "changed"));
+        let gone = Secret::with_source("s3cr3t".into(), Arc::new(|| None));
+        assert_eq!(gone.read_anew(), secret);
     }
 }

@@ -56,6 +56,9 @@ pub enum SessionEnd {
     /// The sending hours begin later.
     #[error("unbound until sending may begin")]
     Held,
+    /// By another session, as other settings have it.
+    #[error("unbound, to be bound by the settings that were reloaded")]
+    Renewed,
     /// Our unbind was not answered.
     #[error("unbound without an answer")]
     UnbindUnanswered,

@@ -92,6 +92,14 @@ impl Window {
         self.limit = limit;
     }
 
+    /// So many may be outstanding from now on, once it is open.
+    pub fn set_size(&mut self, size: usize) {
+        if self.size != size {
+            self.size = size.max(1);
+            self.open = self.open.min(self.size);
+        }
+    }
+
     /// How many more requests may be written, of `wanted`. Where that is none, the writer has to be woken when it changes.
     pub fn room(&mut self, wanted: usize) -> usize {
         let room = self.free().min(wanted);

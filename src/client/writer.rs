@@ -4,6 +4,7 @@ mod asking;
 mod life;
 mod proof;
 mod queue;
+mod renewal;
 mod timers;
 
 pub use life::run;
@@ -12,7 +13,7 @@ use life::with_streak;
 use super::bind::{BindError, Bound, bind};
 use super::reader::{CREDITS, FromReader, Pulse, Reader};
 use super::trust::WORTH_A_WORD;
-use super::{Backoff, Notice, SessionEnd, Shared};
+use super::{Account, Backoff, Notice, Order, Renewal, SessionEnd, Shared};
 use crate::client::link::WriteHalf;
 use crate::client::window::Window;
 use crate::client::writer::queue::{advance, sent_of, without_barred};
@@ -30,6 +31,7 @@ use asking::Asking;
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, bounded, never, select};
 use parking_lot::Mutex;
 use proof::Proof;
+use renewal::Renewing;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -155,7 +157,7 @@ impl<'a> Session<'a> {
         let mark = mark.map_err(|error| unused(SessionEnd::WriteMarks(error)))?;
         let (to_writer, from_reader) = bounded(1_024);
         let (credit, credits) = bounded(CREDITS);
-        let window = Arc::new(Mutex::new(Window::new(shared.account.window)));
+        let window = Arc::new(Mutex::new(Window::new(shared.window.load(Ordering::Relaxed))));
         let pulse = Arc::new(Pulse::new());
         let reader = Reader {
             link: bound.reader,
@@ -211,7 +213,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn run(mut self) -> (Ended, bool) {
+    fn run(mut self, renewing: &mut Renewing) -> (Ended, bool) {
         self.ask_first();
         let end = loop {
             let next = match self.step() {
@@ -220,16 +222,23 @@ impl<'a> Session<'a> {
             };
             let event = {
                 let finish = if self.leaving.is_none() { self.shared.finish.clone() } else { never() };
+                let (orders, tried) = if self.leaving.is_none() { renewing.ears() } else { (never(), never()) };
                 select! {
                     recv(self.from_journal) -> message => Event::Journal(message.ok()),
                     recv(self.from_reader) -> message => Event::Reader(message.ok()),
                     recv(finish) -> _ => Event::Finish,
+                    recv(orders) -> order => Event::Order(order.ok()),
+                    recv(tried) -> bound => Event::Tried(bound.map_err(|_| ())),
                     default(next) => Event::Tick,
                 }
             };
-            match self.handle(event) {
-                Ok(()) => {}
-                Err(end) => break end,
+            match event {
+                Event::Order(order) => renewing.take_order(order, self.slot, self.shared),
+                Event::Tried(bound) => self.renew(renewing, bound),
+                event => match self.handle(event) {
+                    Ok(()) => {}
+                    Err(end) => break end,
+                },
             }
             // Whatever else is there already goes into the same write.
             while let Ok(message) = self.from_journal.try_recv() {
@@ -287,6 +296,7 @@ impl<'a> Session<'a> {
         loop {
             let free = {
                 let mut window = self.window.lock();
+                window.set_size(self.shared.window.load(Ordering::Relaxed));
                 window.set_limit(self.shared.pacer.window());
                 window.room(self.queued)
             };
@@ -378,7 +388,8 @@ impl<'a> Session<'a> {
         if self.wanted || self.leaving.is_some() || self.shared.pacer.hold() != Hold::No || !self.kind.can_submit() {
             return;
         }
-        let used = self.written.count(Instant::now()).max(2 * self.shared.account.window).max(AHEAD_MIN);
+        let used =
+            self.written.count(Instant::now()).max(2 * self.shared.window.load(Ordering::Relaxed)).max(AHEAD_MIN);
         let ahead = self.shared.pacer.claim_ahead().min(used);
         if self.queued <= ahead / 2 {
             self.wanted = true;
@@ -388,7 +399,7 @@ impl<'a> Session<'a> {
 
     fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Tick => {}
+            Event::Tick | Event::Order(_) | Event::Tried(_) => {}
             Event::Finish => self.leaving = Some((Leaving::Finish, Instant::now())),
             Event::Journal(None) => return Err(End::JournalGone),
             Event::Journal(Some(message)) => self.handle_journal(message),
@@ -574,4 +585,8 @@ enum Event {
     Finish,
     Journal(Option<ToSession>),
     Reader(Option<FromReader>),
+    /// Nobody is there who gives one.
+    Order(Option<Order>),
+    /// What came of binding by other settings; the thread that tried may be gone.
+    Tried(Result<Result<Bound, BindError>, ()>),
 }

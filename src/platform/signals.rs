@@ -2,7 +2,7 @@
 //!
 //! | signal | meaning |
 //! |---|---|
-//! | INT, TERM, HUP | the orderly end, where a command has one; else the end at once. HUP is left alone where it was ignored at the start (`nohup`) |
+//! | INT, TERM, HUP | the orderly end, where a command has one; else the end at once. HUP is left alone where it was ignored at the start (`nohup`); a service without a terminal reads its settings anew |
 //! | INT, TERM again | the end at once |
 //! | QUIT | the end without waiting for answers; what is known goes to disk |
 //! | USR1 | the state of the run on stderr |
@@ -38,6 +38,10 @@ static ORDERLY: Mutex<Option<Sender<()>>> = Mutex::new(None);
 /// What is done before the end at once.
 static BEFORE_THE_END: OnceLock<fn()> = OnceLock::new();
 static AT_ONCE: AtomicBool = AtomicBool::new(false);
+/// HUP does not end the program.
+static HANGS_ON: AtomicBool = AtomicBool::new(false);
+/// It came.
+static HUNG_UP: AtomicBool = AtomicBool::new(false);
 /// How the terminal is to be left.
 static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 static STANDING: Mutex<Standing> = Mutex::new(Standing { since: None, what: "" });
@@ -83,6 +87,17 @@ pub fn interrupts() -> io::Result<Receiver<()>> {
     Ok(receiver)
 }
 
+/// From now on HUP asks a service for its settings to be read anew, unless a terminal says by it that it is gone.
+pub fn keep_through_hangup() {
+    let has_terminal = std::fs::File::open("/dev/tty").is_ok();
+    HANGS_ON.store(!has_terminal, Ordering::Relaxed);
+}
+
+/// Whether HUP came that does not end the program. Said once.
+pub fn took_hangup() -> bool {
+    HUNG_UP.swap(false, Ordering::Relaxed)
+}
+
 /// Has this done before the end at once, by the thread that ends the program.
 pub fn before_the_end(act: fn()) {
     let _ = BEFORE_THE_END.set(act);
@@ -108,6 +123,7 @@ pub fn standing(what: &'static str) {
 
 fn handle(signal: i32, has_ended: &mut bool) {
     match signal {
+        SIGHUP if HANGS_ON.load(Ordering::Relaxed) => HUNG_UP.store(true, Ordering::Relaxed),
         SIGINT | SIGTERM | SIGHUP | SIGQUIT => {
             let orderly = ORDERLY.lock().clone();
             // A terminal that closes sends HUP more than once, and a supervisor TERM and HUP together.

@@ -77,6 +77,12 @@ impl Bucket {
         }
     }
 
+    /// Another rate holds from now on: what was to be waited for at the one before does not count. What the last second holds does.
+    pub fn begin_anew(&mut self, now: f64, tolerance_percent: f64) {
+        self.tolerance = tolerance_percent / 100.0;
+        (self.due, self.next_at) = (now, now);
+    }
+
     /// Takes up to `want` tokens for a connection at this rate; `None`: as many as are wanted.
     pub fn take(&mut self, now: f64, rate: Option<f64>, want: usize, connection: usize) -> usize {
         self.forget(now);

@@ -101,12 +101,10 @@ impl Pacer {
 
     /// A pacer for an account with so many connections. A sliding second may hold so much of a percent more than the rate.
     pub fn of_account(rate: Rate, connections: usize, tolerance_percent: f64) -> Self {
-        let asked = match rate {
-            Rate::PerSecond(rate) => Some(rate),
-            Rate::Unlimited => None,
+        let core = Core {
+            bucket: Bucket::new(0.0, tolerance_percent),
+            controller: Controller::new(asked(rate), connections, 0.0),
         };
-        let core =
-            Core { bucket: Bucket::new(0.0, tolerance_percent), controller: Controller::new(asked, connections, 0.0) };
         let window = core.controller.window().unwrap_or(usize::MAX);
         Self {
             start: Instant::now(),
@@ -138,6 +136,19 @@ impl Pacer {
             1 => Hold::Short,
             _ => Hold::Long,
         }
+    }
+
+    /// Goes at another rate from now on. What was found of the SMSC's limit is where it starts; what the last second holds counts.
+    pub fn set_rate(&self, rate: Rate, tolerance_percent: f64) {
+        let now = self.now();
+        self.with(|core| {
+            let found = core.controller.findings().limit;
+            core.bucket.begin_anew(now, tolerance_percent);
+            core.controller = Controller::new(asked(rate), core.controller.connections(), now);
+            if let Some(found) = found {
+                core.controller.start_from(now, found);
+            }
+        });
     }
 
     /// Goes on from a rate that an earlier run had verified.
@@ -322,6 +333,14 @@ impl Pacer {
     }
 }
 
+/// PDUs a second; `None`: as fast as the SMSC answers.
+fn asked(rate: Rate) -> Option<f64> {
+    match rate {
+        Rate::PerSecond(rate) => Some(rate),
+        Rate::Unlimited => None,
+    }
+}
+
 /// See [`Pacer::claim_ahead`].
 const AHEAD: Duration = Duration::from_millis(80);
 const AHEAD_MAX: usize = 2_000;
@@ -353,6 +372,19 @@ mod tests {
         let pacer = Pacer::new(Rate::PerSecond(10.0));
         pacer.start_from(20.0);
         assert_eq!(pacer.rate(), Rate::PerSecond(10.0));
+    }
+
+    #[test]
+    fn another_rate_holds_at_once_and_gives_no_credit() {
+        let pacer = Pacer::new(Rate::PerSecond(0.001));
+        assert_eq!(pacer.take(5), 1);
+        pacer.set_rate(Rate::PerSecond(10.0), 0.0);
+        assert_eq!(pacer.rate(), Rate::PerSecond(10.0));
+        assert!(pacer.ready_in() <= Duration::from_secs(1), "{:?}", pacer.ready_in());
+        pacer.set_rate(Rate::Unlimited, 0.0);
+        assert_eq!((pacer.rate(), pacer.take(5)), (Rate::Unlimited, 5));
+        pacer.set_rate(Rate::PerSecond(0.001), 0.0);
+        assert_eq!(pacer.take(5), 0, "the last second holds more than that");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod choice;
 mod found_rate;
+mod reload;
 mod service;
 mod settings;
 #[cfg(test)]
@@ -28,16 +29,18 @@ use crate::policy::controller::Findings;
 use crate::policy::hours::{Hours, Verdict};
 use crate::policy::pacer::{Hold, Pacer, Rate};
 use crate::words::format::argument;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select, tick, unbounded};
 use jiff::Timestamp;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use choice::needs_tlvs;
 pub use choice::refuse_tlvs;
 use found_rate::FoundRate;
+use reload::Reloading;
+pub use reload::{Anew, Reload};
 pub use settings::{Ended, Listen, Outcome, Progress, SendError, SendSettings, Waits};
 pub use unbound::NeverBound;
 use unbound::Unbound;
@@ -63,6 +66,17 @@ pub fn send(
     lock: &SenderLock,
     interrupt: &Receiver<()>,
     show: &mut dyn FnMut(&Progress),
+) -> Result<Outcome, SendError> {
+    send_or_serve(settings, lock, interrupt, show, None)
+}
+
+/// The same; the settings can be read anew meanwhile, where they have a source.
+pub fn send_or_serve(
+    settings: &SendSettings,
+    lock: &SenderLock,
+    interrupt: &Receiver<()>,
+    show: &mut dyn FnMut(&Progress),
+    source: Option<Box<dyn Reload>>,
 ) -> Result<Outcome, SendError> {
     let path = &settings.journal;
     lock.hold_journal()?;
@@ -171,6 +185,7 @@ pub fn send(
     };
     let mut run = Run::start(settings, journal_thread, board, (marks, answers), references, needs_tlvs)?;
     run.held_back = held_back;
+    run.reloading.source = source;
     run.service = service.map(|service| service.board);
     if settings.serves {
         // From here on whatever is commanded is heard; whether the SMSC is there is another question.
@@ -327,6 +342,8 @@ struct Run {
     service: Option<ServiceBoard>,
     /// What systemd was told last, and when.
     told_systemd: (String, Option<Instant>),
+    /// How its settings are changed while it runs.
+    reloading: Reloading,
 }
 
 impl Run {
@@ -350,6 +367,7 @@ impl Run {
         let (finish, finished) = bounded(0);
         let shared = Shared {
             account: Arc::new(settings.account.clone()),
+            window: Arc::new(AtomicUsize::new(settings.account.window)),
             pacer: Arc::new(Pacer::of_account(settings.rate, senders(settings), settings.rate_tolerance)),
             rules: Arc::clone(&settings.rules),
             marks,
@@ -362,12 +380,14 @@ impl Run {
             finish: finished,
         };
         shared.pacer.set_hold(hold_of(settings.hours.at(Timestamp::now()), Timestamp::now()));
-        let mut connections = Vec::new();
+        let (mut connections, mut orders) = (Vec::new(), Vec::new());
         for slot in 0..settings.connections {
             let shared = shared.clone();
+            let (order, ordered) = unbounded();
+            orders.push(order);
             let thread = std::thread::Builder::new()
                 .name(format!("writer-{slot}"))
-                .spawn(move || client::run(slot, &shared))
+                .spawn(move || client::run(slot, &shared, ordered))
                 .map_err(SendError::Thread)?;
             connections.push(thread);
         }
@@ -404,6 +424,7 @@ impl Run {
             found: Findings::default(),
             service: None,
             told_systemd: (String::new(), None),
+            reloading: Reloading::new(Arc::clone(&shared.account), Arc::clone(&shared.window), orders),
         })
     }
 

@@ -46,16 +46,14 @@ fn the_unit_starts_is_ready_and_ends_in_order() {
     let socket = UnixDatagram::bind(smppost.path("notify")).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let line = of_unit("ExecStart=/usr/bin/smppost ", &credentials);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_smppost"))
-        .args(line.split(' '))
-        .current_dir(smppost.path(""))
-        .env_clear()
-        .env("NOTIFY_SOCKET", smppost.path("notify"))
-        .env("CREDENTIALS_DIRECTORY", &credentials)
-        .env("STATE_DIRECTORY", &state)
-        .stderr(std::fs::File::create(smppost.path("said")).unwrap())
-        .spawn()
-        .unwrap();
+    let command = |line: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_smppost"));
+        command.args(line.split(' ')).current_dir(smppost.path("")).env_clear();
+        command.env("NOTIFY_SOCKET", smppost.path("notify"));
+        command.env("CREDENTIALS_DIRECTORY", &credentials).env("STATE_DIRECTORY", &state);
+        command
+    };
+    let mut child = command(&line).stderr(std::fs::File::create(smppost.path("said")).unwrap()).spawn().unwrap();
     let said = || std::fs::read_to_string(smppost.path("said")).unwrap_or_default();
     let mut told = String::new();
     while !told.contains("READY=1") {
@@ -66,6 +64,9 @@ fn the_unit_starts_is_ready_and_ends_in_order() {
         });
         told += &String::from_utf8_lossy(&octets[..length]);
     }
+    let reload = command(&of_unit("ExecReload=/usr/bin/smppost ", &credentials)).output().unwrap();
+    let words = String::from_utf8_lossy(&reload.stderr);
+    assert!(reload.status.success() && words.contains("fixed at the start"), "{words}{}", said());
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{}", said());
     let journals = std::fs::read_dir(&state).unwrap().filter_map(Result::ok);

@@ -9,6 +9,7 @@ use crate::words::near::distance;
 use crate::words::trouble;
 use crate::words::trouble::shown;
 use std::io;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
@@ -17,6 +18,8 @@ use toml::de::{DeTable, DeValue};
 const NAME: &str = "smppost.toml";
 /// The system's folder.
 const SYSTEM: &str = "/etc/smppost";
+/// Octets of a file at most.
+const OCTETS_MAX: u64 = 1024 * 1024;
 /// Keys that make a file worth hiding: they lead to secrets.
 const TO_SECRETS: [&str; 2] = ["password_file", "tls_client_key"];
 /// Keys whose values are files, relative to the configuration.
@@ -35,6 +38,9 @@ pub enum ConfigError {
     /// It cannot be read.
     #[error("{}: {}", shown(.0), trouble::words(.1))]
     Io(PathBuf, io::Error),
+    /// It is none.
+    #[error("{}: more than {} KiB are no settings", shown(.0), OCTETS_MAX / 1024)]
+    TooLarge(PathBuf),
     /// Others can read or change it; what to do.
     #[error("{0}")]
     Permissions(String),
@@ -161,7 +167,13 @@ impl Config {
     /// Reads a file.
     pub fn read(path: &Path, known: &[String]) -> Result<Self, ConfigError> {
         let at = |error| ConfigError::Io(path.into(), error);
-        let text = std::fs::read_to_string(path).map_err(at)?;
+        let mut octets = Vec::new();
+        let file = std::fs::File::open(path).map_err(at)?;
+        file.take(OCTETS_MAX + 1).read_to_end(&mut octets).map_err(at)?;
+        if octets.len() as u64 > OCTETS_MAX {
+            return Err(ConfigError::TooLarge(path.into()));
+        }
+        let text = String::from_utf8(octets).map_err(|_| at(io::Error::other("it is not UTF-8")))?;
         let mode = std::fs::metadata(path).map_err(at)?.permissions().mode();
         if mode & 0o022 != 0 {
             return Err(ConfigError::Permissions(format!(

@@ -11,6 +11,7 @@ use crate::platform::private_files::check_private;
 use crate::words::trouble::{shown, words as cannot_open};
 use crate::words::{BadValue, bad};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Octets that a password can have.
 const PASSWORD_OCTETS_MAX: usize = 64;
@@ -52,7 +53,22 @@ pub fn password(file: Option<&Path>, variable: &str, strict: bool) -> Result<Sec
         },
     };
     check(&password, strict)?;
-    Ok(Secret::new(password))
+    Ok(kept(password, file, strict))
+}
+
+/// A password, which is read anew where it came from a file.
+fn kept(password: String, file: Option<&Path>, strict: bool) -> Secret {
+    let Some(file) = file.map(Path::to_path_buf) else { return Secret::new(password) };
+    let read = move || {
+        let is_sound = |password: &String| octets_of(password, strict).is_ok();
+        from_file(&file, "--password-file").ok().filter(is_sound)
+    };
+    Secret::with_source(password, Arc::new(read))
+}
+
+/// Whether there is a password that nobody has to be asked for.
+pub fn has_password(file: Option<&Path>, variable: &str) -> bool {
+    file.is_some() || std::env::var_os(variable).is_some_and(|password| !password.is_empty())
 }
 
 /// Where the password of a receiver elsewhere is looked for when nothing else is said.
@@ -67,18 +83,34 @@ pub fn has_receiver_password() -> bool {
 /// that is named and not set is an error where no file is named.
 pub fn own_password(file: Option<&Path>, variable: Option<&str>, strict: bool) -> Result<Option<Secret>, BadValue> {
     let name = variable.unwrap_or(RECEIVER_PASSWORD_VARIABLE);
+    let mut source = None;
     let password = match (std::env::var(name), file) {
         (Ok(password), _) if !password.is_empty() => password,
         (Err(std::env::VarError::NotUnicode(_)), _) => return Err(bad!("{name} is not UTF-8")),
-        (_, Some(path)) => from_file(path, "password_file")?,
+        (_, Some(path)) => {
+            source = Some(path);
+            from_file(path, "password_file")?
+        }
         (_, None) if variable.is_some() => return Err(bad!("the password is missing: set {name} (password_env)")),
         (_, None) => return Ok(None),
     };
     check(&password, strict)?;
-    Ok(Some(Secret::new(password)))
+    Ok(Some(kept(password, source, strict)))
 }
 
 fn check(password: &str, strict: bool) -> Result<(), BadValue> {
+    octets_of(password, strict)?;
+    if password.len() > PASSWORD_OCTETS_SPECIFIED {
+        log::warn!(
+            "the password has {} octets, SMPP specifies at most {PASSWORD_OCTETS_SPECIFIED}: sent as it is; if the SMSC \
+             refuses it, ask the provider for a shorter one",
+            password.len()
+        );
+    }
+    Ok(())
+}
+
+fn octets_of(password: &str, strict: bool) -> Result<(), BadValue> {
     if password.contains('\0') {
         return Err("the password holds a NUL".into());
     }
@@ -91,13 +123,6 @@ fn check(password: &str, strict: bool) -> Result<(), BadValue> {
              provider to change the account's password rule",
             password.len()
         ));
-    }
-    if password.len() > PASSWORD_OCTETS_SPECIFIED {
-        log::warn!(
-            "the password has {} octets, SMPP specifies at most {PASSWORD_OCTETS_SPECIFIED}: sent as it is; if the SMSC \
-             refuses it, ask the provider for a shorter one",
-            password.len()
-        );
     }
     Ok(())
 }

@@ -34,6 +34,9 @@ pub struct ToRelease {
     pub decisions: Vec<(String, String)>,
 }
 
+/// The word of [`Request::Reload`].
+pub const RELOAD: &str = "reload";
+
 /// What a command asks.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
@@ -60,6 +63,8 @@ pub enum Request {
     Operate(ToOperate),
     /// How the service stands.
     Status,
+    /// The service is to read its settings anew.
+    Reload,
 }
 
 /// What is to be asked about messages that the SMSC has.
@@ -124,6 +129,7 @@ impl Request {
                 _ => "replace",
             },
             Self::Status => "status",
+            Self::Reload => RELOAD,
         }
     }
 }
@@ -141,6 +147,9 @@ pub struct Answer {
     /// What came of asking the SMSC, where that was to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operated: Option<Operated>,
+    /// What is to be said of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
 }
 
 /// How far messages that the SMSC has are asked about.

@@ -296,7 +296,18 @@ pub struct SessionNumber {
     pub run: u64,
 }
 
-/// What sessions say to the journal thread.
+/// Settings of the journal thread that may be changed while it runs.
+#[derive(Clone, Debug)]
+pub struct Renewed {
+    /// Messages from handsets that put their number on the suppression list, folded.
+    pub opt_out_words: Vec<String>,
+    /// Those that take it off again.
+    pub opt_in_words: Vec<String>,
+    /// Commits are at least this far apart.
+    pub gather: Duration,
+}
+
+/// What sessions and the run say to the journal thread.
 #[derive(Debug)]
 pub enum ToJournal {
     /// A session begins.
@@ -401,4 +412,8 @@ pub enum ToJournal {
     },
     /// Claim nothing more; sessions may finish when they have their answers.
     StopClaiming,
+    /// Settings that hold from now on.
+    Renew(Renewed),
+    /// The settings were read anew, as commands asked: this is what they are answered.
+    Reloaded(super::command::Answer),
 }

@@ -105,6 +105,11 @@ pub fn judge_account(journal: &dyn Sql, path: &Path, account: &Identity) -> Resu
     }
 }
 
+/// As [`claim_account`], beside the service that has it already.
+pub fn claim(journal: &dyn Sql, path: &Path, account: &Identity) -> Result<(), JournalError> {
+    claim_account(journal.connection(), path, account).map(drop)
+}
+
 /// Notes the account that the journal serves, with its names, or refuses another one than it notes. A rehearsal against the
 /// built-in simulator counts as an account of its own. Returns what is to be said of it.
 pub fn claim_account(connection: &Connection, path: &Path, account: &Identity) -> Result<Option<String>, JournalError> {

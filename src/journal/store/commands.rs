@@ -92,13 +92,14 @@ pub fn number(journal: &dyn Sql, key: &str) -> Result<Option<i64>, JournalError>
     Ok(statement.query_row([key], |row| row.get(0)).optional()?)
 }
 
-/// The commands that nobody has taken, the oldest first.
-pub fn waiting(connection: &Connection) -> Result<Vec<Waiting>, JournalError> {
+/// The commands that nobody has taken, the oldest first; none of the kind `but`, which the service is carrying out already.
+pub fn waiting(connection: &Connection, but: Option<&str>) -> Result<Vec<Waiting>, JournalError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, what, who, options FROM command
-          WHERE answered_at IS NULL AND withdrawn_at IS NULL AND accepted_at IS NULL ORDER BY id LIMIT ?1",
+          WHERE answered_at IS NULL AND withdrawn_at IS NULL AND accepted_at IS NULL AND what IS NOT ?2
+          ORDER BY id LIMIT ?1",
     )?;
-    let waiting = statement.query_map([TAKEN_PER_COMMIT_MAX], |row| {
+    let waiting = statement.query_map((TAKEN_PER_COMMIT_MAX, but), |row| {
         Ok(Waiting { id: row.get(0)?, what: row.get(1)?, who: row.get(2)?, options: row.get(3)? })
     })?;
     Ok(waiting.collect::<Result<_, _>>()?)
@@ -163,7 +164,8 @@ mod tests {
         for key in ["a", "b", "c", "a"] {
             write(&connection, key, "pause", "somebody", "{}").unwrap();
         }
-        let waiting = waiting(&connection).unwrap();
+        let waiting = waiting(&connection, None).unwrap();
+        assert!(super::waiting(&connection, Some("pause")).unwrap().is_empty());
         assert_eq!(waiting.len(), 3, "the same key is the same command");
         assert!(withdraw(&connection, "b").unwrap() && !withdraw(&connection, "b").unwrap());
         answer(&connection, waiting[0].id, "{}").unwrap();
@@ -174,10 +176,10 @@ mod tests {
             (state("b"), state("c"), state("d")),
             (Some(State::Withdrawn), Some(State::Answered("{}".into())), None)
         );
-        assert!(super::waiting(&connection).unwrap().is_empty());
+        assert!(super::waiting(&connection, None).unwrap().is_empty());
         // What was answered is not done again.
         write(&connection, "a", "pause", "somebody", "{}").unwrap();
-        assert!(super::waiting(&connection).unwrap().is_empty());
+        assert!(super::waiting(&connection, None).unwrap().is_empty());
         remove_old(&connection).unwrap();
         assert!(state("a").is_some());
         connection.execute_batch("UPDATE command SET answered_at = 1 WHERE key = 'a'").unwrap();

@@ -63,6 +63,13 @@ impl JournalThread {
             ToJournal::Untold { operations, why, is_late } => self.untold(operations, why, *is_late),
             ToJournal::Unasked { operations } => self.unasked(operations),
             ToJournal::Want { .. } | ToJournal::WantAsks { .. } | ToJournal::StopClaiming => Ok(()),
+            ToJournal::Renew(renewed) => {
+                self.words.opt_out.clone_from(&renewed.opt_out_words);
+                self.words.opt_in.clone_from(&renewed.opt_in_words);
+                self.inbox.set_gather(renewed.gather);
+                Ok(())
+            }
+            ToJournal::Reloaded(answer) => self.answer_reloads(answer),
         }
     }
 

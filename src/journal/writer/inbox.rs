@@ -31,6 +31,11 @@ impl Inbox {
         Self { aside: VecDeque::new(), gather, committed_at: Instant::now() }
     }
 
+    /// Commits are at least this far apart from now on.
+    pub(super) fn set_gather(&mut self, gather: Duration) {
+        self.gather = gather;
+    }
+
     /// Whether something was put aside.
     pub(super) fn is_empty(&self) -> bool {
         self.aside.is_empty()
@@ -98,6 +103,7 @@ fn weight(event: &ToJournal) -> usize {
         | ToJournal::WantAsks { .. }
         | ToJournal::Closing { .. }
         | ToJournal::StopClaiming => 0,
+        ToJournal::Renew(_) | ToJournal::Reloaded(_) => 0,
     }
 }
 

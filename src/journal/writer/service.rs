@@ -7,7 +7,7 @@ use super::incoming;
 use super::orders::Orders;
 use super::read_ahead;
 use crate::journal::error::JournalError;
-use crate::journal::model::command::{Answer, CampaignStanding, Request, Standing, Terms, ToOperate, ToRelease};
+use crate::journal::model::command::{Answer, CampaignStanding, RELOAD, Request, Standing, Terms, ToOperate, ToRelease};
 use crate::journal::model::key::State;
 use crate::journal::store::release::{Fact, Kind, Released, Standing as Stands};
 use crate::journal::store::{commands, decisions, release, restraint, runs};
@@ -34,6 +34,8 @@ pub struct Facts {
     pub standing: Standing,
     /// What the journal thread has to say.
     pub words: Vec<String>,
+    /// Commands wait for the settings to be read anew.
+    pub wants_reload: bool,
 }
 
 impl Facts {
@@ -72,6 +74,8 @@ pub(in crate::journal) struct Service {
     has_answered: bool,
     /// What the SMSC is to be asked about messages that it has.
     pub(super) orders: Orders,
+    /// Commands that wait for the settings that are being read anew.
+    reloads: Vec<i64>,
 }
 
 impl Service {
@@ -99,6 +103,7 @@ impl JournalThread {
             taken: HashMap::new(),
             has_answered: false,
             orders: Orders::begin(),
+            reloads: Vec::new(),
         });
         self.claimer.serves = true;
         self.claimer.turns.lanes.stay();
@@ -115,6 +120,8 @@ impl JournalThread {
             // With all that goes with them.
             service.taken.clear();
             service.orders.forget_transaction(&self.connection)?;
+            // If they were answered in it, they are not: they are found again.
+            service.reloads.clear();
         }
         Ok(())
     }
@@ -133,7 +140,8 @@ impl JournalThread {
             // What is decided rests on all that was decided before.
             return Ok(());
         }
-        let waiting = commands::waiting(&self.connection)?;
+        let but = (!service.reloads.is_empty()).then_some(RELOAD);
+        let waiting = commands::waiting(&self.connection, but)?;
         service.is_behind = waiting.len() as i64 == commands::TAKEN_PER_COMMIT_MAX;
         for command in &waiting {
             let answer = match serde_json::from_str(&command.options) {
@@ -152,6 +160,11 @@ impl JournalThread {
                     }
                 },
                 Ok(Request::Status) => Answer { status: Some(self.standing(service)), ..Answer::default() },
+                Ok(Request::Reload) => {
+                    service.reloads.push(command.id);
+                    service.settings.board.lock().wants_reload = true;
+                    continue;
+                }
                 Err(_) => Answer::refusal(format!(
                     "the running service (version {}) does not know what was asked ({}): restart it with the newer program",
                     env!("CARGO_PKG_VERSION"),
@@ -167,6 +180,18 @@ impl JournalThread {
             self.read_on(service)?;
         }
         if waiting.is_empty() { commands::remove_old(&self.connection) } else { Ok(()) }
+    }
+
+    /// The settings were read anew: that is what the commands get that waited for it. Those that came meanwhile are next.
+    pub(super) fn answer_reloads(&mut self, answer: &Answer) -> Result<(), JournalError> {
+        let Some(service) = &mut self.service else { return Ok(()) };
+        let answer = serde_json::to_string(answer).map_err(|error| JournalError::Inconsistent(error.to_string()))?;
+        for id in std::mem::take(&mut service.reloads) {
+            commands::answer(&self.connection, id, &answer)?;
+            service.has_answered = true;
+        }
+        service.is_behind = true;
+        Ok(())
     }
 
     fn read_on(&self, service: &mut Service) -> Result<(), JournalError> {

@@ -289,6 +289,11 @@ impl Controller {
         }
     }
 
+    /// The account's connections.
+    pub fn connections(&self) -> usize {
+        self.connections
+    }
+
     /// Goes on from a rate that an earlier run had verified.
     pub fn start_from(&mut self, now: f64, found: f64) {
         if !found.is_finite() || self.asked.is_some_and(|asked| found >= asked) {

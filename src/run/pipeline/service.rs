@@ -24,7 +24,7 @@ pub(super) fn board(settings: &SendSettings) -> ServiceBoard {
         connections: settings.connections,
         ..Standing::default()
     };
-    Arc::new(Mutex::new(Facts { standing, words: Vec::new() }))
+    Arc::new(Mutex::new(Facts { standing, ..Facts::default() }))
 }
 
 impl Run {

@@ -65,6 +65,7 @@ impl Unbound {
                 (self.lost, self.refused, self.trying[*slot]) = (Some(reason.clone()), *refused, None);
             }
             Notice::Refused { slot, .. } | Notice::Finished { slot } => self.trying[*slot] = None,
+            Notice::Renewed { .. } => {}
         }
     }
 

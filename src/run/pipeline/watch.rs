@@ -63,7 +63,8 @@ impl Run {
                         // All is paused by now, and what resumes it finds the way open.
                         self.pacer.set_hold(Hold::No);
                     }
-                    if self.hours_are_over(&settings.hours, &status) {
+                    self.look_for_reload(settings);
+                    if self.hours_are_over(&status) {
                         self.tell_journal(ToJournal::StopClaiming);
                         return Ended::Interrupted;
                     }
@@ -108,7 +109,8 @@ impl Run {
     }
 
     /// Opens and closes the way by the clock, and says so. True when it will not open any more.
-    pub(super) fn hours_are_over(&mut self, hours: &Hours, status: &Status) -> bool {
+    pub(super) fn hours_are_over(&mut self, status: &Status) -> bool {
+        let hours = &self.hours;
         if !hours.limit() {
             return false;
         }
@@ -207,6 +209,10 @@ impl Run {
         self.unbound.handle(&notice);
         match notice {
             Notice::Trying { .. } => None,
+            Notice::Renewed { slot, outcome } => {
+                self.note_renewed(slot, outcome);
+                None
+            }
             Notice::Bound { slot, peer, smsc, warning } => {
                 self.bound[slot] = true;
                 self.next_try[slot] = None;
@@ -235,6 +241,7 @@ impl Run {
             }
             Notice::Refused { slot, reason } => {
                 self.bound[slot] = false;
+                self.note_ended(slot);
                 let own = self.can_submit[slot].take();
                 let others_send = self.can_submit.contains(&Some(true));
                 // A receiver that is refused before the sender is bound ends nothing, as it would not afterwards.
@@ -248,6 +255,7 @@ impl Run {
             }
             Notice::Finished { slot } => {
                 self.bound[slot] = false;
+                self.note_ended(slot);
                 None
             }
         }

@@ -6,6 +6,7 @@ mod killed;
 mod operating;
 mod outside;
 mod pausing;
+mod reloading;
 mod starting;
 mod travelling;
 mod watching;

@@ -42,7 +42,7 @@ pub struct ConnectionArgs {
     system_id: Option<String>,
     /// A file that holds the password on its first line; only you may be able to read it
     #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    pub password_file: Option<PathBuf>,
     /// The environment variable that holds the password [default: SMPPOST_PASSWORD]
     #[arg(long, value_name = "VARIABLE")]
     password_env: Option<String>,
@@ -326,11 +326,6 @@ impl ConnectionArgs {
         let account = self.resolve_with(is_there)?;
         let password = if is_there { account.password } else { before.password.clone() };
         Ok(Account { password, ..account })
-    }
-
-    /// The file of the password.
-    pub fn password_file(&self) -> Option<&PathBuf> {
-        self.password_file.as_ref()
     }
 
     fn refuse_receiver(&self) -> Result<(), CliError> {

@@ -229,7 +229,7 @@ impl Source {
             words.push(format!("{}: typed, or in the environment of the service, and so as it was", typed.join(", ")));
         }
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let shown = args.sessions.connection.password_file().filter(|file| {
+        let shown = args.sessions.connection.password_file.as_ref().filter(|file| {
             credentials.is_some_and(|folder| !folder.as_os_str().is_empty() && file.starts_with(folder))
         });
         if shown.is_some() {

@@ -35,6 +35,11 @@ fn run() -> (Run, Sender<Notice>) {
         told_systemd: (String::new(), None),
         verdict: Verdict::Open,
         condemned: 0,
+        reloading: Reloading::new(
+            Arc::new(SendSettings::for_tests("j".as_ref(), 1).account),
+            Arc::default(),
+            Vec::new(),
+        ),
     };
     (run, notice)
 }
@@ -76,11 +81,14 @@ fn what_is_sent_already_has_its_receipts_fetched_at_any_hour() {
     let never_again = Hours { stop_at: Some(Timestamp::UNIX_EPOCH), ..Hours::default() };
     run.pacer.set_hold(Hold::Long);
     let all_sent = Status { all_sent: true, ..Status::default() };
-    assert!(!run.hours_are_over(&never_again, &all_sent));
+    run.hours = never_again.clone();
+    assert!(!run.hours_are_over(&all_sent));
     assert_eq!(run.pacer.hold(), Hold::Short, "bound, but nothing goes");
-    assert!(!run.hours_are_over(&Hours { start_at: Some(Timestamp::UNIX_EPOCH), ..Hours::default() }, &all_sent));
+    run.hours = Hours { start_at: Some(Timestamp::UNIX_EPOCH), ..Hours::default() };
+    assert!(!run.hours_are_over(&all_sent));
     assert_eq!(run.pacer.hold(), Hold::No);
-    assert!(run.hours_are_over(&never_again, &Status::default()));
+    run.hours = never_again;
+    assert!(run.hours_are_over(&Status::default()));
     assert_eq!(run.pacer.hold(), Hold::Long);
 }
 

@@ -14,3 +14,4 @@ mod kills;
 mod order;
 mod peer;
 mod recovery;
+mod restarts;

@@ -38,6 +38,7 @@ static ORDERLY: Mutex<Option<Sender<()>>> = Mutex::new(None);
 /// What is done before the end at once.
 static BEFORE_THE_END: OnceLock<fn()> = OnceLock::new();
 static AT_ONCE: AtomicBool = AtomicBool::new(false);
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
 /// HUP does not end the program.
 static HANGS_ON: AtomicBool = AtomicBool::new(false);
 /// It came.
@@ -108,6 +109,11 @@ pub fn at_once() -> bool {
     AT_ONCE.load(Ordering::Relaxed)
 }
 
+/// Whether the end was asked for.
+pub fn is_ending() -> bool {
+    IS_ENDING.load(Ordering::Relaxed)
+}
+
 /// Asks for what the terminal is not to show. A signal that ends the program meanwhile leaves the terminal as it was.
 pub fn while_asking<T>(ask: impl FnOnce() -> T) -> T {
     *TERMINAL.lock() = tcgetattr(io::stdin()).ok();
@@ -130,6 +136,7 @@ fn handle(signal: i32, has_ended: &mut bool) {
             let is_again = *has_ended && matches!(signal, SIGINT | SIGTERM);
             let Some(orderly) = orderly.filter(|_| !is_again) else { end() };
             *has_ended = true;
+            IS_ENDING.store(true, Ordering::Relaxed);
             if signal == SIGQUIT {
                 AT_ONCE.store(true, Ordering::Relaxed);
                 let guard = std::thread::Builder::new().name("quit".into()).spawn(|| {

@@ -327,6 +327,8 @@ struct Run {
     unbound: Unbound,
     /// The journal cannot be written: that was said.
     blocked: bool,
+    /// The disk is full: that was said.
+    full: bool,
     /// What was said last of campaigns that wait for their hours.
     waits: Option<String>,
     /// What was said of a canary last.
@@ -416,6 +418,7 @@ impl Run {
             warned: vec![None; settings.connections],
             unbound: Unbound::new(settings.connections, false),
             blocked: false,
+            full: false,
             waits: None,
             decided: None,
             unfolded: false,

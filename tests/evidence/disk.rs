@@ -1,11 +1,11 @@
 //! A disk that is full, read-only, damaged, or whose journal is taken away, and a report that is held open.
 
-use crate::common::{Smppost, one, rows, skipped};
+use crate::common::{Running, Smppost, one, rows, skipped};
 use crate::lab::{Ledger, Simulator, oracle};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A file system of a size of its own.
 struct SmallDisk(PathBuf);
@@ -77,6 +77,94 @@ fn f40_a_full_disk_stops_sending_and_what_is_owed_is_still_recorded() {
         let Some(words) = fill(5_000 + n * 15_000 / sizes) else { return };
         println!("{words}");
     }
+}
+
+/// Octets that are free on it.
+fn free(disk: &SmallDisk) -> u64 {
+    let disk = rustix::fs::statvfs(&disk.0).unwrap();
+    disk.f_bavail * disk.f_frsize
+}
+
+/// A service whose disk is full after so many KiB more, while it sends.
+fn serve_until_full(kib: u64) -> Option<(Smppost, SmallDisk, Simulator, Running)> {
+    const DISK: u64 = 64 * 1_024;
+    let smppost = Smppost::new();
+    let disk = SmallDisk::mount(smppost.path("disk"), DISK)?;
+    let journal = disk.0.join("journal.db");
+    let smppost = smppost.environment("SMPPOST_JOURNAL", journal.to_str().unwrap());
+    let simulator = Simulator::start(&smppost.path(""), &["--receipt-delay", "20ms"]);
+    smppost.file("c.csv", rows(FILLING));
+    let arguments = ["run", "--create", "--rate", "2000", "--window", "50"];
+    let mut service = smppost.spawn(&crate::lab::connect(arguments[0], simulator.port, &arguments[1..]).each());
+    service.wait_for_words("bound to");
+    smppost.run(&["import", "c.csv", "--campaign", "c", "--from", "Test", "--receipts", "all"]).assert_code(0);
+    disk.grow(DISK - free(&disk) / 1_024 + kib);
+    smppost.run(&["resume", "c", "--detach"]).assert_code(0);
+    service.wait_for_words("no space left");
+    Some((smppost, disk, simulator, service))
+}
+
+/// Messages that need more room than there is.
+const FILLING: usize = 20_000;
+
+#[test]
+fn on_a_full_disk_a_service_takes_no_receipts_and_goes_on_when_there_is_room() {
+    for kib in [100, 1_500] {
+        let Some((smppost, disk, simulator, mut service)) = serve_until_full(kib) else { return };
+        let journal = disk.0.join("journal.db");
+        // Until nothing moves any more.
+        let (mut sent, mut still) = (0, 0);
+        while still < 5 {
+            std::thread::sleep(Duration::from_millis(300));
+            let now = simulator.read().submits.len();
+            still = if now == sent { still + 1 } else { 0 };
+            sent = now;
+        }
+        assert!(sent < FILLING && service.is_running(), "{kib} KiB: {sent} {}", service.stderr());
+        let check = smppost.run(&["status", "--check"]);
+        check.assert_code(1);
+        assert!(check.said().contains("no space left") || check.said().contains("full"), "{}", check.said());
+        disk.grow(256 * 1_024);
+        service.wait_for_words("there is room on the disk again");
+        let until = Instant::now() + Duration::from_secs(100);
+        let done = || one(&journal, "SELECT delivered FROM campaign_summary") == FILLING as i64;
+        while !done() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert!(done(), "{:?} {}", crate::common::states(&journal, "c"), service.stderr());
+        smppost.run(&["status", "--check"]).assert_code(0);
+        service.signal("TERM");
+        service.wait().assert_code(0);
+        let ledger = simulator.read();
+        println!("full after {sent} of {FILLING}; {} binds", ledger.binds);
+        assert_eq!(ledger.submits.len(), FILLING, "none twice");
+        oracle::assert_kept(&format!("{kib} KiB"), &journal, &ledger);
+        crate::lab::verify(&smppost);
+    }
+}
+
+#[test]
+fn a_service_that_waits_for_room_ends_when_it_is_told_to() {
+    let Some((smppost, disk, simulator, service)) = serve_until_full(800) else { return };
+    let journal = disk.0.join("journal.db");
+    std::thread::sleep(Duration::from_secs(1));
+    service.signal("TERM");
+    let ended = service.wait_at_most(Duration::from_secs(60));
+    assert!(matches!(ended.code, Some(0 | 1)), "{}", ended.said());
+    disk.grow(256 * 1_024);
+    let run = crate::lab::connect("run", simulator.port, &["--rate", "unlimited"]);
+    let mut service = smppost.spawn(&run.each());
+    let until = Instant::now() + Duration::from_secs(100);
+    let done = || one(&journal, "SELECT delivered FROM campaign_summary") == FILLING as i64;
+    while !done() && Instant::now() < until && service.is_running() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(done(), "{:?} {}", crate::common::states(&journal, "c"), service.stderr());
+    service.signal("TERM");
+    service.wait().assert_code(0);
+    let ledger = simulator.read();
+    assert_eq!(ledger.submits.len(), FILLING, "none twice");
+    oracle::assert_kept("ended on a full disk", &journal, &ledger);
 }
 
 /// A sender in the middle of its work.

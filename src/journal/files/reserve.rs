@@ -30,6 +30,13 @@ impl Reserve {
     }
 }
 
+/// Whether the disk of a journal has room for a reserve, and as much besides.
+pub fn has_room(journal: &Path) -> bool {
+    let folder = journal.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Where it cannot be told it is tried.
+    rustix::fs::statvfs(folder).map_or(true, |disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= 2 * OCTETS)
+}
+
 /// In a build for tests: what the journal may grow to, as a full disk would have it; when the reserve is given up, by as
 /// much more.
 pub fn limit(connection: &Connection, is_kept: bool) -> Result<(), JournalError> {

@@ -16,6 +16,14 @@ impl JournalThread {
     pub(super) fn apply(&mut self, event: &ToJournal) -> Result<(), JournalError> {
         match event {
             ToJournal::Open { facts, session, reply } => self.open(facts, session.clone(), reply),
+            // Without room no receipt is acknowledged: the SMSC keeps it, and sends it again.
+            ToJournal::Came { session, batch } if self.status.full.is_some() => {
+                self.answers(*session, batch, batch.came_at)?;
+                if !batch.acknowledge.is_empty() {
+                    self.sessions.after_commit(*session, ToSession::NotStored(batch.acknowledge.clone()));
+                }
+                Ok(())
+            }
             ToJournal::Came { session, batch } => {
                 self.came(*session, batch)?;
                 if !batch.acknowledge.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::journal::beside::beside;
 use crate::journal::error::JournalError;
-use crate::journal::files::reserve::Reserve;
+use crate::journal::files::reserve::{self, Reserve};
 use crate::journal::files::wal;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -65,6 +65,14 @@ impl Files {
     /// Why the -wal grows and is not folded back, where it is large.
     pub(super) fn why_unfolded(&mut self) -> Option<String> {
         self.wal.unfolded(&self.path)
+    }
+
+    /// Keeps the reserve again where there is room for it, and for some work besides. Says whether there is.
+    pub(super) fn keep_reserve(&mut self) -> bool {
+        if self.reserve.is_none() && reserve::has_room(&self.path) {
+            self.reserve = Reserve::keep(&self.path).ok();
+        }
+        self.reserve.is_some()
     }
 
     /// The disk is full: makes room for what is owed. Says whether there was any left to make.

@@ -30,7 +30,7 @@ impl JournalThread {
         Ok(())
     }
 
-    fn answers(&mut self, session: i64, batch: &Batch, now: i64) -> Result<(), JournalError> {
+    pub(super) fn answers(&mut self, session: i64, batch: &Batch, now: i64) -> Result<(), JournalError> {
         if batch.answers.is_empty() {
             return Ok(());
         }

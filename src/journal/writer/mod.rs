@@ -67,6 +67,8 @@ use std::time::{Duration, Instant};
 
 /// How often the journal's file and the decisions of other processes are looked at when nothing else happens.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
+/// How often it is looked whether there is room on a full disk.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 /// How long the last checkpoint waits for those who read: what it cannot fold back then stays in the -wal, where it is safe.
 const LAST_CHECKPOINT_WAIT: Duration = Duration::from_secs(1);
 /// How long receipts are judged at the end, when nothing more comes.
@@ -107,6 +109,8 @@ pub struct Status {
     pub waits: Option<String>,
     /// Which campaigns send no more in this run since their last moment has come, or their first was missed.
     pub kept: Option<String>,
+    /// There is no room on the disk, as a service has it, which waits for some.
+    pub full: Option<String>,
     /// Which other process keeps the journal from being written for the time being.
     pub blocked: Option<String>,
     /// Parts that the SMSC took in this run.
@@ -264,7 +268,14 @@ impl JournalThread {
     /// Keeps in the inbox what one transaction does.
     pub(super) fn take_portion(&mut self, inbox: &mut Vec<ToJournal>) {
         if self.inbox.portion(inbox) {
-            self.claimer.claiming = false;
+            self.stop_claiming();
+        }
+    }
+
+    fn stop_claiming(&mut self) {
+        self.claimer.claiming = false;
+        if let Some(service) = &mut self.service {
+            service.stop();
         }
     }
 
@@ -305,20 +316,56 @@ impl JournalThread {
 
     /// One transaction; where the disk is full, the reserve makes room for it, and nothing is claimed any more.
     pub(super) fn transact(&mut self, inbox: &mut Vec<ToJournal>, housekeeping: bool) -> Result<(), JournalError> {
-        let before = (self.status.clone(), self.matcher.before());
-        match self.try_transact(inbox, housekeeping) {
-            Err(error) if error.is_full() && !sabotage::is("no-reserve") => {
-                if !self.files.give_up_reserve() {
-                    return Err(error);
-                }
-                self.status = before.0;
-                crate::journal::files::reserve::limit(&self.connection, false)?;
-                self.forget_transaction(before.1)?;
-                self.halt(JournalError::Full(self.files.path.clone()).to_string());
-                self.try_transact(inbox, housekeeping)
-            }
-            outcome => outcome,
+        if housekeeping {
+            self.look_for_room()?;
         }
+        loop {
+            let before = (self.status.clone(), self.matcher.before());
+            match self.try_transact(inbox, housekeeping) {
+                Err(error) if error.is_full() && !sabotage::is("no-reserve") => {
+                    let has_made_room = self.files.give_up_reserve();
+                    if !has_made_room && (self.service.is_none() || crate::platform::signals::is_ending()) {
+                        return Err(error);
+                    }
+                    self.status = before.0;
+                    crate::journal::files::reserve::limit(&self.connection, false)?;
+                    self.forget_transaction(before.1)?;
+                    self.stop_for_room();
+                    if !has_made_room {
+                        // A service waits with what came until there is room for it.
+                        std::thread::sleep(LOOK_FOR_ROOM);
+                        self.files.look()?;
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The disk is full: a run ends, and a service sends nothing and takes no receipts until there is room.
+    fn stop_for_room(&mut self) {
+        let full = JournalError::Full(self.files.path.clone()).to_string();
+        match &mut self.service {
+            None => self.halt(full),
+            Some(service) => {
+                service.suspend(&mut self.claimer.claiming);
+                self.status.full = Some(full);
+                self.board.lock().clone_from(&self.status);
+            }
+        }
+    }
+
+    /// Goes on where there is room again.
+    fn look_for_room(&mut self) -> Result<(), JournalError> {
+        if let Some(service) = &mut self.service
+            && self.status.full.is_some()
+            && self.files.keep_reserve()
+        {
+            crate::journal::files::reserve::limit(&self.connection, true)?;
+            service.go_on(&mut self.claimer.claiming);
+            self.status.full = None;
+        }
+        Ok(())
     }
 
     /// One transaction: events, decisions of other processes, claims. Then what rests on it. The events stay in the inbox
@@ -329,7 +376,7 @@ impl JournalThread {
             match event {
                 ToJournal::Want { session, parts } => self.sessions.want(*session, *parts),
                 ToJournal::WantAsks { session, count } => self.sessions.want_asks(*session, *count),
-                ToJournal::StopClaiming => self.claimer.claiming = false,
+                ToJournal::StopClaiming => self.stop_claiming(),
                 ToJournal::GaveBack { session, sent } => {
                     self.sessions.gave_back(*session);
                     to_write |= !sent.is_empty();

@@ -76,12 +76,29 @@ pub(in crate::journal) struct Service {
     pub(super) orders: Orders,
     /// Commands that wait for the settings that are being read anew.
     reloads: Vec<i64>,
+    /// Nothing is claimed as there is no room on the disk.
+    is_suspended: bool,
 }
 
 impl Service {
     /// Whether the transaction that was committed answered commands. Asked once.
     pub(super) fn has_answered(&mut self) -> bool {
         std::mem::take(&mut self.has_answered)
+    }
+
+    /// Nothing is claimed until there is room.
+    pub(super) fn suspend(&mut self, claiming: &mut bool) {
+        self.is_suspended |= std::mem::take(claiming);
+    }
+
+    /// There is.
+    pub(super) fn go_on(&mut self, claiming: &mut bool) {
+        *claiming |= std::mem::take(&mut self.is_suspended);
+    }
+
+    /// Nothing is claimed any more, whatever room there is.
+    pub(super) fn stop(&mut self) {
+        self.is_suspended = false;
     }
 
     /// Whether the next transaction has something to do, whatever comes.
@@ -104,6 +121,7 @@ impl JournalThread {
             has_answered: false,
             orders: Orders::begin(),
             reloads: Vec::new(),
+            is_suspended: false,
         });
         self.claimer.serves = true;
         self.claimer.turns.lanes.stay();

@@ -50,6 +50,10 @@ impl Run {
             standing.trouble = Some("another process keeps the journal from being written".into());
             standing.waits = Some("another process keeps the journal from being written".into());
         }
+        if let Some(why) = &status.full {
+            standing.trouble = Some(why.clone());
+            standing.waits = Some(why.clone());
+        }
         let waits = standing.waits.as_ref().map_or_else(String::new, |why| format!("; {why}"));
         self.words.append(&mut board.words);
         let unsent = [State::Queued, State::Sending].map(|state| status.counts[state as usize]).iter().sum::<i64>();

@@ -27,6 +27,7 @@ fn run() -> (Run, Sender<Notice>) {
         warned: vec![None; 2],
         unbound: Unbound::new(2, false),
         blocked: false,
+        full: false,
         waits: None,
         decided: None,
         unfolded: false,

@@ -149,6 +149,12 @@ impl Run {
                 None => "the journal can be written again: going on".into(),
             });
         }
+        if std::mem::replace(&mut self.full, status.full.is_some()) != status.full.is_some() {
+            self.words.push(match &status.full {
+                Some(why) => format!("{why}; nothing is sent and no receipt is taken until there is room"),
+                None => "there is room on the disk again: going on".into(),
+            });
+        }
         let bound = self.bound.iter().filter(|bound| **bound).count();
         if bound > 0 {
             self.alone_since = Instant::now();

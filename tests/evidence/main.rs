@@ -15,3 +15,4 @@ mod order;
 mod peer;
 mod recovery;
 mod restarts;
+mod soak;

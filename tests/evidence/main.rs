@@ -5,6 +5,7 @@
 mod common;
 mod lab;
 
+mod clock;
 mod disk;
 mod failpoints;
 mod hostile;

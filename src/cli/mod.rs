@@ -361,6 +361,13 @@ fn is_unsafe(text: &str) -> bool {
 }
 
 fn run(cli: &Cli) -> Result<u8, CliError> {
+    match (run_command(cli), &cli.command) {
+        (Err(error), Command::Status(args)) => args.tell_monitor(error),
+        (ended, _) => ended,
+    }
+}
+
+fn run_command(cli: &Cli) -> Result<u8, CliError> {
     let folders = Folders::of_environment();
     let notes = || Notes::read(folders.state.as_deref());
     crate::journal::store::known::keep_in(folders.state.clone());

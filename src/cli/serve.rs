@@ -112,6 +112,7 @@ pub fn serve(args: &ServeArgs, journal: &Path, cli: &Cli) -> Result<u8, CliError
     crate::platform::signals::keep_through_hangup();
     let source = Source::new(args, cli, &settings);
     let display = Display::new();
+    display.count_warnings();
     say_not_released(journal, &display)?;
     let watching = watch.map(Watch::start).transpose()?;
     let mut show = |progress: &Progress| display.serving(progress);

@@ -34,6 +34,19 @@ enum StatusFormat {
     Json,
 }
 
+impl StatusArgs {
+    /// A monitor has its line whatever is wrong.
+    pub fn tell_monitor(&self, error: CliError) -> Result<u8, CliError> {
+        if !self.check {
+            return Err(error);
+        }
+        let words = error.to_string();
+        let words: Vec<&str> = words.split_whitespace().collect();
+        writeln!(std::io::stdout().lock(), "not well: {}", escape_terminal(&words.join(" ")))?;
+        Ok(exit::ERROR)
+    }
+}
+
 /// What was found.
 enum Found {
     Service(Box<Standing>),

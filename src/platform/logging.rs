@@ -11,6 +11,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+/// Whether a line is news, to a program that runs for months.
+type IsNews = Box<dyn Fn(&str) -> bool + Send + Sync>;
+static IS_NEWS: OnceLock<IsNews> = OnceLock::new();
 /// Whether nothing is said of what goes as it should.
 static QUIET: AtomicBool = AtomicBool::new(false);
 /// Up to which level log lines are shown where `RUST_LOG` does not say.
@@ -62,6 +65,12 @@ pub fn apply(quiet: bool, verbose: u8, file: Option<&Path>) -> io::Result<()> {
     Ok(())
 }
 
+/// From now on a line is said and kept where it is news, and of what is no warning nothing is kept that is not shown. Where
+/// `RUST_LOG` says what is shown, all of that is.
+pub fn say_only(is_news: IsNews) {
+    let _ = IS_NEWS.set(is_news);
+}
+
 /// Whether nothing is to be said of what goes as it should.
 pub fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
@@ -109,6 +118,11 @@ impl Log for Lines {
 
     fn log(&self, record: &Record<'_>) {
         let is_shown = self.is_shown(record.metadata());
+        if let Some(is_news) = IS_NEWS.get().filter(|_| !self.by_environment)
+            && !(is_shown && is_news(&plain(record)))
+        {
+            return;
+        }
         if is_shown {
             self.shown.log(record);
         }

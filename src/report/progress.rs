@@ -12,8 +12,10 @@ use crate::report::repeats::Repeats;
 use crate::run::pipeline::{Progress, Waits};
 use crate::words::format::{count, number, rate};
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where stderr is no terminal, a line of progress this often.
@@ -31,7 +33,7 @@ pub struct Display {
     started: Instant,
     line_at: Cell<Option<Instant>>,
     seen: RefCell<VecDeque<(Instant, u64, i64)>>,
-    repeats: RefCell<Repeats>,
+    repeats: Arc<Mutex<Repeats>>,
 }
 
 impl Default for Display {
@@ -46,7 +48,7 @@ impl Display {
         let seen = RefCell::default();
         let redraws = screen::can_redraw() && !crate::platform::logging::is_quiet();
         let started = Instant::now();
-        Self { redraws, started, line_at: Cell::new(None), seen, repeats: RefCell::new(Repeats::new(started)) }
+        Self { redraws, started, line_at: Cell::new(None), seen, repeats: Arc::new(Mutex::new(Repeats::new(started))) }
     }
 
     /// Rows read by an import.
@@ -96,14 +98,20 @@ impl Display {
         self.show(line);
     }
 
+    /// Has warnings counted with what a service says, so that they are not said again and again either.
+    pub fn count_warnings(&self) {
+        let repeats = Arc::clone(&self.repeats);
+        crate::platform::logging::say_only(Box::new(move |line| repeats.lock().is_news(line)));
+    }
+
     /// How a service stands: a changing line on a terminal, and elsewhere only what changes, for a log of months.
     pub fn serving(&self, progress: &Progress) {
         let (status, now) = (&progress.status, Instant::now());
-        if let Some(repeated) = self.repeats.borrow_mut().summary(now) {
+        if let Some(repeated) = self.repeats.lock().summary(now) {
             self.say(&repeated);
         }
         for notice in &progress.notices {
-            if self.repeats.borrow_mut().is_news(notice) {
+            if self.repeats.lock().is_news(notice) {
                 self.say(notice);
             }
         }

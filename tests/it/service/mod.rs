@@ -4,6 +4,7 @@ mod alerts;
 mod handing_over;
 mod killed;
 mod operating;
+mod log_of_months;
 mod outside;
 mod pausing;
 mod reloading;

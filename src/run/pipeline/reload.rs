@@ -223,6 +223,13 @@ impl Run {
 
     /// A connection has ended for good.
     pub(super) fn note_ended(&mut self, slot: usize) {
+        if self.finish.is_none() {
+            // All of them end.
+            if self.reloading.binding.take().is_some() {
+                self.refuse_reload("the service has been told to end");
+            }
+            return;
+        }
         if self.reloading.binding.as_ref().is_some_and(|binding| binding.slot == slot) {
             self.bind_next(slot + 1);
         }

@@ -8,6 +8,7 @@ mod log_of_months;
 mod outside;
 mod pausing;
 mod reloading;
+mod reloading_more;
 mod starting;
 mod travelling;
 mod watching;

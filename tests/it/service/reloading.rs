@@ -10,14 +10,14 @@ use std::process::Command;
 use std::time::Instant;
 
 /// A profile of an account at this port, and more.
-fn profile(port: u16, more: &str) -> String {
+pub(super) fn profile(port: u16, more: &str) -> String {
     format!(
         "[acme]\nhost = \"127.0.0.1\"\nport = {port}\nsystem_id = \"test\"\nresponse_timeout = \"5s\"\npassword_file = \
          \"password\"\n{more}"
     )
 }
 
-fn write_profile(smppost: &Smppost, octets: impl AsRef<[u8]>) {
+pub(super) fn write_profile(smppost: &Smppost, octets: impl AsRef<[u8]>) {
     // As editors do: another file in its place.
     let path = smppost.file("smppost.toml.new", octets);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -30,7 +30,7 @@ fn write_password(smppost: &Smppost, password: &str) {
 }
 
 /// The program, with nothing in its environment that would beat the profile.
-fn smppost(profile: &str) -> Smppost {
+pub(super) fn smppost(profile: &str) -> Smppost {
     let smppost = Smppost::new().environment("SMPPOST_PASSWORD", "");
     write_password(&smppost, "secret");
     write_profile(&smppost, profile);
@@ -39,7 +39,7 @@ fn smppost(profile: &str) -> Smppost {
 }
 
 #[track_caller]
-fn serve(smppost: &Smppost, more: &[&str]) -> Running {
+pub(super) fn serve(smppost: &Smppost, more: &[&str]) -> Running {
     serve_with(smppost, more, &[])
 }
 
@@ -65,19 +65,19 @@ fn by_profile(smppost: &Smppost, arguments: &[&str]) -> Command {
     command
 }
 
-fn reload(smppost: &Smppost) -> Ended {
+pub(super) fn reload(smppost: &Smppost) -> Ended {
     smppost.run(&["reload", "--profile", "acme"])
 }
 
 #[track_caller]
-fn reloaded(smppost: &Smppost, words: &[&str]) {
+pub(super) fn reloaded(smppost: &Smppost, words: &[&str]) {
     let ended = reload(smppost);
     ended.assert_code(0);
     words.iter().for_each(|words| assert!(ended.words().contains(words), "{words}: {}", ended.said()));
 }
 
 #[track_caller]
-fn refused(smppost: &Smppost, words: &[&str]) {
+pub(super) fn refused(smppost: &Smppost, words: &[&str]) {
     let ended = reload(smppost);
     ended.assert_code(1);
     words.iter().for_each(|words| assert!(ended.words().contains(words), "{words}: {}", ended.said()));

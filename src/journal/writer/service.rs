@@ -7,7 +7,9 @@ use super::incoming;
 use super::orders::Orders;
 use super::read_ahead;
 use crate::journal::error::JournalError;
-use crate::journal::model::command::{Answer, CampaignStanding, RELOAD, Request, Standing, Terms, ToOperate, ToRelease};
+use crate::journal::model::command::{
+    Answer, CampaignStanding, RELOAD, Request, Standing, Terms, ToOperate, ToRelease,
+};
 use crate::journal::model::key::State;
 use crate::journal::store::release::{Fact, Kind, Released, Standing as Stands};
 use crate::journal::store::{commands, decisions, release, restraint, runs};

@@ -3,8 +3,8 @@
 mod alerts;
 mod handing_over;
 mod killed;
-mod operating;
 mod log_of_months;
+mod operating;
 mod outside;
 mod pausing;
 mod reloading;

@@ -160,6 +160,16 @@ fn write(standing: &Standing, out: &mut dyn Write) -> std::io::Result<()> {
     if let Some(why) = &standing.last_refusal {
         writeln!(out, "refused last: {}", escape_terminal(why))?;
     }
+    for asking in &standing.asking {
+        writeln!(
+            out,
+            "asks the SMSC: {} of campaign {}: {} parts through, {} done",
+            escape_terminal(&asking.operation),
+            argument(&asking.campaign),
+            number(asking.through),
+            number(asking.done)
+        )?;
+    }
     if standing.campaigns.is_empty() {
         return writeln!(out, "campaigns: nothing to send");
     }

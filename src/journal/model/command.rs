@@ -209,8 +209,24 @@ pub struct Standing {
     pub receipts: u64,
     /// Messages from handsets.
     pub inbound: u64,
+    /// What it asks the SMSC about messages that it has.
+    pub asking: Vec<AskingStanding>,
     /// What it has to send, in order of release.
     pub campaigns: Vec<CampaignStanding>,
+}
+
+/// How far messages of a campaign are asked about.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AskingStanding {
+    /// The campaign's name.
+    pub campaign: String,
+    /// The name of the operation.
+    pub operation: String,
+    /// Parts that are through.
+    pub through: i64,
+    /// Parts for which the SMSC did what was asked.
+    pub done: i64,
 }
 
 /// How one of its campaigns stands.

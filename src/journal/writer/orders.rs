@@ -6,11 +6,12 @@ mod order;
 
 use super::JournalThread;
 use crate::journal::error::JournalError;
-use crate::journal::model::command::{Answer, Operated, Request, ToOperate};
+use crate::journal::model::command::{Answer, AskingStanding, Operated, Request, ToOperate};
 use crate::journal::model::events::ToSession;
 use crate::journal::model::key::State;
 use crate::journal::model::operation::{Ask, Operation, Told};
 use crate::journal::store::campaign_options::options;
+use crate::journal::store::counts::Counts;
 use crate::journal::store::history::MessageFacts;
 use crate::journal::store::lines::message_of_line;
 use crate::journal::store::operation_request::{Asking, request};
@@ -76,6 +77,24 @@ impl Orders {
     /// A service begins: there may be commands that another one has accepted.
     pub(super) fn begin() -> Self {
         Self { more: true, ..Self::default() }
+    }
+
+    /// How far they are.
+    pub(super) fn standing(&self, counts: &Counts) -> Vec<AskingStanding> {
+        let name = |id: i64| counts.campaigns.iter().find(|book| book.id == id).map(|book| book.name.clone());
+        let standing = |order: &Order| {
+            let over = order.page.iter().filter(|slot| slot.is_over());
+            let (through, done) = over.fold((0, 0), |(through, done), slot| {
+                (through + 1, done + i64::from(slot.stage == Stage::Answered { is_done: true }))
+            });
+            AskingStanding {
+                campaign: name(order.campaign).unwrap_or_default(),
+                operation: order.operation.name().into(),
+                through: order.progress.all + through,
+                done: order.progress.done + done,
+            }
+        };
+        self.at_work.iter().map(standing).collect()
     }
 
     fn slot(&mut self, operation: i64, command: i64) -> Option<(&mut Order, usize)> {

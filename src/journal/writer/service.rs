@@ -518,6 +518,7 @@ impl JournalThread {
         standing.throttled = self.status.throttled;
         standing.receipts = self.status.receipts;
         standing.inbound = self.status.inbound;
+        standing.asking = service.orders.standing(&self.counts);
         if let Some(why) = &service.released.paused {
             let words = format!("paused by {}{}", why.who, because(&why.reason));
             // What somebody wanted is no trouble.

@@ -169,6 +169,8 @@ fn an_interrupted_command_leaves_the_service_at_work_and_the_service_that_ends_g
     ended.assert_code(130);
     assert_says(&ended, "the service goes on asking the SMSC");
     let answered = one(&smppost.journal(), "SELECT count(*) FROM operation_answer");
+    let status = smppost.run(&["status"]);
+    assert!(status.stdout.contains("asks the SMSC: cancel_sm of campaign c: "), "{}", status.said());
     // Who comes back to it sees it from its beginning, and has nothing asked twice.
     let again = smppost.spawn(&["cancel", "c", "--at-smsc", "--format", "csv"]);
     wait_until(&smppost, "SELECT count(*) FROM operation_answer", |now| now > answered);

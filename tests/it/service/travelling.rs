@@ -142,3 +142,40 @@ fn imports_beside_a_service_wait_for_each_other_and_each_is_sent() {
     stop(service);
     assert_agree(&smppost.journal(), &smsc.finish().submits, Leeway::default());
 }
+
+#[test]
+fn a_start_that_was_missed_is_held_and_listed_and_one_that_is_to_come_holds_up_nobody() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    let service = start(&smppost, smsc.port(), &[]);
+    let at = |hours: i64| {
+        let at = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC) + jiff::Span::new().hours(hours);
+        at.strftime("%Y-%m-%dT%H:%M").to_string()
+    };
+    for (name, hours) in [("later", 2), ("missed", -3), ("late", -1)] {
+        let file = format!("{name}.csv");
+        smppost.file(&file, rows(3));
+        let start = at(hours);
+        let when = ["--start-at", &start, "--time-zone", "UTC", "--late-limit", "2h", "--allow-same-file"];
+        smppost.run(&[&["import", &file, "--from", "Test"], &when[..]].concat()).assert_code(0);
+    }
+    smppost.run(&["resume", "later", "--detach"]).assert_code(0);
+    let ended = smppost.run(&["resume", "missed"]);
+    ended.assert_code(3);
+    assert!(ended.words().contains("was missed by more than 2 h"), "{}", ended.said());
+    smppost.run(&["resume", "late"]).assert_code(0);
+    let status = smppost.run(&["status"]);
+    assert!(status.stdout.contains("later: 3 queued") && status.stdout.contains("waits for"), "{}", status.said());
+    assert!(status.stdout.contains("missed: 3 queued") && status.stdout.contains("held"), "{}", status.said());
+    // An alert waits for nobody's hours, and a restart changes nothing of it.
+    smppost.run(&["send", "--to", "+447700900099", "--text", "Pump 3", "--ignore-hours"]).assert_code(0);
+    stop(service);
+    let service = start(&smppost, smsc.port(), &[]);
+    assert!(service.stderr().contains("campaign missed: held"), "{}", service.stderr());
+    smppost.run(&["resume", "missed", "--ignore-hours"]).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "later"), expected([("queued", 3)]));
+    stop(service);
+    let report = smsc.finish();
+    assert_eq!(report.submits.len(), 7);
+    assert_agree(&smppost.journal(), &report.submits, Leeway::default());
+}

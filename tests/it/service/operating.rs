@@ -526,3 +526,33 @@ fn many_parts_are_asked_about_in_pages_and_no_row_grows_with_them() {
     stop(service);
     smppost.run(&["verify"]).assert_code(0);
 }
+
+#[test]
+fn connections_that_are_bound_anew_at_a_reload_lose_no_request() {
+    let smppost = Smppost::new();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let receipt_delay = Delay::constant(Duration::from_secs(600));
+    let settings = Settings { listen, rate: None, receipt_delay, keep_messages: 1_000, ..Settings::default() };
+    let smsc = Smsc::start(settings).unwrap();
+    let port = port_of(&smsc);
+    let configure = |system_type: &str| {
+        let settings = format!(
+            "[default]\nhost = \"127.0.0.1\"\nport = {port}\nsystem_id = \"test\"\nrate = 60\nsystem_type = \"{system_type}\"\n"
+        );
+        smppost.file("smppost.toml", settings);
+    };
+    configure("");
+    let service = smppost.spawn(&["run", "--create"]);
+    wait_until(&smppost, "SELECT count(*) FROM session", |sessions| sessions == 1);
+    send(&smppost, "c", &rows(120));
+    let command = smppost.spawn(&["cancel", "c", "--at-smsc"]);
+    wait_until(&smppost, "SELECT count(*) FROM operation_answer", |answered| answered >= 10);
+    configure("other");
+    smppost.run(&["reload"]).assert_code(0);
+    let ended = command.wait();
+    ended.assert_code(0);
+    assert_says(&ended, "c: 120 of 120 parts cancelled at the SMSC");
+    assert_eq!(one(&smppost.journal(), "SELECT count(*) FROM operation"), 120, "each once");
+    assert!(one(&smppost.journal(), "SELECT count(*) FROM session") >= 2, "{}", service.stderr());
+    stop(service);
+}

@@ -228,13 +228,13 @@ impl<'a> Session<'a> {
                     recv(self.from_reader) -> message => Event::Reader(message.ok()),
                     recv(finish) -> _ => Event::Finish,
                     recv(orders) -> order => Event::Order(order.ok()),
-                    recv(tried) -> bound => Event::Tried(bound.map_err(|_| ())),
+                    recv(tried) -> bound => Event::Tried(Box::new(bound.map_err(|_| ()))),
                     default(next) => Event::Tick,
                 }
             };
             match event {
                 Event::Order(order) => renewing.take_order(order, self.slot, self.shared),
-                Event::Tried(bound) => self.renew(renewing, bound),
+                Event::Tried(bound) => self.renew(renewing, *bound),
                 event => match self.handle(event) {
                     Ok(()) => {}
                     Err(end) => break end,
@@ -588,5 +588,5 @@ enum Event {
     /// Nobody is there who gives one.
     Order(Option<Order>),
     /// What came of binding by other settings; the thread that tried may be gone.
-    Tried(Result<Result<Bound, BindError>, ()>),
+    Tried(Box<Result<Result<Bound, BindError>, ()>>),
 }

@@ -140,7 +140,7 @@ fn a_file_that_is_wrong_is_refused_with_its_line_and_the_old_settings_stay() {
     let with = |more: &str| format!("{good}{more}");
     check(with("rate = \n").as_bytes(), &["smppost.toml line 8"]);
     check(with("ratte = 5\n").as_bytes(), &["smppost.toml line 8", "did you mean `rate`"]);
-    check(&[&good.as_bytes()[..], &[0xFF]].concat(), &["smppost.toml"]);
+    check(&[good.as_bytes(), &[0xFF]].concat(), &["smppost.toml"]);
     check(&vec![b'#'; 3 << 20], &["smppost.toml", "1024 KiB"]);
     check(b"[other]\nhost = \"127.0.0.1\"\n", &["no profile \"acme\""]);
     // What only the service sees.

@@ -163,7 +163,15 @@ impl Sessions {
 
     /// The transaction was lost: nothing rests on it.
     pub(super) fn forget_transaction(&mut self) {
-        self.after_commit.clear();
+        // What a session was to get it still wants: it does not ask twice.
+        for (session, message) in self.after_commit.drain(..) {
+            let Some(session) = self.bound.get_mut(&session) else { continue };
+            match message {
+                ToSession::Send(runs) => session.wanted += runs.iter().map(|run| run.items.len()).sum::<usize>(),
+                ToSession::Ask(asks) => session.asks_wanted += asks.len(),
+                _ => {}
+            }
+        }
         self.opened.clear();
     }
 
@@ -243,6 +251,32 @@ mod tests {
         assert_eq!(said.try_iter().count(), 1);
         sessions.stop_all();
         sessions.forget_transaction();
+        sessions.hand_out(|_| true);
+        assert!(said.is_empty());
+    }
+
+    #[test]
+    fn what_a_lost_transaction_was_to_give_is_wanted_still() {
+        use crate::journal::model::events::{Chunk, Run};
+        use crate::journal::model::operation::Ask;
+        let (mut sessions, said) = with_session(7);
+        sessions.want(7, 5);
+        sessions.want_asks(7, 3);
+        let run = Run {
+            chunk: Arc::new(Chunk::default()),
+            items: 0..5,
+            first_serial: 1,
+            first_sequence_number: 1,
+            generation: 0,
+        };
+        let ask = |operation| Ask { operation, message_id: "7".into(), pdu: Vec::new() };
+        sessions.want(7, 0);
+        sessions.after_commit(7, ToSession::Send(vec![run]));
+        sessions.want_asks(7, 0);
+        sessions.after_commit(7, ToSession::Ask(vec![ask(1), ask(2), ask(3)]));
+        assert!(!sessions.some_want() && !sessions.some_ask());
+        sessions.forget_transaction();
+        assert_eq!((sessions.wanting(), sessions.asking()), (vec![(7, 5)], vec![(7, 3)]));
         sessions.hand_out(|_| true);
         assert!(said.is_empty());
     }

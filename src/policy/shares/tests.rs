@@ -233,11 +233,9 @@ impl World {
         }
     }
 
-    /// It has not just had more than others.
+    /// It has not had more than others: those that come later, before it has its turn, start no sooner than it does.
     fn owes_nothing(&self, id: u32) -> bool {
-        let start = |id: u32| self.shares.campaign(id).unwrap().start.max(self.shares.clock);
-        let first = self.shares.active().iter().filter(|other| **other != id).map(|other| start(*other)).min();
-        first.is_none_or(|first| start(id) < first + Priority::Urgent.step())
+        self.shares.campaign(id).unwrap().start.max(self.shares.clock) <= self.shares.start_of_new()
     }
 
     fn held(&self) -> usize {

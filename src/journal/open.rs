@@ -112,7 +112,8 @@ pub(in crate::journal) fn look(path: &Path) -> Result<Looked<Connection>, Journa
         Age::Older(_) | Age::Midway(_) => Ok(Looked::Older),
         Age::Other => match check_version(&connection, path, false) {
             Ok(()) => Ok(Looked::Current(connection)),
-            Err(JournalError::Missing(_)) => Ok(Looked::Nothing),
+            // Whoever opens it to write says what it is, if nobody is making it just now.
+            Err(JournalError::Missing(_) | JournalError::Foreign(_)) => Ok(Looked::Nothing),
             Err(error) => Err(error.at(path)),
         },
     }
@@ -243,9 +244,13 @@ pub(in crate::journal) fn insert_names(connection: &Connection) -> Result<(), Jo
 
 /// Refuses what is not a journal of a version that this program knows. An `empty` file may be let through, to be filled.
 pub(in crate::journal) fn check_version(connection: &Connection, path: &Path, empty: bool) -> Result<(), JournalError> {
-    let id: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    // In one look: another process may be making it.
+    let (id, version, tables): (i64, i64, i64) = connection.query_row(
+        "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),
+                (SELECT count(*) FROM sqlite_schema)",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
     match (id, version) {
         (0, 0) if empty && tables == 0 => Ok(()),
         // Its making was cut short: it holds nothing yet.

@@ -118,7 +118,8 @@ fn a_sender_waits_for_an_import_that_was_stopped() {
     other.busy_timeout(Duration::from_secs(10)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let words = format!("process {}", std::process::id());
-    let until = std::time::Instant::now() + Duration::from_secs(40);
+    // It is said when SQLite gives up waiting.
+    let until = std::time::Instant::now() + Duration::from_secs(120);
     while !run.stderr().contains(&words) {
         assert!(std::time::Instant::now() < until, "{}", run.stderr());
         std::thread::sleep(Duration::from_millis(100));

@@ -133,6 +133,18 @@ fn an_alert_that_was_left_queued_goes_by_its_name_wherever_it_is_and_leaves_no_c
     };
     // Nobody takes it: it is queued in the campaign of that day, which nothing releases.
     service.signal("STOP");
+    // Not in the middle of a transaction.
+    let is_free = || {
+        let journal = rusqlite::Connection::open(smppost.journal()).unwrap();
+        journal.busy_timeout(Duration::ZERO).unwrap();
+        journal.execute_batch("BEGIN IMMEDIATE").is_ok()
+    };
+    while !is_free() {
+        service.signal("CONT");
+        std::thread::sleep(Duration::from_millis(20));
+        service.signal("STOP");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     alert("yesterday", "+447700900001", "pump", &["--detach"]).assert_code(69);
     alert("yesterday", "+447700900003", "valve", &["--detach"]).assert_code(69);
     service.signal("CONT");

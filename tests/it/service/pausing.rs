@@ -175,6 +175,8 @@ fn what_the_smsc_refused_of_the_account_goes_on_when_it_is_put_right_and_sending
     smppost.run(&["send", "c.csv", "--from", "Test", "--detach"]).assert_code(0);
     let paused = "SELECT count(*) FROM release_log WHERE event = 'paused' AND campaign IS NULL";
     wait_until(&smppost, paused, |paused| paused == 1);
+    // Nobody puts an account right sooner.
+    std::thread::sleep(std::time::Duration::from_secs(1));
     smppost.run(&["resume"]).assert_code(0);
     wait_until(&smppost, "SELECT accepted FROM campaign_summary", |accepted| accepted == 11);
     stop(service);

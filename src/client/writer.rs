@@ -261,14 +261,18 @@ impl<'a> Session<'a> {
         // Whose turn it is may have changed.
         ready_in = ready_in.min(self.write_asks());
         self.tell_withheld();
-        if self.shared.pacer.hold() != Hold::No {
+        // Looked at once: a hold that began between here and the asking below would leave nobody to look for its end.
+        let is_held = self.shared.pacer.hold() != Hold::No;
+        if is_held {
             self.withdraw_queue("not written: nothing may be sent for the time being");
             ready_in = ready_in.min(HOLD_LOOK);
         }
         if !self.out.is_empty() {
             self.flush()?;
         }
-        self.want();
+        if !is_held {
+            self.want();
+        }
         self.want_asks();
         let link = self.keep_link()?.min(self.rest());
         let leaving = self.leave()?;
@@ -385,7 +389,7 @@ impl<'a> Session<'a> {
 
     /// Asks for parts before the queue runs dry.
     fn want(&mut self) {
-        if self.wanted || self.leaving.is_some() || self.shared.pacer.hold() != Hold::No || !self.kind.can_submit() {
+        if self.wanted || self.leaving.is_some() || !self.kind.can_submit() {
             return;
         }
         let used =

@@ -1,7 +1,7 @@
 //! Pause, resume and cancel beside a service that sends.
 
-use super::{TAKEN, smsc, start, stop, wait_until};
-use crate::common::{Leeway, Smppost, assert_agree, expected, one, rows, states};
+use super::{TAKEN, smsc, start, start_with, stop, wait_until};
+use crate::common::{Leeway, Smppost, assert_agree, expected, number, one, rows, states};
 use std::time::Duration;
 
 /// What is on its way and what is claimed ahead.
@@ -175,9 +175,45 @@ fn what_the_smsc_refused_of_the_account_goes_on_when_it_is_put_right_and_sending
     smppost.run(&["send", "c.csv", "--from", "Test", "--detach"]).assert_code(0);
     let paused = "SELECT count(*) FROM release_log WHERE event = 'paused' AND campaign IS NULL";
     wait_until(&smppost, paused, |paused| paused == 1);
-    // Nobody puts an account right sooner.
-    std::thread::sleep(std::time::Duration::from_secs(1));
     smppost.run(&["resume"]).assert_code(0);
     wait_until(&smppost, "SELECT accepted FROM campaign_summary", |accepted| accepted == 11);
+    stop(service);
+}
+
+#[test]
+fn a_refusal_that_comes_while_its_message_is_being_written_keeps_nothing_that_is_resumed() {
+    let smppost = Smppost::new();
+    let journal = smppost.journal();
+    let smsc = crate::common::scripted_smsc::ScriptedSmsc::start(move |taken| {
+        if !taken.to.ends_with("03") {
+            return crate::common::scripted_smsc::Said::taken(&taken.to, &[]);
+        }
+        // Another process keeps the journal for a moment: the refusal is not recorded yet when its message is written.
+        let other = rusqlite::Connection::open(&journal).unwrap();
+        other.busy_timeout(Duration::from_secs(30)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(600));
+            other.execute_batch("ROLLBACK").unwrap();
+        });
+        crate::common::scripted_smsc::Said::refused(0x0F, &[])
+    });
+    // The answer is there before the writer goes on, and nothing but another message wakes it.
+    let slow = [("SMPPOST_FAILPOINT", "written=delay@1")];
+    let service = start_with(&smppost, smsc.port(), &["--enquire-link-interval", "10m"], &slow);
+    let send = |name: &str, n: usize| {
+        smppost.file(&format!("{name}.csv"), format!("to,text\n{},Hello\n", number(n)));
+        smppost.run(&["send", &format!("{name}.csv"), "--from", "Test", "--detach"]).assert_code(0);
+    };
+    let accepted = |count: i64| wait_until(&smppost, "SELECT sum(accepted) FROM campaign_summary", |n| n == count);
+    // The first of a session goes by itself; what comes then finds the window wide open.
+    send("b", 1);
+    accepted(1);
+    send("c", 3);
+    let paused = "SELECT count(*) FROM release_log WHERE event = 'paused' AND campaign IS NULL";
+    wait_until(&smppost, paused, |paused| paused == 1);
+    smppost.run(&["resume"]).assert_code(0);
+    send("d", 4);
+    accepted(2);
     stop(service);
 }

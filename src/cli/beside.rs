@@ -34,6 +34,8 @@ pub(super) use asking::{Handed, operate};
 const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 /// How often it is looked for the answer.
 const LOOK: Duration = Duration::from_millis(20);
+/// So long another command may hold the lock only to see whether there is a service.
+const LOOKING_ENDS: Duration = Duration::from_millis(500);
 /// How often it is looked how a campaign stands.
 const LOOK_AT_CAMPAIGN: Duration = Duration::from_millis(250);
 /// Looking takes this part of the time at most, however much there is to be looked at; but it is looked at least as often as that.
@@ -234,21 +236,26 @@ pub(super) enum Found {
 
 /// Finds out who is to send. `detach`: this command does not, so that a service is waited for that may be starting anew.
 pub(super) fn find(journal: &Path, detach: bool, simulate: bool) -> Result<Found, CliError> {
-    match SenderLock::take(journal) {
-        Ok(lock) if !detach => Ok(Found::Lock(lock)),
-        Ok(lock) => {
-            lock.leave_nothing();
-            if simulate {
-                return Err(CliError::Usage("--detach: a rehearsal is sent by this command itself".into()));
+    let started = Instant::now();
+    loop {
+        match SenderLock::take(journal) {
+            Ok(lock) if !detach => return Ok(Found::Lock(lock)),
+            Ok(lock) => {
+                lock.leave_nothing();
+                if simulate {
+                    return Err(CliError::Usage("--detach: a rehearsal is sent by this command itself".into()));
+                }
+                return await_service(journal).map(Found::Service).ok_or_else(|| {
+                    CliError::NotTaken(
+                        "--detach: no service is running (`smppost run`): nothing was imported, sent or asked".into(),
+                    )
+                });
             }
-            await_service(journal).map(Found::Service).ok_or_else(|| {
-                CliError::NotTaken(
-                    "--detach: no service is running (`smppost run`): nothing was imported, sent or asked".into(),
-                )
-            })
+            Err(JournalError::Held(held)) if held.is_service && !simulate => return Ok(Found::Service(held)),
+            // Another command may hold it only to see whether there is a service.
+            Err(JournalError::Held(_)) if started.elapsed() < LOOKING_ENDS => std::thread::sleep(LOOK),
+            Err(error) => return Err(error.into()),
         }
-        Err(JournalError::Held(held)) if held.is_service && !simulate => Ok(Found::Service(held)),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -172,7 +172,8 @@ fn an_interrupted_command_leaves_the_service_at_work_and_the_service_that_ends_g
     let status = smppost.run(&["status"]);
     assert!(status.stdout.contains("asks the SMSC: cancel_sm of campaign c: "), "{}", status.said());
     // Who comes back to it sees it from its beginning, and has nothing asked twice.
-    let again = smppost.spawn(&["cancel", "c", "--at-smsc", "--format", "csv"]);
+    let mut again = smppost.spawn(&["cancel", "c", "--at-smsc", "--format", "csv"]);
+    again.wait_for_words("the service is at it already");
     wait_until(&smppost, "SELECT count(*) FROM operation_answer", |now| now > answered);
     // In order: what is on its way is answered, and nothing else is asked until the next one.
     stop(slow);

@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -47,7 +48,7 @@ pub struct Smppost {
     /// What is noted of journals: not in the folder that tests look into.
     state: TempDir,
     environment: Vec<(String, String)>,
-    runs: std::cell::Cell<usize>,
+    runs: AtomicU64,
     deadline: Duration,
 }
 
@@ -109,7 +110,7 @@ impl Smppost {
             dir: TempDir::new().expect("a folder"),
             state: TempDir::new().expect("a folder"),
             environment: vec![("SMPPOST_PASSWORD".into(), "secret".into())],
-            runs: std::cell::Cell::new(0),
+            runs: AtomicU64::new(0),
             deadline: DEADLINE,
         }
     }
@@ -154,8 +155,7 @@ impl Smppost {
     }
 
     pub fn spawn_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
-        let run = self.runs.get() + 1;
-        self.runs.set(run);
+        let run = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
         let files = [self.path(&format!("stdout-{run}")), self.path(&format!("stderr-{run}"))];
         let mut command = Command::new(env!("CARGO_BIN_EXE_smppost"));
         command

@@ -12,6 +12,7 @@ mod hostile;
 mod io;
 mod journal_file;
 mod kills;
+mod operator;
 mod order;
 mod peer;
 mod recovery;

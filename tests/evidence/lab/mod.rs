@@ -53,9 +53,14 @@ pub struct Simulator {
 impl Simulator {
     /// Starts it without a limit of rate; `more` are options of `smppost smsc`.
     pub fn start(folder: &Path, more: &[&str]) -> Self {
-        let ledger = folder.join("ledger");
+        Self::start_at(0, folder.join("ledger"), more)
+    }
+
+    /// The same at this port, with this ledger.
+    pub fn start_at(port: u16, ledger: PathBuf, more: &[&str]) -> Self {
+        let port = port.to_string();
         let mut child = Command::new(env!("CARGO_BIN_EXE_smppost"))
-            .args(["smsc", "--port", "0", "--rate", "unlimited", "--max-connections", "16", "--ledger"])
+            .args(["smsc", "--port", &port, "--rate", "unlimited", "--max-connections", "16", "--ledger"])
             .arg(&ledger)
             .args(more)
             .stdin(Stdio::null())
@@ -147,6 +152,13 @@ impl Ledger {
                 _ => {}
             }
         }
+    }
+
+    /// Adds what another one holds.
+    pub fn add(&mut self, other: Self) {
+        self.submits.extend(other.submits);
+        self.answered.extend(other.answered);
+        self.binds += other.binds;
     }
 
     /// Waits until it holds so many messages. Whether it came to that.

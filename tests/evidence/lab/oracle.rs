@@ -30,14 +30,20 @@ pub struct Attempt {
     pub message_id: Option<String>,
 }
 
-/// All attempts of a journal that holds one campaign.
+/// All attempts of a journal.
 pub fn attempts(journal: &Path) -> Vec<Attempt> {
     let connection = open(journal);
+    // Of one that holds a single campaign the line says which message it is.
+    let is_one: bool = connection.query_row("SELECT count(*) < 2 FROM campaign", [], |row| row.get(0)).unwrap();
+    let messages = match is_one {
+        true => "message m ON m.line = a.line",
+        false => "message_status m ON m.campaign = a.campaign AND m.line = a.line",
+    };
     let mut query = connection
-        .prepare(
+        .prepare(&format!(
             "SELECT a.line, a.part, m.destination, a.sequence_number, a.state, a.message_id
-               FROM attempt_log a JOIN message m ON m.line = a.line",
-        )
+               FROM attempt_log a JOIN {messages}",
+        ))
         .unwrap();
     let rows = query.query_map([], |row| {
         Ok(Attempt {
@@ -52,7 +58,7 @@ pub fn attempts(journal: &Path) -> Vec<Attempt> {
     rows.unwrap().map(Result::unwrap).collect()
 }
 
-/// Holds the ledger against a journal of one campaign of which no sender runs and whose deaths are settled. Every
+/// Holds the ledger against a journal of which no sender runs and whose deaths are settled. Every
 /// sentence that it returns is a broken promise.
 pub fn contradictions(journal: &Path, ledger: &Ledger) -> Vec<String> {
     let mut wrong = Vec::new();

@@ -33,23 +33,18 @@ pub struct Attempt {
 /// All attempts of a journal.
 pub fn attempts(journal: &Path) -> Vec<Attempt> {
     let connection = open(journal);
-    // Of one that holds a single campaign the line says which message it is.
-    let is_one: bool = connection.query_row("SELECT count(*) < 2 FROM campaign", [], |row| row.get(0)).unwrap();
-    let messages = match is_one {
-        true => "message m ON m.line = a.line",
-        false => "message_status m ON m.campaign = a.campaign AND m.line = a.line",
-    };
-    let mut query = connection
-        .prepare(&format!(
-            "SELECT a.line, a.part, m.destination, a.sequence_number, a.state, a.message_id
-               FROM attempt_log a JOIN {messages}",
-        ))
-        .unwrap();
+    let mut destinations: HashMap<(String, i64), String> = HashMap::new();
+    let mut query = connection.prepare("SELECT campaign, line, destination FROM message_status").unwrap();
+    let rows = query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).unwrap();
+    destinations.extend(rows.map(Result::unwrap));
+    let mut query =
+        connection.prepare("SELECT campaign, line, part, sequence_number, state, message_id FROM attempt_log").unwrap();
     let rows = query.query_map([], |row| {
+        let message = (row.get(0)?, row.get(1)?);
         Ok(Attempt {
-            line: row.get(0)?,
-            part: row.get::<_, u32>(1)?.into(),
-            destination: row.get(2)?,
+            line: message.1,
+            destination: destinations[&message].clone(),
+            part: row.get::<_, u32>(2)?.into(),
             sequence_number: row.get(3)?,
             state: row.get(4)?,
             message_id: row.get(5)?,

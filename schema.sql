@@ -2,7 +2,7 @@
 --
 -- Tables hold facts, appended and never rewritten (exceptions: the counts of a campaign, the state of a message whose
 -- story is not the plain one, the end of a session, for which parts of its messages a campaign expects receipts, and the
--- text of an inbound part whose last character stands in the next part, too). Views at the end are the public, stable part; tables may change
+-- text of an inbound part whose last character stands in the next part, too; and what is purged or forgotten). Views at the end are the public, stable part; tables may change
 -- between versions.
 --
 -- Numbers that carry structure:
@@ -45,6 +45,8 @@ CREATE TABLE campaign (
     rejected_rows  INTEGER NOT NULL DEFAULT 0,
     header         TEXT,                        -- of the file, as it was written; NULL: an older program did not keep it
     room           INTEGER NOT NULL DEFAULT 0,  -- numbers from first_id on that are its own, to which messages are added one by one
+    purged_at      INTEGER,                     -- its messages and all that was known of them are deleted; its totals are not
+    pseudonymised_at INTEGER,                   -- its numbers are keyed hashes, its texts are deleted
     CHECK (first_id <= end_id)
 ) STRICT;
 CREATE INDEX campaign_by_first_id ON campaign (first_id);
@@ -467,6 +469,37 @@ CREATE TABLE adoption (
     in_doubt INTEGER NOT NULL                   -- messages that are in doubt for it
 ) STRICT;
 
+-- What stays of a campaign that was purged, besides its row and its counts: what its report told.
+CREATE TABLE kept_report (
+    campaign_id INTEGER PRIMARY KEY,
+    report      TEXT NOT NULL                   -- JSON: numbers alone
+) STRICT;
+
+CREATE TABLE kept_status (
+    campaign_id    INTEGER NOT NULL,
+    command_status INTEGER NOT NULL,
+    attempts       INTEGER NOT NULL,
+    PRIMARY KEY (campaign_id, command_status)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE kept_minute (
+    campaign_id INTEGER NOT NULL,
+    minute      INTEGER NOT NULL,               -- since 1970
+    submitted   INTEGER NOT NULL,
+    accepted    INTEGER NOT NULL,
+    delivered   INTEGER NOT NULL,
+    PRIMARY KEY (campaign_id, minute)
+) STRICT, WITHOUT ROWID;
+
+-- That something was deleted, and when: never what it was.
+CREATE TABLE forgetting (
+    id     INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    kind   INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 3),  -- 1 purged, 2 pseudonymised, 3 a number forgotten
+    up_to  INTEGER NOT NULL,                    -- facts of this moment and before it may be gone
+    what   TEXT NOT NULL                        -- how much, in words
+) STRICT;
+
 CREATE TABLE state (
     id   INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
@@ -515,7 +548,8 @@ SELECT c.name AS campaign, n.messages, n.parts,
        n.queued, n.sending, n.accepted, n.delivered, n.partly_delivered, n.failed, n.rejected, n.in_doubt, n.cancelled,
        n.suppressed, c.duplicate_rows, c.rejected_rows,
        strftime('%Y-%m-%dT%H:%M:%fZ', n.first_sent_at / 1000.0, 'unixepoch') AS first_sent_at,
-       strftime('%Y-%m-%dT%H:%M:%fZ', n.last_sent_at / 1000.0, 'unixepoch') AS last_sent_at
+       strftime('%Y-%m-%dT%H:%M:%fZ', n.last_sent_at / 1000.0, 'unixepoch') AS last_sent_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.purged_at / 1000.0, 'unixepoch') AS purged_at
   FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id
  WHERE c.imported_at IS NOT NULL
  ORDER BY c.id;
@@ -901,6 +935,14 @@ SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%M:%fZ', s.at / 1000.0, 'unixep
   FROM share s JOIN campaign c ON c.id = s.campaign_id
  ORDER BY s.id;
 
+-- What was deleted when: purges, pseudonyms, numbers that were forgotten.
+CREATE VIEW forgetting_log AS
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', f.at / 1000.0, 'unixepoch') AS at,
+       CASE f.kind WHEN 1 THEN 'purged' WHEN 2 THEN 'pseudonymised' ELSE 'forgotten' END AS event,
+       strftime('%Y-%m-%dT%H:%M:%fZ', f.up_to / 1000.0, 'unixepoch') AS up_to, f.what
+  FROM forgetting f
+ ORDER BY f.id;
+
 CREATE VIEW rejected_row AS
 SELECT c.name AS campaign, s.line, s.reason, s.row
   FROM skipped_row s JOIN campaign c ON c.id = s.campaign_id
@@ -922,13 +964,19 @@ SELECT c.name AS campaign, a.command_status, coalesce(n.name, 'unknown') AS name
   FROM campaign c
   JOIN answer a ON a.attempt >= (c.first_id << 12) AND a.attempt < (c.end_id << 12)
   LEFT JOIN status_name n ON n.command_status = a.command_status
- WHERE c.imported_at IS NOT NULL
- GROUP BY c.id, a.command_status;
+ WHERE c.imported_at IS NOT NULL AND c.purged_at IS NULL
+ GROUP BY c.id, a.command_status
+UNION ALL
+SELECT c.name, k.command_status, coalesce(n.name, 'unknown'), k.attempts
+  FROM kept_status k
+  JOIN campaign c ON c.id = k.campaign_id AND c.purged_at IS NOT NULL
+  LEFT JOIN status_name n ON n.command_status = k.command_status;
 
 CREATE VIEW throughput_per_minute AS
 WITH minute_fact (campaign_id, minute, submitted, accepted, delivered) AS (
     SELECT c.id, k.claimed_at / 60000, sum(k.parts), 0, 0
-      FROM campaign c JOIN claim k ON k.first_part >= c.first_id AND k.first_part < c.end_id GROUP BY 1, 2
+      FROM campaign c JOIN claim k ON k.first_part >= c.first_id AND k.first_part < c.end_id
+     WHERE c.purged_at IS NULL GROUP BY 1, 2
     UNION ALL
     -- Claimed, and never left.
     SELECT c.id, k.claimed_at / 60000, -count(*), 0, 0
@@ -937,15 +985,16 @@ WITH minute_fact (campaign_id, minute, submitted, accepted, delivered) AS (
       JOIN claim k ON k.try = (v.attempt & 4095)
                   AND k.first_part = (SELECT max(p.first_part) FROM claim p
                                        WHERE p.try = (v.attempt & 4095) AND p.first_part <= (v.attempt >> 12))
+     WHERE c.purged_at IS NULL
      GROUP BY 1, 2
     UNION ALL
     SELECT c.id, a.answered_at / 60000, 0, count(*), 0
       FROM campaign c JOIN answer a ON a.attempt >= (c.first_id << 12) AND a.attempt < (c.end_id << 12)
-     WHERE a.outcome = 0 GROUP BY 1, 2
+     WHERE a.outcome = 0 AND c.purged_at IS NULL GROUP BY 1, 2
     UNION ALL
     SELECT c.id, r.received_at / 60000, 0, 0, count(*)
       FROM campaign c JOIN receipt r ON r.id >= (c.first_id << 20) AND r.id < (c.end_id << 20)
-     WHERE r.state = 2 AND r.final = 1
+     WHERE r.state = 2 AND r.final = 1 AND c.purged_at IS NULL
        AND NOT EXISTS (SELECT 1 FROM receipt_match x WHERE x.receipt_id = r.id)
        AND NOT EXISTS (SELECT 1 FROM receipt b
                         WHERE b.id >= (r.id >> 8 << 8) AND b.id < r.id AND b.state = 2 AND b.final = 1)
@@ -955,9 +1004,12 @@ WITH minute_fact (campaign_id, minute, submitted, accepted, delivered) AS (
       FROM campaign c
       JOIN receipt_match x ON x.attempt >= (c.first_id << 12) AND x.attempt < (c.end_id << 12)
       JOIN receipt r ON r.id = x.receipt_id
-     WHERE r.state = 2 AND r.final = 1
+     WHERE r.state = 2 AND r.final = 1 AND c.purged_at IS NULL
        AND NOT EXISTS (SELECT 1 FROM receipt_match y WHERE y.receipt_id = x.receipt_id AND y.id > x.id)
-     GROUP BY 1, 2)
+     GROUP BY 1, 2
+    UNION ALL
+    SELECT k.campaign_id, k.minute, k.submitted, k.accepted, k.delivered
+      FROM kept_minute k JOIN campaign c ON c.id = k.campaign_id AND c.purged_at IS NOT NULL)
 SELECT c.name AS campaign, strftime('%Y-%m-%dT%H:%MZ', f.minute * 60, 'unixepoch') AS minute,
        sum(f.submitted) AS submitted, sum(f.accepted) AS accepted, sum(f.delivered) AS delivered
   FROM minute_fact f JOIN campaign c ON c.id = f.campaign_id

@@ -257,6 +257,10 @@ fn conclude(journal: &Path, gathered: &Gathered) -> Result<u8, CliError> {
     let states = journal::query::states_of(&opened, &messages)?;
     let mut code = exit::OK;
     for (placed, state) in gathered.placed.iter().zip(states) {
+        if placed.is_known && journal::query::is_purged(&opened, placed.message)? {
+            Display::new().say(&format!("{}: what became of it is purged", escape_terminal(&placed.destination)));
+            continue;
+        }
         let words = format!("{}: {}", escape_terminal(&placed.destination), state.name());
         match state {
             State::Accepted | State::Delivered => Display::new().say(&words),

@@ -13,6 +13,7 @@ pub mod config;
 mod connection;
 mod find;
 mod finish;
+mod forget;
 mod found;
 mod guard;
 mod help;
@@ -30,6 +31,7 @@ mod prepare;
 mod priority;
 mod probe;
 mod profile;
+mod purge;
 mod receiver;
 pub mod record;
 mod reload;
@@ -194,6 +196,15 @@ enum Command {
     Verify(VerifyArgs),
     /// Write the journal, as it is at this moment, to a file of its own, also while a sender is at work
     Backup(backup::BackupArgs),
+    /// Delete what came to its end long ago: campaigns, of which the totals stay, and what belongs to none
+    ///
+    /// Also while a sender is at work. Exit code 3: somebody reads an older state of the journal, in which it stands still.
+    Purge(purge::PurgeArgs),
+    /// Forget numbers: in messages, receipts, rows that were left out, messages from handsets
+    ///
+    /// What became of the messages stays, without number and text; a number on the suppression list stays there, as that alone.
+    /// Exit code 3: something of it is on its way yet, or somebody reads an older state of the journal.
+    Forget(forget::ForgetArgs),
     /// Bring a journal that an older smppost made up to date; commands that write to it do so by themselves
     Upgrade(upgrade::UpgradeArgs),
     /// The journals that are known of you, and of which accounts; --forget takes one off the list
@@ -432,7 +443,8 @@ impl Command {
             Self::Send(_) | Self::Import(_) | Self::Run(_) => Use::Make,
             Self::Pause(_) | Self::Reload(_) => Use::Change,
             Self::Resume(_) | Self::Query(_) | Self::Replace(_) | Self::Cancel(_) | Self::Listen(_) => Use::Change,
-            Self::Resolve(_) | Self::Upgrade(_) | Self::Priority(_) => Use::Change,
+            Self::Resolve(_) | Self::Upgrade(_) | Self::Priority(_) | Self::Forget(_) => Use::Change,
+            Self::Purge(_) => Use::Change,
             Self::Suppress(args) => args.use_of_journal(),
             Self::Status(_) | Self::List(_) | Self::Report(_) | Self::Find(_) | Self::Verify(_) | Self::Backup(_) => {
                 Use::Read
@@ -463,6 +475,7 @@ impl Command {
         match self {
             Self::Send(args) => args.is_dry_run(),
             Self::Resume(args) => args.is_dry_run(),
+            Self::Purge(args) => args.dry_run,
             _ => false,
         }
     }
@@ -513,6 +526,8 @@ fn command(cli: &Cli, journal: &Path) -> Result<u8, CliError> {
         Command::Explain(args) => Ok(args.run(&cli.names, &mut out)?.code()),
         Command::Verify(args) => Ok(args.run(journal, &mut out)?.code()),
         Command::Backup(args) => args.run(journal),
+        Command::Purge(args) => purge::run(args, journal),
+        Command::Forget(args) => forget::run(args, journal),
         Command::Upgrade(args) => args.run(journal),
         Command::Journals(_) => Ok(exit::OK),
         Command::Probe(args) => probe::run(args, cli.profile.as_deref(), &mut out),

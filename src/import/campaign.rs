@@ -440,12 +440,14 @@ pub fn compare(campaign: &CampaignFile, opened: &Journal) -> Result<Option<i64>,
     })?;
     let digest = hex(&digest_of(standing.file()).map_err(gone)?);
     standing.check(&campaign.path)?;
-    let mut differences = recorded.options.differences(&campaign.options);
+    let mut differences = recorded.options.differences(&campaign.options.beside(&recorded.options));
     if recorded.digest != digest {
         differences.insert(0, ("contents of the file".into(), short(&recorded.digest), short(&digest)));
     }
     // With what was added since in so many words, it is the same.
-    let is_added = || added_fields::explain(opened, &campaign.name, &recorded.options, &campaign.options);
+    let is_added = || {
+        added_fields::explain(opened, &campaign.name, &recorded.options, &campaign.options.beside(&recorded.options))
+    };
     if differences.is_empty() || recorded.digest == digest && is_added()? {
         return Ok(Some(recorded.messages));
     }

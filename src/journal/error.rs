@@ -166,6 +166,9 @@ pub enum JournalError {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// The campaign's messages are deleted.
+    #[error("campaign {} was purged: what is left of it are its totals, or messages without their numbers, and nothing of it can be sent", escape_terminal(.0))]
+    Purged(String),
     /// The file, or one of those beside it, vanished or was replaced while it was in use.
     #[error("{}", replaced(path, gone))]
     Replaced {

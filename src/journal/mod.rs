@@ -11,12 +11,14 @@
 //! | [`handle`] | an open journal as the rooms outside hold it: no SQL can be run on it there | |
 //! | [`migrate`] | what brings the journal of an older program up to date | |
 //! | [`backup`] | the state of one moment in a file of its own | query, verify |
+//! | [`forgetting`] | what is purged, made pseudonymous or forgotten | files, store, query, writer |
 //! | `testkit` | fixtures of tests | |
 
 pub mod backup;
 pub mod beside;
 pub mod error;
 pub mod files;
+pub mod forgetting;
 pub mod handle;
 pub mod matcher;
 pub mod migrate;

@@ -176,6 +176,8 @@ pub(in crate::journal) fn connect_to_write(path: &Path) -> Result<Connection, Jo
         if crate::platform::sabotage::is("sync-normal") { ("NORMAL", "1") } else { ("FULL", "2") };
     set(&connection, "synchronous", synchronous, found)?;
     set(&connection, "foreign_keys", "ON", "1")?;
+    // What is deleted is overwritten with zeros where it stood.
+    set(&connection, "secure_delete", "ON", "1")?;
     let pages = failpoint::number("SMPPOST_CHECKPOINT_PAGES").unwrap_or(CHECKPOINT_PAGES).to_string();
     set(&connection, "wal_autocheckpoint", &pages, &pages)?;
     crate::journal::files::reserve::limit(&connection, true)?;

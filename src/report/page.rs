@@ -135,6 +135,13 @@ fn heading(out: &mut dyn Write, report: &CampaignReport, around: &Surroundings) 
     if let Some(at) = summary.cancelled_at {
         wrapped(out, width, "  cancelled ", 12, &clock.moment(at))?;
     }
+    if let Some(at) = summary.purged_at {
+        let words = format!("{}: its messages are deleted, and these totals are left", clock.moment(at));
+        wrapped(out, width, "  purged    ", 12, &words)?;
+    } else if let Some(at) = summary.pseudonymised_at {
+        let words = format!("{}: its numbers are hashes, and its texts are deleted", clock.moment(at));
+        wrapped(out, width, "  stripped  ", 12, &words)?;
+    }
     let is_left = [State::Queued, State::Sending].iter().any(|state| summary.counts.of(*state) > 0);
     for stopped in report.stopped.iter().filter(|_| is_left) {
         let (label, what) = match stopped.event {

@@ -542,6 +542,7 @@ impl Record for CampaignSummary {
         "rejected_rows",
         "first_sent_at",
         "last_sent_at",
+        "purged_at",
     ];
     const TABLE: &'static [usize] = &[0];
 
@@ -554,6 +555,7 @@ impl Record for CampaignSummary {
             14 => put(to, self.rejected_rows),
             15 => put_some(to, self.first_sent_at),
             16 => put_some(to, self.last_sent_at),
+            17 => put_some(to, self.purged_at),
             state => put_some(to, self.counts.0.get(state - 3)),
         }
     }

@@ -22,6 +22,24 @@ pub fn duration(text: &str) -> Result<Duration, BadValue> {
     }
 }
 
+/// Reads an age: `90d`, `12w`, `36h`, and what [`duration`] reads; 0 of any unit is an age, too. Up to 100 years.
+pub fn age(text: &str) -> Result<Duration, BadValue> {
+    const AGE_DAYS_MAX: u64 = 36_525;
+    let bad = || BadValue::from("write a whole number and its unit: 90d, 12w, 36h, 30m or 10s");
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return Err(bad()),
+    };
+    let total = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds)).ok_or_else(bad)?;
+    if total > AGE_DAYS_MAX * 86_400 { Err("it is at most 100 years".into()) } else { Ok(Duration::from_secs(total)) }
+}
+
 /// A duration as [`duration`] reads it, in the greatest unit that says it whole.
 pub fn duration_text(duration: Duration) -> String {
     let ms = duration.as_millis();

@@ -8,6 +8,7 @@ mod addresses;
 mod carriage;
 mod completions;
 mod connections;
+mod forgetting;
 mod harness;
 mod hosts;
 mod import_cli;

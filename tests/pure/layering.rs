@@ -23,7 +23,7 @@ const ROOMS: &[&[&str]] = &[
 
 /// The same inside `journal`.
 const JOURNAL: &[&[&str]] = &[
-    &["testkit", "backup"],
+    &["testkit", "backup", "forgetting"],
     &["verify"],
     &["writer", "query"],
     &["matcher"],

@@ -10,6 +10,7 @@
 use crate::journal::error::JournalError;
 use crate::journal::matcher::id_index::{IdKey, Known};
 use crate::journal::model::key::Attempt;
+use crate::journal::store::notes::in_transaction;
 use crate::journal::store::number_index::first_chunk;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -227,6 +228,74 @@ impl Spill {
         found.dedup_by_key(|spilled| spilled.attempt);
         Ok(found)
     }
+}
+
+/// Takes the ids of parts in a range out of the runs, each in its place: what stays of one is the upper half of its hash, so
+/// that the order stands and look-ups beside it go on. It may be cut short anywhere and be done again.
+pub fn forget(
+    connection: &Connection,
+    parts: &std::ops::Range<i64>,
+    rows: i64,
+    pause: std::time::Duration,
+) -> Result<(), JournalError> {
+    let (from, to) = Attempt::range(parts.start, parts.end);
+    loop {
+        let gone = in_transaction(connection, || {
+            Ok(connection
+                .prepare_cached(
+                    "DELETE FROM spilled_id WHERE (run, hash, attempt) IN
+                         (SELECT run, hash, attempt FROM spilled_id WHERE attempt >= ?1 AND attempt < ?2 LIMIT ?3)",
+                )?
+                .execute((from, to, rows))?)
+        })?;
+        if gone == 0 {
+            break;
+        }
+        std::thread::sleep(pause);
+    }
+    let mut last = i64::MIN;
+    while let Some(next) = in_transaction(connection, || strip_chunks(connection, parts, last, rows))? {
+        last = next;
+        std::thread::sleep(pause);
+    }
+    Ok(())
+}
+
+/// As [`forget`], for a few parts, in the caller's transaction.
+pub fn strip(connection: &Connection, parts: &std::ops::Range<i64>) -> Result<(), JournalError> {
+    let (from, to) = Attempt::range(parts.start, parts.end);
+    connection.execute("DELETE FROM spilled_id WHERE attempt >= ?1 AND attempt < ?2", [from, to])?;
+    strip_chunks(connection, parts, i64::MIN, i64::MAX).map(|_| ())
+}
+
+/// Looks through chunks behind `last`, and says how far it came; `None`: to the end.
+fn strip_chunks(
+    connection: &Connection,
+    parts: &std::ops::Range<i64>,
+    last: i64,
+    chunks: i64,
+) -> Result<Option<i64>, JournalError> {
+    let mut update = connection.prepare_cached("UPDATE spilled_chunk SET ids = ?2 WHERE id = ?1")?;
+    let mut next = connection.prepare_cached("SELECT id, ids FROM spilled_chunk WHERE id > ?1 ORDER BY id LIMIT 1")?;
+    let mut last = last;
+    for _ in 0..chunks {
+        let found = next.query_row([last], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?;
+        let Some((id, mut ids)) = found else { return Ok(None) };
+        last = id;
+        let mut is_changed = false;
+        for octets in ids.as_chunks_mut::<PACKED>().0 {
+            if parts.contains(&Packed(octets).attempt().part()) {
+                // Little-endian: the lower half of the hash, and all behind the hash.
+                octets[..4].fill(0);
+                octets[8..].fill(0);
+                is_changed = true;
+            }
+        }
+        if is_changed {
+            update.execute((id, &ids))?;
+        }
+    }
+    Ok(Some(last))
 }
 
 fn chunk_id(run: i64, n: i64) -> i64 {

@@ -91,15 +91,16 @@ impl Matcher {
              VALUES (?1, ?2, ?3, 1, 1, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
         for (attempt, receipt, is_numberless) in plain {
-            let address = |range| is_numberless.then(|| text_of(batch.octets(range)));
+            let is_stripped = tx.counts.is_pseudonymous(attempt.part());
+            let address = |range| (*is_numberless && !is_stripped).then(|| text_of(batch.octets(range)));
             let error = batch.octets(&receipt.error);
-            let tlvs = batch.octets(&receipt.tlvs);
+            let tlvs = if is_stripped { &[] } else { batch.octets(&receipt.tlvs) };
             insert.execute((
                 attempt.receipt(0),
                 batch.came_at,
                 receipt.state.map(number_of),
                 (!error.is_empty()).then_some(&*text_of(error)),
-                as_value(batch.octets(&receipt.text)),
+                (!is_stripped).then(|| as_value(batch.octets(&receipt.text))),
                 (!tlvs.is_empty()).then_some(tlvs),
                 receipt.other.map(number_of),
                 address(&receipt.source).as_deref(),
@@ -154,8 +155,9 @@ impl Matcher {
         let stray = number < 0;
         let error = batch.octets(&receipt.error);
         let error_text = text_of(error);
+        let is_stripped = attempt.is_some_and(|(attempt, _)| tx.counts.is_pseudonymous(attempt.part()));
         let text = batch.octets(&receipt.text);
-        let tlvs = batch.octets(&receipt.tlvs);
+        let tlvs = if is_stripped { &[] } else { batch.octets(&receipt.tlvs) };
         let text_id = text_of(batch.octets(&receipt.text_id));
         let (source, destination) =
             (text_of(batch.octets(&receipt.source)), text_of(batch.octets(&receipt.destination)));
@@ -173,9 +175,9 @@ impl Matcher {
                 if stray && rule == Rule::Exact { Rule::None } else { rule } as u8,
                 (!error.is_empty()).then_some(&*error_text),
                 stray.then_some(id),
-                (stray || is_numberless).then_some(&*source),
-                (stray || is_numberless).then_some(&*destination),
-                as_value(text),
+                ((stray || is_numberless) && !is_stripped).then_some(&*source),
+                ((stray || is_numberless) && !is_stripped).then_some(&*destination),
+                (!is_stripped).then(|| as_value(text)),
                 (!tlvs.is_empty()).then_some(tlvs),
                 receipt.other.map(number_of),
                 (stray && !text_id.is_empty()).then_some(&*text_id),

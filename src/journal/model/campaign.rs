@@ -125,6 +125,13 @@ pub struct CampaignOptions {
     pub fields: Option<serde_json::Value>,
 }
 
+/// Before the SHA-256 of a template, in hex, that is deleted.
+const SEALED: &str = "deleted, of SHA-256 ";
+
+fn is_sealed(text: &str) -> bool {
+    text.strip_prefix(SEALED).is_some_and(|digest| digest.len() == 64)
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -133,6 +140,23 @@ impl CampaignOptions {
     /// Characters that a sender may have; a number may always have 15 digits.
     pub fn sender_length_max(&self) -> usize {
         self.max_sender_length.map_or(crate::message::address::SENDER_CHARACTERS_MAX, usize::from)
+    }
+
+    /// These options as they are recorded once the campaign's texts are deleted: the template can be recognised and not read.
+    pub fn without_text(&self) -> Self {
+        let sealed = |text: &String| match is_sealed(text) {
+            true => text.clone(),
+            false => format!("{SEALED}{}", crate::words::format::hex_digest(text.as_bytes())),
+        };
+        Self { text: self.text.as_ref().map(sealed), ..self.clone() }
+    }
+
+    /// These options as they compare to recorded ones, whose template may be recognisable alone.
+    pub fn beside(&self, recorded: &Self) -> Self {
+        match recorded.text.as_deref().is_some_and(is_sealed) {
+            true => self.without_text(),
+            false => self.clone(),
+        }
     }
 
     /// Whether its fields, which are those of all its messages, name a user_message_reference.

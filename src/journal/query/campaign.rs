@@ -1,6 +1,7 @@
 //! Everything that the report of one campaign shows, in one pass over the ranges of its claims, answers and receipts.
 
 use super::chunk::{ClaimRun, Matches, claims, tries};
+use super::kept::Kept;
 use super::latency::Histogram;
 use super::page::{Gathered, Known};
 use super::series::{ACCEPTED, DELIVERED, SENT};
@@ -42,6 +43,13 @@ pub(super) fn report(
     page: Option<&mut Gathered<'_>>,
 ) -> Result<CampaignReport, JournalError> {
     let summary = campaign(connection, name)?;
+    if summary.purged_at.is_some() {
+        let mut report = Scan::new(connection, &summary, page).into_report(Vec::new())?;
+        if let Some(kept) = Kept::load(connection, summary.id)? {
+            kept.fill(&mut report);
+        }
+        return Ok(report);
+    }
     let is_for_page = page.is_some();
     let mut scan = Scan::new(connection, &summary, page);
     if is_for_page || summary.first_sent_at.is_some() || summary.counts.of(State::Queued) < summary.messages {

@@ -34,6 +34,12 @@ pub fn states_of(journal: &dyn Sql, messages: &[i64]) -> Result<Vec<State>, Jour
     states.collect()
 }
 
+/// Whether a message is deleted with all others of its campaign.
+pub fn is_purged(journal: &dyn Sql, message: i64) -> Result<bool, JournalError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM campaign WHERE first_id <= ?1 AND end_id > ?1 AND purged_at IS NOT NULL)";
+    Ok(journal.connection().query_row(sql, [message], |row| row.get(0))?)
+}
+
 impl Look {
     /// Another campaign.
     pub fn add(&mut self, other: &Self) {

@@ -107,6 +107,46 @@ pub fn messages_to<E: From<JournalError>>(
 ) -> Result<(), E> {
     let connection = journal.connection();
     let ids = ids_to(connection, number)?;
+    let is_it = |slot: &Slot| key_of(&slot.row.destination) == number;
+    messages_of(connection, ids, is_it, &mut |_, row| each(row))
+}
+
+/// As [`messages_to`], with the number of each message and its campaign; and those that have this pseudonym in its place.
+pub fn numbered_messages_to(
+    journal: &dyn Sql,
+    number: u64,
+    pseudonym: Option<&str>,
+    each: &mut dyn FnMut(i64, &CampaignSummary, &MessageRow),
+) -> Result<(), JournalError> {
+    let connection = journal.connection();
+    let mut ids = ids_to(connection, number)?;
+    if let Some(pseudonym) = pseudonym {
+        let mut statement = connection.prepare(
+            "SELECT m.id FROM campaign c JOIN message m ON m.id >= c.first_id AND m.id < c.end_id
+              WHERE c.pseudonymised_at IS NOT NULL AND m.destination = ?1 ORDER BY m.id",
+        )?;
+        for id in statement.query_map([pseudonym], |row| row.get(0))? {
+            ids.push(id?);
+        }
+    }
+    let is_it = |slot: &Slot| {
+        key_of(&slot.row.destination) == number || pseudonym.is_some_and(|pseudonym| slot.row.destination == pseudonym)
+    };
+    let known = campaigns(connection)?;
+    messages_of(connection, ids, is_it, &mut |id, row: &MessageRow| -> Result<(), JournalError> {
+        if let Some(summary) = known.iter().find(|summary| summary.campaign == row.campaign) {
+            each(id, summary, row);
+        }
+        Ok(())
+    })
+}
+
+fn messages_of<E: From<JournalError>>(
+    connection: &Connection,
+    ids: Vec<i64>,
+    is_wanted: impl Fn(&Slot) -> bool,
+    each: &mut dyn FnMut(i64, &MessageRow) -> Result<(), E>,
+) -> Result<(), E> {
     let mut chunk = Chunk::default();
     let mut campaigns = campaigns(connection)?;
     campaigns.sort_unstable_by_key(|summary| summary.first_id);
@@ -120,9 +160,8 @@ pub fn messages_to<E: From<JournalError>>(
             (chunk, last) = (Chunk::default(), Some(summary.id));
         }
         chunk.load_some(connection, summary, id, 1)?;
-        let is_it = |slot: &&Slot| slot.id == id && key_of(&slot.row.destination) == number;
-        if let Some(slot) = chunk.slots[..chunk.used].iter().find(is_it) {
-            each(&slot.row)?;
+        if let Some(slot) = chunk.slots[..chunk.used].iter().find(|slot| slot.id == id && is_wanted(slot)) {
+            each(id, &slot.row)?;
         }
     }
     Ok(())

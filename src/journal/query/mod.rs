@@ -14,6 +14,7 @@
 mod campaign;
 mod campaign_report;
 pub(in crate::journal) mod chunk;
+pub mod kept;
 mod latency;
 mod logs;
 mod look;
@@ -36,8 +37,8 @@ pub use logs::{
     AttemptRow, InboundRow, OperationCount, OperationRow, ReceiptRow, SkippedRow, Strays, attempts, header, inbound,
     operation_counts, operations, receipts, skipped_rows, strays, unmatched,
 };
-pub use look::{Look, Looked, states_of};
-pub use messages::{MessageRow, messages, messages_to};
+pub use look::{Look, Looked, is_purged, states_of};
+pub use messages::{MessageRow, messages, messages_to, numbered_messages_to};
 pub use page::{CampaignPage, Shares, campaign_page};
 #[cfg(test)]
 pub use page::{FirstLine, Share};
@@ -110,6 +111,8 @@ pub struct CampaignSummary {
     pub first_sent_at: Option<Stamp>,
     /// When the last part was claimed.
     pub last_sent_at: Option<Stamp>,
+    /// When its messages were deleted, and all but these totals.
+    pub purged_at: Option<Stamp>,
     /// The file that it was imported from.
     pub file: String,
     /// When its import began.
@@ -118,6 +121,8 @@ pub struct CampaignSummary {
     pub imported_at: Stamp,
     /// When it was cancelled.
     pub cancelled_at: Option<Stamp>,
+    /// When its numbers were made keyed hashes, and its texts deleted.
+    pub pseudonymised_at: Option<Stamp>,
     /// Which receipts it asks for.
     pub receipts_asked: Receipts,
     /// Which of them say what became of its messages.
@@ -131,11 +136,18 @@ pub struct CampaignSummary {
     pub end_id: i64,
 }
 
+impl CampaignSummary {
+    /// Whether the rows that were left out of it are deleted.
+    pub fn is_stripped(&self) -> bool {
+        self.purged_at.is_some() || self.pseudonymised_at.is_some()
+    }
+}
+
 const CAMPAIGN: &str = "SELECT c.id, c.name, n.messages, n.parts, n.queued, n.sending, n.accepted, n.delivered,
         n.partly_delivered, n.failed, n.rejected, n.in_doubt, n.cancelled, n.suppressed, c.duplicate_rows,
         c.rejected_rows, n.first_sent_at, n.last_sent_at, c.file, c.created_at,
         coalesce(c.imported_at, c.created_at), c.cancelled_at,
-        c.options, c.first_id, c.end_id
+        c.options, c.first_id, c.end_id, c.purged_at, c.pseudonymised_at
    FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id";
 
 /// All campaigns that are whole, in the order in which they were imported.
@@ -183,6 +195,8 @@ fn summary(row: &Row<'_>) -> Result<CampaignSummary, JournalError> {
         awaited: options.awaited(),
         first_id: row.get(23)?,
         end_id: row.get(24)?,
+        purged_at: stamp(row, 25)?,
+        pseudonymised_at: stamp(row, 26)?,
     })
 }
 

@@ -98,7 +98,8 @@ fn find(
 ) -> Result<Result<Gathering, String>, JournalError> {
     let mut statement = connection.prepare_cached(
         "SELECT c.id, c.end_id, n.messages + 2,
-                c.imported_at IS NOT NULL AND c.cancelled_at IS NULL AND c.options = ?2 AND c.end_id + ?3 <= c.first_id + c.room
+                c.imported_at IS NOT NULL AND c.cancelled_at IS NULL AND c.purged_at IS NULL
+                AND c.pseudonymised_at IS NULL AND c.options = ?2 AND c.end_id + ?3 <= c.first_id + c.room
                 AND NOT EXISTS (SELECT 1 FROM control k WHERE k.campaign_id = c.id AND k.kind = 'cancel'
                                                           AND coalesce(k.detail, '{}') = '{}' AND k.applied_at IS NULL)
            FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id WHERE c.name = ?1",

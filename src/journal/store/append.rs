@@ -65,7 +65,7 @@ impl Appending {
         let campaign = campaign_id(&connection, name)?;
         let (first, end, options, digest, is_cancelled, is_under_way) = connection.query_row(
             "SELECT c.first_id, c.end_id, c.options, coalesce(c.digest, ''), c.cancelled_at IS NOT NULL,
-                    n.queued + n.sending + n.accepted + n.in_doubt > 0
+                    n.queued + n.sending + n.accepted + n.in_doubt > 0 AND coalesce(c.purged_at, c.pseudonymised_at) IS NULL
                FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id WHERE c.id = ?1",
             [campaign],
             |row| {

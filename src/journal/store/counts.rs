@@ -38,6 +38,8 @@ pub struct CampaignCounts {
     pub awaited: Awaited,
     /// Messages are added to it one by one (`send --to`).
     pub gathers: bool,
+    /// Its numbers are hashes, its texts are deleted: what comes of it is written down without them.
+    pub is_pseudonymous: bool,
     /// Messages by state, as of the transaction that runs.
     pub counts: [i64; State::COUNT],
     written: [i64; State::COUNT],
@@ -95,6 +97,14 @@ pub struct Counts {
     sums: Sums,
 }
 
+/// Whether a part is of a campaign whose messages are deleted.
+fn is_purged(connection: &Connection, part: i64) -> Result<bool, JournalError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM campaign WHERE first_id <= ?1 AND end_id > ?1 AND purged_at IS NOT NULL)",
+    )?;
+    Ok(statement.query_row([part], |row| row.get(0))?)
+}
+
 #[derive(Debug)]
 struct Touched {
     campaign: u32,
@@ -110,7 +120,7 @@ impl Counts {
         let mut statement = connection.prepare(
             "SELECT c.id, c.name, c.first_id, c.end_id, c.cancelled_at IS NOT NULL, c.options, n.queued, n.sending,
                     n.accepted, n.delivered, n.partly_delivered, n.failed, n.rejected, n.in_doubt, n.cancelled,
-                    n.suppressed, c.source, c.room > 0
+                    n.suppressed, c.source, c.room > 0, c.pseudonymised_at IS NOT NULL
                FROM campaign c JOIN campaign_count n ON n.campaign_id = c.id
               WHERE c.imported_at IS NOT NULL ORDER BY c.first_id, c.id",
         )?;
@@ -136,6 +146,7 @@ impl Counts {
                     in_doubt: options.in_doubt,
                     awaited: options.awaited(),
                     gathers: row.get(7 + State::COUNT)?,
+                    is_pseudonymous: row.get(8 + State::COUNT)?,
                     counts,
                     written: counts,
                     summed: [0; State::COUNT],
@@ -185,6 +196,21 @@ impl Counts {
         }
         self.note_changed(index);
         Ok(())
+    }
+
+    /// Takes in which campaigns were made pseudonymous since they were read.
+    pub fn reload_pseudonyms(&mut self, connection: &Connection) -> Result<(), JournalError> {
+        let mut statement = connection.prepare_cached("SELECT id FROM campaign WHERE pseudonymised_at IS NOT NULL")?;
+        let ids = statement.query_map([], |row| row.get(0))?.collect::<Result<hashbrown::HashSet<i64>, _>>()?;
+        for book in &mut self.campaigns {
+            book.is_pseudonymous = ids.contains(&book.id);
+        }
+        Ok(())
+    }
+
+    /// Whether a part is of a campaign whose numbers and texts are deleted.
+    pub fn is_pseudonymous(&self, part: i64) -> bool {
+        self.campaign_of(part).and_then(|index| self.campaign(index)).is_some_and(|book| book.is_pseudonymous)
     }
 
     fn note_changed(&mut self, index: u32) {
@@ -281,6 +307,10 @@ impl Counts {
             return Ok(());
         }
         let Some((message, parts)) = message_of(connection, part)? else {
+            // What comes of it now changes nothing that is known.
+            if is_purged(connection, part)? {
+                return Ok(());
+            }
             return Err(JournalError::Inconsistent(format!("part {part} belongs to no message")));
         };
         if let Some(touched) = self.touched.get_mut(&message) {

@@ -243,7 +243,40 @@ pub fn request(journal: &dyn Sql, campaign: &str, decision: &Decision) -> Result
     let connection = journal.connection();
     let id = crate::journal::store::notes::campaign_id(connection, campaign)?;
     let (kind, detail) = written(decision)?;
-    append(connection, id, &kind, &detail)
+    // In one statement, beside a purge.
+    let sql = "INSERT INTO control (at, campaign_id, kind, detail)
+               SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (
+                   SELECT 1 FROM campaign WHERE id = ?2
+                      AND (purged_at IS NOT NULL
+                           OR pseudonymised_at IS NOT NULL AND ?3 IN ('uncancel', 'resend', 'retry-rejected', 'retry-failed')))";
+    match connection.execute(sql, (now_ms(), id, kind, detail))? {
+        0 => Err(JournalError::Purged(campaign.into())),
+        _ => Ok(()),
+    }
+}
+
+/// Whether there was a number that is forgotten, or a hash of it stands in its place: to that nothing can be sent.
+fn is_gone(destination: &str) -> bool {
+    destination.is_empty() || destination.starts_with('~')
+}
+
+/// Whether a message has no number any more.
+fn is_forgotten(connection: &Connection, message: i64) -> Result<bool, JournalError> {
+    let mut statement = connection.prepare_cached("SELECT destination FROM message WHERE id = ?1")?;
+    Ok(statement.query_row([message], |row| Ok(is_gone(row.get_ref(0)?.as_str().unwrap_or_default())))?)
+}
+
+/// Whether the campaign's messages are deleted.
+pub fn is_purged(connection: &Connection, campaign: i64) -> Result<bool, JournalError> {
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM campaign WHERE id = ?1 AND coalesce(purged_at, pseudonymised_at) IS NOT NULL)";
+    Ok(connection.query_row(sql, [campaign], |row| row.get(0))?)
+}
+
+/// Whether a decision is not carried out yet.
+pub fn is_waiting(journal: &dyn Sql) -> Result<bool, JournalError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM control WHERE applied_at IS NULL)";
+    Ok(journal.connection().query_row(sql, [], |row| row.get(0))?)
 }
 
 /// A decision as a row of `control` has it: kind and details.
@@ -272,8 +305,11 @@ pub(in crate::journal) fn append(
     Ok(())
 }
 
-/// Whether a number is on the suppression list, whatever writing of it.
+/// Whether a number is on the suppression list, whatever writing of it; or it is none any more, since it was forgotten.
 pub(super) fn suppresses(connection: &Connection, digits: &str) -> Result<bool, rusqlite::Error> {
+    if is_gone(digits) {
+        return Ok(true);
+    }
     let Ok(number) = crate::message::address::Destination::parse(digits) else { return Ok(false) };
     connection
         // An older program kept the 00.

@@ -4,6 +4,9 @@ use crate::journal::error::JournalError;
 use crate::journal::handle::Sql;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
+/// Key in `meta`: how often campaigns were made pseudonymous, by which a sender sees that there are more.
+pub(in crate::journal) const PSEUDONYMS: &str = "pseudonyms";
+
 /// Changes all of something or nothing.
 pub(in crate::journal) fn in_transaction<T>(
     connection: &Connection,

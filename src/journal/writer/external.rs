@@ -5,12 +5,13 @@ use super::JournalThread;
 use super::service::Service;
 use crate::journal::error::JournalError;
 use crate::journal::store::counts::Counts;
+use crate::journal::store::notes::{PSEUDONYMS, note};
 use crate::journal::store::shares;
 use hashbrown::HashMap;
 use rusqlite::Connection;
 
 /// How far that is applied.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct External {
     /// As of which commit of others; -1: all is to be applied anew.
     data_version: i64,
@@ -20,18 +21,21 @@ pub(super) struct External {
     shares: i64,
     /// More of them are there.
     shares_left: bool,
+    /// The count of campaigns made pseudonymous that is taken in.
+    pseudonyms: Option<String>,
 }
 
 impl External {
     /// All that was committed so far is applied.
     pub(super) fn up_to_date(connection: &Connection) -> Result<Self, JournalError> {
         let (data_version, shares) = (data_version(connection)?, shares::last(connection)?);
-        Ok(Self { data_version, decisions_left: false, shares, shares_left: false })
+        let pseudonyms = note(connection, PSEUDONYMS)?;
+        Ok(Self { data_version, decisions_left: false, shares, shares_left: false, pseudonyms })
     }
 
     /// A transaction was lost, and what it had applied with it.
     pub(super) fn apply_anew(&mut self) {
-        *self = Self { data_version: -1, decisions_left: false, shares: 0, shares_left: false };
+        *self = Self { data_version: -1, decisions_left: false, shares: 0, shares_left: false, pseudonyms: None };
     }
 }
 
@@ -43,6 +47,11 @@ impl JournalThread {
     /// Applies the cancels, suppressions and decisions that other processes committed.
     pub(super) fn apply_external_changes(&mut self) -> Result<(), JournalError> {
         self.external.data_version = data_version(&self.connection)?;
+        let pseudonyms = note(&self.connection, PSEUDONYMS)?;
+        if pseudonyms != self.external.pseudonyms {
+            self.counts.reload_pseudonyms(&self.connection)?;
+            self.external.pseudonyms = pseudonyms;
+        }
         self.apply_more_changes()
     }
 

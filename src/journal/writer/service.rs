@@ -260,6 +260,9 @@ impl JournalThread {
                     return Ok(Answer::refusal(error.to_string()));
                 }
             }
+            if !campaign.decisions.is_empty() && decisions::is_purged(&self.connection, campaign.id)? {
+                return Ok(Answer::refusal(JournalError::Purged(campaign.name.clone()).to_string()));
+            }
         }
         for campaign in campaigns {
             for (kind, detail) in &campaign.decisions {

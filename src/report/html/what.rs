@@ -236,6 +236,9 @@ pub fn how(html: &mut Html, page: &CampaignPage, around: &Around) {
     if let Some(at) = summary.cancelled_at {
         html.fact("Cancelled", &clock.moment(at));
     }
+    if let Some(at) = summary.purged_at {
+        html.fact("Purged", &format!("{}: its messages are deleted, and these totals are left", clock.moment(at)));
+    }
     let is_left = [State::Queued, State::Sending].iter().any(|state| summary.counts.of(*state) > 0);
     for stopped in report.stopped.iter().filter(|_| is_left) {
         html.raw(if stopped.event == "held" { "<dt>Held</dt><dd>" } else { "<dt>Paused</dt><dd>" });

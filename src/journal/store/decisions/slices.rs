@@ -2,7 +2,7 @@
 //! the journal thread for minutes. How far it has come is noted in the journal, so that a sender that dies goes on there, and
 //! decides nothing twice.
 
-use super::{Decision, again, suppresses, uncancel};
+use super::{Decision, again, is_forgotten, suppresses, uncancel};
 use crate::journal::error::JournalError;
 use crate::journal::model::key::{Attempt, Outcome, State, Verdict};
 use crate::journal::model::state::{
@@ -304,7 +304,8 @@ impl Slice<'_> {
             let Some((message, parts)) = message_of(self.connection, attempt.part())? else { continue };
             let facts = MessageFacts::load(self.connection, message, parts)?;
             let n = (attempt.part() - message) as usize;
-            if facts.next_attempt(n).tried() == attempt.tried() + 1 && is_rejected(&facts.parts[n]) {
+            let may_go_again = facts.next_attempt(n).tried() == attempt.tried() + 1 && is_rejected(&facts.parts[n]);
+            if may_go_again && !is_forgotten(self.connection, message)? {
                 self.counts.touch(self.connection, attempt.part(), State::Rejected)?;
                 insert_verdict(self.connection, attempt, Verdict::RetryRejected, "resume --retry-rejected")?;
                 if self.applied.again.last() != Some(&(self.index, message)) {

@@ -1,6 +1,7 @@
 //! How a cancellation is undone, of some lines or of a whole campaign: in slices, as all decisions are. Where it goes on is
 //! one number: the step, and the message with which that step goes on.
 
+use super::is_forgotten;
 use super::slices::next_lines;
 use crate::journal::error::JournalError;
 use crate::journal::model::key::State;
@@ -148,6 +149,9 @@ impl Uncancel<'_> {
     fn bring_back(&mut self, message: i64, parts: u8) -> Result<(), JournalError> {
         let Some(book) = self.counts.campaign(self.index) else { return Ok(()) };
         let awaited = book.awaited;
+        if is_forgotten(self.connection, message)? {
+            return Ok(());
+        }
         let facts = MessageFacts::load(self.connection, message, parts)?;
         // What is anything else than cancelled had begun.
         if !facts.cancelled || facts.state(true, awaited) != State::Cancelled {

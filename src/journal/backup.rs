@@ -14,7 +14,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a backup may not be called: SQLite and the program take files of these names for the journal's own.
-const BESIDE: [&str; 9] = ["", "-wal", "-shm", "-journal", "-lock", "-import-lock", "-marks", "-answers", "-reserve"];
+const BESIDE: [&str; 10] =
+    ["", "-wal", "-shm", "-journal", "-lock", "-import-lock", "-marks", "-answers", "-reserve", "-pseudonym-key"];
 
 /// Why no backup was written.
 #[derive(Debug, thiserror::Error)]

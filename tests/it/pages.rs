@@ -253,6 +253,7 @@ pages! {
     messages: "docs/messages.md",
     journal: "docs/journal.md",
     journals: "docs/journals.md",
+    forgetting: "docs/forgetting.md",
     receipts: "docs/receipts.md",
     rate: "docs/rate.md",
     report: "docs/report.md",

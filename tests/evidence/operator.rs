@@ -236,7 +236,9 @@ fn whatever_is_done_to_it_no_message_goes_twice_and_the_journal_knows_of_each() 
                 }
                 9..12 => {
                     service.signal("TERM");
-                    service.wait().assert_code(0);
+                    let ended = service.wait();
+                    // A command that sent by itself may have had the lock when it started.
+                    assert!(matches!(ended.code, Some(0 | 75)), "{}", ended.said());
                     service = world.serve();
                 }
                 12..16 => {

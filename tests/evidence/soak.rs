@@ -1,7 +1,7 @@
 //! A month of a service in little time: campaigns one after another, receipts, sessions that the SMSC ends, and readers beside it.
 //!
 //! `SMPPOST_SOAK=10000000`: as many messages, in campaigns of at least 1,000 (1,000 campaigns at most), with 3,000 reconnects; take a release
-//! build for it. From two million on memory has to be flat, and no commit may be waited for
+//! build for it. From five million on memory has to be flat, and no commit may be waited for
 //! longer than a second, and than this machine makes everybody wait.
 
 use crate::common::{Running, Smppost, one};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Messages from which on a slope says something: the index of message ids is filled by and by.
-const MANY: u64 = 2_000_000;
+const MANY: u64 = 5_000_000;
 /// Campaigns that are imported ahead.
 const AHEAD: u64 = 3;
 

@@ -169,9 +169,20 @@ impl SenderLock {
 }
 
 impl ImportLock {
-    /// Takes the lock, or fails at once with [`JournalError::ImportHeld`].
+    /// Takes the lock, or fails with [`JournalError::ImportHeld`].
     pub fn take(journal: &Path) -> Result<Self, JournalError> {
-        take(journal, "-import-lock")?.map(Self).ok_or_else(|| JournalError::ImportHeld(journal.into()))
+        let mut tries = 0;
+        loop {
+            match take(journal, "-import-lock")? {
+                Some(lock) => return Ok(Self(lock)),
+                // Whoever only looks whether an import is running holds it for a moment.
+                None if tries < LOOKED_AT_MAX => {
+                    tries += 1;
+                    std::thread::sleep(LOOKED_AT);
+                }
+                None => return Err(JournalError::ImportHeld(journal.into())),
+            }
+        }
     }
 
     /// Waits until no import is running; `waits` is called once, if one is. Another one may begin at once.

@@ -16,6 +16,8 @@ pub(super) use aliases::{Kind, columns_of};
 pub(super) const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Lines that are not empty among which the header is looked for.
 const LINES_LOOKED_AT: usize = 25;
+/// A column of octets, in hexadecimal.
+pub(super) const HEX_COLUMN: &str = "hex";
 /// The columns that are meant where nothing else is said; for these alone other names are taken.
 const TO: &str = "to";
 const TEXT: &str = "text";
@@ -89,6 +91,11 @@ pub(super) fn needed(header: &[String], wanted: &str, kind: Kind) -> Result<usiz
     }
 }
 
+/// Whether a header without the column of texts that is wanted has one of octets in its place. Whoever names a column means it.
+pub(super) fn has_octets_alone<S: AsRef<str>>(names: &[S], texts: &str) -> bool {
+    texts == TEXT && find_column(names, HEX_COLUMN) != Found::None
+}
+
 /// What a line has of a header: the columns of the numbers and of the texts, by how sure they are, and how many there are.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Worth {
@@ -100,7 +107,10 @@ struct Worth {
 impl Worth {
     fn of<S: AsRef<str>>(names: &[S], settings: &Settings) -> Worth {
         let texts = match &settings.text {
-            TextSource::Column(column) => find(names, column, Kind::Texts) != Column::None,
+            // A file may have octets alone.
+            TextSource::Column(column) => {
+                find(names, column, Kind::Texts) != Column::None || has_octets_alone(names, column)
+            }
             TextSource::Template(_) => true,
         };
         Worth { numbers: find(names, &settings.to_column, Kind::Numbers) != Column::None, texts, columns: names.len() }

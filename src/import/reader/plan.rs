@@ -2,7 +2,7 @@
 
 use super::super::error::ImportError;
 use super::super::facts::Facts;
-use super::super::header::{self, Header, Kind};
+use super::super::header::{self, HEX_COLUMN, Header, Kind};
 use super::super::numbers::NumberRules;
 use super::super::source::FileEncoding;
 use crate::message::address::{SENDER_CHARACTERS_MAX, Sender};
@@ -13,8 +13,7 @@ use crate::message::text::transliterate::Transliterate;
 use crate::words::names::folded;
 use jiff::tz::TimeZone;
 
-/// Columns of octets, in hexadecimal, and of the user data headers before them.
-const HEX_COLUMN: &str = "hex";
+/// A column of the user data headers before octets, in hexadecimal.
 const UDH_COLUMN: &str = "udh:hex";
 
 /// Column of the senders, where there is one.
@@ -183,7 +182,7 @@ impl Plan {
             ),
             TextSource::Column(column) => match header::needed(header, column, Kind::Texts) {
                 Ok(column) => Text::Column(column),
-                Err(ImportError::NoColumn { .. }) if find_column(header, HEX_COLUMN) != Found::None => Text::None,
+                Err(ImportError::NoColumn { .. }) if header::has_octets_alone(header, column) => Text::None,
                 Err(error) => return Err(error),
             },
         };

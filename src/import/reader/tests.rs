@@ -164,6 +164,26 @@ fn f53_a_text_has_no_header_of_the_row_before() {
 }
 
 #[test]
+fn a_file_of_octets_alone_needs_no_column_of_texts() {
+    for file in [
+        "to,udh:hex,hex\n447700900001,05040B8423F0,0A06\n",
+        "Sent by Ann;;\nMobile;hex;udh:hex\n447700900001;0A06;05040B8423F0\n",
+        "to,hex\n447700900001,0A06\n",
+    ] {
+        assert_eq!(read(file, Settings::default()).unwrap().0.len(), 1, "{file}");
+        assert!(read(file, Settings::default()).unwrap().0[0].contains(" 447700900001 0a06"), "{file}");
+    }
+    // Whoever names a column means it.
+    let named = Settings { text: TextSource::Column("words".into()), ..Settings::default() };
+    for (file, settings, missing) in
+        [("to,colour\n1,0A\n", Settings::default(), "text"), ("to,hex\n1,0A\n", named, "words")]
+    {
+        let refused = read(file, settings).unwrap_err().to_string();
+        assert!(refused.contains(&format!("there is no column `{missing}`")), "{refused}");
+    }
+}
+
+#[test]
 fn f53_a_column_of_colours_is_not_sent_as_octets() {
     let found = read("to,text,hex\n447700900001,,FF0000\n447700900002,hi,00FF00\n", Settings::default()).unwrap().0;
     assert_eq!(found, ["2 rejected text_empty", "3 447700900002 hi"]);

@@ -10,7 +10,7 @@ use crate::journal::{self, Journal, open_or_create};
 use crate::message::address::{Country, Destination, dialled};
 use crate::report::progress::Display;
 use crate::words::escape::{csv_cell, escape_terminal};
-use crate::words::format::count;
+use crate::words::format::{command, count};
 use clap::{Args, Subcommand, ValueEnum};
 use file::ImportArgs;
 use std::io::{self, Write};
@@ -153,7 +153,11 @@ fn remove(typed: &[String], country: Option<Country>, reason: &str, journal: &Pa
 }
 
 fn refused(number: &str, error: &dialled::DialledError) -> CliError {
-    CliError::Usage(format!("{}: {error}; the list is as it was", escape_terminal(number)))
+    let hint = match Path::new(number).is_file() {
+        true => format!(" (the numbers of a file: {})", command("smppost suppress import", number, "")),
+        false => String::new(),
+    };
+    CliError::Usage(format!("{}: {error}; the list is as it was{hint}", escape_terminal(number)))
 }
 
 fn list(opened: &Journal, format: ListFormat, raw: bool, out: &mut dyn Write) -> Result<(), CliError> {

@@ -178,6 +178,11 @@ fn numbers_that_are_typed_are_taken_or_refused_whole() {
         ended.assert_code(2);
         assert!(ended.stderr.contains("the list is as it was"), "{}", ended.said());
     }
+    // The name of a file, where numbers are typed.
+    smppost.file("out list.csv", "447700900209\n");
+    let ended = smppost.run(&["suppress", "add", "out list.csv"]);
+    ended.assert_code(2);
+    assert!(ended.words().contains("smppost suppress import 'out list.csv'"), "{}", ended.said());
     smppost.run(&["suppress", "add", "07700 900202", "+44 7700 900201", "--country", "GB"]).assert_code(0);
     let doubtful = smppost.run(&["suppress", "add", "7700900203"]);
     doubtful.assert_code(3);

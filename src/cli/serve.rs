@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 /// A lock that a service which ends still holds is waited for so long.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_LOOK: Duration = Duration::from_millis(50);
 /// Campaigns that are listed at the start.
 const LISTED_MAX: usize = 20;
 
@@ -101,7 +102,7 @@ impl ServeArgs {
 /// Serves until it is told to stop: that is how it ends, so that a signal is no failure.
 pub fn serve(args: &ServeArgs, journal: &Path, cli: &Cli) -> Result<u8, CliError> {
     let hours = args.open_hours()?;
-    let lock = take_lock(journal)?;
+    let Some(lock) = take_lock(journal)? else { return Ok(exit::OK) };
     let watch = args.watch.as_deref().map(|folder| Watch::open(folder, journal, cli)).transpose()?;
     let account = args.sessions.resolve_to_send()?;
     let settings = args.settings(journal, account, hours, args.adopt.same_account)?;
@@ -143,13 +144,24 @@ pub fn serve(args: &ServeArgs, journal: &Path, cli: &Cli) -> Result<u8, CliError
     }
 }
 
-/// Takes the lock. One that has just been told to end may hold it for another moment.
-fn take_lock(journal: &Path) -> Result<SenderLock, JournalError> {
-    let until = Instant::now() + LOCK_WAIT;
+/// Takes the lock. A service that has just been told to end may hold it for another moment; any other command ends by itself, and
+/// is waited for, since whoever starts a service wants it to be there from then on. `None`: told to end meanwhile.
+fn take_lock(journal: &Path) -> Result<Option<SenderLock>, CliError> {
+    let interrupt = crate::platform::signals::interrupts()?;
+    let (begun, mut said) = (Instant::now(), false);
     loop {
-        match SenderLock::take_for_service(journal) {
-            Err(JournalError::Held(_)) if Instant::now() < until => std::thread::sleep(Duration::from_millis(50)),
-            taken => return taken,
+        let held = match SenderLock::take_for_service(journal) {
+            Err(JournalError::Held(held)) if !held.is_service || begun.elapsed() < LOCK_WAIT => held,
+            taken => return Ok(Some(taken?)),
+        };
+        if begun.elapsed() >= LOCK_WAIT && !std::mem::replace(&mut said, true) {
+            let words = format!("waiting: {}", JournalError::Held(held));
+            crate::platform::notify::status(&words);
+            Display::new().say(&words);
+        }
+        if interrupt.recv_timeout(LOCK_LOOK).is_ok() {
+            Display::new().say("told to end while another command held the journal: nothing was begun");
+            return Ok(None);
         }
     }
 }

@@ -93,6 +93,34 @@ fn a_second_service_and_a_listener_are_told_who_holds_the_journal() {
 }
 
 #[test]
+fn a_service_waits_for_a_command_that_sends_and_is_no_failure_when_it_is_told_to_end_meanwhile() {
+    let smppost = Smppost::new();
+    let smsc = smsc();
+    smppost.file("a.csv", rows(1));
+    smppost.run(&["import", "a.csv", "--from", "Test"]).assert_code(0);
+    let mut listener = smppost.spawn(&[&["listen"], &account(&smsc.port().to_string())[..]].concat());
+    listener.wait_for_words("bound to");
+    for _ in 0..2 {
+        let mut service = smppost.spawn(&[&["run"], &account(&smsc.port().to_string())[..]].concat());
+        service.wait_for_words("waiting:");
+        service.signal("TERM");
+        let ended = service.wait();
+        ended.assert_code(0);
+        assert!(
+            ended.words().contains("`smppost listen`") && ended.words().contains("nothing was begun"),
+            "{}",
+            ended.said()
+        );
+    }
+    let mut service = smppost.spawn(&[&["run"], &account(&smsc.port().to_string())[..]].concat());
+    service.wait_for_words("waiting:");
+    listener.signal("INT");
+    listener.wait().assert_code(0);
+    service.wait_for_words("bound to");
+    stop(service);
+}
+
+#[test]
 fn systemd_is_told_how_it_stands_once_a_second_at_most() {
     let smppost = Smppost::new();
     let path = smppost.path("notify");

@@ -2,12 +2,13 @@
 
 use super::loose;
 use super::plan::{Due, Plan, why_not};
-use super::pseudonym::{Key, is_pseudonym};
-use super::{Kind, PAUSE, Purged, ROWS_PER_TRANSACTION, Wish, begin, end, in_pieces, scour};
+use super::pseudonym::Key;
+use super::{Kind, PAUSE, Purged, ROWS_PER_TRANSACTION, Rows, Wish, begin, change, end, in_pieces, in_ranges, scour};
 use crate::journal::error::JournalError;
 use crate::journal::handle::Journal;
 use crate::journal::matcher::id_archive;
 use crate::journal::model::key::Attempt;
+use crate::journal::query::chunk::tries;
 use crate::journal::query::kept::Kept;
 use crate::journal::query::{self, CampaignSummary};
 use crate::journal::store::campaign_options::options;
@@ -33,11 +34,19 @@ pub fn purge(journal: &Journal, path: &Path, wish: &Wish<'_>, plan: &Plan) -> Re
             Ok(connection.execute(sql, [id])?)
         })?;
     }
+    let mut marked = Vec::with_capacity(plan.due.len());
     for due in &plan.due {
-        if !due.is_left_over && !mark(connection, wish, &due.summary)? {
-            // Something has happened to it meanwhile: it is left to the next time.
-            continue;
+        // One to which something has happened meanwhile is left to the next time.
+        if due.is_left_over || mark(connection, wish, &due.summary)? {
+            marked.push(due);
         }
+    }
+    if !wish.pseudonymise {
+        // While their rows are there, by which a purge that is cut short is known.
+        let parts = marked.iter().map(|due| due.summary.first_id..due.summary.end_id).collect();
+        id_archive::forget(connection, parts, ROWS_PER_TRANSACTION, PAUSE)?;
+    }
+    for due in marked {
         match &key {
             Some(key) => pseudonymise(connection, &due.summary, key)?,
             None => empty(connection, due)?,
@@ -143,58 +152,52 @@ fn minutes(connection: &Connection, campaign: &CampaignSummary) -> Result<Vec<(i
 
 /// Deletes all that is known of the campaign's messages, and these last.
 fn empty(connection: &Connection, due: &Due) -> Result<(), JournalError> {
-    let CampaignSummary { id, first_id, end_id, .. } = &due.summary;
-    let (from, to) = Attempt::range(*first_id, *end_id);
-    let (first, last) = Attempt::receipt_range(*first_id, *end_id);
-    let some = |table: &str, key: &str, condition: &str| {
-        format!("DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {condition} LIMIT ?3)")
-    };
-    // Receipts that were matched later, whoever they belong to now: first their rows, then what matched them.
-    let matched =
-        "SELECT x.receipt_id FROM receipt_match x WHERE x.attempt >= ?1 AND x.attempt < ?2 AND x.receipt_id < 0
-                      AND NOT EXISTS (SELECT 1 FROM receipt_match y WHERE y.receipt_id = x.receipt_id AND y.id > x.id)";
-    let of_attempts: [&dyn rusqlite::ToSql; 2] = [&from, &to];
-    for (table, key) in [("stray", "receipt"), ("receipt", "id")] {
-        let sql = format!(
-            "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {key} IN ({matched}) LIMIT ?3)"
-        );
-        in_pieces(connection, &sql, &of_attempts)?;
-    }
-    let orphaned = some(
-        "receipt_match",
-        "id",
-        "receipt_id IN (SELECT receipt_id FROM receipt_match WHERE attempt >= ?1 AND attempt < ?2)
-         AND (attempt IS NULL OR attempt < ?1 OR attempt >= ?2) AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.id = receipt_match.receipt_id)",
-    );
-    in_pieces(connection, &orphaned, &of_attempts)?;
+    let CampaignSummary { id, first_id, end_id, .. } = due.summary;
+    let attempts = |table, key| Rows { table, key, which: "1", range: Attempt::range(first_id, end_id) };
+    let messages = |table, key| Rows { table, key, which: "1", range: (first_id, end_id) };
+    let of_receipts = Attempt::receipt_range(first_id, end_id);
     for (table, key) in [("receipt", "id"), ("stray", "receipt"), ("receipt_match", "receipt_id")] {
-        let condition = format!("{key} >= ?1 AND {key} < ?2 AND {}", not_of_others(&format!("{table}.{key}")));
-        in_pieces(connection, &some(table, key, &condition), &[&first, &last])?;
+        let own = not_of_others(&format!("{table}.{key}"));
+        let sql = format!("DELETE FROM {table} WHERE {key} >= ?1 AND {key} < ?2 AND {own}");
+        change(connection, Rows { table, key, which: "1", range: of_receipts }, &[&sql])?;
     }
-    let of_operations = "operation IN (SELECT id FROM operation WHERE attempt >= ?1 AND attempt < ?2)";
-    in_pieces(connection, &some("operation_answer", "operation", of_operations), &of_attempts)?;
-    for (table, key) in [("operation", "id"), ("answer_tlv", "attempt"), ("answer", "attempt"), ("verdict", "id")] {
-        in_pieces(connection, &some(table, key, "attempt >= ?1 AND attempt < ?2"), &of_attempts)?;
+    // Receipts that were matched later, and belong to nobody else now.
+    let matched = "SELECT x.receipt_id FROM receipt_match x
+                    WHERE x.attempt >= ?1 AND x.attempt < ?2 AND x.receipt_id < 0
+                      AND NOT EXISTS (SELECT 1 FROM receipt_match y WHERE y.receipt_id = x.receipt_id AND y.id > x.id)";
+    let rows = Rows { which: "attempt IS NOT NULL", ..attempts("receipt_match", "attempt") };
+    let statements = [
+        format!("DELETE FROM stray WHERE receipt IN ({matched})"),
+        format!("DELETE FROM receipt WHERE id IN ({matched})"),
+        "DELETE FROM receipt_match
+          WHERE receipt_id IN (SELECT x.receipt_id FROM receipt_match x WHERE x.attempt >= ?1 AND x.attempt < ?2)
+            AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.id = receipt_match.receipt_id)"
+            .to_owned(),
+    ];
+    change(connection, rows, &statements.each_ref().map(String::as_str))?;
+    let of_operations = "DELETE FROM operation_answer
+                          WHERE operation IN (SELECT id FROM operation WHERE attempt >= ?1 AND attempt < ?2)";
+    let operations = "DELETE FROM operation WHERE attempt >= ?1 AND attempt < ?2";
+    change(connection, attempts("operation", "attempt"), &[of_operations, operations])?;
+    for table in ["answer_tlv", "answer", "verdict"] {
+        let sql = format!("DELETE FROM {table} WHERE attempt >= ?1 AND attempt < ?2");
+        change(connection, attempts(table, "attempt"), &[&sql])?;
     }
-    let own =
-        "attempt >= ?1 AND attempt < ?2 AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.id = receipt_match.receipt_id)";
-    in_pieces(connection, &some("receipt_match", "id", own), &of_attempts)?;
-    id_archive::forget(connection, &(*first_id..*end_id), ROWS_PER_TRANSACTION, PAUSE)?;
-    upkeep::forget(connection, &(*first_id..*end_id))?;
-    let of_messages: [&dyn rusqlite::ToSql; 2] = [first_id, end_id];
-    // The last claim of all stays: it says how far the journal has come.
-    let claims = some(
-        "claim",
-        "first_serial",
-        "first_part >= ?1 AND first_part < ?2 AND first_serial < (SELECT max(first_serial) FROM claim)",
-    );
-    in_pieces(connection, &claims, &of_messages)?;
-    for (table, key) in [("message_state", "message"), ("cancelled_message", "message")] {
-        let condition = format!("{key} >= ?1 AND {key} < ?2");
-        in_pieces(connection, &some(table, key, &condition), &of_messages)?;
+    upkeep::forget(connection, &(first_id..end_id))?;
+    for tried in tries(connection)? {
+        let which = format!("try = {tried}");
+        // The last claim of all stays: it says how far the journal has come.
+        let sql = format!(
+            "DELETE FROM claim WHERE {which} AND first_part >= ?1 AND first_part < ?2
+                AND first_serial < (SELECT max(first_serial) FROM claim)"
+        );
+        change(connection, Rows { which: &which, ..messages("claim", "first_part") }, &[&sql])?;
     }
-    in_pieces(connection, &some("message", "id", "id >= ?1 AND id < ?2"), &of_messages)?;
-    left_out(connection, *id)
+    for (table, key) in [("message_state", "message"), ("cancelled_message", "message"), ("message", "id")] {
+        let sql = format!("DELETE FROM {table} WHERE {key} >= ?1 AND {key} < ?2");
+        change(connection, messages(table, key), &[&sql])?;
+    }
+    left_out(connection, id)
 }
 
 /// That a receipt stored under an attempt was not matched to a message of another campaign since: it is that one's.
@@ -214,51 +217,34 @@ fn left_out(connection: &Connection, campaign: i64) -> Result<(), JournalError> 
 
 /// Makes the campaign's numbers keyed hashes, and deletes its texts. Ids stay, so that receipts find their messages.
 fn pseudonymise(connection: &Connection, campaign: &CampaignSummary, key: &Key) -> Result<(), JournalError> {
-    upkeep::forget(connection, &(campaign.first_id..campaign.end_id))?;
-    let mut from = campaign.first_id;
-    loop {
-        let next = in_transaction(connection, || {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, destination FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-            )?;
-            let rows: Vec<(i64, String)> = statement
-                .query_map([from, campaign.end_id, ROWS_PER_TRANSACTION], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
-            let mut update = connection.prepare_cached(
-                "UPDATE message SET destination = ?2, text = '', typed = NULL, fields = NULL WHERE id = ?1",
-            )?;
-            for (id, destination) in &rows {
-                match is_pseudonym(destination) {
-                    true => update.execute((id, destination))?,
-                    false => update.execute((id, key.pseudonym(destination)))?,
-                };
-            }
-            reach("purge-piece")?;
-            Ok(rows.last().map(|(id, _)| id + 1))
-        })?;
-        let Some(next) = next else { break };
-        from = next;
-        std::thread::sleep(PAUSE);
-    }
-    let (from, to) = Attempt::range(campaign.first_id, campaign.end_id);
-    let (first, last) = Attempt::receipt_range(campaign.first_id, campaign.end_id);
+    let CampaignSummary { id, first_id, end_id, .. } = *campaign;
+    let messages = Rows { table: "message", key: "id", which: "1", range: (first_id, end_id) };
+    upkeep::forget(connection, &(first_id..end_id))?;
+    in_ranges(connection, messages, |from, end| {
+        let mut statement =
+            connection.prepare_cached("SELECT id, destination FROM message WHERE id >= ?1 AND id < ?2")?;
+        let rows: Vec<(i64, String)> =
+            statement.query_map([from, end], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        let mut update = connection.prepare_cached(
+            "UPDATE message SET destination = ?2, text = '', typed = NULL, fields = NULL WHERE id = ?1",
+        )?;
+        for (id, destination) in &rows {
+            update.execute((id, key.pseudonym(destination)))?;
+        }
+        Ok(rows.len() as i64)
+    })?;
+    let attempts = |table| Rows { table, key: "attempt", which: "1", range: Attempt::range(first_id, end_id) };
     let strip = |which: &str| {
-        format!(
-            "UPDATE receipt SET text = NULL, tlvs = NULL, source = NULL, destination = NULL WHERE id IN
-                 (SELECT id FROM receipt WHERE {which}
-                     AND (text IS NOT NULL OR tlvs IS NOT NULL OR source IS NOT NULL OR destination IS NOT NULL) LIMIT ?3)"
-        )
+        format!("UPDATE receipt SET text = NULL, tlvs = NULL, source = NULL, destination = NULL WHERE {which}")
     };
-    in_pieces(connection, &strip("id >= ?1 AND id < ?2"), &[&first, &last])?;
-    let matched = "id IN (SELECT receipt_id FROM receipt_match WHERE attempt >= ?1 AND attempt < ?2)";
-    in_pieces(connection, &strip(matched), &[&from, &to])?;
-    for sql in [
-        "DELETE FROM answer_tlv WHERE attempt IN
-             (SELECT attempt FROM answer_tlv WHERE attempt >= ?1 AND attempt < ?2 LIMIT ?3)",
-        "UPDATE operation SET text = NULL WHERE id IN
-             (SELECT id FROM operation WHERE attempt >= ?1 AND attempt < ?2 AND text IS NOT NULL LIMIT ?3)",
-    ] {
-        in_pieces(connection, sql, &[&from, &to])?;
-    }
-    left_out(connection, campaign.id)
+    let of_receipts = Attempt::receipt_range(first_id, end_id);
+    let own = strip("id >= ?1 AND id < ?2");
+    change(connection, Rows { table: "receipt", key: "id", which: "1", range: of_receipts }, &[&own])?;
+    let matched = strip("id IN (SELECT receipt_id FROM receipt_match WHERE attempt >= ?1 AND attempt < ?2)");
+    change(connection, Rows { which: "attempt IS NOT NULL", ..attempts("receipt_match") }, &[&matched])?;
+    let tlvs = "DELETE FROM answer_tlv WHERE attempt >= ?1 AND attempt < ?2";
+    change(connection, attempts("answer_tlv"), &[tlvs])?;
+    let operations = "UPDATE operation SET text = NULL WHERE attempt >= ?1 AND attempt < ?2";
+    change(connection, attempts("operation"), &[operations])?;
+    left_out(connection, id)
 }

@@ -24,7 +24,7 @@ pub use plan::{Plan, plan};
 use crate::journal::error::JournalError;
 use crate::journal::store::notes::{in_transaction, note, set_note};
 use crate::platform::clock::now_ms;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::time::Duration;
 
 /// Rows that one transaction deletes or changes: some 20 ms of work, so that nothing a sender commits waits for long.
@@ -92,6 +92,58 @@ fn in_pieces(connection: &Connection, sql: &str, parameters: &[&dyn rusqlite::To
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Rows of a table in a range of a key.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    table: &'a str,
+    /// A whole number, by which there is an index.
+    key: &'a str,
+    /// What else holds for them, as the index has it.
+    which: &'a str,
+    range: (i64, i64),
+}
+
+/// Goes through rows in the order of their key, a piece of [`ROWS_PER_TRANSACTION`] in each transaction, and hands each piece's
+/// first key and the one behind it to `each`. Looking for what is to be done is thus as bounded as doing it.
+fn in_ranges(
+    connection: &Connection,
+    rows: Rows<'_>,
+    mut each: impl FnMut(i64, i64) -> Result<i64, JournalError>,
+) -> Result<i64, JournalError> {
+    let Rows { table, key, which, range: (mut from, to) } = rows;
+    let next = format!(
+        "SELECT {key} FROM {table} WHERE {which} AND {key} >= ?1 AND {key} < ?2 ORDER BY {key} LIMIT 1 OFFSET ?3"
+    );
+    let mut changed = 0;
+    while from < to {
+        let (end, some) = in_transaction(connection, || {
+            let next: Option<i64> = connection
+                .prepare_cached(&next)?
+                .query_row([from, to, ROWS_PER_TRANSACTION], |row| row.get(0))
+                .optional()?;
+            let end = next.map_or(to, |next| next.max(from + 1));
+            let some = each(from, end)?;
+            crate::platform::failpoint::reach("purge-piece")?;
+            Ok((end, some))
+        })?;
+        (from, changed) = (end, changed + some);
+        std::thread::sleep(PAUSE);
+    }
+    Ok(changed)
+}
+
+/// As [`in_ranges`], with statements whose two parameters are the first key and the one behind the piece. Returns how many rows
+/// the last one changed.
+fn change(connection: &Connection, rows: Rows<'_>, statements: &[&str]) -> Result<i64, JournalError> {
+    in_ranges(connection, rows, |from, end| {
+        let mut changed = 0;
+        for sql in statements {
+            changed = connection.prepare_cached(sql)?.execute([from, end])?;
+        }
+        Ok(changed as i64)
+    })
 }
 
 /// Notes that something is about to be deleted, before anything is: a reader that remembers how far it had come can tell that

@@ -73,6 +73,14 @@ pub struct Forgotten {
     pub others: i64,
 }
 
+impl Met {
+    /// Whether it can be forgotten; `now`: also where it only waits for a receipt.
+    fn is_at_its_end(&self, now: bool) -> bool {
+        let is_under_way = matches!(self.state, State::Queued | State::Sending | State::InDoubt);
+        !is_under_way && (now || !self.is_awaited)
+    }
+}
+
 impl ForgetPlan {
     /// Messages that are in one of these states.
     pub fn in_states(&self, states: &[State]) -> Vec<&Met> {
@@ -167,9 +175,11 @@ pub fn forget(journal: &Journal, plan: &ForgetPlan, now: bool) -> Result<Forgott
     let connection = journal.connection();
     let forgetting = begin(connection, Kind::Forgotten, now_ms())?;
     let mut forgotten = Forgotten::default();
+    let ended = plan.messages.iter().filter(|met| met.is_at_its_end(now));
+    let parts = ended.map(|met| met.id..met.id + met.parts).collect();
+    id_archive::forget(connection, parts, ROWS_PER_TRANSACTION, PAUSE)?;
     for met in &plan.messages {
-        let is_under_way = matches!(met.state, State::Queued | State::Sending | State::InDoubt);
-        if is_under_way || met.is_awaited && !now {
+        if !met.is_at_its_end(now) {
             forgotten.left += 1;
             continue;
         }
@@ -265,7 +275,6 @@ fn strip(connection: &Connection, met: &Met) -> Result<(), JournalError> {
             .prepare_cached("UPDATE answer SET message_id = ?2 WHERE attempt = ?1")?
             .execute((attempt, format!("forgotten-{first}")))?;
     }
-    id_archive::strip(connection, &(met.id..met.id + met.parts))?;
     Ok(strip_rest(connection, (from, to), (first, last))?)
 }
 

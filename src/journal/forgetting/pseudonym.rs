@@ -76,7 +76,7 @@ impl Key {
 }
 
 /// Whether it stands for a number.
-pub(super) fn is_pseudonym(text: &str) -> bool {
+fn is_pseudonym(text: &str) -> bool {
     text.starts_with(MARK)
 }
 

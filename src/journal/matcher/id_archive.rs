@@ -13,6 +13,8 @@ use crate::journal::model::key::Attempt;
 use crate::journal::store::notes::in_transaction;
 use crate::journal::store::number_index::first_chunk;
 use rusqlite::{Connection, OptionalExtension};
+use std::ops::Range;
+use std::time::Duration;
 
 /// Bits of a filter for each id, and how many of them an id sets: one look-up in a hundred asks a run in vain.
 const FILTER_BITS: u64 = 10;
@@ -230,61 +232,71 @@ impl Spill {
     }
 }
 
-/// Takes the ids of parts in a range out of the runs, each in its place: what stays of one is the upper half of its hash, so
-/// that the order stands and look-ups beside it go on. It may be cut short anywhere and be done again.
+/// Takes the ids of parts in these ranges out of the runs, each in its place: what stays of one is the upper half of its hash,
+/// so that the order stands and look-ups beside it go on. So many rows are looked at in a transaction. It may be cut short
+/// anywhere and be done again.
 pub fn forget(
     connection: &Connection,
-    parts: &std::ops::Range<i64>,
+    mut parts: Vec<Range<i64>>,
     rows: i64,
-    pause: std::time::Duration,
+    pause: Duration,
 ) -> Result<(), JournalError> {
-    let (from, to) = Attempt::range(parts.start, parts.end);
-    loop {
-        let gone = in_transaction(connection, || {
-            Ok(connection
-                .prepare_cached(
-                    "DELETE FROM spilled_id WHERE (run, hash, attempt) IN
-                         (SELECT run, hash, attempt FROM spilled_id WHERE attempt >= ?1 AND attempt < ?2 LIMIT ?3)",
-                )?
-                .execute((from, to, rows))?)
-        })?;
-        if gone == 0 {
-            break;
-        }
+    parts.sort_unstable_by_key(|range| range.start);
+    let is_in = |attempt: Attempt| {
+        let after = parts.partition_point(|range| range.start <= attempt.part());
+        parts[..after].last().is_some_and(|range| range.contains(&attempt.part()))
+    };
+    let mut last = Some((i64::MIN, i64::MIN, i64::MIN));
+    while let Some(from) = last {
+        last = in_transaction(connection, || forget_rows(connection, &is_in, from, rows))?;
         std::thread::sleep(pause);
     }
-    let mut last = i64::MIN;
-    while let Some(next) = in_transaction(connection, || strip_chunks(connection, parts, last, rows))? {
-        last = next;
+    let mut last = Some(i64::MIN);
+    while let Some(from) = last {
+        last = in_transaction(connection, || forget_packed(connection, &is_in, from, rows))?;
         std::thread::sleep(pause);
     }
     Ok(())
 }
 
-/// As [`forget`], for a few parts, in the caller's transaction.
-pub fn strip(connection: &Connection, parts: &std::ops::Range<i64>) -> Result<(), JournalError> {
-    let (from, to) = Attempt::range(parts.start, parts.end);
-    connection.execute("DELETE FROM spilled_id WHERE attempt >= ?1 AND attempt < ?2", [from, to])?;
-    strip_chunks(connection, parts, i64::MIN, i64::MAX).map(|_| ())
+/// Deletes ids that are rows, behind one of them; says how far it came, `None`: to the end.
+fn forget_rows(
+    connection: &Connection,
+    is_in: &dyn Fn(Attempt) -> bool,
+    from: (i64, i64, i64),
+    rows: i64,
+) -> Result<Option<(i64, i64, i64)>, JournalError> {
+    let mut next = connection.prepare_cached(
+        "SELECT run, hash, attempt FROM spilled_id WHERE (run, hash, attempt) > (?1, ?2, ?3)
+          ORDER BY run, hash, attempt LIMIT ?4",
+    )?;
+    let found: Vec<(i64, i64, i64)> = next
+        .query_map((from.0, from.1, from.2, rows), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut delete =
+        connection.prepare_cached("DELETE FROM spilled_id WHERE run = ?1 AND hash = ?2 AND attempt = ?3")?;
+    for &id in found.iter().filter(|(_, _, attempt)| is_in(Attempt(*attempt))) {
+        delete.execute(id)?;
+    }
+    Ok(found.last().copied())
 }
 
-/// Looks through chunks behind `last`, and says how far it came; `None`: to the end.
-fn strip_chunks(
+/// The same in chunks.
+fn forget_packed(
     connection: &Connection,
-    parts: &std::ops::Range<i64>,
-    last: i64,
+    is_in: &dyn Fn(Attempt) -> bool,
+    mut from: i64,
     chunks: i64,
 ) -> Result<Option<i64>, JournalError> {
     let mut update = connection.prepare_cached("UPDATE spilled_chunk SET ids = ?2 WHERE id = ?1")?;
     let mut next = connection.prepare_cached("SELECT id, ids FROM spilled_chunk WHERE id > ?1 ORDER BY id LIMIT 1")?;
-    let mut last = last;
     for _ in 0..chunks {
-        let found = next.query_row([last], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?;
+        let found = next.query_row([from], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?;
         let Some((id, mut ids)) = found else { return Ok(None) };
-        last = id;
+        from = id;
         let mut is_changed = false;
         for octets in ids.as_chunks_mut::<PACKED>().0 {
-            if parts.contains(&Packed(octets).attempt().part()) {
+            if is_in(Packed(octets).attempt()) {
                 // Little-endian: the lower half of the hash, and all behind the hash.
                 octets[..4].fill(0);
                 octets[8..].fill(0);
@@ -295,7 +307,7 @@ fn strip_chunks(
             update.execute((id, &ids))?;
         }
     }
-    Ok(Some(last))
+    Ok(Some(from))
 }
 
 fn chunk_id(run: i64, n: i64) -> i64 {

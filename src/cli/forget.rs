@@ -68,7 +68,7 @@ pub fn run(args: &ForgetArgs, journal: &Path) -> Result<u8, CliError> {
         display.say("nothing was forgotten");
         return Ok(exit::INTERRUPTED);
     }
-    let queued = plan.in_states(&[State::Queued]).len();
+    let queued = plan.in_states(&[State::Queued]).iter().filter(|met| met.is_named_by_line).count();
     if queued > 0 {
         cancel(&mut own, &plan, journal)?;
         plan = look_for(&own.journal, journal, &numbers, args.country)?;
@@ -117,7 +117,7 @@ fn say_plan(display: &Display, plan: &ForgetPlan) {
 /// Cancels what is queued to the numbers, and waits until that is applied.
 fn cancel(own: &mut Own, plan: &ForgetPlan, journal: &Path) -> Result<(), CliError> {
     let mut lines: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for met in plan.in_states(&[State::Queued]) {
+    for met in plan.in_states(&[State::Queued]).into_iter().filter(|met| met.is_named_by_line) {
         lines.entry(&met.campaign).or_default().extend(u64::try_from(met.line));
     }
     for (campaign, lines) in lines {
@@ -138,11 +138,17 @@ fn cancel(own: &mut Own, plan: &ForgetPlan, journal: &Path) -> Result<(), CliErr
 
 /// What is not forgotten yet, and what to do about it.
 fn say_left(display: &Display, plan: &ForgetPlan, now: bool) {
-    let under_way = plan.in_states(&[State::Queued, State::Sending]).len();
+    let queued = plan.in_states(&[State::Queued]);
+    let shared = queued.iter().filter(|met| !met.is_named_by_line).count();
+    let under_way = queued.len() - shared + plan.in_states(&[State::Sending]).len();
     let doubts = plan.in_states(&[State::InDoubt]).len();
     let awaited = plan.messages.iter().filter(|met| met.is_awaited && !now).count();
     for (n, words) in [
         (under_way, "on the way: the same command again, once that is answered, forgets it"),
+        (
+            shared,
+            "queued in a row with several numbers, which is not cancelled for one of them: send it, or cancel the campaign",
+        ),
         (doubts, "in doubt: `smppost resolve` decides, and then the same command forgets it"),
         (
             awaited,

@@ -9,7 +9,8 @@ use crate::journal::matcher::id_archive;
 use crate::journal::model::key::{Attempt, State};
 use crate::journal::query;
 use crate::journal::query::kept::Kept;
-use crate::journal::store::notes::in_transaction;
+use crate::journal::store::lines::message_of_campaigns_line;
+use crate::journal::store::notes::{campaign_id, in_transaction};
 use crate::journal::store::number_index::{key_of, upkeep};
 use crate::journal::store::twins::sum_of;
 use crate::message::address::{Country, dialled};
@@ -37,6 +38,8 @@ pub struct Met {
     pub parts: i64,
     /// How it stands.
     pub state: State,
+    /// Its line names it: of a row with several numbers that is the first one.
+    pub is_named_by_line: bool,
     /// A receipt is to say yet what became of it.
     pub is_awaited: bool,
 }
@@ -119,9 +122,16 @@ pub fn look_for(
                 line: row.line,
                 parts: row.parts,
                 state: row.state,
+                is_named_by_line: false,
                 is_awaited: row.state == State::Accepted && of.awaited.of_success,
             });
         })?;
+    }
+    for met in &mut plan.messages {
+        let campaign = campaign_id(connection, &met.campaign)?;
+        let line = u64::try_from(met.line).unwrap_or_default();
+        let of_line = message_of_campaigns_line(connection, campaign, line)?;
+        met.is_named_by_line = of_line.is_some_and(|(message, _)| message == met.id);
     }
     let is_one = |address: &str| {
         let number = key_of(address.trim_start_matches('+'));

@@ -127,6 +127,21 @@ fn parts_and_pseudonyms_of_a_number_are_forgotten_too_wherever_it_is_killed() {
 }
 
 #[test]
+fn of_a_row_with_several_numbers_nobody_elses_message_is_cancelled() {
+    let smppost = Smppost::new();
+    smppost.file("c.csv", "to,text\n447700900001 / 447700900002,Hello\n");
+    let several = ["import", "c.csv", "--from", "Test", "--campaign", "c", "--several-numbers", "all"];
+    smppost.run(&several).assert_code(0);
+    let left = smppost.run(&["forget", "447700900002"]);
+    left.assert_code(3);
+    assert!(left.words().contains("1 message, queued in a row with several numbers"), "{}", left.said());
+    assert_eq!(states(&smppost.journal(), "c"), expected([("queued", 2)]));
+    smppost.run(&["forget", "447700900001"]).assert_code(0);
+    assert_eq!(states(&smppost.journal(), "c"), expected([("cancelled", 1), ("queued", 1)]));
+    smppost.run(&["verify"]).assert_code(0);
+}
+
+#[test]
 fn texts_are_found_as_they_would_stand() {
     assert_eq!(packed("hellohello"), [0xE8, 0x32, 0x9B, 0xFD, 0x46, 0x97, 0xD9, 0xEC]);
 }

@@ -71,13 +71,16 @@ fn a_second_sender_is_refused_by_whatever_name_it_has_the_journal() {
 fn a_second_sender_is_refused_when_the_lock_file_is_gone() {
     let (smppost, simulator, run) = under_way();
     fs::remove_file(smppost.path("journal.db-lock")).unwrap();
-    resume(&smppost, &simulator, &[]).wait().assert_code(75);
+    // It waits a moment for one that only looks: where the first has seen by then that its lock is gone, and has stopped, it goes on.
+    let second = resume(&smppost, &simulator, &[]).wait();
+    let is_refused = second.code == Some(75);
+    assert!(is_refused || second.code == Some(0), "{}", second.said());
     let stopped = run.wait();
     stopped.assert_code(1);
     assert!(stopped.stderr.contains("journal.db-lock"), "{}", stopped.said());
     resume(&smppost, &simulator, &[]).wait().assert_code(0);
     crate::lab::verify(&smppost);
-    assert_eq!(came(&simulator).1, 0);
+    assert_eq!(came(&simulator), (MESSAGES, 0));
 }
 
 #[test]
